@@ -1,0 +1,167 @@
+"""Message: an envelope and mail data, ready for the wire.
+
+The envelope (reverse-path and recipients) is what MAIL and RCPT say; the mail data is
+the header and body as octets, lines ending in CRLF, not yet dot-stuffed.  Everything a
+message could break is found here, before a connection exists.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.message import Message as AnyEmail
+from email.policy import SMTP
+from email.utils import getaddresses
+from typing import Final
+
+from smtpbook.errors import LocalProtocolError
+from smtpbook.protocol.addresses import Mailbox
+
+# "The maximum total length of a text line including the <CRLF> is 1000 octets (not
+# counting the leading dot duplicated for transparency)." -- RFC 5321 section 4.5.3.1.6
+MAX_LINE: Final = 998
+_TOO_LONG: Final = re.compile(rb"[^\r\n]{%d}" % (MAX_LINE + 1))
+# "a <CR> or <LF> that is not part of a <CRLF>" MUST NOT be sent -- RFC 5321 section 2.3.8
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_MESSAGE_ID: Final = re.compile(
+    rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-~]+>)", re.I | re.M
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it goes over the wire.
+
+    Make it with `from_bytes` or `from_email`, which check it; the constructor trusts.
+
+    Attributes
+    ----------
+    reverse_path : Mailbox or None
+        Where failures are reported; None is the null reverse-path ``<>``.
+    recipients : tuple of Mailbox, length >= 1
+        The envelope's recipients, in order.
+    data : bytes
+        Header and body, CRLF line ends, ending in CRLF, not dot-stuffed.
+    message_id : str or None
+        The Message-ID header's value with its angle brackets, if there is one.
+    is_8bit : bool
+        Some octet is above 127: needs 8BITMIME (RFC 6152).
+    needs_smtputf8 : bool
+        A local part or the header is not ASCII: needs SMTPUTF8 (RFC 6531).
+
+    References
+    ----------
+    RFC 5321 sections 2.3.1 (envelope), 2.3.8 (lines), 4.5.3.1 (sizes).
+    """
+
+    reverse_path: Mailbox | None
+    recipients: tuple[Mailbox, ...]
+    data: bytes
+    message_id: str | None = None
+    is_8bit: bool = False
+    needs_smtputf8: bool = False
+
+    @classmethod
+    def from_bytes(
+        cls, reverse_path: str, recipients: str | Iterable[str], data: bytes
+    ) -> Message:
+        r"""Check an envelope and mail data given as octets.
+
+        Parameters
+        ----------
+        reverse_path : str
+            Address for MAIL; ``""`` is the null reverse-path.
+        recipients : str or iterable of str
+            Addresses for RCPT, at least one.
+        data : bytes
+            Header and body.  Line ends may be ``\n`` or ``\r\n``; they become CRLF.
+
+        Raises
+        ------
+        LocalProtocolError
+            An address is not one, there is no recipient, a line is longer than 998
+            octets, or a NUL stands in the data.
+
+        Examples
+        --------
+        >>> m = Message.from_bytes("a@x.test", ["b@y.test"], b"Subject: hi\n\nhello\n")
+        >>> m.data
+        b'Subject: hi\r\n\r\nhello\r\n'
+        """
+        addresses = [recipients] if isinstance(recipients, str) else list(recipients)
+        if not addresses:
+            raise LocalProtocolError("a message needs at least one recipient")
+        sender = Mailbox.parse(reverse_path) if reverse_path else None
+        mailboxes = tuple(Mailbox.parse(address) for address in addresses)
+        data = _LINE_END.sub(b"\r\n", data)
+        if not data.endswith(b"\r\n"):
+            data += b"\r\n"
+        _check_lines(data)
+        header = data.partition(b"\r\n\r\n")[0]
+        found = _MESSAGE_ID.search(header)
+        is_8bit = not data.isascii()
+        return cls(
+            reverse_path=sender,
+            recipients=mailboxes,
+            data=data,
+            message_id=found[1].decode("ascii") if found else None,
+            is_8bit=is_8bit,
+            needs_smtputf8=(is_8bit and not header.isascii())
+            or any(m.needs_smtputf8 for m in (sender, *mailboxes) if m is not None),
+        )
+
+    @classmethod
+    def from_email(
+        cls,
+        email: AnyEmail,
+        *,
+        reverse_path: str | None = None,
+        recipients: Iterable[str] | None = None,
+    ) -> Message:
+        """Take an `email.message.EmailMessage` and read the envelope from its header.
+
+        Parameters
+        ----------
+        email : email.message.Message
+            Bcc is read for the envelope and never sent.
+        reverse_path : str, optional
+            Default: the first address of Sender, else of From.
+        recipients : iterable of str, optional
+            Default: every address of To, Cc and Bcc, each once.
+
+        Raises
+        ------
+        LocalProtocolError
+            No sender or recipient can be found, or `from_bytes` refuses.
+        """
+        if reverse_path is None:
+            senders = _addresses(email, "Sender") or _addresses(email, "From")
+            if not senders:
+                raise LocalProtocolError("no From or Sender header to take a sender from")
+            reverse_path = senders[0]
+        if recipients is None:
+            recipients = dict.fromkeys(_addresses(email, "To", "Cc", "Bcc"))
+        without_bcc = copy.copy(email)  # shares the parts; the list of headers is its own
+        del without_bcc["bcc"]
+        # Seven bits, so that any server can take it; RFC 6152 is for those who ask for it.
+        data = without_bcc.as_bytes(policy=SMTP.clone(cte_type="7bit"))
+        return cls.from_bytes(reverse_path, recipients, data)
+
+
+def _addresses(email: AnyEmail, *names: str) -> list[str]:
+    values = [str(value) for name in names for value in email.get_all(name, [])]
+    return [address for _, address in getaddresses(values) if address]
+
+
+def _check_lines(data: bytes) -> None:
+    if b"\0" in data:
+        line = data.count(b"\r\n", 0, data.index(b"\0")) + 1
+        raise LocalProtocolError(f"mail data holds a NUL octet (line {line})")
+    if found := _TOO_LONG.search(data):
+        line = data.count(b"\r\n", 0, found.start()) + 1
+        raise LocalProtocolError(
+            f"line {line} of the mail data is longer than {MAX_LINE} octets; encode the "
+            f"part as quoted-printable or base64"
+        )

@@ -1,0 +1,235 @@
+"""Replies: what the server says (RFC 5321 section 4.2).
+
+A reply is a three-digit code and some text, on one line or several.  This module turns
+octets into `Reply` objects and back.  It does no I/O, reads no clock, and does not know
+which command a reply belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from smtpbook.errors import RemoteProtocolError
+from smtpbook.escape import visible
+
+# "An SMTP server SHOULD send the <SP> if subsequent text is not sent, but clients
+# MUST be prepared for it to be omitted." -- RFC 5321 section 4.2.1
+_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:(-)| |$)([^\r\n]*)")
+# class "." subject "." detail -- RFC 3463 section 2
+_ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?= |$)")
+
+# "The maximum total length of a reply line including the reply code and the <CRLF> is
+# 512 octets. More information may be conveyed through multiple-line replies." -- RFC 5321
+# section 4.5.3.1.5.  Real servers go beyond it; eight times as much is still no attack.
+MAX_REPLY_LINE: Final = 4096
+# A reply longer than this is an attack or a bug: any real EHLO is a few KB.
+MAX_REPLY_BYTES: Final = 64 * 1024
+MAX_REPLY_LINES: Final = 500
+
+Severity = Literal["success", "intermediate", "transient", "permanent"]
+_SEVERITY: Final[dict[int, Severity]] = {
+    2: "success",
+    3: "intermediate",
+    4: "transient",
+    5: "permanent",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One reply from the server.
+
+    Attributes
+    ----------
+    code : int
+        Reply code, 200 to 599.
+    lines : tuple of str, length >= 1
+        Text after the code, one item per line, without code, separator or CRLF.
+        Bytes that are not UTF-8 are kept as surrogate escapes, so
+        ``line.encode("utf-8", "surrogateescape")`` gives back what was received.
+
+    Examples
+    --------
+    >>> Reply.parse("550 5.1.1 no such user").enhanced_status
+    '5.1.1'
+
+    References
+    ----------
+    RFC 5321 section 4.2 (replies), RFC 3463 section 2 (enhanced status codes).
+    """
+
+    code: int
+    lines: tuple[str, ...] = ("",)
+
+    @classmethod
+    def parse(cls, text: str) -> Reply:
+        """Read a reply from a string of one line or several.
+
+        Raises
+        ------
+        RemoteProtocolError
+            The text is not one whole reply.
+        """
+        parser = ReplyParser()
+        wire = "\r\n".join(text.strip("\r\n").splitlines()) + "\r\n"
+        parser.feed(wire.encode("utf-8", "surrogateescape"))
+        reply = parser.next_reply()
+        if isinstance(reply, NeedData) or parser.unread:
+            raise RemoteProtocolError(
+                f"not one whole reply: {visible(text, max_chars=80)!r}"
+            )
+        return reply
+
+    @property
+    def severity(self) -> Severity:
+        """What the first digit means; the only thing the client may act on.
+
+        A code we have never seen is handled by its first digit (section 4.2).
+        """
+        return _SEVERITY[self.code // 100]
+
+    @property
+    def text(self) -> str:
+        r"""The lines joined by ``\n``, safe to show and to store.
+
+        Octets that are not UTF-8, controls and direction marks stand as escapes.
+        """
+        if len(self.lines) == 1:
+            return visible(self.lines[0])
+        return "\n".join(visible(line) for line in self.lines)
+
+    @property
+    def enhanced_status(self) -> str | None:
+        """The RFC 3463 status that opens the text, such as ``"4.2.2"``, if any.
+
+        Its class must agree with the reply code (RFC 2034 section 4), or it is none.
+        """
+        first = self.lines[0]
+        if first[1:2] != "." or first[0] != str(self.code)[0]:
+            return None
+        match = _ENHANCED.match(first)
+        return match[1] if match else None
+
+    def to_bytes(self) -> bytes:
+        r"""Give the reply as a server writes it.
+
+        >>> Reply(code=250, lines=("mx", "SIZE 10")).to_bytes()
+        b'250-mx\r\n250 SIZE 10\r\n'
+        """
+        last = len(self.lines) - 1
+        return b"".join(
+            b"%d%c%s\r\n"
+            % (self.code, 45 if i < last else 32, line.encode("utf-8", "surrogateescape"))
+            for i, line in enumerate(self.lines)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".rstrip()
+
+
+class NeedData:
+    """Returned by `ReplyParser.next_reply` when no whole reply has arrived."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NEED_DATA"
+
+
+NEED_DATA: Final = NeedData()
+
+
+class ReplyParser:
+    r"""Cut a byte stream into replies.
+
+    Theory of operation: octets are buffered until a CRLF is found; a position remembers
+    how far the search has come, and what has been taken is cut off once per feed, so the
+    work is linear in what arrives however it is cut.  What does not fit the bounds is
+    refused without waiting for more of it.
+
+    >>> parser = ReplyParser()
+    >>> parser.feed(b"250-mx.example\r\n250 SIZE 1000\r\n")
+    >>> parser.next_reply()
+    Reply(code=250, lines=('mx.example', 'SIZE 1000'))
+    >>> parser.next_reply()
+    NEED_DATA
+    """
+
+    __slots__ = ("_buffer", "_code", "_lines", "_searched", "_size", "_start", "size")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._start = 0  # where the first line not yet taken begins
+        self._searched = 0  # everything before this holds no CRLF of that line
+        self._size = 0  # octets of the reply being read
+        self._code: int | None = None
+        self._lines: list[str] = []
+        self.size = 0
+        """Octets of the last reply returned, CRLFs included."""
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Add octets from the server.  Parses nothing; call `next_reply` for that."""
+        start = self._start
+        self._searched = max(0, len(self._buffer) - start - 1)
+        self._buffer = self._buffer[start:] + data
+        self._start = 0
+
+    def next_reply(self) -> Reply | NeedData:
+        """Take the next whole reply out of the buffer.
+
+        Returns
+        -------
+        Reply or NEED_DATA
+
+        Raises
+        ------
+        RemoteProtocolError
+            The octets are not a reply, the code changes inside a multiline reply, or a
+            bound is exceeded.  The connection is past saving: close it.
+        """
+        while True:
+            start = self._start
+            end = self._buffer.find(b"\r\n", max(start, self._searched))
+            if end < 0:
+                self._check_size(len(self._buffer) - start, whole=False)
+                return NEED_DATA
+            self._check_size(end - start + 2, whole=True)
+            match = _LINE.fullmatch(self._buffer, start, end)
+            if match is None:
+                line = self._buffer[start : min(end, start + 80)]
+                raise RemoteProtocolError(f"not an SMTP reply line: {line!r}")
+            self._start = end + 2
+            self._searched = 0
+            code = int(match[1])
+            if self._code is None:
+                self._code = code
+            elif self._code != code:
+                raise RemoteProtocolError(f"reply code changed from {self._code} to {code}")
+            self._size += end - start + 2
+            self._lines.append(match[3].decode("utf-8", "surrogateescape"))
+            if match[2] is None:
+                reply = Reply(code=code, lines=tuple(self._lines))
+                self.size = self._size
+                self._code, self._lines, self._size = None, [], 0
+                return reply
+            if len(self._lines) >= MAX_REPLY_LINES:
+                raise RemoteProtocolError(f"reply longer than {MAX_REPLY_LINES} lines")
+
+    def _check_size(self, line: int, *, whole: bool) -> None:
+        # A line cut before its LF may still lack two octets.
+        if line > MAX_REPLY_LINE - (0 if whole else 1):
+            raise RemoteProtocolError(f"reply line longer than {MAX_REPLY_LINE} octets")
+        if self._size + line > MAX_REPLY_BYTES:
+            raise RemoteProtocolError(f"reply longer than {MAX_REPLY_BYTES} octets")
+
+    @property
+    def is_inside_reply(self) -> bool:
+        """Part of a reply has arrived: half a line, or lines without the last."""
+        return self._code is not None or self._start < len(self._buffer)
+
+    @property
+    def unread(self) -> bytes:
+        """Octets received and not parsed.  Must be empty when STARTTLS begins."""
+        return self._buffer[self._start :]
