@@ -57,11 +57,23 @@ class Command:
         """The line as it may be shown and kept: without secrets."""
         return self._shown()
 
+    @property
+    def key(self) -> str:
+        """The command's name in the state table: its verb, or ``BDAT LAST``."""
+        return self.verb
+
     def _line(self) -> str:
         return self.verb
 
     def _shown(self) -> str:
         return self._line()
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting(Command):
+    """What the first reply answers: nothing was said, the connection was made."""
+
+    verb: ClassVar[str] = "GREETING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,11 @@ class Bdat(Command):
     verb: ClassVar[str] = "BDAT"
     size: int
     is_last: bool = False
+
+    @property
+    def key(self) -> str:
+        """The last chunk is another event than those before it."""
+        return "BDAT LAST" if self.is_last else "BDAT"
 
     def _line(self) -> str:
         return f"BDAT {self.size}{' LAST' if self.is_last else ''}"

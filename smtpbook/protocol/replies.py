@@ -162,7 +162,7 @@ class ReplyParser:
     def __init__(self) -> None:
         self._buffer = b""
         self._start = 0  # where the first line not yet taken begins
-        self._searched = 0  # everything before this holds no CRLF of that line
+        self._searched = 0  # no CRLF of that line begins before this
         self._size = 0  # octets of the reply being read
         self._code: int | None = None
         self._lines: list[str] = []
@@ -171,9 +171,8 @@ class ReplyParser:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Add octets from the server.  Parses nothing; call `next_reply` for that."""
-        start = self._start
-        self._searched = max(0, len(self._buffer) - start - 1)
-        self._buffer = self._buffer[start:] + data
+        self._buffer = self._buffer[self._start :] + data
+        self._searched -= self._start
         self._start = 0
 
     def next_reply(self) -> Reply | NeedData:
@@ -191,8 +190,9 @@ class ReplyParser:
         """
         while True:
             start = self._start
-            end = self._buffer.find(b"\r\n", max(start, self._searched))
+            end = self._buffer.find(b"\r\n", self._searched)
             if end < 0:
+                self._searched = max(start, len(self._buffer) - 1)  # its CR may be there
                 self._check_size(len(self._buffer) - start, whole=False)
                 return NEED_DATA
             self._check_size(end - start + 2, whole=True)
@@ -200,8 +200,7 @@ class ReplyParser:
             if match is None:
                 line = self._buffer[start : min(end, start + 80)]
                 raise RemoteProtocolError(f"not an SMTP reply line: {line!r}")
-            self._start = end + 2
-            self._searched = 0
+            self._start = self._searched = end + 2
             code = int(match[1])
             if self._code is None:
                 self._code = code

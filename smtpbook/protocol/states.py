@@ -26,6 +26,10 @@ class State(Enum):
     DATA = "mail data: only the lone dot ends it"
     CLOSED = "closed"
 
+    # By identity: the table is asked for every command and reply, and Enum's own hash is a
+    # Python function.
+    __hash__ = object.__hash__
+
 
 class Next(NamedTuple):
     """The state after a reply, by its first digit; None: the server broke the protocol.
@@ -157,7 +161,7 @@ _PLACES: Final[dict[State, tuple[int, int]]] = {
 # Arrows that would run through a box go around it by so many pixels.
 _DETOURS: Final = {(_S.MAIL, _S.DATA): 190}
 # How far along its arrow a label stands; half way unless others cross there.
-_LABELS_AT: Final = {(_S.CHUNKS, _S.READY): 0.22}
+_LABELS_AT: Final = {(_S.CHUNKS, _S.READY): 0.22, (_S.RCPT, _S.CHUNKS): 0.25}
 _BOX: Final = (210, 64)
 _SIZE: Final = (1040, 920)
 _STYLE: Final = """
@@ -257,7 +261,7 @@ def _wrapped(text: str) -> tuple[str, str]:
 
 def to_text() -> str:
     """Give the table's rows as text: state, verb, next state by first digit."""
-    rows = [("state", "verb", "2yz", "3yz", "4yz", "5yz")]
+    rows: list[tuple[str, ...]] = [("state", "verb", "2yz", "3yz", "4yz", "5yz")]
     for (state, verb), after in TABLE.items():
         rows.append((state.name, verb, *(s.name if s else "error" for s in after)))
     return "\n".join(" ".join(f"{cell:<11}" for cell in row).rstrip() for row in rows)

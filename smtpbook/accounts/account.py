@@ -1,0 +1,185 @@
+"""Account: where to log in, how, and as whom.
+
+A value: it opens nothing and asks nobody.  Saved accounts and providers' presets stand
+beside it; what it says is carried out by `session`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from smtpbook.accounts.secret import Secret
+from smtpbook.accounts.timeouts import Timeouts
+from smtpbook.errors import near_miss
+from smtpbook.protocol.addresses import check_helo
+
+TlsMode = Literal["implicit", "starttls", "none"]
+
+# Submission with TLS from the first octet is preferred to STARTTLS (RFC 8314 section 3.3);
+# 25 is for relay (RFC 5321 section 4.5.4.2).
+_PORTS: Final[dict[str, int]] = {"implicit": 465, "starttls": 587, "none": 25}
+_USUAL_TLS: Final[dict[int, TlsMode]] = {465: "implicit", 25: "none"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A server and a login.
+
+    Parameters
+    ----------
+    host : str
+        Name or address of the server.
+    port : int, optional
+        Default: 465 for ``tls="implicit"``, 587 for ``"starttls"``, 25 for ``"none"``.
+    tls : {"implicit", "starttls", "none"}, optional
+        Default: what is usual at the port.  There is no "if possible": a server that does
+        not offer STARTTLS when it is asked for is an error, and the certificate is always
+        verified (RFC 8314).
+    username : str, optional
+        None = no login.
+    password : str, Secret or callable, optional
+        A string becomes a `Secret` at once.  A callable is asked at each login, and gives
+        a token for XOAUTH2.
+    auth : str
+        ``"auto"`` or a SASL mechanism's name.
+    helo : str, optional
+        What to call ourselves in EHLO; default: this machine's name if it is a full one,
+        else its address in brackets (RFC 5321 section 4.1.4).
+    source_address : str, optional
+        The local IP address to connect from.
+    ca_file : path, optional
+        Certificates to trust in place of the system's, as PEM.
+    timeouts : Timeouts or float
+        Per phase, or one number of seconds for all.
+    name : str, optional
+        What the log calls the account; default: ``username@host`` or the host.
+
+    Raises
+    ------
+    ValueError
+        A field cannot be what it says; the message names it.
+
+    Examples
+    --------
+    >>> Account(host="smtp.example.org", tls="starttls", username="ann", password="x").port
+    587
+    >>> Account(host="smtp.example.org", username="ann", password="not shown")
+    Account('ann@smtp.example.org', port=587, tls='starttls')
+    """
+
+    host: str
+    port: int = 0
+    tls: TlsMode | None = None
+    username: str | None = None
+    password: Secret | Callable[[], str | Secret] | str | None = None
+    auth: str = "auto"
+    helo: str | None = None
+    source_address: str | None = None
+    ca_file: str | Path | None = None
+    timeouts: Timeouts | float = Timeouts()  # noqa: RUF009 (frozen)
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        def put(field: str, value: object) -> None:
+            object.__setattr__(self, field, value)
+
+        host = self.host.strip().rstrip(".") if isinstance(self.host, str) else ""
+        if not host or not host.isprintable() or any(c in host for c in " /@<>"):
+            raise ValueError(f"host {self.host!a} is not a host name or address")
+        put("host", host)
+        if self.tls is not None and self.tls not in get_args(TlsMode):
+            choices = ", ".join(repr(mode) for mode in get_args(TlsMode))
+            raise ValueError(
+                f"tls={self.tls!r} is not one of {choices}"
+                f"{near_miss(str(self.tls), get_args(TlsMode))}"
+            )
+        if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port!r} is not a number from 1 to 65535")
+        if self.tls is None:
+            put("tls", _USUAL_TLS.get(self.port, "starttls"))
+        if not self.port:
+            put("port", _PORTS[str(self.tls)])
+        if isinstance(self.password, str):
+            put("password", Secret(self.password))
+        if not isinstance(self.timeouts, Timeouts):
+            put("timeouts", Timeouts.all(self.timeouts))
+        if self.helo is not None:
+            check_helo(self.helo)
+        if self.username is None and self.password is not None:
+            raise ValueError("a password needs a username")
+        if self.name is None:
+            put("name", f"{self.username}@{self.host}" if self.username else self.host)
+
+    def __repr__(self) -> str:
+        return f"Account({self.name!r}, port={self.port}, tls={self.tls!r})"
+
+    @property
+    def limits(self) -> Timeouts:
+        """The time limits, as `Timeouts`."""
+        assert isinstance(self.timeouts, Timeouts)  # __post_init__ saw to it
+        return self.timeouts
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine, so that nothing travels."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def replace(self, **changes: Any) -> Account:
+        """Give a copy with some fields changed; the port follows `tls` unless given."""
+        if "tls" in changes and "port" not in changes:
+            changes["port"] = 0
+        if "username" in changes or "host" in changes:
+            changes.setdefault("name", None)
+        return replace(self, **changes)
+
+    def secret(self) -> Secret | None:
+        """Give the password or token now; a callable is asked.
+
+        It may block (a prompt, a token refresh): not on a trio thread.
+        """
+        value = self.password() if callable(self.password) else self.password
+        return Secret(value) if isinstance(value, str) else value
+
+
+def own_name(address: str) -> str:
+    """Give the name to greet with: a full host name, else the local address in brackets.
+
+    Parameters
+    ----------
+    address : str
+        The local IP address of the connection.
+
+    >>> own_name("2001:db8::1") if "." not in socket.gethostname() else "[IPv6:2001:db8::1]"
+    '[IPv6:2001:db8::1]'
+
+    References
+    ----------
+    RFC 5321 section 4.1.4: the name "MUST be […] a primary host name […] if the host does
+    not have a name, an address literal".
+    """
+    name = socket.gethostname()
+    if "." in name and not name.endswith((".local", ".localdomain")):
+        try:
+            return check_helo(name)
+        except Exception:  # a machine may call itself anything
+            return _literal(address)
+    return _literal(address)
+
+
+def _literal(address: str) -> str:
+    address = address.partition("%")[0]  # without the zone of a link-local address
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        return "[127.0.0.1]"
+    return f"[IPv6:{address}]" if version == 6 else f"[{address}]"

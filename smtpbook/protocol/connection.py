@@ -1,0 +1,537 @@
+"""Connection: the order of commands and replies, for the client and for the server.
+
+Theory of operation.  A client has a queue of commands that await their reply; replies
+come in the same order (RFC 5321 section 4.1.1, RFC 2920 section 3.1), so each one belongs
+to the head of the queue.  Lock-step is the same queue with at most one entry.  Two states
+are kept: ``state`` is what the replies so far have established; what may be issued next is
+judged by the state the session will be in *if* the outstanding commands succeed, and that
+is computed again whenever one of them does not.
+
+The server is the same table seen from the other side: one command at a time comes out, one
+reply goes in.
+
+Nothing here does I/O or reads a clock.  An error from the other side ends the connection:
+it is never re-synchronised.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError
+from smtpbook.protocol.commands import (
+    MAX_AUTH_LINE,
+    MAX_ENVELOPE_LINE,
+    AuthResponse,
+    Bdat,
+    Command,
+    CommandSyntaxError,
+    EndOfData,
+    Greeting,
+    Mail,
+    Raw,
+    Rcpt,
+    decode_base64,
+    encode,
+    parse_command,
+)
+from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
+from smtpbook.protocol.mail_data import END, MailDataReader, stuff
+from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply, ReplyParser
+from smtpbook.protocol.states import TABLE, State, allowed_verbs
+
+# "EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command
+# in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH (RFC
+# 4954 section 4).
+LAST_IN_GROUP: Final = frozenset(
+    {
+        "EHLO",
+        "HELO",
+        "DATA",
+        "VRFY",
+        "EXPN",
+        "TURN",
+        "QUIT",
+        "NOOP",
+        "STARTTLS",
+        "AUTH",
+        "HELP",
+    }
+)
+# Which extension a MAIL or RCPT parameter belongs to; without it the server must refuse
+# the command (RFC 5321 section 4.1.1.11).
+_PARAMETER_NEEDS: Final = {
+    "SIZE": "SIZE",
+    "BODY": "8BITMIME",
+    "SMTPUTF8": "SMTPUTF8",
+    "AUTH": "AUTH",
+    "RET": "DSN",
+    "ENVID": "DSN",
+    "NOTIFY": "DSN",
+    "ORCPT": "DSN",
+}
+_COMMAND_NEEDS: Final = {"STARTTLS": "STARTTLS", "AUTH": "AUTH", "BDAT": "CHUNKING"}
+# "421 <domain> Service not available, closing transmission channel (This may be a reply to
+# any command if the service knows it must shut down)" -- RFC 5321 section 4.2.3
+CLOSING: Final = 421
+_END_OF_DATA: Final = EndOfData()
+
+
+class Exchange(NamedTuple):
+    """A command and its reply.
+
+    Attributes
+    ----------
+    command : Command or None
+        None when the server spoke unasked, which only a 421 may do.
+    tag : object
+        What was given to `Client.issue` with the command.
+    reply : Reply
+    octets_sent, octets_received : int
+        Lengths of command and reply on the wire; mail data is not counted.
+    """
+
+    command: Command | None
+    tag: Any
+    reply: Reply
+    octets_sent: int
+    octets_received: int
+
+
+class Closed:
+    """Returned when the other side has closed and everything it said has been read."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "CLOSED"
+
+
+CLOSED: Final = Closed()
+
+
+class Client:
+    r"""The client's side of one connection.
+
+    >>> from smtpbook.protocol.commands import Ehlo
+    >>> client = Client()
+    >>> client.receive_data(b"220 mx ready\r\n")
+    >>> client.next_reply().reply.code
+    220
+    >>> client.issue(Ehlo("client.example"))
+    b'EHLO client.example\r\n'
+
+    Attributes
+    ----------
+    state : State
+        Established by the replies so far.
+    extensions : Extensions
+        Of the current EHLO reply; none before it, after HELO, and after STARTTLS.
+    is_authenticated : bool
+    """
+
+    def __init__(self) -> None:
+        self.state = State.CONNECTED
+        self.extensions = NO_EXTENSIONS
+        self.is_authenticated = False
+        self._parser = ReplyParser()
+        self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), None, 0)])
+        self._ahead = State.GREETED  # the state once everything in the queue has succeeded
+        self._must_wait = True  # the last command issued has to be the last of its group
+        self._is_eof = False
+
+    @property
+    def outstanding(self) -> int:
+        """How many commands await their reply."""
+        return len(self._queue)
+
+    @property
+    def next_tag(self) -> Any:
+        """The tag of the command whose reply comes next; None if none is outstanding."""
+        return self._queue[0][1] if self._queue else None
+
+    @property
+    def next_command(self) -> Command | None:
+        """The command whose reply comes next."""
+        return self._queue[0][0] if self._queue else None
+
+    @property
+    def state_ahead(self) -> State:
+        """The state the session will be in if every outstanding command succeeds."""
+        return self._ahead
+
+    @property
+    def is_inside_reply(self) -> bool:
+        """Whether part of a reply has arrived."""
+        return self._parser.is_inside_reply
+
+    def issue(self, command: Command, tag: Any = None, *, strict: bool = True) -> bytes:
+        """Put a command into the queue and give its octets.
+
+        Parameters
+        ----------
+        command : Command
+        tag : object
+            Comes back with the reply, in `Exchange.tag`.
+        strict : bool
+            Refuse what the RFC does not allow here.  False is for lessons: what a line may
+            do to the framing of the conversation is refused all the same.
+
+        Raises
+        ------
+        LocalProtocolError
+            The command is not allowed in this state, must not be pipelined here, needs an
+            extension the server does not offer, or cannot be encoded.  Nothing is queued.
+        """
+        verb = command.verb
+        after = TABLE.get((self._ahead, command.key))
+        if strict:
+            if after is None:
+                raise LocalProtocolError(self._refusal(verb))
+            self._check_pipelining(verb)
+            self._check_extensions(command)
+        elif self._queue or self.state in (State.CLOSED, State.TLS, State.CONNECTED):
+            raise LocalProtocolError(self._refusal(verb))
+        octets = encode(command)
+        self._queue.append((command, tag, len(octets)))
+        if after is not None:
+            self._ahead = after.success or after.intermediate or self._ahead
+        if verb in LAST_IN_GROUP:
+            self._must_wait = True
+        return octets
+
+    def end_mail_data(self, data: bytes, tag: Any = None) -> bytes:
+        """Give mail data as octets, dot-stuffed and ended; the reply is awaited.
+
+        Raises
+        ------
+        LocalProtocolError
+            The server has not said 354, or `data` does not end in CRLF.
+        """
+        if self.state is not State.DATA or self._queue:
+            raise LocalProtocolError(
+                "mail data is not allowed now: the server has not said 354"
+            )
+        if data and not data.endswith(b"\r\n"):
+            raise LocalProtocolError("mail data must end in CRLF")
+        self._queue.append((_END_OF_DATA, tag, len(END)))
+        self._ahead = State.READY
+        return stuff(data)
+
+    def _refusal(self, verb: str) -> str:
+        allowed = ", ".join(allowed_verbs(self._ahead)) or "nothing"
+        return f"{verb} is not allowed now ({self._ahead.value}); allowed: {allowed}"
+
+    def _check_pipelining(self, verb: str) -> None:
+        if self._queue and (self._must_wait or not self.extensions.has_pipelining):
+            waited = self._queue[-1][0].verb
+            raise LocalProtocolError(
+                f"{verb} must wait for the reply to {waited} (RFC 2920 section 3.1)"
+            )
+
+    def _check_extensions(self, command: Command) -> None:
+        verb, extensions = command.verb, self.extensions
+        if isinstance(command, Mail):
+            mailbox, parameters = command.reverse_path, command.parameters
+        elif isinstance(command, Rcpt):
+            mailbox, parameters = command.recipient, command.parameters
+        else:
+            needed = _COMMAND_NEEDS.get(verb)
+            if needed is not None and needed not in extensions.keywords:
+                raise LocalProtocolError(f"the server does not offer {needed}")
+            if verb == "AUTH" and self.is_authenticated and self.state is State.READY:
+                # "no more AUTH commands may be issued in the same session" -- RFC 4954, 4
+                raise LocalProtocolError(
+                    "already logged in; AUTH is allowed once a session"
+                )
+            return
+        for name, _ in parameters:
+            needed = _PARAMETER_NEEDS.get(name, name)
+            if needed not in extensions.keywords:
+                raise LocalProtocolError(
+                    f"{verb} {name}= needs {needed}, which is not offered"
+                )
+        if mailbox is not None and mailbox.needs_smtputf8 and not extensions.has_smtputf8:
+            raise LocalProtocolError(
+                f"{str(mailbox)!a} needs SMTPUTF8, which the server does not offer"
+            )
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take octets from the server; empty means it has closed its side."""
+        if data:
+            self._parser.feed(data)
+        else:
+            self._is_eof = True
+
+    def next_reply(self) -> Exchange | NeedData | Closed:
+        """Give the next command with its reply.
+
+        Raises
+        ------
+        RemoteProtocolError
+            Not SMTP, a reply nobody asked for, or a first digit that this command cannot
+            draw (such as 250 to DATA).  The connection must be dropped.
+        """
+        reply = self._parser.next_reply()
+        if isinstance(reply, NeedData):
+            return CLOSED if self._is_eof else NEED_DATA
+        if self.state is State.TLS:
+            raise RemoteProtocolError(
+                "clear text between the 220 of STARTTLS and the handshake"
+            )
+        if not self._queue:
+            if reply.code != CLOSING:
+                raise RemoteProtocolError(f"a reply nobody asked for: {reply}")
+            self.state = self._ahead = State.CLOSED
+            return Exchange(None, None, reply, 0, self._parser.size)
+        command, tag, octets = self._queue[0]
+        self._advance(command, reply)
+        self._queue.popleft()
+        if not self._queue:
+            self._ahead = self.state
+            self._must_wait = False
+        elif reply.code >= 400:
+            self._ahead = self._fold()
+        return Exchange(command, tag, reply, octets, self._parser.size)
+
+    def _advance(self, command: Command, reply: Reply) -> None:
+        verb = command.verb
+        digit = reply.code // 100
+        if reply.code == CLOSING:
+            self.state = State.CLOSED
+            return
+        after = TABLE.get((self.state, command.key))
+        # Not in the table: issued on the strength of a command that was then refused, or by
+        # a lesson.
+        target = self._out_of_order(verb, digit) if after is None else after[digit - 2]
+        if target is None:
+            raise RemoteProtocolError(f"{reply.code} cannot be a reply to {verb}: {reply}")
+        self.state = target
+        if digit == 2:
+            if verb in ("EHLO", "HELO"):
+                self.extensions = (
+                    Extensions.from_reply(reply) if verb == "EHLO" else NO_EXTENSIONS
+                )
+            elif verb == "AUTH":
+                self.is_authenticated = True
+
+    def _out_of_order(self, verb: str, digit: int) -> State | None:
+        if digit == 3:
+            return State.DATA if verb == "DATA" else None
+        if verb == "QUIT":
+            return State.CLOSED
+        return self.state
+
+    def _fold(self) -> State:
+        state = self.state
+        for command, _, _ in self._queue:
+            after = TABLE.get((state, command.key))
+            if after is not None:
+                state = after.success or after.intermediate or state
+        return state
+
+    def begin_tls(self) -> None:
+        """Check that the handshake may begin: nothing has followed the 220 of STARTTLS.
+
+        Raises
+        ------
+        RemoteProtocolError
+            Clear text followed, which an attacker may have put there (CVE-2011-0411).
+        LocalProtocolError
+            There was no such 220.
+        """
+        if self.state is not State.TLS:
+            raise LocalProtocolError("TLS begins after the server's 220 to STARTTLS")
+        if self._parser.unread:
+            raise RemoteProtocolError("clear text followed the 220 of STARTTLS")
+
+    def end_tls(self) -> None:
+        """Note that the handshake is done; what EHLO said before it is forgotten.
+
+        "The client MUST discard any knowledge obtained from the server, such as the list of
+        SMTP service extensions, which was not obtained from the TLS negotiation itself."
+
+        References
+        ----------
+        RFC 3207 section 4.2.
+        """
+        self.extensions = NO_EXTENSIONS
+        self.state = self._ahead = State.GREETED
+
+
+class Server:
+    r"""The server's side of one connection: commands come out, replies go in.
+
+    >>> server = Server()
+    >>> server.reply(Reply(code=220, lines=("lab",)))
+    b'220 lab\r\n'
+    >>> server.receive_data(b"NOOP\r\n")
+    >>> server.next_command()
+    Raw(text='NOOP')
+
+    Parameters
+    ----------
+    max_size_bytes : int
+        The largest mail data kept; more is read and thrown away, and `is_too_big` says so.
+
+    Attributes
+    ----------
+    state : State
+    mail_data : bytes
+        Of the transaction, complete when `EndOfData` or the last `Bdat` comes out.
+    is_too_big : bool
+    """
+
+    def __init__(self, *, max_size_bytes: int = 10 * 1024 * 1024) -> None:
+        self.state = State.CONNECTED
+        self.mail_data = b""
+        self.is_too_big = False
+        self._max_size_bytes = max_size_bytes
+        self._buffer = b""
+        self._awaiting: Command | None = Greeting()  # what the next reply answers
+        self._reader: MailDataReader | None = None
+        self._chunk: Bdat | None = None
+        self._skips = False  # throwing away the rest of a line that is too long
+        self._is_eof = False
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        """Take octets from the client; empty means it has closed its side."""
+        if not data:
+            self._is_eof = True
+        self._buffer += data
+
+    def next_command(self) -> Command | NeedData | Closed:
+        """Give the next command; `EndOfData` once the mail data is complete.
+
+        Raises
+        ------
+        CommandSyntaxError
+            With the reply the line deserves; give it to `reply`, and go on.
+        LocalProtocolError
+            The last command has not been answered.
+        """
+        if self._awaiting is not None:
+            raise LocalProtocolError(f"{self._awaiting.verb} has not been answered")
+        if self._reader is not None:
+            return self._next_mail_data(self._reader)
+        if self._chunk is not None:
+            return self._next_chunk(self._chunk)
+        line = self._take_line()
+        if line is None:
+            return CLOSED if self._is_eof else NEED_DATA
+        command = self._parse(line)
+        if isinstance(command, Bdat):
+            self._awaiting, self._chunk = None, command
+            return self._next_chunk(command)
+        self._awaiting = command
+        return command
+
+    def _parse(self, line: bytes) -> Command:
+        self._awaiting = self._unreadable()
+        if self.state is not State.AUTH:
+            return parse_command(line)
+        text = line.decode("latin-1")
+        return AuthResponse(None if text == "*" else decode_base64(text))
+
+    def _unreadable(self) -> Command:
+        """Give what stands for a line that cannot be read; it gets its reply too."""
+        return AuthResponse(None) if self.state is State.AUTH else Raw("")
+
+    def _take_line(self) -> bytes | None:
+        end = self._buffer.find(b"\n")
+        limit = MAX_AUTH_LINE if self.state is State.AUTH else MAX_ENVELOPE_LINE
+        if end < 0:
+            if len(self._buffer) > limit:
+                self._skips, self._buffer = True, b""
+            return None
+        if self._skips or end > limit:
+            self._skips, self._buffer = False, self._buffer[end + 1 :]
+            self._awaiting = self._unreadable()
+            raise CommandSyntaxError(500, "5.5.2 Line too long")
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        if not line.endswith(b"\r"):
+            # "SMTP servers MUST NOT recognize or generate any other character or character
+            # sequence as a line terminator" -- RFC 5321 section 2.3.8
+            self._awaiting = self._unreadable()
+            raise CommandSyntaxError(500, "5.5.2 A line ends in CRLF, this one in LF alone")
+        return line[:-1]
+
+    def _next_mail_data(self, reader: MailDataReader) -> Command | NeedData | Closed:
+        rest = reader.feed(self._buffer)
+        self._buffer = b"" if rest is None else rest
+        if rest is None:
+            return CLOSED if self._is_eof else NEED_DATA
+        self.mail_data, self.is_too_big = reader.data or b"", reader.is_too_big
+        self._reader = None
+        self._awaiting = EndOfData()
+        return self._awaiting
+
+    def _next_chunk(self, chunk: Bdat) -> Command | NeedData | Closed:
+        if len(self._buffer) < chunk.size:
+            return CLOSED if self._is_eof else NEED_DATA
+        octets, self._buffer = self._buffer[: chunk.size], self._buffer[chunk.size :]
+        if len(self.mail_data) + len(octets) > self._max_size_bytes:
+            self.is_too_big = True
+        else:
+            self.mail_data += octets
+        self._chunk, self._awaiting = None, chunk
+        return chunk
+
+    def refusal(self, command: Command) -> Reply | None:
+        """Give the reply that a command out of order deserves, or None if it is in order.
+
+        References
+        ----------
+        RFC 5321 sections 3.3 (no valid recipients) and 4.1.4 (order of commands).
+        """
+        if (self.state, command.key) not in TABLE:
+            return Reply(
+                code=503, lines=(f"5.5.1 {command.verb} not now: {self.state.value}",)
+            )
+        if self.state is State.MAIL and command.verb == "DATA":
+            return Reply(code=554, lines=("5.5.1 No valid recipients",))
+        return None
+
+    def reply(self, reply: Reply) -> bytes:
+        """Answer the command that came out last, and give the reply's octets.
+
+        Raises
+        ------
+        LocalProtocolError
+            No command awaits a reply.
+        """
+        command = self._awaiting
+        if command is None:
+            raise LocalProtocolError("no command awaits a reply")
+        self._awaiting = None
+        if reply.code == CLOSING:
+            self.state = State.CLOSED
+        else:
+            self._advance(command, reply.code // 100)
+        return reply.to_bytes()
+
+    def _advance(self, command: Command, digit: int) -> None:
+        after = TABLE.get((self.state, command.key))
+        target = after[digit - 2] if after is not None else None
+        if target is None:
+            # A scenario may answer what the table would not, such as 354 after no RCPT.
+            target = State.DATA if command.verb == "DATA" and digit == 3 else self.state
+        if target is State.DATA:
+            self._reader = MailDataReader(max_bytes=self._max_size_bytes)
+        if target is State.MAIL and self.state is State.READY:
+            self.mail_data, self.is_too_big = b"", False
+        self.state = target
+
+    def begin_tls(self) -> None:
+        """Note that the handshake begins; what came in clear text before it is forgotten.
+
+        References
+        ----------
+        RFC 3207 section 4.2, CVE-2011-0411.
+        """
+        self._buffer = b""
+
+    def end_tls(self) -> None:
+        """Note that the handshake is done; the client must greet again."""
+        self.state = State.GREETED

@@ -1,0 +1,218 @@
+"""Pipeline: which commands may be written together, and when (RFC 2920).
+
+Theory of operation.  At most two transactions are open: the one whose verdict is awaited,
+and the next.  With ``"auto"`` and a server that offers PIPELINING in its *current* EHLO,
+MAIL, RCPT and DATA go out in one group, and the end of one message goes out together with
+the envelope of the next, so a message takes a little more than one round trip.  The mail
+data of the next waits for its 354, which comes after the verdict on the one before: at most
+one message per connection can be in doubt.  With ``"off"``, or without the extension, every
+command waits for the reply to the one before; the code is the same.
+
+After a message whose recipients were all refused, DATA is held back until the RCPT replies
+are in: servers count the errors that a DATA without recipients causes.  A transaction that
+stayed open without delivering anything is ended with RSET before the next MAIL.
+
+Nothing here does I/O; the caller writes the groups and passes the exchanges back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Literal, NamedTuple
+
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError
+from smtpbook.protocol.commands import Command, Data, Mail, Rcpt, Rset
+from smtpbook.protocol.connection import Client, Exchange
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.states import State
+from smtpbook.protocol.transaction import Result, Transaction, mail_parameters
+
+Pipelining = Literal["off", "auto"]
+MODES: Final = ("off", "auto")
+
+_RSET: Final = Rset()
+_DATA: Final = Data()
+_OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
+
+
+class Group:
+    """Commands written together.
+
+    Attributes
+    ----------
+    number : int or None
+        Counts the groups of a session from 1; None for a command written alone.
+    octets : bytes
+        What to write.
+    mail_data : Transaction or None
+        Whose mail data this group begins with.
+    data_octets : int
+        How much of `octets` that is, its end (``.CRLF``) included.
+    written_at : float or None
+        When the last octet was handed to the socket; None before that.
+    """
+
+    __slots__ = ("data_octets", "mail_data", "number", "octets", "started_at", "written_at")
+
+    def __init__(self, octets: bytes = b"") -> None:
+        self.number: int | None = None
+        self.octets = octets
+        self.mail_data: Transaction | None = None
+        self.data_octets = 0
+        self.started_at = 0.0
+        self.written_at: float | None = None
+
+
+class Tag(NamedTuple):
+    """What travels with a command to its reply.
+
+    Attributes
+    ----------
+    group : Group
+    transaction : Transaction or None
+    rcpt_index : int
+        The recipient's place in the message, for RCPT; else -1.
+    """
+
+    group: Group
+    transaction: Transaction | None = None
+    rcpt_index: int = -1
+
+
+class Pipeline:
+    """Decides what is written next for a stream of messages on one connection.
+
+    Parameters
+    ----------
+    client : Client
+        Every command of a transaction is issued through here.
+    mode : {"off", "auto"}
+    """
+
+    def __init__(self, client: Client, mode: Pipelining) -> None:
+        self._client = client
+        self._mode = mode
+        self._open: deque[Transaction] = deque()
+        self._done: deque[Result] = deque()
+        self._holds_data = False  # the last message's recipients were all refused
+        self._groups = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be added: the current one and the next are enough."""
+        return len(self._open) < 2
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no message is open."""
+        return not self._open
+
+    def add(self, message: Message, transaction_id: str) -> None:
+        """Line up a message."""
+        self._open.append(Transaction(message, transaction_id))
+
+    def next_result(self) -> Result | None:
+        """Give the next verdict that has been reached, in the order of `add`."""
+        return self._done.popleft() if self._done else None
+
+    def next_group(self) -> Group | None:
+        """Give what may be written now, or None: replies must come first."""
+        group = Group()
+        parts: list[bytes] = []
+        while (octets := self._next_step(group)) is not None:
+            parts.append(octets)
+        self._settle()
+        if not parts:
+            return None
+        group.octets = b"".join(parts)
+        if len(parts) > 1:
+            self._groups += 1
+            group.number = self._groups
+        return group
+
+    def _next_step(self, group: Group) -> bytes | None:
+        client = self._client
+        is_pipelined = self._mode != "off" and client.extensions.has_pipelining
+        if client.outstanding and not is_pipelined:
+            return None
+        for transaction in self._open:
+            if transaction.error is not None or transaction.is_end_issued:
+                continue
+            if not transaction.is_envelope_issued:
+                octets = self._envelope_step(transaction, group)
+                if octets is not None:
+                    return octets
+            elif not transaction.is_data_issued:
+                if transaction.outstanding and (self._holds_data or not is_pipelined):
+                    return None
+                transaction.is_data_issued = True
+                return self._issue(_DATA, Tag(group, transaction))
+            elif transaction.awaits_mail_data:
+                return self._mail_data_step(transaction, group)
+            else:
+                return None
+        return None
+
+    def _envelope_step(self, transaction: Transaction, group: Group) -> bytes | None:
+        message, index = transaction.message, transaction.issued - 1
+        if index >= 0:
+            transaction.issued += 1
+            return self._issue(
+                Rcpt(message.recipients[index]), Tag(group, transaction, index)
+            )
+        if self._client.state_ahead in _OPEN:
+            return self._issue(_RSET, Tag(group))
+        try:
+            parameters = mail_parameters(message, self._client.extensions)
+        except LocalProtocolError as exc:
+            transaction.error = exc
+            return None
+        transaction.issued = 1
+        return self._issue(Mail(message.reverse_path, parameters), Tag(group, transaction))
+
+    def _mail_data_step(self, transaction: Transaction, group: Group) -> bytes:
+        # All refused, yet 354: the lone dot alone, so that nobody gets an empty message and
+        # the refusals stay what decided.
+        data = transaction.message.data if transaction.accepted else b""
+        octets = self._client.end_mail_data(data, Tag(group, transaction))
+        transaction.is_end_issued = True
+        transaction.outstanding += 1
+        self._holds_data = not transaction.accepted
+        group.mail_data = transaction
+        group.data_octets = len(octets)
+        return octets
+
+    def _issue(self, command: Command, tag: Tag) -> bytes:
+        octets = self._client.issue(command, tag)
+        if tag.transaction is not None:
+            tag.transaction.outstanding += 1
+        return octets
+
+    def receive(self, exchange: Exchange) -> None:
+        """Take a command's reply, and move the verdicts it completes to `next_result`.
+
+        Raises
+        ------
+        RemoteProtocolError
+            RSET was refused, which leaves no way to begin the next transaction: "the
+            receiver MUST send a 250 OK reply to a RSET command" -- RFC 5321 section 4.1.1.5
+        """
+        command, (_, transaction, index) = exchange.command, exchange.tag
+        if transaction is not None and command is not None:
+            transaction.receive(command.verb, index, exchange.reply)
+            self._settle()
+        elif command is _RSET and exchange.reply.code >= 400:
+            raise RemoteProtocolError(f"RSET refused: {exchange.reply}")
+
+    def _settle(self) -> None:
+        while self._open and self._open[0].is_decided:
+            decided = self._open.popleft()
+            if decided.error is None:
+                self._holds_data = not decided.accepted
+            self._done.append(decided.result())
+
+    def abandon(self, error: Exception, closing_reply: Reply | None = None) -> None:
+        """Give the verdict on every open message: no more replies will come."""
+        while self._open:
+            self._done.append(self._open.popleft().result(error, closing_reply))

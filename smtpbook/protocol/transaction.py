@@ -1,0 +1,336 @@
+"""Transaction: what becomes of one message and each of its recipients.
+
+It holds the replies that concern one message and gives the verdict: one outcome per
+recipient, with the reply that decided.  When to write what is decided in `pipeline`; what
+the wire does, in `session`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from smtpbook.errors import (
+    DeferredError,
+    LocalProtocolError,
+    RejectedError,
+    TransportError,
+)
+from smtpbook.protocol.commands import Parameters
+from smtpbook.protocol.extensions import Extensions
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.replies import Reply
+
+Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
+
+# How servers name the message in their 250; each form from its own source code or manual:
+# Postfix "queued as X", Exim "OK id=X", Sendmail "X Message accepted for delivery",
+# OpenSMTPD "X Message accepted for delivery", Exchange "[InternalId=N, …] Queued mail",
+# Gmail "OK <time> X - gsmtp", Amazon SES "Ok X".
+_QUEUE_IDS: Final = (
+    re.compile(r"queued as (\S+)", re.I),
+    re.compile(r"\bid=(\S+)"),
+    re.compile(r"(\S+) Message accepted for delivery", re.I),
+    re.compile(r"\bInternalId=(\d+)"),
+    re.compile(r"OK\s+\d+ (\S+) - gsmtp", re.I),
+    re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientResult:
+    """What became of one recipient.
+
+    Attributes
+    ----------
+    recipient : str
+        The address as it was given in RCPT.
+    outcome : str
+        ``accepted`` (responsibility taken, not delivered), ``deferred`` (4yz),
+        ``rejected`` (5yz), ``failed`` (no reply, the mail data was not complete) or
+        ``in_doubt`` (lost after the last octet of the mail data).
+    reply : Reply or None
+        The reply that decided; None where no reply did.
+    verb : str
+        The command it answered, or the one whose reply never came.
+    """
+
+    recipient: str
+    outcome: Outcome
+    reply: Reply | None
+    verb: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one message.
+
+    Attributes
+    ----------
+    message : Message
+    outcome : str
+        ``accepted`` if any recipient was; else the most open of the recipients' outcomes:
+        ``in_doubt``, ``deferred``, ``failed``, ``rejected``, in this order.
+    recipients : tuple of RecipientResult
+        One per recipient, in the message's order.
+    reply : Reply or None
+        The deciding reply of the message as a whole.
+    queue_id : str or None
+        What the server called the message, when its 250 can be read.
+    error : Exception or None
+        Why there was no reply, for ``failed`` and ``in_doubt``.
+    transaction_id : str
+        As in the event log.
+
+    References
+    ----------
+    RFC 5321 sections 3.3, 4.2.1, 6.1; RFC 1047 (the lost reply).
+    """
+
+    message: Message
+    outcome: Outcome
+    recipients: tuple[RecipientResult, ...]
+    reply: Reply | None
+    queue_id: str | None
+    error: Exception | None
+    transaction_id: str
+
+    def raise_for_outcome(self) -> Result:
+        """Raise what kept the message from being accepted by every recipient's server.
+
+        Returns
+        -------
+        Result
+            Itself, when every recipient was accepted.
+
+        Raises
+        ------
+        DeferredError, RejectedError
+            A recipient (or the message) was refused; ``.reply`` tells why.
+        TransportError, RemoteProtocolError, LocalProtocolError
+            There was no reply.
+        """
+        refused = next((r for r in self.recipients if r.outcome != "accepted"), None)
+        if refused is None:
+            return self
+        if refused.reply is None or refused.outcome == "in_doubt":
+            raise self.error or TransportError("no reply came")
+        kind = DeferredError if refused.outcome == "deferred" else RejectedError
+        raise kind(refused.reply, refused.verb)
+
+
+class Transaction:
+    """The replies to one message's commands, and the verdict they come to.
+
+    Attributes
+    ----------
+    message : Message
+    id : str
+    issued : int
+        How many of the envelope's commands (MAIL, then a RCPT each) have been issued.
+    is_data_issued, is_end_issued : bool
+        Whether DATA, and the mail data with its end, have been issued.
+    is_end_written : bool
+        Whether the last octet of the mail data may have left: from then on, silence means
+        in doubt.
+    outstanding : int
+        Commands of this transaction whose reply has not come.
+    accepted : int
+        Recipients accepted by RCPT.
+    error : Exception or None
+        Why it cannot be sent at this server; nothing of it has been written then.
+    """
+
+    __slots__ = (
+        "accepted",
+        "data_reply",
+        "end_reply",
+        "error",
+        "id",
+        "is_data_issued",
+        "is_end_issued",
+        "is_end_written",
+        "issued",
+        "mail_reply",
+        "message",
+        "outstanding",
+        "rcpt_replies",
+    )
+
+    def __init__(self, message: Message, transaction_id: str) -> None:
+        self.message = message
+        self.id = transaction_id
+        self.issued = 0
+        self.is_data_issued = False
+        self.is_end_issued = False
+        self.is_end_written = False
+        self.outstanding = 0
+        self.mail_reply: Reply | None = None
+        self.rcpt_replies: list[Reply | None] = [None] * len(message.recipients)
+        self.data_reply: Reply | None = None
+        self.end_reply: Reply | None = None
+        self.accepted = 0
+        self.error: Exception | None = None
+
+    @property
+    def is_envelope_issued(self) -> bool:
+        """Whether MAIL and every RCPT have been issued."""
+        return self.issued > len(self.rcpt_replies)
+
+    @property
+    def awaits_mail_data(self) -> bool:
+        """Whether the server said 354 and the mail data has not been issued."""
+        reply = self.data_reply
+        return reply is not None and reply.code // 100 == 3 and not self.is_end_issued
+
+    def receive(self, verb: str, index: int, reply: Reply) -> None:
+        """Take the reply to one of its commands; `index` is the recipient's, for RCPT."""
+        self.outstanding -= 1
+        if verb == "RCPT":
+            self.rcpt_replies[index] = reply
+            if (
+                reply.code < 300
+                and self.mail_reply is not None
+                and self.mail_reply.code < 300
+            ):
+                self.accepted += 1
+        elif verb == "MAIL":
+            self.mail_reply = reply
+        elif verb == "DATA":
+            self.data_reply = reply
+        else:
+            self.end_reply = reply
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether every reply it will get has come."""
+        if self.error is not None:
+            return True
+        if self.outstanding or self.awaits_mail_data:
+            return False
+        if self.end_reply is not None or self.data_reply is not None:
+            return True
+        mail = self.mail_reply
+        if mail is not None and mail.code >= 400:
+            return True
+        # All recipients refused, and DATA held back until that was known.
+        return self.is_envelope_issued and not self.accepted and not self.is_data_issued
+
+    def result(
+        self, error: Exception | None = None, closing_reply: Reply | None = None
+    ) -> Result:
+        """Give the verdict on what is known.
+
+        Parameters
+        ----------
+        error : Exception, optional
+            Why no more replies will come; default: `error`.
+        closing_reply : Reply, optional
+            The 421 with which the server ended the session; it decides for the recipients
+            that had no reply of their own, unless the mail data was already complete.
+        """
+        recipients = tuple(
+            self._recipient_result(i, closing_reply) for i in range(len(self.rcpt_replies))
+        )
+        outcomes = {r.outcome for r in recipients}
+        outcome = next(o for o in _PRECEDENCE if o in outcomes)
+        reply = next(r.reply for r in recipients if r.outcome == outcome)
+        accepted = self.end_reply if outcome == "accepted" else None
+        return Result(
+            message=self.message,
+            outcome=outcome,
+            recipients=recipients,
+            reply=reply,
+            queue_id=queue_id(accepted) if accepted else None,
+            error=(error or self.error) if outcome in ("failed", "in_doubt") else None,
+            transaction_id=self.id,
+        )
+
+    def _recipient_result(self, index: int, closing_reply: Reply | None) -> RecipientResult:
+        verb, decider = self._decider(index)
+        outcome: Outcome
+        if decider is not None:
+            outcome = _OUTCOMES[decider.code // 100]
+        elif self.is_end_written:
+            outcome = "in_doubt"
+        elif closing_reply is not None:
+            outcome, decider = "deferred", closing_reply
+        else:
+            outcome = "failed"
+        recipient = str(self.message.recipients[index])
+        return RecipientResult(
+            recipient=recipient, outcome=outcome, reply=decider, verb=verb
+        )
+
+    def _decider(self, index: int) -> tuple[str, Reply | None]:
+        """Give the first refusal, or the first reply that never came, or the last one."""
+        steps = (
+            ("MAIL", self.mail_reply),
+            ("RCPT", self.rcpt_replies[index]),
+            ("DATA", self.data_reply),
+        )
+        for verb, reply in steps:
+            if reply is None or reply.code >= 400:
+                return verb, reply
+        return "END-OF-DATA", self.end_reply
+
+
+_OUTCOMES: Final[dict[int, Outcome]] = {2: "accepted", 4: "deferred", 5: "rejected"}
+_PRECEDENCE: Final[tuple[Outcome, ...]] = (
+    "accepted",
+    "in_doubt",
+    "deferred",
+    "failed",
+    "rejected",
+)
+
+
+def mail_parameters(message: Message, extensions: Extensions) -> Parameters:
+    """Give the parameters MAIL needs for this message at this server, and no others.
+
+    Raises
+    ------
+    LocalProtocolError
+        The message is larger than the server takes, or needs an extension it lacks.
+
+    References
+    ----------
+    RFC 1870 section 6 (SIZE), RFC 6152 section 2 (BODY), RFC 6531 section 3.4 (SMTPUTF8).
+    """
+    parameters: list[tuple[str, str | None]] = []
+    if extensions.has_size:
+        size = len(message.data)
+        limit = extensions.max_size_bytes
+        if limit is not None and size > limit:
+            raise LocalProtocolError(
+                f"the message has {size:,} octets, the server takes at most {limit:,}"
+            )
+        parameters.append(("SIZE", str(size)))
+    if message.needs_smtputf8:
+        if not extensions.has_smtputf8:
+            raise LocalProtocolError(
+                "an address or header is not ASCII; the server does not offer SMTPUTF8"
+            )
+        parameters.append(("SMTPUTF8", None))
+    if message.is_8bit:
+        if not extensions.has_8bitmime:
+            raise LocalProtocolError(
+                "the message holds 8-bit octets, the server lacks 8BITMIME; encode "
+                "its parts as quoted-printable or base64"
+            )
+        parameters.append(("BODY", "8BITMIME"))
+    return tuple(parameters)
+
+
+def queue_id(reply: Reply) -> str | None:
+    """Read what the server called the message, if its 250 says so in a known way.
+
+    >>> queue_id(Reply.parse("250 2.0.0 Ok: queued as 4Xb1"))
+    '4Xb1'
+    """
+    text = reply.text
+    for pattern in _QUEUE_IDS:
+        if found := pattern.search(text):
+            return found[1].strip("<>;,.")
+    return None
