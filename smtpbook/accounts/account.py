@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, get_args
 
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
-from smtpbook.errors import near_miss
+from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.protocol.addresses import check_helo
 
 TlsMode = Literal["implicit", "starttls", "none"]
@@ -171,7 +171,7 @@ def own_name(address: str) -> str:
     if "." in name and not name.endswith((".local", ".localdomain")):
         try:
             return check_helo(name)
-        except Exception:  # a machine may call itself anything
+        except LocalProtocolError:  # a machine may call itself anything
             return _literal(address)
     return _literal(address)
 

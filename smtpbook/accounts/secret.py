@@ -6,6 +6,7 @@ does not protect against code that asks for it by `reveal`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 MASK: Final = "••••••"
@@ -30,6 +31,7 @@ class Secret:
     # A closure instead of an attribute: tools that list attributes (tracebacks with
     # locals, debuggers' tables, vars()) find a function, not the text.
     __slots__ = ("reveal",)
+    reveal: Callable[[], str]
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):

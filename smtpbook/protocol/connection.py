@@ -122,6 +122,11 @@ class Client:
     >>> client.issue(Ehlo("client.example"))
     b'EHLO client.example\r\n'
 
+    Parameters
+    ----------
+    tag : object
+        Comes back with the greeting, in `Exchange.tag`.
+
     Attributes
     ----------
     state : State
@@ -131,12 +136,12 @@ class Client:
     is_authenticated : bool
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tag: Any = None) -> None:
         self.state = State.CONNECTED
         self.extensions = NO_EXTENSIONS
         self.is_authenticated = False
         self._parser = ReplyParser()
-        self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), None, 0)])
+        self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), tag, 0)])
         self._ahead = State.GREETED  # the state once everything in the queue has succeeded
         self._must_wait = True  # the last command issued has to be the last of its group
         self._is_eof = False
@@ -147,14 +152,14 @@ class Client:
         return len(self._queue)
 
     @property
-    def next_tag(self) -> Any:
-        """The tag of the command whose reply comes next; None if none is outstanding."""
-        return self._queue[0][1] if self._queue else None
+    def unanswered(self) -> tuple[tuple[Command, Any, int], ...]:
+        """The outstanding commands in order, each with its tag and its length in octets."""
+        return tuple(self._queue)
 
     @property
-    def next_command(self) -> Command | None:
-        """The command whose reply comes next."""
-        return self._queue[0][0] if self._queue else None
+    def next_unanswered(self) -> tuple[Command, Any, int] | None:
+        """The first of them: the command whose reply comes next."""
+        return self._queue[0] if self._queue else None
 
     @property
     def state_ahead(self) -> State:

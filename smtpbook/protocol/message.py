@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message as AnyEmail
 from email.policy import SMTP
 from email.utils import getaddresses
@@ -50,6 +50,10 @@ class Message:
         Some octet is above 127: needs 8BITMIME (RFC 6152).
     needs_smtputf8 : bool
         A local part or the header is not ASCII: needs SMTPUTF8 (RFC 6531).
+    attempt : int
+        1 = first try for these recipients; for the record, not sent.
+    arm, block : str or None
+        An experiment's labels; for the record, not sent.
 
     References
     ----------
@@ -58,10 +62,13 @@ class Message:
 
     reverse_path: Mailbox | None
     recipients: tuple[Mailbox, ...]
-    data: bytes
+    data: bytes = field(repr=False)
     message_id: str | None = None
     is_8bit: bool = False
     needs_smtputf8: bool = False
+    attempt: int = 1
+    arm: str | None = None
+    block: str | None = None
 
     @classmethod
     def from_bytes(

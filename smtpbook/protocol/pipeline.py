@@ -49,11 +49,23 @@ class Group:
         Whose mail data this group begins with.
     data_octets : int
         How much of `octets` that is, its end (``.CRLF``) included.
+    started_at : float
+        When writing began, on the clock of whoever writes.
     written_at : float or None
         When the last octet was handed to the socket; None before that.
+    reply : Reply or None
+        To a command outside a transaction.
     """
 
-    __slots__ = ("data_octets", "mail_data", "number", "octets", "started_at", "written_at")
+    __slots__ = (
+        "data_octets",
+        "mail_data",
+        "number",
+        "octets",
+        "reply",
+        "started_at",
+        "written_at",
+    )
 
     def __init__(self, octets: bytes = b"") -> None:
         self.number: int | None = None
@@ -62,6 +74,16 @@ class Group:
         self.data_octets = 0
         self.started_at = 0.0
         self.written_at: float | None = None
+        self.reply: Reply | None = None
+
+    @property
+    def is_mail_data_unfinished(self) -> bool:
+        """Whether the end of its mail data cannot have been written yet."""
+        return (
+            self.written_at is None
+            and self.mail_data is not None
+            and not self.mail_data.is_end_written
+        )
 
 
 class Tag(NamedTuple):
@@ -88,11 +110,12 @@ class Pipeline:
     client : Client
         Every command of a transaction is issued through here.
     mode : {"off", "auto"}
+        May be changed while no message is open.
     """
 
     def __init__(self, client: Client, mode: Pipelining) -> None:
+        self.mode = mode
         self._client = client
-        self._mode = mode
         self._open: deque[Transaction] = deque()
         self._done: deque[Result] = deque()
         self._holds_data = False  # the last message's recipients were all refused
@@ -133,7 +156,7 @@ class Pipeline:
 
     def _next_step(self, group: Group) -> bytes | None:
         client = self._client
-        is_pipelined = self._mode != "off" and client.extensions.has_pipelining
+        is_pipelined = self.mode != "off" and client.extensions.has_pipelining
         if client.outstanding and not is_pipelined:
             return None
         for transaction in self._open:
@@ -198,11 +221,13 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction: "the
             receiver MUST send a 250 OK reply to a RSET command" -- RFC 5321 section 4.1.1.5
         """
-        command, (_, transaction, index) = exchange.command, exchange.tag
+        command, (group, transaction, index) = exchange.command, exchange.tag
         if transaction is not None and command is not None:
             transaction.receive(command.verb, index, exchange.reply)
             self._settle()
-        elif command is _RSET and exchange.reply.code >= 400:
+            return
+        group.reply = exchange.reply
+        if command is _RSET and exchange.reply.code >= 400:
             raise RemoteProtocolError(f"RSET refused: {exchange.reply}")
 
     def _settle(self) -> None:
@@ -213,6 +238,11 @@ class Pipeline:
             self._done.append(decided.result())
 
     def abandon(self, error: Exception, closing_reply: Reply | None = None) -> None:
-        """Give the verdict on every open message: no more replies will come."""
+        """Give the verdict on every open message: no more replies will come.
+
+        A message of which nothing was issued gets none: it was not tried.
+        """
         while self._open:
-            self._done.append(self._open.popleft().result(error, closing_reply))
+            transaction = self._open.popleft()
+            if transaction.issued:
+                self._done.append(transaction.result(error, closing_reply))

@@ -80,8 +80,8 @@ class Result:
         What the server called the message, when its 250 can be read.
     error : Exception or None
         Why there was no reply, for ``failed`` and ``in_doubt``.
-    transaction_id : str
-        As in the event log.
+    id : str
+        The transaction's, as in the event log.
 
     References
     ----------
@@ -94,7 +94,7 @@ class Result:
     reply: Reply | None
     queue_id: str | None
     error: Exception | None
-    transaction_id: str
+    id: str
 
     def raise_for_outcome(self) -> Result:
         """Raise what kept the message from being accepted by every recipient's server.
@@ -136,6 +136,8 @@ class Transaction:
         in doubt.
     outstanding : int
         Commands of this transaction whose reply has not come.
+    queue_id : str or None
+        What the server called the message when it took it.
     accepted : int
         Recipients accepted by RCPT.
     error : Exception or None
@@ -155,6 +157,7 @@ class Transaction:
         "mail_reply",
         "message",
         "outstanding",
+        "queue_id",
         "rcpt_replies",
     )
 
@@ -170,6 +173,7 @@ class Transaction:
         self.rcpt_replies: list[Reply | None] = [None] * len(message.recipients)
         self.data_reply: Reply | None = None
         self.end_reply: Reply | None = None
+        self.queue_id: str | None = None
         self.accepted = 0
         self.error: Exception | None = None
 
@@ -201,6 +205,8 @@ class Transaction:
             self.data_reply = reply
         else:
             self.end_reply = reply
+            if reply.code < 300:
+                self.queue_id = queue_id(reply)
 
     @property
     def is_decided(self) -> bool:
@@ -236,15 +242,14 @@ class Transaction:
         outcomes = {r.outcome for r in recipients}
         outcome = next(o for o in _PRECEDENCE if o in outcomes)
         reply = next(r.reply for r in recipients if r.outcome == outcome)
-        accepted = self.end_reply if outcome == "accepted" else None
         return Result(
             message=self.message,
             outcome=outcome,
             recipients=recipients,
             reply=reply,
-            queue_id=queue_id(accepted) if accepted else None,
+            queue_id=self.queue_id if outcome == "accepted" else None,
             error=(error or self.error) if outcome in ("failed", "in_doubt") else None,
-            transaction_id=self.id,
+            id=self.id,
         )
 
     def _recipient_result(self, index: int, closing_reply: Reply | None) -> RecipientResult:

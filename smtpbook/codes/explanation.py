@@ -1,0 +1,150 @@
+"""An explanation: what a reply, a command or a dialogue means, and how it shows itself.
+
+It holds sentences and names, no rules; `explain` makes it.  What came from a server is
+shown only through `smtpbook.escape`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from smtpbook.escape import to_html, visible
+from smtpbook.protocol.replies import Severity
+
+_SHOWN: Final = 400  # characters of foreign text; the rest is in `Explanation.text`
+_WIDTH: Final = 80
+_LABEL: Final = 16
+
+_PERMANENCE: Final[dict[Severity, str]] = {
+    "success": "success: done",
+    "intermediate": "intermediate: the server waits for more",
+    "transient": "transient: the same may succeed later",
+    "permanent": "permanent: do not repeat it unchanged",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Explanation:
+    """What a reply means, whose turn it is and what to do.
+
+    Printed it is plain text; in a notebook it is a table.
+
+    Attributes
+    ----------
+    text : str
+        The reply or command that was explained; the secret of an AUTH is redacted.
+    code : int or None
+        Reply code; None = a command was explained.
+    enhanced_status : str or None
+        Such as ``"4.2.1"``; None = the reply has none that agrees with its code.
+    verb : str or None
+        The command that drew the reply; None = not known.
+    reason : str or None
+        A name of the taxonomy (`smtpbook.codes.tables.reasons`), ``"unknown"`` among
+        them; None = no refusal.
+    group : str or None
+        The group of the reason.
+    fault : str or None
+        Who can change it: recipient, sender's content, sender's identity, sender's
+        infrastructure, receiver, network; None = nobody, or not known.
+    permanence : {"success", "intermediate", "transient", "permanent"} or None
+        What the code says, and nothing but the code; None = a command was explained.
+    advice : str
+        What to do, in two or three words: continue, retry later, slow down, suppress, fix
+        DNS, fix authentication, fix content, fix account, fix the command, ask the
+        recipient.  It may differ from what the permanence suggests.
+    confidence : float, 0 to 1
+        How sure the reason is.
+    meaning, remedy : str
+        What happened, and what to do next.
+    provider : str or None
+        Whose server it is; None = not recognised.
+    source : tuple of str
+        Where it is written, such as ``"RFC 5321 section 4.2.3"``.
+    why : str
+        The rule that found it.
+    faults : tuple of str
+        What is wrong with the dialogue here, each with its RFC section; mostly empty.
+    """
+
+    text: str
+    code: int | None = None
+    enhanced_status: str | None = None
+    verb: str | None = None
+    reason: str | None = None
+    group: str | None = None
+    fault: str | None = None
+    permanence: Severity | None = None
+    advice: str
+    confidence: float
+    meaning: str
+    remedy: str
+    provider: str | None = None
+    source: tuple[str, ...]
+    why: str
+    faults: tuple[str, ...] = ()
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        """Give label and text of each line to show; the text is not yet escaped."""
+        yield "What happened", self.meaning
+        yield "What to do", f"{self.remedy} ({self.advice})"
+        for fault in self.faults:
+            yield "Wrong here", fault
+        if self.verb is not None and self.code is not None:
+            yield "In answer to", self.verb
+        if self.permanence is not None:
+            yield "Permanence", _PERMANENCE[self.permanence]
+        if self.reason is not None:
+            yield "Reason", f"{self.reason} (group {self.group})"
+            yield "Who can act", self.fault or "not known"
+            if self.reason != "unknown":
+                yield "How sure", f"{self.confidence:.0%}"
+        if self.provider is not None:
+            yield "Provider", self.provider
+        yield "Why", self.why
+        yield "Written in", "; ".join(self.source)
+
+    def __str__(self) -> str:
+        head = visible(self.text, newlines=True, max_chars=_SHOWN)
+        return "\n".join(
+            [
+                head,
+                *(
+                    textwrap.fill(
+                        visible(text),
+                        _WIDTH,
+                        initial_indent=f"  {label:<{_LABEL - 2}}",
+                        subsequent_indent=" " * _LABEL,
+                    )
+                    for label, text in self._rows()
+                ),
+            ]
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = self.text
+        if len(head) > _SHOWN:
+            head = head[: _SHOWN - 1] + "…"
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left; vertical-align: top">'
+            f'{to_html(label)}</th><td style="text-align: left">{to_html(text)}</td></tr>'
+            for label, text in self._rows()
+        )
+        # A colour of our own would vanish in one of the themes.
+        return (
+            '<div style="color: var(--jp-content-font-color1, CanvasText)">'
+            f'<pre style="color: inherit; white-space: pre-wrap">'
+            f"{to_html(head, newlines=True)}</pre>"
+            f'<table style="color: inherit"><tbody>{rows}</tbody></table></div>'
+        )
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        """Give both forms to a notebook."""
+        return {"text/plain": str(self), "text/html": self._repr_html_()}

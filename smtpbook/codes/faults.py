@@ -1,0 +1,63 @@
+"""What is wrong with a dialogue at one point, each fault with the RFC section behind it.
+
+Only what can be told from one command and its reply is said here; whether a whole log keeps
+the order of commands is not asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from smtpbook.protocol.replies import Reply
+
+_TERMINAL: Final = {
+    "SEND": "the recipient's terminal",
+    "SOML": "the recipient's terminal, or else the mailbox",
+    "SAML": "the recipient's terminal and the mailbox",
+}
+_STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
+# Replies whose text is no place for an enhanced status (RFC 2034 section 4).
+_PLAIN: Final = frozenset({"GREETING", "EHLO", "HELO", "LHLO"})
+
+
+def command_faults(verb: str | None) -> Iterator[str]:
+    """Say what is wrong with sending this command at all."""
+    if verb in _TERMINAL:
+        yield (
+            f"{verb} FROM delivers to {_TERMINAL[verb]} (RFC 821 section 3.4), and clients "
+            f"should not use it (RFC 5321 appendix F.6); mail uses MAIL FROM"
+        )
+
+
+def reply_faults(
+    verb: str | None, reply: Reply, accepted_recipients: int | None
+) -> Iterator[str]:
+    """Say what is wrong with this reply to this command.
+
+    Parameters
+    ----------
+    verb : str or None
+        The command that drew the reply; None = not known.
+    reply : Reply
+        What the server said.
+    accepted_recipients : int or None
+        How many RCPT of this transaction were accepted before; None = not known.
+    """
+    # "If there was no MAIL, or no RCPT, command, or all such commands were rejected, the
+    # server MAY return a "command out of sequence" (503) or "no valid recipients" (554)
+    # reply in response to the DATA command." -- RFC 5321 section 3.3
+    if verb == "DATA" and reply.code == 354 and accepted_recipients == 0:
+        yield (
+            "DATA is answered 354 although no RCPT was accepted; RFC 5321 section 3.3 "
+            "expects 503 or 554 there, and RFC 821's own scenario (appendix F, scenario 5) "
+            "sends RSET instead of DATA"
+        )
+    stated = _STATUS.match(reply.lines[0])
+    if stated is not None and stated[0][0] != str(reply.code)[0] and verb not in _PLAIN:
+        yield (
+            f"enhanced status {stated[0]} does not fit the {reply.severity} reply code "
+            f"{reply.code}: their first digits must agree (RFC 2034 section 4); the code "
+            f"counts"
+        )

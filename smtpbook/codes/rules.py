@@ -1,0 +1,152 @@
+"""Which row of which table explains a reply: rules, asked in order, the first one wins.
+
+A rule looks at what was `Said` and returns a `Finding` or None.  What is recognised more
+surely comes first in `RULES`: a rule that knows a provider or reads the text belongs
+before the registered ones.  No rule may contradict the code: a reason is for 4yz
+and 5yz only, and what the first digit says about trying again is not a rule's to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from smtpbook.codes.tables import Entry, command_replies, enhanced_statuses, reply_codes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A reply and what it answers: all that a rule may look at.
+
+    Attributes
+    ----------
+    verb : str or None
+        The command that drew the reply, ``GREETING`` and ``END-OF-DATA`` among them;
+        None = not known.
+    code : int
+        The reply code.
+    enhanced_status : str or None
+        Such as ``"4.2.2"``; None = the reply has none that agrees with its code.
+    text : str
+        The lines after the code, joined by newlines.
+    host : str or None
+        The server's name; None = not known.
+    """
+
+    verb: str | None
+    code: int
+    enhanced_status: str | None = None
+    text: str = ""
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The row that explains a reply, and the rule that found it."""
+
+    entry: Entry
+    why: str
+
+
+Rule = Callable[[Said], Finding | None]
+
+# Until RCPT has named somebody, no status can speak of a recipient, nor of who may write
+# to whom: 5.7.1 as a greeting refuses the client.  There the command says more, and so
+# does a code that is for login and TLS alone (RFC 4954 section 6 pairs 530 with 5.7.0).
+_BEFORE_RCPT: Final = frozenset(
+    {"GREETING", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL"}
+)
+_LOGIN_CODES: Final = frozenset({432, 454, 523, 524, 525, 530, 534, 535, 538})
+_ABOUT_RECIPIENT: Final = frozenset(
+    {
+        "user_unknown",
+        "mailbox_disabled",
+        "mailbox_full",
+        "bad_domain",
+        "bad_address",
+        "policy",
+    }
+)
+
+
+def registered_status(said: Said) -> Finding | None:
+    """Look the enhanced status up in the IANA registry.
+
+    A detail that is not registered counts as its subject's undefined one (5.7.650 as
+    X.7.0).  A success is not looked up: there the command says more.
+    """
+    if said.enhanced_status is None or said.code < 400:
+        return None
+    _, _, number = said.enhanced_status.partition(".")
+    subject = number.partition(".")[0]
+    if subject == "0":  # only the class is known, and the reply code has told that
+        return None
+    table = enhanced_statuses()
+    for status, why in (
+        (said.enhanced_status, "enhanced status {}, as it is used with this class"),
+        (f"X.{number}", "enhanced status {} of the IANA registry"),
+        (f"X.{subject}.0", "enhanced status not registered, taken by its subject as {}"),
+    ):
+        entry = table.get(status)
+        if entry is not None:
+            if entry.reason in _ABOUT_RECIPIENT and _names_no_recipient(said):
+                return None
+            return Finding(entry, why.format(status))
+    return None
+
+
+def _names_no_recipient(said: Said) -> bool:
+    return said.code in _LOGIN_CODES or (
+        said.verb in _BEFORE_RCPT and (said.verb, said.code) in command_replies()
+    )
+
+
+def command_and_code(said: Said) -> Finding | None:
+    """Look up what the code means as an answer to this very command."""
+    entry = command_replies().get((said.verb or "", said.code))
+    return Finding(entry, f"reply code {said.code} to {said.verb}") if entry else None
+
+
+def registered_code(said: Said) -> Finding | None:
+    """Look up what the code means, whatever command drew it."""
+    entry = reply_codes().get(said.code)
+    return Finding(entry, f"reply code {said.code}") if entry else None
+
+
+RULES: Final[tuple[Rule, ...]] = (registered_status, command_and_code, registered_code)
+
+# "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
+# do so by interpreting the first digit only." -- RFC 5321 section 4.2
+_UNLISTED: Final = "unlisted code, acted on by its first digit, RFC 5321 section 4.2"
+_FIRST_DIGIT: Final = {
+    digit: Finding(
+        Entry(
+            meaning=meaning,
+            remedy=remedy,
+            reason=reason,
+            confidence=0.3,
+            source="RFC 5321 section 4.2.1",
+        ),
+        _UNLISTED,
+    )
+    for digit, meaning, remedy, reason in (
+        (2, "The command was carried out.", "Go on with the next command.", None),
+        (3, "The server waits for more.", "Send what the command is followed by.", None),
+        (4, "The command was not carried out, for now.", "", "unknown"),
+        (5, "The command was not carried out.", "", "unknown"),
+    )
+}
+
+
+def find(said: Said) -> Finding:
+    """Ask the rules in order; an unlisted code is explained by its first digit.
+
+    "Clients that receive such out-of-range codes SHOULD normally treat them as fatal
+    errors" -- RFC 5321 section 4.2, so a code outside 200 to 599 counts as 5yz.
+    """
+    for rule in RULES:
+        finding = rule(said)
+        if finding is not None:
+            return finding
+    return _FIRST_DIGIT.get(said.code // 100, _FIRST_DIGIT[5])

@@ -1,0 +1,198 @@
+"""The registered codes, statuses, commands and our reasons, as tables with their sources.
+
+Each table is one CSV file beside this module, read once when first asked for.  The
+sentences are ours; the facts are those of the RFC named in the row.  Nothing is decided
+here: which row applies to a reply is for `rules`.
+
+``confidence`` is how far a row alone settles the reason: 0.9 it says just this, 0.6 its
+usual meaning, 0.3 one of several.  It is judged, not measured.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one code or status means.
+
+    Attributes
+    ----------
+    meaning, remedy : str
+        One sentence each.  An empty remedy leaves it to the reason's.
+    reason : str or None
+        A name of `reasons`; None for what is no refusal.
+    confidence : float, 0 to 1
+        How far this row alone settles the reason.
+    source : str
+        Such as ``"RFC 5321 section 4.2.3"``.
+    """
+
+    meaning: str
+    remedy: str
+    reason: str | None
+    confidence: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One reason a server has for a refusal.
+
+    Attributes
+    ----------
+    name, group : str
+        Two levels, such as ``user_unknown`` in ``address``.
+    fault : str or None
+        Who can change it; None = nobody can tell.
+    meaning : str
+        One sentence.
+    advice_transient, advice_permanent : str
+        What to do after a 4yz, after a 5yz, in two or three words.
+    remedy_transient, remedy_permanent : str
+        The same in a sentence.
+    """
+
+    name: str
+    group: str
+    fault: str | None
+    meaning: str
+    advice_transient: str
+    advice_permanent: str
+    remedy_transient: str
+    remedy_permanent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What one command asks for.
+
+    Attributes
+    ----------
+    form : str
+        How it is written.
+    meaning, remedy : str
+        What the client says with it, and what comes next.
+    source : str
+        Such as ``"RFC 5321 section 4.1.1.2"``.
+    """
+
+    form: str
+    meaning: str
+    remedy: str
+    source: str
+
+
+@cache
+def reply_codes() -> Mapping[int, Entry]:
+    """Give what each registered reply code means, whatever command drew it.
+
+    >>> reply_codes()[451].meaning
+    'The server gave up on the command because of an error of its own.'
+    """
+    return MappingProxyType(
+        {int(row["code"]): _entry(row) for row in _rows("reply_codes.csv")}
+    )
+
+
+@cache
+def command_replies() -> Mapping[tuple[str, int], Entry]:
+    """Give what a reply code means as the answer to one command.
+
+    The connection itself is ``GREETING`` and the lone dot ``END-OF-DATA``.  That 421, 500
+    and 501 may answer any command (RFC 5321 section 4.3.2) is left to `reply_codes`.
+
+    >>> command_replies()["GREETING", 554].reason, command_replies()["DATA", 554].reason
+    ('ip_blocked', 'protocol')
+    """
+    return MappingProxyType(
+        {
+            (verb, int(row["code"])): _entry(row)
+            for row in _rows("command_replies.csv")
+            for verb in row["verb"].split()
+        }
+    )
+
+
+@cache
+def enhanced_statuses() -> Mapping[str, Entry]:
+    """Give the IANA registry of enhanced statuses, as of 2024-12-06.
+
+    Keys are class-independent (``"X.1.1"``); a key with a class (``"4.7.1"``) is a status
+    whose use with that class differs from what is registered.
+
+    >>> enhanced_statuses()["X.2.2"].reason
+    'mailbox_full'
+    """
+    return MappingProxyType(
+        {row["status"]: _entry(row) for row in _rows("enhanced_status.csv")}
+    )
+
+
+@cache
+def commands() -> Mapping[str, Command]:
+    """Give what each command asks for, by verb.
+
+    >>> commands()["RCPT"].form
+    'RCPT TO:<forward-path> [parameters]'
+    """
+    return MappingProxyType(
+        {
+            row["verb"]: Command(
+                form=row["form"],
+                meaning=row["meaning"],
+                remedy=row["remedy"],
+                source=_source(row),
+            )
+            for row in _rows("commands.csv")
+        }
+    )
+
+
+@cache
+def reasons() -> Mapping[str, Reason]:
+    """Give the taxonomy: every reason with its group, by name.
+
+    >>> reasons()["greylisted"].group
+    'rate'
+    """
+    return MappingProxyType(
+        {
+            row["reason"]: Reason(
+                name=row["reason"],
+                group=row["group"],
+                fault=row["fault"] or None,
+                advice_transient=row["advice_transient"],
+                advice_permanent=row["advice_permanent"],
+                meaning=row["meaning"],
+                remedy_transient=row["remedy_transient"],
+                remedy_permanent=row["remedy_permanent"],
+            )
+            for row in _rows("reasons.csv")
+        }
+    )
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    path = resources.files("smtpbook.codes") / "tables" / name
+    yield from csv.DictReader(path.read_text("utf-8").splitlines())
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    return Entry(
+        meaning=row["meaning"],
+        remedy=row["remedy"],
+        reason=row["reason"] or None,
+        confidence=float(row["confidence"]),
+        source=_source(row),
+    )
+
+
+def _source(row: dict[str, str]) -> str:
+    return f"{row['rfc']} section {row['section']}" if row["section"] else row["rfc"]

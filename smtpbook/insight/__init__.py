@@ -1,0 +1,1 @@
+"""Tables, charts and a report made from an event log."""

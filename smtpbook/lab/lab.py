@@ -1,0 +1,231 @@
+"""Lab: start and stop the lab server, say how it behaves, see what it got.
+
+It runs in a thread of its own with its own trio loop, so it answers while the notebook
+computes.  The conversations themselves are `server`'s.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import trio
+import trustme
+
+from smtpbook.accounts.account import Account
+from smtpbook.events import Event, Row, to_sink
+from smtpbook.lab.behaviours import Behaviour, Rule, Rules
+from smtpbook.lab.scenarios import scenario as find_scenario
+from smtpbook.lab.server import Conversation, Received, Shared
+from smtpbook.log.frame import Recorder
+from smtpbook.runner import Job, TrioThread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_THREAD: Final = TrioThread("smtpbook lab")
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class Lab:
+    """A real SMTP server on loopback, for demos, classes and tests.
+
+    Parameters
+    ----------
+    scenario : str
+        How it behaves: ``"ordinary"``, ``"mixed-day"``, ``"greylisting"``, …; an unknown
+        name gets the list.
+    seed : int
+        Chance is drawn from it: the same seed, the same replies.
+    tls : {"none", "starttls"}
+        What `account` uses.  STARTTLS is offered either way unless the scenario says not.
+    users : dict of str to str, optional
+        User name to password (or token).  When given, a login is needed before MAIL, and
+        `account` logs in as the first.
+    port : int
+        0 = any free one.
+    host : str
+        Of the loopback interface; nothing else is allowed.
+    max_size_bytes : int
+        The largest message it takes.
+    record : callable, optional
+        Called with each `Event` as it happens, in the lab's thread; must not block.
+
+    Raises
+    ------
+    ValueError
+        No such scenario, or a host that others could reach.
+
+    Examples
+    --------
+    >>> with Lab("greylisting", seed=1) as lab:
+    ...     lab.account.port == lab.port
+    True
+    """
+
+    def __init__(
+        self,
+        scenario: str = "ordinary",
+        *,
+        seed: int = 0,
+        tls: str = "none",
+        users: dict[str, str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_size_bytes: int = 10 * 1024 * 1024,
+        record: Callable[[Event], None] | None = None,
+    ) -> None:
+        if host not in _LOOPBACK:
+            raise ValueError(
+                f"the lab server listens on loopback only ({', '.join(_LOOPBACK)}), not on "
+                f"{host!r}: it accepts whatever it is told to"
+            )
+        if tls not in ("none", "starttls"):
+            raise ValueError(f'tls={tls!r} is not one of "none", "starttls"')
+        self.scenario = find_scenario(scenario)
+        self.port = port
+        self._host = host
+        self._tls = tls
+        self._recorder = Recorder()
+        self._callback = None if record is None else to_sink(record)
+        self._shared = Shared(
+            scenario=self.scenario,
+            rules=Rules(self.scenario.rules, seed),
+            users=dict(users or {}),
+            record=self._record,
+            max_size_bytes=max_size_bytes,
+        )
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._scope: trio.CancelScope | None = None
+        self._job: Job[None] | None = None
+
+    def __repr__(self) -> str:
+        where = f"{self._host}:{self.port}" if self._job is not None else "stopped"
+        return f"<Lab {self.scenario.name!r}, {where}, {len(self.received)} messages>"
+
+    # -- starting and stopping
+
+    def start(self) -> Self:
+        """Listen, and serve until `stop`; returns once the port is open."""
+        if self._job is None:
+            self._make_certificate()
+            listeners = _THREAD.run(self._open)
+            self.port = listeners[0].socket.getsockname()[1]
+            self._job = _THREAD.start(self._serve, listeners)
+        return self
+
+    def stop(self) -> None:
+        """Close the port and every connection; what was received stays readable."""
+        job, self._job = self._job, None
+        if job is not None:
+            _THREAD.call(self._cancel)
+            job.result()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _make_certificate(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="smtpbook-lab-")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+        self._shared.tls = context
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that signed the server's certificate, as PEM; gone after `stop`."""
+        if self._folder is None:
+            raise RuntimeError("the lab server has not been started")
+        return Path(self._folder.name) / "ca.pem"
+
+    def _cancel(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def _open(self) -> list[trio.SocketListener]:
+        return await trio.open_tcp_listeners(self.port, host=self._host)
+
+    async def _serve(self, listeners: list[trio.SocketListener]) -> None:
+        with trio.CancelScope() as self._scope:
+            await trio.serve_listeners(self._converse, listeners)
+
+    async def _converse(self, stream: trio.SocketStream) -> None:
+        await Conversation(self._shared, stream).run()
+
+    # -- saying how it behaves
+
+    def set(self, recipients: str | None = None, /, **places: Behaviour) -> None:
+        """Have it behave otherwise from now on.
+
+        Parameters
+        ----------
+        recipients : str, optional
+            Whom it is for, with ``*`` and ``?``, such as ``"*@slow.example"``.
+        **places : Behaviour
+            By command: ``rcpt=``, ``end_of_data=``, ``greeting=``, …  What is set last
+            comes first.
+
+        Examples
+        --------
+        ``lab.set(rcpt=sb.Behaviour(reply="450 4.2.0 Try later", times=2))``
+        """
+        for place, behaviour in places.items():
+            rule = Rule(place.upper().replace("_", "-"), recipients, behaviour)
+            self._shared.rules.add(rule)
+
+    # -- seeing what it got
+
+    @property
+    def account(self) -> Account:
+        """An account that sends to this server."""
+        username, password = next(iter(self._shared.users.items()), (None, None))
+        return Account(
+            host=self._host,
+            port=self.port,
+            tls="starttls" if self._tls == "starttls" else "none",
+            username=username,
+            password=password,
+            ca_file=self.ca_file,
+            name="lab",
+        )
+
+    @property
+    def received(self) -> list[Received]:
+        """The messages it accepted, in order."""
+        return list(self._shared.received)
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Recipient to accepted, deferred or rejected: its last word on each."""
+        return dict(self._shared.outcomes)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many recipients it accepted, deferred and rejected."""
+        return Counter(self.outcomes.values())
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The server's side of every conversation, as an event log (``source`` is lab)."""
+        return self._recorder.frame()
+
+    def _record(self, row: Row) -> None:
+        self._recorder.append(row)
+        if self._callback is not None:
+            self._callback(row)

@@ -1,0 +1,364 @@
+"""The lab server's side of one conversation.
+
+The order of commands is `protocol.connection.Server`'s; what is done otherwise than an
+ordinary server would, the rules'.  Here they meet a stream, and each command and its reply
+becomes a row with ``source="lab"``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from smtpbook.events import Event, Row
+from smtpbook.lab.behaviours import Action, Rules
+from smtpbook.lab.scenarios import Scenario
+from smtpbook.protocol.commands import (
+    Auth,
+    AuthResponse,
+    Bdat,
+    Command,
+    CommandSyntaxError,
+    Data,
+    Ehlo,
+    EndOfData,
+    Greeting,
+    Mail,
+    Raw,
+    Rcpt,
+)
+from smtpbook.protocol.connection import Server
+from smtpbook.protocol.extensions import ehlo_reply
+from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.sasl import MECHANISMS, ServerMechanism
+from smtpbook.protocol.states import State
+
+SERVER_NAME: Final = "lab.test"
+# RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
+IDLE_S: Final = 300.0
+_OK: Final = Reply(code=250, lines=("2.0.0 OK",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message the lab server accepted.
+
+    Attributes
+    ----------
+    reverse_path : str
+        ``""`` is the null reverse-path.
+    recipients : tuple of str
+        Those accepted.
+    data : bytes
+        Header and body as they came, dot-stuffing undone.
+    queue_id : str
+        As in the 250.
+    time : datetime
+        When it was accepted, UTC.
+    session_id : str
+        The lab's own name for the session, as in ``lab.log``.
+    """
+
+    reverse_path: str
+    recipients: tuple[str, ...]
+    data: bytes = field(repr=False)
+    queue_id: str
+    time: datetime
+    session_id: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What all conversations of one lab server share.
+
+    Attributes
+    ----------
+    received : list of Received
+    outcomes : dict of str to str
+        Recipient to ``accepted``, ``deferred`` or ``rejected``: the last word on each.
+    accepted, sessions : int
+        Messages accepted and connections made so far.
+    """
+
+    scenario: Scenario
+    rules: Rules
+    users: dict[str, str]
+    record: Callable[[Row], None]
+    max_size_bytes: int
+    tls: ssl.SSLContext | None = None
+    received: list[Received] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    accepted: int = 0
+    sessions: int = 0
+
+
+class Conversation:
+    """One client's session with the lab server."""
+
+    def __init__(self, shared: Shared, stream: trio.abc.Stream) -> None:
+        shared.sessions += 1
+        self.id = f"lab-{shared.sessions}"
+        self._shared = shared
+        self._stream = stream
+        self._server = Server(max_size_bytes=shared.max_size_bytes)
+        self._seq = 0
+        self._reverse_path = ""
+        self._recipients: list[str] = []
+        self._mechanism: ServerMechanism | None = None
+        self._is_authenticated = False
+        self._out = bytearray()  # replies not yet written
+
+    async def run(self) -> None:
+        """Serve until the client leaves, or is left."""
+        try:
+            with trio.move_on_after(IDLE_S) as idle:
+                if not await self._answer(Greeting(), time.perf_counter()):
+                    return
+                await self._flush()
+                while data := await self._stream.receive_some(64 * 1024):
+                    idle.deadline = trio.current_time() + IDLE_S
+                    self._server.receive_data(data)
+                    if not await self._serve_commands():
+                        return
+                    await self._flush()
+        except trio.BrokenResourceError:
+            pass  # the client went away; there is nobody left to tell
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
+
+    async def _serve_commands(self) -> bool:
+        """Answer every whole command that has come; False ends the conversation."""
+        while True:
+            arrived = time.perf_counter()
+            try:
+                command = self._server.next_command()
+            except CommandSyntaxError as exc:
+                await self._say(Raw("?"), Reply(code=exc.code, lines=(exc.text,)), arrived)
+                continue
+            if not isinstance(command, Command):
+                return True
+            if not await self._answer(command, arrived):
+                return False
+
+    async def _answer(self, command: Command, arrived: float) -> bool:
+        action = self._shared.rules.action(command.verb, self._concerned(command), self.id)
+        if action.delay_s:
+            await self._flush()
+            await trio.sleep(action.delay_s)
+        if action.drop:
+            await self._flush()
+            return False
+        reply = self._ordinary(command, action)
+        await self._say(command, reply, arrived)
+        if self._server.state is State.TLS:
+            await self._begin_tls()
+        if action.close or self._server.state is State.CLOSED:
+            await self._flush()
+            return False
+        return True
+
+    def _concerned(self, command: Command) -> tuple[str, ...]:
+        if isinstance(command, Rcpt):
+            return (str(command.recipient),)
+        return tuple(self._recipients)
+
+    def _ordinary(self, command: Command, action: Action) -> Reply:
+        """Give the reply, and do what it promises."""
+        reply = action.reply or self._server.refusal(command) or self._reply_to(command)
+        is_yes = reply.code < 400
+        if isinstance(command, Mail):
+            self._recipients.clear()
+            if is_yes:
+                self._reverse_path = str(command.reverse_path or "")
+        elif isinstance(command, Rcpt):
+            address = str(command.recipient)
+            if is_yes:
+                self._recipients.append(address)
+            else:
+                self._count([address], reply)
+        elif isinstance(command, EndOfData) or (
+            isinstance(command, Bdat) and command.is_last
+        ):
+            self._end_of_data(reply)
+        return reply
+
+    def _end_of_data(self, reply: Reply) -> None:
+        self._count(self._recipients, reply)
+        if reply.code < 400 and self._recipients:
+            message = Received(
+                reverse_path=self._reverse_path,
+                recipients=tuple(self._recipients),
+                data=self._server.mail_data,
+                queue_id=self._queue_id(),
+                time=datetime.now(UTC),
+                session_id=self.id,
+            )
+            self._shared.received.append(message)
+            self._shared.accepted += 1
+        self._recipients.clear()
+
+    def _count(self, recipients: list[str], reply: Reply) -> None:
+        outcome = {2: "accepted", 4: "deferred", 5: "rejected"}[reply.code // 100]
+        for recipient in recipients:
+            self._shared.outcomes[recipient] = outcome
+
+    def _queue_id(self) -> str:
+        return f"L{self._shared.accepted + 1:06d}"
+
+    def _reply_to(self, command: Command) -> Reply:
+        """Give what an ordinary server says to a command that is in order."""
+        match command:
+            case Greeting():
+                return Reply(
+                    code=220, lines=(f"{SERVER_NAME} ESMTP smtpbook lab, on loopback",)
+                )
+            case Ehlo(name=name):
+                self._recipients.clear()
+                if command.verb == "HELO":
+                    return Reply(code=250, lines=(SERVER_NAME,))
+                return ehlo_reply(f"{SERVER_NAME} {name}", self._keywords())
+            case Mail():
+                return self._mail(command)
+            case Rcpt(recipient=recipient):
+                return Reply(code=250, lines=(f"2.1.5 {recipient} ok",))
+            case Data():
+                return Reply(code=354, lines=("End the mail data with <CRLF>.<CRLF>",))
+            case EndOfData() | Bdat(is_last=True):
+                if self._server.is_too_big:
+                    return Reply(code=552, lines=("5.3.4 Message larger than SIZE allows",))
+                return Reply(code=250, lines=(f"2.0.0 Ok: queued as {self._queue_id()}",))
+            case Auth() | AuthResponse():
+                return self._auth(command)
+            case _:
+                return self._reply_to_word(command)
+
+    def _reply_to_word(self, command: Command) -> Reply:
+        match command.verb:
+            case "RSET":
+                self._recipients.clear()
+                return _OK
+            case "QUIT":
+                return Reply(code=221, lines=(f"2.0.0 {SERVER_NAME} closing",))
+            case "STARTTLS":
+                if not self._shared.scenario.has_starttls or self._is_secure:
+                    return Reply(code=503, lines=("5.5.1 STARTTLS is not offered",))
+                return Reply(code=220, lines=("2.0.0 Ready to start TLS",))
+            case "VRFY":
+                # "Cannot VRFY user, but will accept message and attempt delivery"
+                return Reply(code=252, lines=("2.1.5 Send some mail, I will try",))
+            case "HELP":
+                return Reply(code=214, lines=("2.0.0 See RFC 5321",))
+            case "EXPN" | "TURN":
+                return Reply(code=502, lines=("5.5.1 Not implemented",))
+            case "SEND" | "SOML" | "SAML":
+                return Reply(
+                    code=502, lines=(f"5.5.1 {command.verb} is of RFC 821; use MAIL",)
+                )
+            case _:
+                return _OK
+
+    def _keywords(self) -> list[str]:
+        shared = self._shared
+        keywords = [*shared.scenario.extensions]
+        if keywords:
+            keywords.insert(0, f"SIZE {shared.max_size_bytes}")
+        if shared.scenario.has_starttls and not self._is_secure:
+            keywords.append("STARTTLS")
+        if shared.users:
+            keywords.append("AUTH " + " ".join(MECHANISMS))
+        return keywords
+
+    def _mail(self, command: Mail) -> Reply:
+        if self._shared.users and not self._is_authenticated:
+            return Reply(code=530, lines=("5.7.0 Authentication required",))
+        size = dict(command.parameters).get("SIZE")
+        if size is not None and size.isdigit() and int(size) > self._shared.max_size_bytes:
+            return Reply(code=552, lines=("5.3.4 Message larger than SIZE allows",))
+        return Reply(code=250, lines=("2.1.0 Sender ok",))
+
+    def _auth(self, command: Auth | AuthResponse) -> Reply:
+        response: bytes | None
+        if isinstance(command, Auth):
+            if command.mechanism not in MECHANISMS or not self._shared.users:
+                return Reply(code=504, lines=("5.5.4 Mechanism not offered",))
+            nonce = f"<{secrets.token_hex(8)}@{SERVER_NAME}>"
+            self._mechanism = ServerMechanism(
+                command.mechanism, self._shared.users, nonce=nonce
+            )
+            response = command.initial_response
+        else:
+            response = command.data
+        if self._mechanism is None or (
+            isinstance(command, AuthResponse) and response is None
+        ):
+            return Reply(code=501, lines=("5.7.0 Authentication cancelled",))
+        turn = self._mechanism.turn(response)
+        if isinstance(turn, bytes):
+            return Reply(code=334, lines=(AuthResponse(turn).line,))
+        if turn:
+            self._is_authenticated = True
+            return Reply(code=235, lines=("2.7.0 Authentication successful",))
+        return Reply(code=535, lines=("5.7.8 Authentication credentials invalid",))
+
+    @property
+    def _is_secure(self) -> bool:
+        return isinstance(self._stream, trio.SSLStream)
+
+    async def _begin_tls(self) -> None:
+        await self._flush()
+        self._server.begin_tls()
+        assert self._shared.tls is not None  # made when the lab server started
+        self._stream = trio.SSLStream(
+            self._stream, self._shared.tls, server_side=True, https_compatible=True
+        )
+        await self._stream.do_handshake()
+        self._server.end_tls()
+
+    async def _say(self, command: Command, reply: Reply, arrived: float) -> None:
+        octets = self._server.reply(reply)
+        self._out += octets
+        if len(self._out) > 32 * 1024:
+            await self._flush()
+        self._write_row(command, reply, arrived, len(octets))
+
+    async def _flush(self) -> None:
+        if self._out:
+            out, self._out = bytes(self._out), bytearray()
+            await self._stream.send_all(out)
+
+    def _write_row(
+        self, command: Command, reply: Reply, arrived: float, octets: int
+    ) -> None:
+        took_s = time.perf_counter() - arrived
+        is_greeting = isinstance(command, Greeting)
+        recipient = command.recipient if isinstance(command, Rcpt) else None
+        event = Event(
+            time=datetime.now(UTC),
+            session_id=self.id,
+            seq=self._seq,
+            kind="greeting" if is_greeting else "command",
+            verb=command.verb,
+            command=None if is_greeting else command.shown,
+            reply_code=reply.code,
+            enhanced_status=reply.enhanced_status,
+            reply_text=reply.text,
+            latency_s=took_s,
+            first_byte_s=took_s,
+            service_s=took_s,
+            bytes_received=octets,
+            reverse_path=self._reverse_path,
+            recipient=None if recipient is None else str(recipient),
+            recipient_domain=None if recipient is None else recipient.domain,
+            server=SERVER_NAME,
+            source="lab",
+        )
+        self._seq += 1
+        self._shared.record(event.to_row())

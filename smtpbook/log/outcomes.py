@@ -1,0 +1,84 @@
+"""Outcomes: what became of each recipient, taken from the log's ``outcome`` rows.
+
+The last ``outcome`` row of a recipient is its state; nothing is inferred from replies,
+because one reply can decide many recipients and a lost one decides none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.events import OUTCOMES
+from smtpbook.log.frame import require_columns
+
+OUTCOME_COLUMNS: Final = (
+    "recipient",
+    "recipient_domain",
+    "outcome",
+    "reason",
+    "verb",
+    "reply_code",
+    "enhanced_status",
+    "reply_text",
+    "error",
+    "attempt",
+    "time",
+    "queue_id",
+    "message_id",
+)
+"""The columns of `outcomes`: who, what, why, when, and how to find it again."""
+
+
+def outcomes(log: pd.DataFrame) -> pd.DataFrame:
+    """Give one row per recipient: what became of it, and the reply that decided.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Event log.  Only rows of kind ``outcome`` count; the last one of a recipient wins,
+        in the log's own order.
+
+    Returns
+    -------
+    DataFrame
+        The columns `OUTCOME_COLUMNS` with the log's dtypes, recipients in the order in
+        which they first appear, index 0 to n-1.  ``reply_code`` is null where no reply
+        decided (``failed``, ``in_doubt``, ``suppressed``).
+
+    Raises
+    ------
+    ColumnError
+        The log lacks one of the columns.
+
+    Examples
+    --------
+    >>> from smtpbook.events import Event
+    >>> from smtpbook.log.frame import to_frame
+    >>> rows = [
+    ...     Event(kind="outcome", recipient="ann@example.org", outcome=state).to_row()
+    ...     for state in ("deferred", "accepted")
+    ... ]
+    >>> outcomes(to_frame(rows))[["recipient", "outcome"]]
+             recipient   outcome
+    0  ann@example.org  accepted
+    """
+    require_columns(log, "kind", *OUTCOME_COLUMNS)
+    rows = log.loc[(log["kind"] == "outcome").to_numpy(bool), list(OUTCOME_COLUMNS)]
+    rows = rows[rows["recipient"].notna()]
+    last = rows.drop_duplicates("recipient", keep="last").set_index("recipient")
+    order = rows["recipient"].drop_duplicates()
+    return last.loc[order].reset_index()
+
+
+def count_outcomes(log: pd.DataFrame) -> dict[str, int]:
+    """Count the recipients by what became of them; the counts add up to the recipients.
+
+    Returns
+    -------
+    dict of str to int
+        Every outcome of `smtpbook.events.OUTCOMES`, in that order, zeros included.
+    """
+    counts = outcomes(log)["outcome"].value_counts()
+    return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}

@@ -1,0 +1,108 @@
+"""Connect: from an account to a stream the dialogue can run on.
+
+Name lookup, TCP and the TLS handshake, each timed and recorded.  No SMTP is spoken here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.errors import TransportError
+from smtpbook.session.record import Record
+from smtpbook.session.stream import TcpStream, tls_context, translated
+
+Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]
+"""How a session gets its stream; tests hand in a memory stream here."""
+
+
+async def connect_tcp(account: Account, record: Record) -> TcpStream:
+    """Look the host up and connect to the first of its addresses that answers.
+
+    Raises
+    ------
+    TransportError
+        The name is not known, or no address could be reached; all are named.
+    """
+    limit_s = account.limits.connect_s
+    deadline = trio.current_time() + limit_s
+    place = f"{account.host}:{account.port}"
+    started = trio.current_time()
+    try:
+        with translated(f"looking up {account.host}", limit_s):
+            found = await trio.socket.getaddrinfo(
+                account.host, account.port, type=socket.SOCK_STREAM
+            )
+    except TransportError as exc:
+        record.note("dns", started, error=type(exc).__name__)
+        raise
+    record.note("dns", started, took_s=trio.current_time() - started)
+    errors: list[TransportError] = []
+    for left, (family, kind, protocol, _, address) in zip(
+        range(len(found), 0, -1), found, strict=True
+    ):
+        # Each address gets an equal share of the time that is left.
+        share_s = max(0.001, deadline - trio.current_time()) / left
+        record.server_address = str(address[0])
+        started = trio.current_time()
+        sock = trio.socket.socket(family, kind, protocol)
+        try:
+            with translated(f"connecting to {place} ({address[0]})", share_s):
+                if account.source_address is not None:
+                    await sock.bind((account.source_address, 0))
+                await sock.connect(address)
+        except TransportError as exc:
+            sock.close()
+            record.note("connect", started, error=type(exc).__name__)
+            errors.append(exc)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            record.note("connect", started, took_s=trio.current_time() - started)
+            return TcpStream(sock)
+    if len(errors) == 1:
+        raise errors[0]
+    raise TransportError("; ".join(str(error) for error in errors))
+
+
+async def start_tls(
+    stream: trio.abc.Stream, account: Account, record: Record
+) -> trio.SSLStream[trio.abc.Stream]:
+    """Do the handshake on a connected stream; the certificate must prove the host's name.
+
+    Raises
+    ------
+    TLSError
+        The handshake failed, or the certificate is not valid for this host.
+    TransportTimeout
+    """
+    started = trio.current_time()
+    # https_compatible: nobody waits for the other side's close_notify.  A cut connection is
+    # still noticed, because a reply is then missing.
+    secure = trio.SSLStream(
+        stream,
+        tls_context(account.ca_file),
+        server_hostname=account.host,
+        https_compatible=True,
+    )
+    try:
+        with translated(f"TLS handshake with {account.host}", account.limits.tls_s):
+            await secure.do_handshake()
+    except TransportError as exc:
+        record.note("tls", started, error=type(exc).__name__)
+        raise
+    cipher = secure.cipher()
+    record.tls = (secure.version(), cipher[0] if cipher else None)
+    record.note("tls", started, took_s=trio.current_time() - started)
+    return secure
+
+
+def local_address(stream: trio.abc.Stream) -> str:
+    """Give our own IP address on this connection; loopback where there is no socket."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    return stream.local_address if isinstance(stream, TcpStream) else "127.0.0.1"

@@ -1,0 +1,432 @@
+"""Session: one conversation with one server, from the greeting to QUIT.
+
+``open_session`` connects, greets, secures and logs in; the `Session` it gives sends
+messages and says any command.  Time, octets and the record are the `dialogue`'s, the order
+of commands is `protocol`'s.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from email.message import Message as AnyEmail
+from typing import Final
+
+import trio
+
+from smtpbook.accounts.account import Account, own_name
+from smtpbook.errors import (
+    DeferredError,
+    LocalProtocolError,
+    RejectedError,
+    ReplyError,
+    SMTPBookError,
+    TLSError,
+    TransportError,
+)
+from smtpbook.events import Event, Row, Sink, to_sink
+from smtpbook.protocol.commands import (
+    AuthResponse,
+    Command,
+    CommandSyntaxError,
+    Ehlo,
+    Helo,
+    Quit,
+    Raw,
+    Rset,
+    StartTls,
+    decode_base64,
+    encode,
+)
+from smtpbook.protocol.extensions import Extensions
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.pipeline import MODES, Group, Pipelining, Tag
+from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.states import State
+from smtpbook.protocol.transaction import Result
+from smtpbook.session.connect import Connector, connect_tcp, local_address, start_tls
+from smtpbook.session.dialogue import Dialogue
+from smtpbook.session.login import log_in
+from smtpbook.session.many import SendMany
+from smtpbook.session.record import KEPT_ROWS, Record
+
+_OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
+_NO_QUIT: Final = frozenset({State.DATA, State.AUTH, State.TLS, State.CLOSED})
+AnyMessage = Message | AnyEmail
+
+
+@asynccontextmanager
+async def open_session(
+    account: Account,
+    record: Callable[[Event], None] | None = None,
+    *,
+    sink: Sink | None = None,
+    ehlo: bool = True,
+    campaign_id: str | None = None,
+    connector: Connector = connect_tcp,
+) -> AsyncIterator[Session]:
+    """Connect, wait for the greeting, say EHLO, begin TLS, log in.
+
+    Parameters
+    ----------
+    account : Account
+    record : callable, optional
+        Called with each `Event` as it happens; must not block.
+    sink : callable, optional
+        The same as plain tuples in `SCHEMA`'s order, which costs a sixth.
+    ehlo : bool
+        False stops after the greeting (and the handshake of ``tls="implicit"``): every
+        command is then yours.
+    campaign_id : str, optional
+        For the record.
+    connector : async callable
+        Gives the stream; default: TCP.
+
+    Yields
+    ------
+    Session
+        Closed with QUIT when the block is left, or dropped when it is left by an error.
+
+    Raises
+    ------
+    TransportError, TLSError
+        No connection, no greeting, or STARTTLS is not offered.
+    RejectedError, DeferredError
+        Refused at the greeting, EHLO or STARTTLS.
+    AuthenticationError
+        The login was refused.
+
+    References
+    ----------
+    RFC 5321 section 3.1 (greeting), 3.2 (EHLO); RFC 3207 (STARTTLS); RFC 4954 (AUTH).
+    """
+    if record is not None and sink is not None:
+        raise ValueError("give record= or sink=, not both")
+    session = Session(
+        account,
+        sink=to_sink(record) if record is not None else sink,
+        campaign_id=campaign_id,
+        connector=connector,
+    )
+    failure: BaseException | None = None
+    # What the caller's block raises is carried around the nursery, not through it, or it
+    # would come out wrapped in a group.
+    async with trio.open_nursery() as nursery:
+        try:
+            await session._open(nursery, ehlo=ehlo)
+            yield session
+        except BaseException as exc:
+            failure = exc
+        try:
+            await session._close(politely=not isinstance(failure, trio.Cancelled))
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Session:
+    """An open session; made by `open_session`.
+
+    Attributes
+    ----------
+    account : Account
+    id : str
+        As in the event log.
+    rows : deque of tuple
+        The last 10,000 rows of the record.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        sink: Sink | None,
+        campaign_id: str | None,
+        connector: Connector,
+    ) -> None:
+        self.account = account
+        self.id = ""
+        self.rows: deque[Row] = deque(maxlen=KEPT_ROWS)
+        self._sink = sink
+        self._campaign_id = campaign_id
+        self._connector = connector
+        self._nursery: trio.Nursery | None = None
+        self._dialogue: Dialogue | None = None
+        self._record: Record | None = None
+        self._active: SendMany | None = None
+        self._ehlo = True
+        self._transactions = 0
+
+    def __repr__(self) -> str:
+        state = self._dialogue.client.state.value if self._dialogue else "not open"
+        return f"<Session {self.id} with {self.account.host}: {state}>"
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._talk.client.state
+
+    @property
+    def extensions(self) -> Extensions:
+        """What the server's current EHLO reply offers."""
+        return self._talk.client.extensions
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection has ended; nothing more can be said."""
+        return self._talk.is_over
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended; None while it has not, and after QUIT."""
+        return self._talk.error
+
+    @property
+    def _talk(self) -> Dialogue:
+        if self._dialogue is None:
+            raise TransportError("the session is not open")
+        return self._dialogue
+
+    # -- sending
+
+    async def send(self, message: AnyMessage, *, pipelining: Pipelining = "auto") -> Result:
+        """Send one message.
+
+        Parameters
+        ----------
+        message : Message or email.message.EmailMessage
+        pipelining : {"auto", "off"}
+
+        Returns
+        -------
+        Result
+            For every reply, loss or timeout after MAIL; `Result.raise_for_outcome` turns
+            it into an exception.
+
+        Raises
+        ------
+        LocalProtocolError
+            The message cannot be sent at this server, or is not one; nothing was written.
+        TransportError
+            The session was already over.
+        """
+        result = await anext(self.send_many([message], pipelining=pipelining))
+        if isinstance(result.error, LocalProtocolError):
+            raise result.error
+        return result
+
+    def send_many(
+        self,
+        messages: Iterable[AnyMessage] | AsyncIterable[AnyMessage],
+        *,
+        pipelining: Pipelining = "auto",
+    ) -> SendMany:
+        """Send messages one after the other; iterate over their results.
+
+        The iterator writes only while it is asked for the next result.  It takes messages
+        up to two ahead of the results.  After a ``break`` nothing new is written; before
+        its next use the session drains what was under way and resets, by a new connection
+        where the server already waits for mail data.
+
+        Parameters
+        ----------
+        messages : iterable or async iterable of Message or EmailMessage
+        pipelining : {"auto", "off"}
+            "auto" pipelines when the server offers it: at most one message is in doubt when
+            the connection is lost.
+
+        Yields
+        ------
+        Result
+            One per message, in order.  A message that cannot be sent here is ``failed``
+            with a `LocalProtocolError` in ``.error``.
+
+        Raises
+        ------
+        TransportError, RemoteProtocolError
+            The session ended while messages were left; those got no result.
+        """
+        if pipelining not in MODES:
+            raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
+        return SendMany(self, messages, pipelining)
+
+    async def command(self, line: str) -> Reply | None:
+        """Say any line, allowed or not, and wait for the reply.
+
+        Between the 354 of DATA and the lone dot a line is mail data: it is written as it
+        is, and gets no reply (None).  After STARTTLS the handshake is done.
+
+        Parameters
+        ----------
+        line : str
+            Without its line end.
+
+        Raises
+        ------
+        LocalProtocolError
+            The line holds a line end or another control character, or a command still
+            awaits its reply.
+        TransportError, RemoteProtocolError
+            No reply came; the session is over.
+
+        Examples
+        --------
+        ``await session.command("VRFY bob")``, ``await session.command("SEND FROM:<…>")``
+        """
+        await self._settle()
+        talk = self._talk
+        if talk.is_over:
+            raise talk.over()
+        client = talk.client
+        if client.state is State.DATA:
+            group = Group()
+            if line == ".":
+                group.octets = client.end_mail_data(b"", Tag(group))
+                await talk.write(group)
+                return await talk.reply_to(group)
+            group.octets = encode(Raw(line))
+            await talk.write(group)
+            return None
+        reply = await talk.ask(self._typed(line), strict=False)
+        if client.state is State.TLS:
+            await self._begin_tls()
+        return reply
+
+    def _typed(self, line: str) -> Command:
+        if self.state is State.AUTH:
+            try:
+                return AuthResponse(None if line == "*" else decode_base64(line))
+            except CommandSyntaxError as exc:
+                raise LocalProtocolError(f"not base64: {exc}") from None
+        return Raw(line)
+
+    def transcript(self) -> str:
+        """Give the dialogue so far as text, in the form deliverability people read."""
+        from smtpbook.log.frame import to_frame
+        from smtpbook.log.transcript import transcript
+
+        return transcript(to_frame(self.rows))
+
+    # -- opening
+
+    async def _open(self, nursery: trio.Nursery, *, ehlo: bool) -> None:
+        self._nursery = nursery
+        self._ehlo = ehlo
+        self.id = secrets.token_hex(5)
+        self._transactions = 0
+        clock = trio.current_time()
+        wall_us = time.time_ns() // 1000
+        record = Record(
+            self._sink, self.rows, self.id, self.account, self._campaign_id, wall_us, clock
+        )
+        self._record = record
+        stream = await self._connector(self.account, record)
+        if self.account.tls == "implicit":
+            try:
+                stream = await start_tls(stream, self.account, record)
+            except TransportError as exc:
+                await trio.aclose_forcefully(stream)
+                record.note("disconnect", trio.current_time(), error=type(exc).__name__)
+                raise
+        self._dialogue = Dialogue(stream, record, self.account.limits)
+        nursery.start_soon(self._dialogue.read)
+        greeting = await self._dialogue.reply_to(self._dialogue.greeting)
+        _raise_refusal(greeting, "GREETING")
+        if ehlo:
+            await self._introduce()
+
+    async def _introduce(self) -> None:
+        """EHLO, TLS if wanted, EHLO again, login."""
+        await self._greet()
+        if self.account.tls == "starttls":
+            if not self.extensions.has_starttls:
+                raise TLSError(
+                    f'{self.account.host} does not offer STARTTLS; use tls="implicit" '
+                    "(port 465) or another server: nothing but EHLO was said in clear text"
+                )
+            _raise_refusal(await self._talk.ask(StartTls()), "STARTTLS")
+            await self._begin_tls()
+            await self._greet()
+        if self.account.username is not None:
+            assert self._record is not None
+            await log_in(self._talk, self.account, self._record)
+
+    async def _greet(self) -> None:
+        name = self.account.helo or own_name(local_address(self._talk.stream))
+        reply = await self._talk.ask(Ehlo(name))
+        if reply.code // 100 == 5:
+            # "If the EHLO command is not acceptable to the SMTP server, 501, 500, 502, or
+            # 550 failure replies MUST be returned […] the client SHOULD […] issue HELO"
+            # -- RFC 5321 sections 3.2 and 4.1.1.1
+            reply = await self._talk.ask(Helo(name))
+        _raise_refusal(reply, "EHLO")
+
+    async def _begin_tls(self) -> None:
+        talk = self._talk
+        assert self._record is not None
+        assert self._nursery is not None
+        try:
+            talk.client.begin_tls()
+            talk.stream = await start_tls(talk.stream, self.account, self._record)
+        except SMTPBookError as exc:
+            talk.end(exc)
+            await trio.aclose_forcefully(talk.stream)
+            raise
+        talk.client.end_tls()
+        self._nursery.start_soon(talk.read)
+
+    # -- between uses, and the end
+
+    def _next_transaction_id(self) -> str:
+        self._transactions += 1
+        return f"{self.id}.{self._transactions}"
+
+    async def _settle(self, following: SendMany | None = None) -> None:
+        """Bring the session back to where something new may begin."""
+        if self._active is not None:
+            self._active.stop()
+        self._active = following
+        talk = self._talk
+        await talk.wait(lambda: not talk.client.outstanding)
+        talk.results.clear()
+        if talk.is_over or talk.pipeline.is_idle:
+            return
+        state = talk.client.state
+        talk.pipeline.abandon(TransportError("given up before the mail data was sent"))
+        talk.collect()
+        talk.results.clear()
+        if state is State.DATA:
+            # The only way out of DATA is to send something, or to leave: what is left
+            # incomplete is not delivered (RFC 5321 section 4.1.1.4).
+            assert self._nursery is not None
+            talk.end(TransportError("left before the mail data was sent"))
+            await self._open(self._nursery, ehlo=self._ehlo)
+        elif state in _OPEN:
+            await talk.ask(Rset())
+
+    async def _close(self, *, politely: bool) -> None:
+        """Say QUIT if that is possible, and let the reader finish its record."""
+        talk = self._dialogue
+        if self._active is not None:
+            self._active.stop()
+        if talk is None:
+            return
+        if politely:
+            with trio.move_on_after(self.account.limits.quit_s):
+                await talk.wait(lambda: not talk.client.outstanding)
+                if not talk.is_over and talk.client.state not in _NO_QUIT:
+                    # QUIT decides nothing; the record says what became of it.
+                    with suppress(SMTPBookError):
+                        await talk.ask(Quit())
+        if not talk.is_over:
+            talk.end(TransportError("the session was left before QUIT"))
+
+
+def _raise_refusal(reply: Reply, verb: str) -> None:
+    if reply.code >= 400:
+        kind: type[ReplyError] = DeferredError if reply.code < 500 else RejectedError
+        raise kind(reply, verb)

@@ -1,0 +1,135 @@
+"""Streams: the octets' way to the server and back.
+
+A TCP stream that tries the socket before it waits, and what a failed read or write means,
+translated in one place.  No SMTP here.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from smtpbook.errors import TLSError, TransportError, TransportTimeout
+
+_READ_BYTES = 64 * 1024
+
+
+class TcpStream(trio.abc.Stream):
+    """A connected socket as a trio stream.
+
+    Theory of operation: trio's own `SocketStream` passes through the scheduler on every
+    send.  Nearly every send of a mail client fits into the socket's buffer, so this one
+    tries first and waits only when the socket would block; the wait for the reply, which
+    always follows, is the checkpoint.
+
+    Attributes
+    ----------
+    sent : int
+        Octets the kernel has taken so far.  After a failed write it tells how far the
+        write came.
+    local_address : str
+        Our own IP address.
+    """
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self.sent = 0
+        self._socket = socket.socket(fileno=sock.detach())
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fd = self._socket.fileno()
+        self.local_address = str(self._socket.getsockname()[0])
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Hand all of the octets to the kernel."""
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                try:
+                    count = self._socket.send(view[done:])
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(self._fd)
+                    continue
+                except OSError as exc:
+                    raise trio.BrokenResourceError(str(exc)) from exc
+                done += count
+                self.sent += count
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the kernel takes octets again."""
+        await trio.lowlevel.wait_writable(self._fd)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for octets; empty means the server has closed its side."""
+        while True:
+            try:
+                return self._socket.recv(max_bytes or _READ_BYTES)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._fd)
+            except OSError as exc:
+                raise trio.BrokenResourceError(str(exc)) from exc
+
+    async def aclose(self) -> None:
+        """Close; what the kernel has taken is still delivered."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._fd)
+            self._socket.close()
+        await trio.lowlevel.checkpoint()
+
+
+def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
+    """Give the context every connection uses: verified, TLS 1.2 or newer.
+
+    References
+    ----------
+    RFC 8314 section 4.1 (minimum version), RFC 7817 (certificate names).
+    """
+    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@contextmanager
+def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
+    """Turn what trio, ssl and the socket raise into our errors, once.
+
+    Parameters
+    ----------
+    doing : str
+        What was being done, for the message: "connecting to mx.example:25".
+    limit_s : float, optional
+        Give it so many seconds.
+
+    Raises
+    ------
+    TransportTimeout, TLSError, TransportError
+    """
+    try:
+        if limit_s is None:
+            yield
+        else:
+            with trio.fail_after(limit_s):
+                yield
+    except trio.TooSlowError:
+        raise TransportTimeout(f"{doing}: nothing within {limit_s:g} s") from None
+    except trio.BrokenResourceError as exc:
+        cause = exc.__cause__ or exc
+        if isinstance(cause, ssl.SSLError):
+            raise TLSError(f"{doing}: {_reason(cause)}") from exc
+        raise TransportError(f"{doing}: {cause}") from exc
+    except ssl.SSLError as exc:
+        raise TLSError(f"{doing}: {_reason(exc)}") from exc
+    except TransportError:
+        raise
+    except OSError as exc:
+        raise TransportError(f"{doing}: {exc.strerror or exc}") from exc
+
+
+def _reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate was not accepted: {error.verify_message}"
+    return (error.reason or str(error)).replace("_", " ").lower()

@@ -1,0 +1,137 @@
+"""A relay on loopback that makes the server as far away as one likes, and counts turns.
+
+Each chunk is passed on exactly `delay_s` after it arrived, in order; chunks overlap on
+the way, so bandwidth is not limited and pipelining is worth what it is worth on a long
+line.  A *turn* is the client speaking after it heard from the server: the number of times
+it waited a round trip.  Turns are counted, not timed, so they come out the same on a
+busy machine.  The relay is a process of its own and costs the sender no CPU.
+
+The TCP handshake is with the relay and not delayed: it is missing from every sender's
+time alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from tests.servers.process import ROOT, stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """A running relay.
+
+    Attributes
+    ----------
+    port : int
+        Connect here instead of to the server.
+    """
+
+    port: int
+    _process: subprocess.Popen[str]
+
+    def wait_turns(self) -> int:
+        """Wait until a connection has ended; give the turns it took."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def open_relay(target_port: int, *, delay_s: float) -> Iterator[Relay]:
+    """Run a relay to a port of 127.0.0.1, `delay_s` seconds away in each direction."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(target_port), str(delay_s)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        assert process.stdout is not None
+        yield Relay(port=int(process.stdout.readline()), _process=process)
+    finally:
+        stop(process)
+
+
+class _Turns:
+    """Counts how often the client spoke after it had heard something."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._heard = False
+
+    def client_spoke(self) -> None:
+        self.count += self._heard
+        self._heard = False
+
+    def client_heard(self) -> None:
+        self._heard = True
+
+
+async def _pass_on(
+    source: trio.SocketStream,
+    target: trio.SocketStream,
+    delay_s: float,
+    *,
+    arrived: Callable[[], None] = lambda: None,
+    delivered: Callable[[], None] = lambda: None,
+) -> None:
+    send, receive = trio.open_memory_channel[tuple[float, bytes]](math.inf)
+
+    async def read() -> None:
+        with send, suppress(trio.BrokenResourceError):
+            async for chunk in source:
+                arrived()
+                send.send_nowait((trio.current_time() + delay_s, bytes(chunk)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        with suppress(trio.BrokenResourceError):
+            async for due, chunk in receive:
+                await trio.sleep_until(due)
+                delivered()
+                await target.send_all(chunk)
+            await target.send_eof()
+
+
+async def _relay(client: trio.SocketStream, *, target_port: int, delay_s: float) -> None:
+    turns = _Turns()
+    server = await trio.open_tcp_stream("127.0.0.1", target_port)
+    async with client, server, trio.open_nursery() as nursery:
+        nursery.start_soon(
+            partial(_pass_on, client, server, delay_s, arrived=turns.client_spoke)
+        )
+        nursery.start_soon(
+            partial(_pass_on, server, client, delay_s, delivered=turns.client_heard)
+        )
+    print(turns.count, flush=True)
+
+
+async def _serve(target_port: int, delay_s: float) -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    print(listener.socket.getsockname()[1], flush=True)
+    await trio.serve_listeners(
+        partial(_relay, target_port=target_port, delay_s=delay_s), [listener]
+    )
+
+
+def main() -> None:
+    """Serve until terminated; print the port, then the turns of each connection."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("target_port", type=int)
+    parser.add_argument("delay_s", type=float, help="seconds, each direction")
+    given = parser.parse_args()
+    trio.run(_serve, given.target_port, given.delay_s)
+
+
+if __name__ == "__main__":
+    main()

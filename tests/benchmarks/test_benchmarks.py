@@ -1,0 +1,41 @@
+"""The benchmarks run, and what they count (not what they time) is as promised."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.servers.process import ROOT
+
+
+def run(name: str, *options: str) -> dict[str, Any]:
+    """Run a benchmark as its users do, with figures too small to mean anything."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", *options],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_message_takes_one_round_trip_where_smtplib_takes_four() -> None:
+    found = run("round_trips", "--messages=20", "--delay-ms=1")
+    turns = {(row["server"], row["sender"]): row["turns/message"] for row in found["rows"]}
+    assert ("lab", "smtpbook") in turns
+    for (_, sender), count in turns.items():
+        assert count <= 1.3 if sender == "smtpbook" else count >= 4
+
+
+def test_throughput_measures_every_sender_against_every_server() -> None:
+    found = run("throughput", "--messages=20", "--rounds=1")
+    senders = {row["sender"] for row in found["rows"] if row["server"] == "lab"}
+    assert senders == {"smtpbook", "smtplib", "aiosmtplib"}
+    assert all(row["messages/s"] > 0 for row in found["rows"])
+
+
+def test_import_loads_nothing_heavy() -> None:
+    found = run("imports", "--rounds=2")
+    assert {row["heavy libraries"] for row in found["rows"]} == {"none"}

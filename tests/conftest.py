@@ -1,0 +1,43 @@
+"""What every test has: charts without a display, and in CI no skipped test.
+
+Trio's clock that jumps to the next deadline is pytest-trio's fixture `autojump_clock`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+# Before anything imports matplotlib.
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that CI would skip, but for servers that only root may start."""
+    report = yield
+    if not (item.get_closest_marker("real_server") and os.geteuid() != 0):
+        _fail_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[
+    None, pytest.CollectReport, pytest.CollectReport
+]:
+    """Fail a whole file that CI would skip."""
+    report = yield
+    _fail_skipped(report)
+    return report
+
+
+def _fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    is_xfail = hasattr(report, "wasxfail")
+    if os.environ.get("CI") and report.skipped and not is_xfail:
+        *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
+        report.outcome = "failed"
+        report.longrepr = f"CI runs every test, but this one was left out: {reason}"

@@ -1,0 +1,181 @@
+"""Against Debian's Postfix: what our log says of a message is what Postfix says of it."""
+
+from __future__ import annotations
+
+import mailbox
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from smtpbook.accounts.account import Account
+from smtpbook.errors import LocalProtocolError, TLSError
+from smtpbook.events import Event
+from smtpbook.protocol.message import Message
+from smtpbook.session.session import open_session
+from tests.servers.postfix import DOMAIN, MAX_MESSAGE_BYTES, Postfix
+
+pytestmark = pytest.mark.real_server
+
+
+@pytest.fixture
+def account(postfix: Postfix) -> Account:
+    return Account(host="localhost", port=postfix.port, tls="none", helo="client.example")
+
+
+def letter(*recipients: str, body: str = "hello\r\n") -> Message:
+    """A message that no other test sends."""
+    header = f"Message-ID: <{uuid4()}@sender.example>\r\nSubject: interop\r\n\r\n"
+    return Message.from_bytes(
+        "news@sender.example",
+        recipients or [f"reader@{DOMAIN}"],
+        (header + body).encode(),
+    )
+
+
+def delivered(postfix: Postfix, message: Message) -> list[bytes]:
+    """The bodies, with LF line ends, that the maildir holds under this Message-ID."""
+    stored = mailbox.Maildir(postfix.maildir, create=False)
+    return [
+        stored.get_bytes(key).partition(b"\n\n")[2]
+        for key, mail in stored.items()
+        if mail["Message-ID"] == message.message_id
+    ]
+
+
+@pytest.mark.parametrize(("pipelining", "count"), [("auto", 200), ("off", 20)])
+async def test_each_message_has_the_queue_id_that_postfix_logged(
+    postfix: Postfix, account: Account, pipelining: str, count: int
+) -> None:
+    messages = [letter(f"reader-{number}@{DOMAIN}") for number in range(count)]
+    already = len(postfix.accepted())
+    events: list[Event] = []
+    async with open_session(account, record=events.append) as session:
+        async for result in session.send_many(messages, pipelining=pipelining):
+            assert result.outcome == "accepted"
+
+    ours = [(e.message_id, e.queue_id) for e in events if e.kind == "outcome"]
+    postfix.wait_delivered([queue_id for _, queue_id in ours])
+    assert ours == postfix.accepted()[already:]
+    assert [message_id for message_id, _ in ours] == [m.message_id for m in messages]
+
+
+async def test_mail_data_arrives_octet_for_octet(
+    postfix: Postfix, account: Account
+) -> None:
+    body = ".\r\n..\r\n.hidden\r\ncaf\u00e9\r\n" + "x" * 998 + "\r\n\r\n.\r\n"
+    message = letter(body=body)
+    events: list[Event] = []
+    async with open_session(account, record=events.append) as session:
+        assert (await session.send(message)).outcome == "accepted"
+    postfix.wait_delivered([e.queue_id for e in events if e.queue_id])
+    assert delivered(postfix, message) == [body.replace("\r\n", "\n").encode()]
+
+
+async def test_each_recipient_keeps_its_own_reply(
+    postfix: Postfix, account: Account
+) -> None:
+    message = letter(
+        f"ann@{DOMAIN}", f"gone@{DOMAIN}", f"full@{DOMAIN}", "x@elsewhere.example"
+    )
+    async with open_session(account) as session:
+        result = await session.send(message)
+    assert [(one.outcome, one.verb, one.reply.code) for one in result.recipients] == [
+        ("accepted", "END-OF-DATA", 250),
+        ("rejected", "RCPT", 550),
+        ("deferred", "RCPT", 452),
+        ("rejected", "RCPT", 554),
+    ]
+    queue_id = dict(postfix.accepted())[message.message_id]
+    postfix.wait_for_log(rf"{queue_id}: to=<ann@{DOMAIN}>.*status=sent")
+    postfix.wait_for_log(rf"NOQUEUE: reject: RCPT .*550 5\.1\.1 <gone@{DOMAIN}>")
+
+
+async def test_a_message_refused_by_all_leaves_the_session_usable(
+    postfix: Postfix, account: Account
+) -> None:
+    refused = [letter(f"gone@{DOMAIN}", f"full@{DOMAIN}") for _ in range(2)]
+    taken = [letter(), letter()]
+    async with open_session(account) as session:
+        messages = [refused[0], taken[0], refused[1], taken[1]]
+        results = [result async for result in session.send_many(messages)]
+    assert [[one.reply.code for one in result.recipients] for result in results] == [
+        [550, 452],
+        [250],
+        [550, 452],
+        [250],
+    ]
+    known = dict(postfix.accepted())
+    assert {message.message_id in known for message in refused} == {False}
+    assert {message.message_id in known for message in taken} == {True}
+
+
+async def test_a_message_larger_than_size_fails_before_a_byte_is_written(
+    postfix: Postfix, account: Account
+) -> None:
+    too_big = letter(body="too big\r\n" * (MAX_MESSAGE_BYTES // 9 + 1))
+    events: list[Event] = []
+    async with open_session(account, record=events.append) as session:
+        results = [result async for result in session.send_many([too_big, letter()])]
+        with pytest.raises(LocalProtocolError, match="200,000"):
+            await session.send(too_big)
+    assert [result.outcome for result in results] == ["failed", "accepted"]
+    assert [e.message_id for e in events if e.verb == "MAIL" and e.kind == "command"] == [
+        results[1].message.message_id
+    ]
+
+
+async def test_a_size_that_postfix_refuses_does_not_spoil_the_next_message(
+    account: Account,
+) -> None:
+    # Postfix measures a MAIL without SIZE= by the SIZE= of the MAIL it refused before.
+    async with open_session(account) as session:
+        refused = await session.command(f"MAIL FROM:<> SIZE={MAX_MESSAGE_BYTES + 1}")
+        assert refused is not None
+        assert refused.code == 552
+        assert (await session.send(letter())).outcome == "accepted"
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_tls_with_the_accounts_own_authority(
+    postfix: Postfix, account: Account, tls: str
+) -> None:
+    port = postfix.port if tls == "starttls" else postfix.tls_port
+    account = replace(account, tls=tls, port=port, ca_file=postfix.ca_file)
+    message = letter()
+    events: list[Event] = []
+    async with open_session(account, record=events.append) as session:
+        assert (await session.send(message)).outcome == "accepted"
+    assert {e.tls_version for e in events if e.verb == "MAIL"} == {"TLSv1.3"}
+    postfix.wait_delivered([e.queue_id for e in events if e.queue_id])
+    assert len(delivered(postfix, message)) == 1
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_an_unknown_authority_ends_the_connection(
+    postfix: Postfix, account: Account, tls: str
+) -> None:
+    port = postfix.port if tls == "starttls" else postfix.tls_port
+    with pytest.raises(TLSError):
+        async with open_session(replace(account, tls=tls, port=port)):
+            pytest.fail("a session was opened")
+
+
+async def test_a_recipient_that_is_not_ascii_goes_with_smtputf8(
+    postfix: Postfix, account: Account
+) -> None:
+    message = letter(f"j\u00fcrgen@{DOMAIN}")
+    async with open_session(account) as session:
+        assert (await session.send(message)).outcome == "accepted"
+    queue_id = dict(postfix.accepted())[message.message_id]
+    postfix.wait_for_log(rf"{queue_id}: to=<j\u00fcrgen@{DOMAIN}>.*status=sent")
+
+
+async def test_any_line_may_be_typed(account: Account) -> None:
+    async with open_session(account) as session:
+        replies = [
+            await session.command(line)
+            for line in (f"VRFY ann@{DOMAIN}", "SEND FROM:<ann@sender.example>", "NOOP")
+        ]
+        assert [reply and reply.code for reply in replies] == [252, 500, 250]
+        assert (await session.send(letter())).outcome == "accepted"

@@ -1,0 +1,53 @@
+"""Each recipient ends in one row: the last thing that was decided about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpbook.errors import ColumnError
+from smtpbook.events import OUTCOMES
+from smtpbook.log.frame import to_frame
+from smtpbook.log.outcomes import OUTCOME_COLUMNS, count_outcomes, outcomes
+from tests.log.story import Story, day, suppressed
+
+
+def test_the_last_outcome_of_a_recipient_wins_and_its_first_place_stays() -> None:
+    story = Story().opened()
+    story.message("ann@x.example", rcpt="450 4.2.0 later", outcome="deferred")
+    story.message("bob@y.example", rcpt="550 5.1.1 nobody", outcome="rejected")
+    story.message("ann@x.example", attempt=2)
+    table = outcomes(to_frame(story.rows))
+    assert table["recipient"].tolist() == ["ann@x.example", "bob@y.example"]
+    assert table["outcome"].tolist() == ["accepted", "rejected"]
+    assert table["attempt"].tolist() == [2, 1]
+    assert table["verb"].tolist() == ["END-OF-DATA", "RCPT"]
+    assert table["reply_code"].tolist() == [250, 550]
+
+
+def test_a_suppressed_recipient_has_its_row_without_any_dialogue() -> None:
+    table = outcomes(to_frame([suppressed("no@x.example")]))
+    assert table["outcome"].tolist() == ["suppressed"]
+    assert table["reply_code"].isna().all()
+
+
+@pytest.mark.parametrize("messages", [0, 25])
+def test_columns_index_and_dtypes_are_fixed(messages: int) -> None:
+    log = to_frame(day(messages) if messages else [])
+    table = outcomes(log)
+    assert list(table.columns) == list(OUTCOME_COLUMNS)
+    assert list(table.index) == list(range(messages))
+    assert table.dtypes.to_dict() == log.dtypes[list(OUTCOME_COLUMNS)].to_dict()
+
+
+def test_counts_add_up_to_the_list_and_name_every_outcome() -> None:
+    log = to_frame([*day(200), suppressed("no@x.example")])
+    counts = count_outcomes(log)
+    assert tuple(counts) == OUTCOMES
+    assert sum(counts.values()) == 201 == len(outcomes(log))
+    assert counts["suppressed"] == 1
+    assert set(count_outcomes(to_frame([])).values()) == {0}
+
+
+def test_a_log_without_kind_is_refused_by_name() -> None:
+    with pytest.raises(ColumnError, match="column 'kind' not found"):
+        outcomes(to_frame([]).drop(columns="kind"))
