@@ -58,6 +58,8 @@ class Account:
         Per phase, or one number of seconds for all.
     name : str, optional
         What the log calls the account; default: ``username@host`` or the host.
+    is_lab : bool
+        A lab server: nothing is delivered, so nobody is asked before sending.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Account:
     ca_file: str | Path | None = None
     timeouts: Timeouts | float = Timeouts()  # noqa: RUF009 (frozen)
     name: str | None = None
+    is_lab: bool = False
 
     def __post_init__(self) -> None:
         def put(field: str, value: object) -> None:

@@ -11,7 +11,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter
 
 from smtpbook.escape import visible
 from smtpbook.insight.palette import (
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MAX_CHARS: Final = 14  # of a foreign word on an axis
-SECONDS: Final = EngFormatter(unit="s")
 
 
 def new_axes(width: float = 7.0, height: float = 4.0) -> Axes:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from smtpbook.insight.canvas import (
-    SECONDS,
     counted,
     duration,
     label_ticks,
@@ -135,6 +134,6 @@ def _scale(ax: Axes, low: float, high: float) -> None:
     # Labels at 1, 2 and 5 while they fit, at powers of ten beyond.
     subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
-    ax.xaxis.set_major_formatter(SECONDS)
+    ax.xaxis.set_major_formatter(EngFormatter(unit="s"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="x", alpha=0.25)

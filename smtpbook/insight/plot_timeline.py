@@ -98,8 +98,8 @@ def _draw_points(ax: Axes, points: pd.DataFrame, axis: _Axis) -> None:
     length = max(points["second"].max(), 1e-6)
     moment = (points["second"] / length * _MOMENTS).astype(int)
     side = (points["digit"] >= 4).map({True: 1, False: -1})
-    place = points.assign(moment=moment, side=side).groupby(["row", "moment", "side"])
-    place = place.cumcount() + 1
+    stacks = points.assign(moment=moment, side=side).groupby(["row", "moment", "side"])
+    place = stacks.cumcount() + 1
     heights = points["row"] + side * place * _SPREAD / max(place.max(), _STEPS)
     for severity, color in SEVERITY_COLORS.items():
         chosen = points["digit"] == severity
@@ -149,8 +149,6 @@ def _time_axis(ax: Axes, start: pd.Timestamp, length_s: float) -> _Axis:
     ax.grid(axis="x", alpha=0.25)
     if length_s < _SHORT_S:
         ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
-        if length_s == 0:
-            ax.set_xlim(0, 1)
         return lambda seconds: seconds
     untyped: Any = dates
     locator = untyped.AutoDateLocator(tz="UTC")

@@ -203,6 +203,7 @@ class Lab:
             password=password,
             ca_file=self.ca_file,
             name="lab",
+            is_lab=True,
         )
 
     @property

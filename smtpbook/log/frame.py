@@ -275,17 +275,20 @@ def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     number = replies.groupby(
         list(replies), dropna=False, observed=True, sort=False
     ).ngroup()
-    distinct = replies[~number.duplicated()].astype(object)
-    distinct = distinct.where(distinct.notna(), None)
-    reasons = pd.Series(
-        [reason_of(*reply) for reply in distinct.itertuples(index=False, name=None)],
-        dtype=object,
-    )
+    distinct = replies[~number.duplicated()].itertuples(index=False, name=None)
+    reasons = [
+        reason_of(_or_none(verb), int(code), _or_none(status), text)
+        for verb, code, status, text in distinct
+    ]
     column = frame["reason"].astype(object)
-    column[missing] = reasons.to_numpy()[number.to_numpy()]
+    column[missing] = np.array(reasons, dtype=object)[number.to_numpy()]
     names = pd.Index(sorted(column.dropna().unique()), dtype="str")
     frame["reason"] = pd.Categorical(column, names)
     return frame
+
+
+def _or_none(cell: Any) -> Any:
+    return None if pd.isna(cell) else cell
 
 
 def require_columns(frame: pd.DataFrame, *names: str) -> None:

@@ -55,12 +55,10 @@ def write_log(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
                 f"column {str(name)!r} is not one of the event log's"
                 f"{near_miss(str(name), COLUMNS)}; drop it, or use log.to_parquet()"
             )
-    # Logs that were joined may have lost a category's dtype on the way.
-    typed = log[list(COLUMNS)].astype({c.name: c.dtype for c in SCHEMA})
     table = pa.table(
         [
-            pa.array(column, field.type, from_pandas=True)
-            for (_, column), field in zip(typed.items(), arrow_schema(), strict=True)
+            pa.array(log[field.name], field.type, from_pandas=True)
+            for field in arrow_schema()
         ],
         schema=arrow_schema(),
     )

@@ -8,6 +8,7 @@ then their replies: that is what went over the wire.  Mail data is counted, not 
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
@@ -42,6 +43,9 @@ _COLUMNS: Final = (
     "reason",
     "error",
 )
+
+
+_Event: Any = namedtuple("_Event", _COLUMNS)
 
 
 def transcript(
@@ -114,8 +118,8 @@ def _session(rows: pd.DataFrame) -> Iterator[str]:
     yield _head(rows)
     # Plain integers and strings: half the time of doing it with pandas's own scalars.
     micros = rows["time"].dt.as_unit("us").astype("int64")
-    plain = rows.assign(time=micros).astype(object).where(rows.notna(), None)
-    events = plain.itertuples(index=False, name="Event")
+    cells = rows.assign(time=micros).to_numpy(dtype=object, na_value=None)
+    events = map(_Event._make, cells)
     for number, group in groupby(events, key=lambda event: event.pipelined):
         together = list(group)
         # Outside a group each command waits for its reply before the next is written.

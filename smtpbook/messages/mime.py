@@ -25,14 +25,14 @@ from typing import Final
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE
 
-_POLICY: Final = compat32.clone(linesep="\r\n", cte_type="8bit", mangle_from_=False)
+_POLICY: Final = compat32.clone(linesep="\r\n", cte_type="8bit")
 
 # What a plain header field may not hold: characters outside printable ASCII, and text
 # that a reader would take for an encoded word (RFC 2047 section 2).
 _NOT_PLAIN: Final = re.compile(r"[^ -~]|=\?.*\?=")
-# Free text is encoded as well where folding at blanks would leave a line that is empty
-# or too long (RFC 5322 sections 2.1.1 and 3.2.2).
-_NOT_FOLDABLE: Final = re.compile(r" {20}|[!-~]{900}")
+# Free text is encoded as well where it cannot be folded into lines of 998 octets: a folded
+# line is blanks and then one word at least (RFC 5322 section 2.1.1).
+_NOT_FOLDABLE: Final = re.compile(r" {450}|[!-~]{450}")
 _LONG_LINE: Final = re.compile(rf"[^\n]{{{MAX_LINE + 1}}}")
 
 _ASCII: Final = Charset("us-ascii")

@@ -32,6 +32,7 @@ _NOT_IN_HEADERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udff
 _NOT_IN_BODIES: Final = re.compile("[\x00\ud800-\udfff]")
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]+")  # ftext, RFC 5322 section 3.6.8
 _MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_BODIES: Final = frozenset({"text", "html"})
 _PARAMETER_FOR: Final = {
     "from": "header_from=",
     "to": "the list's email column and to_name=",
@@ -179,37 +180,55 @@ class Template:
         ----------
         RFC 5322 section 3.6 (fields), RFC 2047 (encoded words), RFC 2045 (encodings).
         """
-        values = {str(name): value for name, value in row.items() if _has_value(value)}
-        if not isinstance(values.get("email"), str):
-            hint = "" if "email" in row else near_miss("email", map(str, row.keys()))
-            raise TemplateError(f"the row has no address in 'email'{hint}")
-        recipient = _mailbox("email", values["email"])
-        filling = _Filling(row, values, recipient)
+        recipient, filled = self._fill_in(row)
         if message_id is None:
             message_id = make_msgid(domain=self._sender.domain)
         elif not _MESSAGE_ID.fullmatch(message_id):
             raise TemplateError(f"not a Message-ID: {message_id!r}; expected <left@right>")
-        to_name = filling.line(self._parts.get("to_name"))
         header_fields: list[tuple[str, Header | str]] = [
             *self._addresses,
-            ("To", mime.address("To", to_name, recipient)),
-            ("Subject", mime.free_text("Subject", filling.line(self._parts["subject"]))),
+            ("To", mime.address("To", filled.get("to_name", ""), recipient)),
+            ("Subject", mime.free_text("Subject", filled["subject"])),
             ("Date", format_datetime(date or datetime.now(UTC))),
             ("Message-ID", message_id),
+            *(
+                (name, mime.structured(name, filled[_label(name)]))
+                for name in self.headers or {}
+            ),
         ]
-        for name in self.headers or {}:
-            value = filling.line(self._parts[_label(name)])
-            header_fields.append((name, mime.structured(name, value)))
         data = mime.to_bytes(
-            header_fields,
-            text=filling.body(self._parts.get("text")),
-            html=filling.body(self._parts.get("html")),
+            header_fields, text=filled.get("text"), html=filled.get("html")
         )
         reverse_path = str(self._sender) if self.reverse_path is None else self.reverse_path
         try:
             return Message.from_bytes(reverse_path, str(recipient), data)
         except LocalProtocolError as error:
             raise TemplateError(f"message to {recipient}: {error}") from None
+
+    def check(self, row: Mapping[str, Any] | pd.Series[Any]) -> None:
+        """Fill the letter in for one recipient and throw the result away.
+
+        Raises
+        ------
+        TemplateError
+            What `render` would raise for this row, found in a tenth of its time.
+        """
+        self._fill_in(row)
+
+    def _fill_in(
+        self, row: Mapping[str, Any] | pd.Series[Any]
+    ) -> tuple[Mailbox, dict[str, str]]:
+        """Give the recipient, and each part's text with the row's values in it."""
+        values = {str(name): value for name, value in row.items() if _has_value(value)}
+        if not isinstance(values.get("email"), str):
+            hint = "" if "email" in row else near_miss("email", map(str, row.keys()))
+            raise TemplateError(f"the row has no address in 'email'{hint}")
+        recipient = _mailbox("email", values["email"])
+        filling = _Filling(row, values, recipient)
+        return recipient, {
+            label: filling.body(part) if label in _BODIES else filling.line(part)
+            for label, part in self._parts.items()
+        }
 
     def __repr__(self) -> str:
         bodies = " + ".join(name for name in ("text", "html") if name in self._parts)
@@ -226,13 +245,13 @@ class _Filling:
     values: Mapping[str, Any]
     recipient: Mailbox
 
-    def line(self, part: Part | None) -> str:
+    def line(self, part: Part) -> str:
         """Fill in a part that stands in a header."""
-        return self._fill(part, _NOT_IN_HEADERS).strip() if part else ""
+        return self._fill(part, _NOT_IN_HEADERS).strip()
 
-    def body(self, part: Part | None) -> str | None:
+    def body(self, part: Part) -> str:
         """Fill in a body."""
-        return self._fill(part, _NOT_IN_BODIES) if part else None
+        return self._fill(part, _NOT_IN_BODIES)
 
     def _fill(self, part: Part, forbidden: re.Pattern[str]) -> str:
         try:

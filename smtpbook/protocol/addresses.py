@@ -25,7 +25,7 @@ MAX_PATH: Final = 256
 MAX_LABEL: Final = 63  # RFC 1035 section 2.3.4
 
 # atext of RFC 5322 section 3.2.3; RFC 6531 section 3.3 adds every non-ASCII character.
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOT_ATOM: Final = re.compile(
     rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*"

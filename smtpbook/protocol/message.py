@@ -22,7 +22,6 @@ from smtpbook.protocol.addresses import Mailbox
 # "The maximum total length of a text line including the <CRLF> is 1000 octets (not
 # counting the leading dot duplicated for transparency)." -- RFC 5321 section 4.5.3.1.6
 MAX_LINE: Final = 998
-_TOO_LONG: Final = re.compile(rb"[^\r\n]{%d}" % (MAX_LINE + 1))
 # "a <CR> or <LF> that is not part of a <CRLF>" MUST NOT be sent -- RFC 5321 section 2.3.8
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _MESSAGE_ID: Final = re.compile(
@@ -166,8 +165,9 @@ def _check_lines(data: bytes) -> None:
     if b"\0" in data:
         line = data.count(b"\r\n", 0, data.index(b"\0")) + 1
         raise LocalProtocolError(f"mail data holds a NUL octet (line {line})")
-    if found := _TOO_LONG.search(data):
-        line = data.count(b"\r\n", 0, found.start()) + 1
+    lines = data.split(b"\r\n")
+    if max(map(len, lines)) > MAX_LINE:
+        line = next(n for n, text in enumerate(lines, 1) if len(text) > MAX_LINE)
         raise LocalProtocolError(
             f"line {line} of the mail data is longer than {MAX_LINE} octets; encode the "
             f"part as quoted-printable or base64"

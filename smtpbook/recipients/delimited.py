@@ -104,20 +104,20 @@ def _detect_encoding(path: Path) -> tuple[str, str | None]:
             )
         decoder = codecs.getincrementaldecoder("utf-8")()
         line = 1
-        while block:
-            held = decoder.getstate()[0]  # a character cut in two by the block's edge
+        while True:
             try:
-                decoder.decode(block)
+                decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                line += (held + block).count(b"\n", 0, error.start)
+                line += error.object.count(b"\n", 0, error.start)
                 return "cp1252", (
                     f"{path.name} is not UTF-8 (line {line} holds the octet "
                     f"0x{error.object[error.start]:02X}), read as Windows-1252; pass "
                     f"encoding= if names look wrong"
                 )
+            if not block:
+                return "utf-8", None
             line += block.count(b"\n")
             block = file.read(_BLOCK)
-    return "utf-8", None
 
 
 def _detect_delimiter(sample: list[str]) -> str:

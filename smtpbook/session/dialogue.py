@@ -111,24 +111,18 @@ class Dialogue:
             self._end(TransportError(f"interrupted while writing ({type(exc).__name__})"))
             self._scope.cancel()
             raise
-        group.written_at = trio.current_time()
+        tcp = self._tcp()
+        group.written_at = tcp.handed_at if tcp is not None else trio.current_time()
         if group.mail_data is not None:
             self._record.mail_data(group, group.data_octets - 3)
         self._rearm()
 
     async def _send(self, group: Group) -> None:
-        octets, transaction = group.octets, group.mail_data
-        tcp = self.stream
-        while isinstance(tcp, trio.SSLStream):
-            tcp = tcp.transport_stream
-        sent = tcp.sent if isinstance(tcp, TcpStream) else 0
+        octets, transaction, tcp = group.octets, group.mail_data, self._tcp()
+        start_of_group = tcp.sent if tcp is not None else 0
         for start in range(0, len(octets), BLOCK_BYTES):
-            block = (
-                octets
-                if len(octets) <= BLOCK_BYTES
-                else octets[start : start + BLOCK_BYTES]
-            )
-            before = tcp.sent if isinstance(tcp, TcpStream) else 0
+            block = octets[start : start + BLOCK_BYTES]
+            before = tcp.sent if tcp is not None else 0
             holds_end = transaction is not None and start + len(block) >= group.data_octets
             if transaction is not None and holds_end:
                 transaction.is_end_written = True
@@ -136,14 +130,21 @@ class Dialogue:
             try:
                 await self.stream.send_all(block)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                if transaction is not None and holds_end and isinstance(tcp, TcpStream):
+                if transaction is not None and holds_end and tcp is not None:
                     # Clear text is counted to the octet; under TLS, whatever has left may
                     # have held the end.
-                    left = tcp.sent - sent >= group.data_octets
+                    in_clear = tcp.sent - start_of_group >= group.data_octets
                     transaction.is_end_written = (
-                        left if tcp is self.stream else tcp.sent > before
+                        in_clear if tcp is self.stream else tcp.sent > before
                     )
                 raise
+
+    def _tcp(self) -> TcpStream | None:
+        """Give the TCP stream at the bottom, which counts and stamps; tests have none."""
+        stream = self.stream
+        while isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        return stream if isinstance(stream, TcpStream) else None
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
         """Say one command and wait for its reply.

@@ -32,12 +32,16 @@ class TcpStream(trio.abc.Stream):
     sent : int
         Octets the kernel has taken so far.  After a failed write it tells how far the
         write came.
+    handed_at : float
+        When the last octet written was handed to the kernel, on trio's clock.  Taken just
+        before the call, which lets other threads have the interpreter.
     local_address : str
         Our own IP address.
     """
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self.sent = 0
+        self.handed_at = 0.0
         self._socket = socket.socket(fileno=sock.detach())
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -49,6 +53,7 @@ class TcpStream(trio.abc.Stream):
         with memoryview(data) as view:
             done = 0
             while done < len(view):
+                self.handed_at = trio.current_time()
                 try:
                     count = self._socket.send(view[done:])
                 except BlockingIOError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import tracemalloc
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,7 +22,7 @@ from smtpbook.log.frame import (
     to_batch,
     to_frame,
 )
-from tests.log.story import Story, day
+from tests.log.story import Story, day, suppressed
 
 
 def dtypes(frame: pd.DataFrame) -> list[str]:
@@ -44,14 +45,14 @@ def test_kind_and_outcome_have_all_their_categories_even_in_an_empty_log() -> No
 
 
 def test_every_cell_comes_back_as_it_was_written() -> None:
-    rows = list(day(30))
-    frame = to_frame(rows).drop(columns="reason")
-    written = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).drop(columns="reason")
-    written["time"] = pd.to_datetime(written["time"], unit="us", utc=True)
-    shown = frame.astype(object)
-    pd.testing.assert_frame_equal(
-        shown.where(shown.notna(), None), written.astype(object), check_dtype=False
-    )
+    rows = [*day(30), suppressed("no@x.example")]
+    frame = to_frame(rows)
+    read = np.where(frame.notna(), frame.astype(object), None).tolist()
+    reason = COLUMNS.index("reason")  # filled in where it was null
+    for cells, row in zip(read, rows, strict=True):
+        written = [pd.Timestamp(row[0], unit="us", tz="UTC"), *row[1:]]
+        written[reason] = cells[reason]
+        assert cells == written
 
 
 def test_null_stays_null_in_every_column_that_may_be_null() -> None:

@@ -107,14 +107,27 @@ def test_what_goes_wrong_is_said_where_it_went_wrong() -> None:
 
 def test_hostile_text_is_escaped_once() -> None:
     reply = Reply(code=550, lines=("caf\udce9 \x1b[31m", "back\\slash \u202eover"))
-    row = Event(
-        verb="RCPT", command="RCPT TO:<x\r\n@y>", reply_code=550, reply_text=reply.text
-    ).to_row()
+    said = {"verb": "RCPT", "command": "RCPT TO:<x\r\n@y>", "reply_code": 550}
+    row = Event(**said, reply_text=reply.text).to_row()
     assert marks(transcript(to_frame([row])))[1:] == [
         r"-> RCPT TO:<x\r\n@y>",
         r"<-  550-caf\xe9 \x1b[31m",
         r"<-  550 back\slash \u202eover",
     ]
+
+
+def test_text_that_a_log_brought_unescaped_is_escaped_here() -> None:
+    row = Event(verb="NOOP", command="NOOP", reply_code=250, reply_text="\x1b[2J").to_row()
+    assert transcript(to_frame([row])).endswith("<-  250 \\x1b[2J\n")
+
+
+def test_of_a_shared_transaction_only_the_recipients_own_outcome_is_told() -> None:
+    story = Story().message("ann@x.example")
+    shared = {"transaction_id": "s1.1", "kind": "outcome", "outcome": "rejected"}
+    other = Event(**shared, recipient="bob@x.example", session_id="s1").to_row()
+    text = transcript(to_frame([*story.rows, other]), recipient="ann@x.example")
+    assert "*** ann@x.example: accepted" in text
+    assert "bob@" not in text
 
 
 def test_a_bare_code_has_no_trailing_blank() -> None:

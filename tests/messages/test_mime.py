@@ -26,6 +26,7 @@ def header_of(*fields: tuple[str, object]) -> str:
         "=?utf-8?q?not_encoded?=",
         "a  b   c",
         "x" + " " * 100 + "y",
+        "x" * 440 + " " * 1100 + "y" * 440,
         "s" * 2000,
         "word " * 300 + "end",
         "山" * 300,

@@ -83,6 +83,13 @@ def test_a_file_that_is_not_utf8_is_read_as_windows_1252_and_that_is_said(
     }
 
 
+def test_a_file_cut_off_inside_a_character_is_not_utf8(write: Write) -> None:
+    people = read_recipients(
+        write("name,email\nAnn,a@x.example\nZo\u00eb", encoding="cp1252")
+    )
+    assert rules(people) == [(None, "encoding"), (3, "missing")]
+
+
 def test_a_character_cut_by_a_block_edge_is_still_utf8(write: Write) -> None:
     line = "a@x.example,ë\n".encode()
     head = b"email,name\n" + b"\n" * (2**20 - len("email,name\n") - line.index(b"\xab"))

@@ -16,9 +16,10 @@ from tests.servers.process import ROOT, stop
 
 # Ends with its standard input, so that it does not outlive a sender that was killed.
 _SERVE: Final = """\
-import sys, smtpbook
-with smtpbook.Lab(sys.argv[1]) as lab:
-    print(lab.account.port, flush=True)
+import sys
+from smtpbook.lab.lab import Lab
+with Lab(sys.argv[1]) as lab:
+    print(lab.port, flush=True)
     sys.stdin.read()
 """
 

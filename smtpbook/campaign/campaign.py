@@ -1,0 +1,270 @@
+"""Campaign: a list, a letter and an account; `send` brings them together.
+
+How messages reach the server is `delivery`'s, who is still to be written to the `plan`'s,
+what came of it the `run`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+import pandas as pd
+import trio
+
+from smtpbook import progress as progress_displays
+from smtpbook.accounts.account import Account
+from smtpbook.campaign import confirm as confirmation
+from smtpbook.campaign.delivery import Delivery, outcome_row
+from smtpbook.campaign.pacing import Pacer, interval_s
+from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.run import Run
+from smtpbook.errors import SendStopped, TemplateError
+from smtpbook.escape import visible
+from smtpbook.log.frame import Recorder
+from smtpbook.messages.template import Template
+from smtpbook.progress import Display
+from smtpbook.recipients.read import read_recipients
+from smtpbook.recipients.recipients import Recipients
+from smtpbook.runner import SENDER, refuse_inside_trio
+
+# After a stop, how long what is on the wire may take to come to its verdict.
+_GRACE_S = 60.0
+
+
+class Campaign:
+    """A letter to a list of recipients.
+
+    Parameters
+    ----------
+    name : str
+        What the log and the reports call it.
+    account : Account
+        Where to send.
+    people : Recipients, DataFrame or path
+        To whom.
+    letter : Template
+        What.
+    pace : str or float, optional
+        At most so many messages: ``"100/min"``, ``"2000/day"``, or a number a second.
+        Default: as fast as the server takes them.
+    connections : int
+        How many at once, at most.
+    suppress : iterable of str
+        Addresses that are never written to, whatever else is asked.
+
+    Raises
+    ------
+    ValueError
+        The pace or the number of connections is none.
+    RecipientsError
+        The list cannot be read.
+
+    Examples
+    --------
+    ``run = Campaign("november", account, people, letter, pace="100/min").send()``
+    """
+
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        people: Recipients | pd.DataFrame | str | os.PathLike[str],
+        letter: Template,
+        *,
+        pace: str | float | None = None,
+        connections: int = 4,
+        suppress: Iterable[str] = (),
+    ) -> None:
+        if connections < 1:
+            raise ValueError(f"connections={connections!r}: at least one is needed")
+        self.name = name
+        self.account = account
+        self.people = people if isinstance(people, Recipients) else read_recipients(people)
+        self.letter = letter
+        self.pace = pace
+        self.connections = connections
+        self.id = secrets.token_hex(5)
+        self._interval = interval_s(pace)
+        self._plan = Plan(self.people, suppress)
+        self._is_sending = threading.Lock()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Campaign {self.name!r}: {len(self._plan)} recipients, {dict(self.counts)}>"
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many recipients stand where; ``pending`` are those never tried."""
+        return dict(self._plan.counts)
+
+    # -- sending
+
+    def send(
+        self,
+        *,
+        only: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        confirm: bool | None = None,
+        dry_run: bool = False,
+        progress: bool = True,
+    ) -> Run:
+        """Send, and wait until everybody has been tried.
+
+        Parameters
+        ----------
+        only : str or iterable of str, optional
+            Just those again: outcomes (``"deferred"``), reasons (``"greylisted"``) or
+            addresses.  Default: those never tried.
+        limit : int, optional
+            At most so many recipients.
+        confirm : bool, optional
+            Ask first.  Default: where there is somebody to answer, unless the server is a
+            lab.
+        dry_run : bool
+            Check every row and send nothing.
+        progress : bool
+            Show how far it has come.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        TemplateError
+            A row cannot be rendered; nothing has been sent.
+        TransportError, ReplyError, LocalProtocolError
+            The first connection could not be opened; nothing has been sent.
+        SendStopped
+            Interrupted: what had begun has come to its verdict; ``.run`` holds it.
+        RuntimeError
+            Already sending; or called where trio runs; or nobody to ask.
+        """
+        refuse_inside_trio("await campaign.send_async()")
+        queue = self._prepare(only, limit, progress=progress)
+        sender = self.letter.header_from
+        if not confirmation.ask(self.account, queue, sender, self.pace, confirm):
+            queue.clear()
+            dry_run = True
+        recorder = Recorder()
+        run = Run(recorder, self.name)
+        if dry_run:
+            return run
+        with self._sending():
+            display = progress_displays.show("sending", len(queue), progress=progress)
+            delivery = self._delivery(queue, recorder, display, first=only is None)
+            job = SENDER.start(delivery.run)
+            try:
+                job.result()
+            except BaseException as exc:
+                if job.done():
+                    raise
+                # Interrupted while waiting: let what is on the wire come to its verdict.
+                SENDER.call(delivery.stopped.set)
+                job.result(timeout=_GRACE_S)
+                raise SendStopped("interrupted; .run holds what was sent", run) from exc
+            finally:
+                display.close()
+        return run
+
+    async def send_async(
+        self,
+        *,
+        only: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        confirm: bool | None = None,
+        progress: bool = False,
+    ) -> Run:
+        """Send from inside a trio program; parameters and errors as `send`.
+
+        It never asks: ``confirm=False`` is needed unless the server is a lab.  Cancelled,
+        it lets what has begun come to its verdict first.
+        """
+        queue = self._prepare(only, limit, progress=progress)
+        if confirm is not False and not self.account.is_lab:
+            raise RuntimeError("send_async() never asks; say confirm=False")
+        recorder = Recorder()
+        with self._sending():
+            display = progress_displays.show("sending", len(queue), progress=progress)
+            try:
+                await _shielded(
+                    self._delivery(queue, recorder, display, first=only is None)
+                )
+            finally:
+                display.close()
+        return Run(recorder, self.name)
+
+    def _delivery(
+        self, queue: deque[Entry], recorder: Recorder, display: Display, *, first: bool
+    ) -> Delivery:
+        if first:
+            for entry in self._plan.suppressed():
+                recorder.append(outcome_row(entry, "suppressed", self.id, self.account))
+        return Delivery(
+            self._plan,
+            queue,
+            self.letter,
+            self.account,
+            connections=self.connections,
+            pacer=Pacer(self._interval),
+            campaign_id=self.id,
+            sink=recorder.append,
+            display=display,
+        )
+
+    def _sending(self) -> _Held:
+        return _Held(self._is_sending, f"campaign {self.name!r} is already sending")
+
+    # -- looking before leaping
+
+    def _prepare(
+        self, only: str | Iterable[str] | None, limit: int | None, *, progress: bool
+    ) -> deque[Entry]:
+        """Choose whom to write to, and try every row: nothing surprises later."""
+        queue = self._plan.select(only, limit)
+        for number, entry in enumerate(queue, 1):
+            try:
+                self.letter.check(entry.row)
+            except TemplateError as exc:
+                raise TemplateError(
+                    f"message {number} of {len(queue)}, to {visible(entry.address)}: "
+                    f"{exc}; nothing has been sent"
+                ) from exc
+        return queue
+
+
+class _Held:
+    """A lock that says who holds it instead of waiting."""
+
+    def __init__(self, lock: threading.Lock, taken: str) -> None:
+        self._lock, self._taken = lock, taken
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(self._taken)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+async def _shielded(delivery: Delivery) -> None:
+    """Run a delivery so that being cancelled stops it instead of cutting it off."""
+    async with trio.open_nursery() as nursery:
+        shield = trio.CancelScope(shield=True)
+        nursery.start_soon(_stop_when_cancelled, delivery, shield)
+        with shield:
+            await delivery.run()
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_when_cancelled(delivery: Delivery, shield: trio.CancelScope) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        delivery.stopped.set()
+        shield.deadline = trio.current_time() + _GRACE_S

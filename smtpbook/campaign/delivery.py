@@ -1,0 +1,213 @@
+"""Delivery: a campaign's messages over several connections, at one pace.
+
+Theory of operation.  Each connection is a task with a session of its own; all take their
+recipients from one queue.  The first one opens before the others: what is wrong with the
+account shows before anything is sent, and a password is tried once.  A session that ends
+gives back the recipients it had no verdict on, and the task opens another, with growing
+pauses; after some failures in a row it gives up.  When all have, what is left is `failed`.
+
+A stop lets every message that has begun come to its verdict, and says QUIT.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.pacing import Pacer
+from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.errors import SMTPBookError, TemplateError, TransportError
+from smtpbook.events import Event, Row, Sink
+from smtpbook.messages.template import Template
+from smtpbook.progress import Display
+from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.transaction import RecipientResult, Result
+from smtpbook.session.session import open_session
+
+# How often in a row a connection may end without having delivered anything.
+MAX_FAILURES: Final = 4
+# The pause after the first failure; doubled after each that follows.
+_PAUSE_S: Final = 0.5
+
+_Claimed = dict[int, tuple[Message, Entry]]
+"""What a connection has taken from the queue and has no verdict on, by the message's id."""
+
+
+class Delivery:
+    """One run over a queue of recipients.
+
+    Parameters
+    ----------
+    plan : Plan
+        Told what became of each.
+    queue : deque of Entry
+        Whom to write to; empty when everybody has been tried.
+    letter : Template
+    account : Account
+    connections : int
+    pacer : Pacer
+    campaign_id : str
+    sink : Sink
+        Takes the event log's rows.
+    display : Display
+
+    Attributes
+    ----------
+    stopped : trio.Event
+        Set it and nothing new begins.
+    error : Exception or None
+        Why the last connection failed.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        queue: deque[Entry],
+        letter: Template,
+        account: Account,
+        *,
+        connections: int,
+        pacer: Pacer,
+        campaign_id: str,
+        sink: Sink,
+        display: Display,
+    ) -> None:
+        self.stopped = trio.Event()
+        self.error: Exception | None = None
+        self._plan, self._queue, self._letter = plan, queue, letter
+        self._account, self._connections, self._pacer = account, connections, pacer
+        self._campaign_id, self._sink, self._display = campaign_id, sink, display
+        self._opened = trio.Event()
+        self._counts: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Send to everybody in the queue.
+
+        Raises
+        ------
+        AuthenticationError, ReplyError, TransportError, LocalProtocolError
+            The first connection could not be opened; nothing was sent.
+        """
+        workers = max(1, min(self._connections, len(self._queue)))
+        refusal: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work)
+            await self._opened.wait()
+            refusal = self.error
+            if refusal is None:
+                for _ in range(workers - 1):
+                    nursery.start_soon(self._work)
+        if refusal is not None:
+            raise refusal
+        if self.stopped.is_set():
+            return
+        for entry in self._queue:
+            self._failed(entry, self.error or TransportError("no connection was left"))
+        self._queue.clear()
+
+    async def _work(self) -> None:
+        """Keep one connection busy until the queue is empty."""
+        failures = 0
+        while self._queue and not self.stopped.is_set():
+            claimed: _Claimed = {}
+            delivered = False
+            try:
+                async with open_session(
+                    self._account, sink=self._sink, campaign_id=self._campaign_id
+                ) as session:
+                    self._opened.set()
+                    async for result in session.send_many(self._messages(claimed)):
+                        delivered = True
+                        self._note(result, claimed)
+            except SMTPBookError as exc:
+                self._give_back(claimed)
+                self.error = exc
+                if not self._opened.is_set():
+                    self._opened.set()
+                    return
+                failures = 1 if delivered else failures + 1
+                if failures >= MAX_FAILURES:
+                    return
+                with trio.move_on_after(_PAUSE_S * 2 ** (failures - 1)):
+                    await self.stopped.wait()
+            else:
+                self._give_back(claimed)
+
+    def _messages(self, claimed: _Claimed) -> Iterable[Message] | AsyncIterable[Message]:
+        if self._pacer.is_unlimited:
+            return self._at_once(claimed)
+        return self._paced(claimed)
+
+    def _at_once(self, claimed: _Claimed) -> Iterator[Message]:
+        while self._queue and not self.stopped.is_set():
+            if (message := self._claim(claimed)) is not None:
+                yield message
+
+    async def _paced(self, claimed: _Claimed) -> AsyncIterator[Message]:
+        while self._queue and await self._pacer.wait(self.stopped):
+            if self._queue and (message := self._claim(claimed)) is not None:
+                yield message
+
+    def _claim(self, claimed: _Claimed) -> Message | None:
+        entry = self._queue.popleft()
+        try:
+            message = self._letter.render(entry.row)
+        except TemplateError as exc:
+            self._failed(entry, exc)
+            return None
+        message = replace(message, attempt=entry.attempts + 1)
+        claimed[id(message)] = (message, entry)
+        return message
+
+    def _note(self, result: Result, claimed: _Claimed) -> None:
+        _, entry = claimed.pop(id(result.message))
+        self._plan.note(entry, result.recipients[0])
+        self._count(result.recipients[0].outcome)
+
+    def _give_back(self, claimed: _Claimed) -> None:
+        """Return those without a verdict to the head of the queue, in their order."""
+        self._queue.extendleft(reversed([entry for _, entry in claimed.values()]))
+
+    def _failed(self, entry: Entry, error: Exception) -> None:
+        """Note a recipient for whom nothing reached the server."""
+        verdict = RecipientResult(
+            recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
+        )
+        self._plan.note(entry, verdict)
+        self._sink(outcome_row(entry, "failed", self._campaign_id, self._account, error))
+        self._count("failed")
+
+    def _count(self, outcome: str) -> None:
+        self._counts[outcome] += 1
+        self._display.update(self._counts.total(), self._counts)
+
+
+def outcome_row(
+    entry: Entry,
+    outcome: str,
+    campaign_id: str,
+    account: Account,
+    error: Exception | None = None,
+) -> Row:
+    """Give the only row of a recipient for whom no session was needed or found."""
+    return Event(
+        time=datetime.now(UTC),
+        campaign_id=campaign_id,
+        kind="outcome",
+        recipient=entry.address,
+        recipient_domain=domain_of(entry.address),
+        server=account.host,
+        port=account.port,
+        attempt=max(entry.attempts, 1),
+        outcome=outcome,
+        error=None if error is None else type(error).__name__,
+        account=account.name,
+        source="live",
+    ).to_row()

@@ -1,0 +1,117 @@
+"""Run: what one send did, as tables and text.
+
+It derives everything from the rows of the event log; it keeps no state of its own.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from smtpbook.codes.explain import explain
+from smtpbook.escape import to_html, visible
+from smtpbook.events import OUTCOMES
+from smtpbook.log.frame import Recorder
+from smtpbook.log.outcomes import count_outcomes, outcomes
+from smtpbook.log.transcript import transcript
+
+# What an accepted message may still meet, and where to look.
+_AFTER_ACCEPTED = (
+    "The server took responsibility for it (RFC 5321 section 6.1); that is not delivery. "
+    "If it did not arrive: look into the junk folder and the mailbox's filters, ask the "
+    "server's postmaster with the queue id, and watch the sender's mailbox for a bounce."
+)
+
+
+class Run:
+    """The record of one send.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Still being filled while the send goes on.
+    campaign : str
+        The campaign's name.
+    """
+
+    def __init__(self, recorder: Recorder, campaign: str) -> None:
+        self._recorder = recorder
+        self._campaign = campaign
+        self._log: pd.DataFrame | None = None
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The event log: a row per thing that happened (``smtpbook.events.SCHEMA``)."""
+        if self._log is None or len(self._log) != len(self._recorder):
+            self._log = self._recorder.frame()
+        return self._log
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """One row per recipient: what became of it, and the reply that decided."""
+        return outcomes(self.log)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many recipients came to which outcome; they add up to those of this send."""
+        return {name: n for name, n in count_outcomes(self.log).items() if name in _OWN}
+
+    def summary(self) -> pd.DataFrame:
+        """Give the outcomes with their counts and shares.
+
+        Returns
+        -------
+        DataFrame
+            Index ``outcome``; ``recipients`` (int64) and ``share`` (float64, of this send's
+            recipients; null when there were none).
+        """
+        counts = pd.Series(self.counts, dtype="int64", name="recipients")
+        total = int(counts.sum())
+        share = counts / total if total else counts.astype("float64") * float("nan")
+        return pd.DataFrame({"recipients": counts, "share": share}).rename_axis("outcome")
+
+    def transcript(
+        self, *, recipient: str | None = None, session_id: str | None = None
+    ) -> str:
+        """Give the dialogue as text: all of it, of one session, or about one recipient."""
+        return transcript(self.log, recipient=recipient, session_id=session_id)
+
+    def recipient(self, address: str) -> str:
+        """Tell the whole story of one recipient: outcome, reply, meaning, what to check.
+
+        Raises
+        ------
+        SMTPBookError
+            This send was not for that address; the message suggests the near miss.
+        """
+        dialogue = self.transcript(recipient=address)
+        found = self.outcomes
+        row = found[found["recipient"].str.casefold() == address.casefold()].iloc[-1]
+        lines = [f"{visible(address)}: {row['outcome'].replace('_', ' ')}"]
+        if pd.notna(row["queue_id"]):
+            lines.append(f"The server calls the message {visible(row['queue_id'])}.")
+        if pd.notna(row["reply_code"]) and row["outcome"] != "accepted":
+            said = f"{row['reply_code']} {row['reply_text']}"
+            lines.append(str(explain(said, verb=row["verb"])))
+        if pd.notna(row["error"]):
+            lines.append(f"No reply decided: {row['error']}.")
+        if row["outcome"] == "accepted":
+            lines.append(_AFTER_ACCEPTED)
+        return "\n".join([*lines, "", dialogue])
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
+        return f"<Run of {self._campaign!r}: {told or 'nothing sent'}>"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name.replace('_', ' ')}</th>"
+            f"<td style='text-align:right'>{n:,}</td></tr>"
+            for name, n in self.counts.items()
+        )
+        return (
+            f"<div style='color:var(--jp-content-font-color1, CanvasText)'>"
+            f"<b>{to_html(self._campaign)}</b><table>{cells}</table></div>"
+        )
+
+
+_OWN = frozenset(OUTCOMES[:6])  # those a send itself can come to

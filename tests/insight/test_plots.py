@@ -1,0 +1,184 @@
+"""Every chart of every log: no traceback, no warning, nothing of the user's touched."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from smtpbook.errors import ColumnError
+from smtpbook.events import OUTCOMES
+from smtpbook.insight.canvas import duration
+from smtpbook.insight.palette import OUTCOME_COLORS, SEVERITY_COLORS, SEVERITY_HATCHES
+from smtpbook.insight.plot_latency import plot_latency
+from smtpbook.insight.plot_reply_codes import plot_reply_codes
+from smtpbook.insight.plot_timeline import plot_timeline
+from smtpbook.insight.summaries import latency_by_command
+from tests.insight.conftest import LOGS
+
+Plot = Callable[..., Axes]
+PLOTS = [plot_reply_codes, plot_latency, plot_timeline]
+
+
+def empty_axes() -> Axes:
+    axes: Axes = Figure(layout="constrained").subplots()
+    return axes
+
+
+def labels(ax: Axes, axis: str) -> list[str]:
+    return [tick.get_text() for tick in getattr(ax, f"get_{axis}ticklabels")()]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_any_log_gives_a_picture(any_log: pd.DataFrame, plot: Plot, style: str) -> None:
+    with plt.style.context(style):
+        ax = plot(any_log, ax=empty_axes())
+        ax.figure.draw_without_rendering()
+    assert ax.has_data() or ax.texts
+    assert ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_new_figure_is_made_and_the_current_one_left_alone(
+    log: pd.DataFrame, plot: Plot
+) -> None:
+    mine = plt.figure()
+    ax = plot(log)
+    assert ax.figure is not mine
+    assert mine.axes == []
+    assert ax.figure.number in plt.get_fignums()
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_axes_that_are_given_are_drawn_upon_without_pyplot(
+    log: pd.DataFrame, plot: Plot
+) -> None:
+    ax = empty_axes()
+    assert plot(log, ax=ax) is ax
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_nothing_to_draw_is_said_in_a_sentence(empty_log: pd.DataFrame, plot: Plot) -> None:
+    ax = plot(empty_log, ax=empty_axes())
+    assert [text.get_text()[:3] for text in ax.texts] == ["No "]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_missing_column_is_named(log: pd.DataFrame, plot: Plot) -> None:
+    with pytest.raises(ColumnError, match="column 'reply_code' not found"):
+        plot(log.rename(columns={"reply_code": "reply_codes"}), ax=empty_axes())
+
+
+@pytest.mark.parametrize("plot", [plot_latency, plot_timeline])
+def test_words_from_outside_are_escaped_shortened_and_no_mathematics(plot: Plot) -> None:
+    ax = plot(LOGS["every code"](), ax=empty_axes())
+    label = ax.get_yticklabels()[-1]
+    assert label.get_text().startswith("X$y^2$\\u202eZ")
+    assert len(label.get_text()) < 24
+    assert not label.get_parse_math()
+
+
+def places_of_texts(ax: Axes) -> list[Bbox]:
+    """Where the texts that can be seen stand, in pixels."""
+    (left, right), (low, high) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    ticks = [
+        tick for tick in ax.get_xticklabels() if left <= tick.get_position()[0] <= right
+    ]
+    ticks += [
+        tick for tick in ax.get_yticklabels() if low <= tick.get_position()[1] <= high
+    ]
+    legend = ax.get_legend()
+    named = legend.get_texts() if legend else []
+    texts = [*ticks, *named, *ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title]
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("name", ["one row", "every code", "hours", "300 recipients"])
+def test_no_two_texts_overlap_and_none_is_cut(plot: Plot, name: str) -> None:
+    ax = plot(LOGS[name]())
+    ax.figure.canvas.draw()
+    places = [place.padded(-1) for place in places_of_texts(ax)]
+    whole = Bbox.union([ax.figure.bbox, *places])
+    assert whole.bounds == ax.figure.bbox.bounds
+    for one, other in itertools.combinations(places, 2):
+        assert not one.overlaps(other)
+
+
+def test_reply_codes_are_bars_in_code_order_coloured_and_hatched_by_severity(
+    log: pd.DataFrame,
+) -> None:
+    ax = plot_reply_codes(log, ax=empty_axes())
+    assert labels(ax, "x") == ["220", "221", "250", "354", "450", "550", "554"]
+    bars = ax.containers[0]
+    assert bars.datavalues.sum() == 1150
+    for bar, digit in zip(bars, (2, 2, 2, 3, 4, 5, 5), strict=True):
+        assert bar.get_facecolor() == to_rgba(SEVERITY_COLORS[digit])
+        assert (bar.get_hatch() or "") == SEVERITY_HATCHES[digit]
+    assert ax.get_title(loc="left") == "1,150 replies by code"
+
+
+def test_commands_without_a_reply_are_counted_in_the_title(log: pd.DataFrame) -> None:
+    log = log.copy()
+    log.loc[log["verb"] == "QUIT", "reply_code"] = pd.NA
+    title = plot_reply_codes(log, ax=empty_axes()).get_title(loc="left")
+    assert title == "1,146 replies by code; 4 commands without one"
+
+
+def test_latency_marks_the_median_and_p95_of_the_table(log: pd.DataFrame) -> None:
+    ax = plot_latency(log, ax=empty_axes())
+    table = latency_by_command(log)
+    marks = [(line.get_marker(), line.get_xdata()[0]) for line in ax.lines]
+    assert [x for mark, x in marks if mark == "o"] == pytest.approx(list(table["p50_s"]))
+    assert [x for mark, x in marks if mark == ">"] == pytest.approx(list(table["p95_s"]))
+    written = [text.get_text() for text in ax.texts]
+    assert duration(table["p50_s"].iloc[2]) in written
+    assert f"p95 {duration(table['p95_s'].iloc[2])}" in written
+    assert [label.split(" ")[0] for label in labels(ax, "y")] == table["verb"].tolist()
+
+
+def test_latency_says_which_column_it_shows(log: pd.DataFrame) -> None:
+    assert "(service_s)" in plot_latency(log, ax=empty_axes()).get_xlabel()
+    ax = plot_latency(log, ax=empty_axes(), column="latency_s")
+    assert "(latency_s)" in ax.get_xlabel()
+    with pytest.raises(ColumnError, match="did you mean 'lag_s'"):
+        plot_latency(log, ax=empty_axes(), column="lags")
+
+
+def test_timeline_shows_every_reply_and_refusals_below_the_line(log: pd.DataFrame) -> None:
+    ax = plot_timeline(log, ax=empty_axes())
+    offsets = np.concatenate([dots.get_offsets() for dots in ax.collections])
+    assert len(offsets) == 1150
+    refused = np.concatenate([dots.get_offsets() for dots in ax.collections[2:4]])
+    assert len(refused) == 42
+    assert set(np.round(refused[:, 1])) == {3.0, 5.0}  # RCPT and END-OF-DATA
+    assert (refused[:, 1] > np.round(refused[:, 1])).all()  # the y axis points down
+    assert (
+        ax.get_title(loc="left") == "1,150 replies in 2.33 s: 42 refusals, below the lines"
+    )
+
+
+def test_a_long_timeline_is_counted_and_not_drawn_reply_by_reply() -> None:
+    ax = plot_timeline(LOGS["2,000 recipients"](), ax=empty_axes())
+    assert 0 < len(ax.collections) < 15
+
+
+def test_short_timelines_count_seconds_and_long_ones_tell_the_time() -> None:
+    short = plot_timeline(LOGS["300 recipients"](), ax=empty_axes())
+    assert short.get_xlabel() == "seconds since 2025-11-24 16:00:00 UTC"
+    assert plot_timeline(LOGS["hours"](), ax=empty_axes()).get_xlabel() == "time (UTC)"
+
+
+def test_every_severity_and_outcome_has_its_colour() -> None:
+    assert set(SEVERITY_COLORS) == {2, 3, 4, 5}
+    assert tuple(OUTCOME_COLORS) == OUTCOMES
