@@ -87,7 +87,7 @@ class Campaign:
         self.letter = letter
         self.pace = pace
         self.connections = connections
-        self.id = secrets.token_hex(5)
+        self.id = f"{name}-{secrets.token_hex(3)}"
         self._interval = interval_s(pace)
         self._plan = Plan(self.people, suppress)
         self._is_sending = threading.Lock()

@@ -6,10 +6,13 @@ because one reply can decide many recipients and a lost one decides none.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from smtpbook.escape import to_cell
 from smtpbook.events import OUTCOMES
 from smtpbook.log.frame import require_columns
 
@@ -82,3 +85,22 @@ def count_outcomes(log: pd.DataFrame) -> dict[str, int]:
     """
     counts = outcomes(log)["outcome"].value_counts()
     return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}
+
+
+def write_outcomes(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write `outcomes` as CSV for a spreadsheet.
+
+    Texts of servers that a spreadsheet would run as a formula are told to be text
+    (`smtpbook.escape.to_cell`).
+
+    Returns
+    -------
+    Path
+        The file written; one that was there is replaced.
+    """
+    table = outcomes(log)
+    for name in table.columns[table.dtypes == "string"]:
+        table[name] = table[name].map(to_cell, na_action="ignore")
+    path = Path(path)
+    table.to_csv(path, index=False, encoding="utf-8")
+    return path

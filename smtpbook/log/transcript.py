@@ -8,7 +8,6 @@ then their replies: that is what went over the wire.  Mail data is counted, not 
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
@@ -43,9 +42,6 @@ _COLUMNS: Final = (
     "reason",
     "error",
 )
-
-
-_Event: Any = namedtuple("_Event", _COLUMNS)
 
 
 def transcript(
@@ -118,8 +114,10 @@ def _session(rows: pd.DataFrame) -> Iterator[str]:
     yield _head(rows)
     # Plain integers and strings: half the time of doing it with pandas's own scalars.
     micros = rows["time"].dt.as_unit("us").astype("int64")
-    cells = rows.assign(time=micros).to_numpy(dtype=object, na_value=None)
-    events = map(_Event._make, cells)
+    cells = rows.assign(time=micros).to_numpy(dtype=object)
+    cells[rows.isna().to_numpy()] = None
+    plain = pd.DataFrame(cells, columns=rows.columns, dtype=object)
+    events = plain.itertuples(index=False, name="Event")
     for number, group in groupby(events, key=lambda event: event.pipelined):
         together = list(group)
         # Outside a group each command waits for its reply before the next is written.

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from tests.benchmarks.output import parser, show
+from tests.benchmarks.output import Row, parser, show
 from tests.servers.process import ROOT
 
 PROGRAMS: Final = {"bare interpreter": "pass", "import smtpbook": "import smtpbook"}
@@ -34,7 +34,7 @@ def main() -> None:
             _run(code)
             times[name].append(time.perf_counter() - started)
     bare, ours = (statistics.median(taken) for taken in times.values())
-    rows = [
+    rows: list[Row] = [
         {
             "program": name,
             "ms": statistics.median(times[name]) * 1000,

@@ -18,7 +18,8 @@ def run(name: str, *options: str) -> dict[str, Any]:
         check=True,
         stdout=subprocess.PIPE,
     )
-    return json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def test_a_message_takes_one_round_trip_where_smtplib_takes_four() -> None:

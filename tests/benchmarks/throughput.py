@@ -4,8 +4,9 @@
 
 smtpbook keeps every command and reply and makes the DataFrame of them; the others record
 nothing.  The servers are ``smtp-sink``, where it is installed, and the lab server.  In
-each round every sender sends once; figures are medians over the rounds, ratios are those
-of the medians.
+each round every sender sends once.  Figures are medians over the rounds; so are the
+ratios, each taken within a round, because a machine others use changes its speed from one
+round to the next.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class Cost:
     cpu_s: float
 
 
+Round = dict[str, Cost]
+"""What each sender's messages cost in one round."""
+
+
 def main() -> None:
     """Measure and print."""
     options = parser(__doc__, messages=1000, rounds=7)
@@ -35,35 +40,31 @@ def main() -> None:
     rows: list[Row] = []
     ratios: dict[str, float] = {}
     for server, port in open_servers():
-        costs = measure(port, letters, rounds=given.rounds)
-        rows += (
-            {
-                "server": server,
-                "sender": sender,
-                "messages/s": round(1 / cost.elapsed_s),
-                "CPU µs/message": round(cost.cpu_s * 1e6),
-            }
-            for sender, cost in costs.items()
-        )
-        ratios |= _ratios(server, costs)
+        rounds = measure(port, letters, rounds=given.rounds)
+        for sender in SENDERS:
+            taken = [costs[sender] for costs in rounds]
+            elapsed_s = statistics.median(cost.elapsed_s for cost in taken)
+            cpu_s = statistics.median(cost.cpu_s for cost in taken)
+            rows.append(
+                {
+                    "server": server,
+                    "sender": sender,
+                    "messages/s": round(1 / elapsed_s),
+                    "CPU µs/message": round(cpu_s * 1e6),
+                }
+            )
+        ratios |= _ratios(server, rounds)
     show(rows, ratios, as_json=given.json)
 
 
-def measure(port: int, letters: Sequence[Letter], *, rounds: int) -> dict[str, Cost]:
-    """Give each sender's median cost, rounds interleaved."""
+def measure(port: int, letters: Sequence[Letter], *, rounds: int) -> list[Round]:
+    """Let every sender send in every round; give the rounds."""
     for send in SENDERS.values():  # what a first use imports and caches is not measured
         send(port, letters[:2])
-    costs: dict[str, list[Cost]] = {name: [] for name in SENDERS}
-    for _ in range(rounds):
-        for name, send in SENDERS.items():
-            costs[name].append(_timed(send, port, letters))
-    return {
-        name: Cost(
-            elapsed_s=statistics.median(cost.elapsed_s for cost in taken),
-            cpu_s=statistics.median(cost.cpu_s for cost in taken),
-        )
-        for name, taken in costs.items()
-    }
+    return [
+        {name: _timed(send, port, letters) for name, send in SENDERS.items()}
+        for _ in range(rounds)
+    ]
 
 
 def _timed(send: Sender, port: int, letters: Sequence[Letter]) -> Cost:
@@ -73,13 +74,15 @@ def _timed(send: Sender, port: int, letters: Sequence[Letter]) -> Cost:
     return Cost(elapsed_s=elapsed_s / len(letters), cpu_s=cpu_s / len(letters))
 
 
-def _ratios(server: str, costs: dict[str, Cost]) -> Iterator[tuple[str, float]]:
-    ours = costs["smtpbook"]
-    for name, theirs in costs.items():
-        if theirs is not ours:
-            elapsed = theirs.elapsed_s / ours.elapsed_s
-            yield f"messages/s, smtpbook to {name} ({server})", elapsed
-            yield f"CPU/message, smtpbook to {name} ({server})", ours.cpu_s / theirs.cpu_s
+def _ratios(server: str, rounds: Sequence[Round]) -> Iterator[tuple[str, float]]:
+    for name in ("smtplib", "aiosmtplib"):
+        pairs = [(costs["smtpbook"], costs[name]) for costs in rounds]
+        elapsed = statistics.median(
+            other.elapsed_s / ours.elapsed_s for ours, other in pairs
+        )
+        cpu = statistics.median(ours.cpu_s / other.cpu_s for ours, other in pairs)
+        yield f"messages/s, smtpbook to {name} ({server})", elapsed
+        yield f"CPU/message, smtpbook to {name} ({server})", cpu
 
 
 if __name__ == "__main__":

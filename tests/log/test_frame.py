@@ -73,6 +73,15 @@ def test_an_unknown_kind_is_kept_and_not_made_null() -> None:
     assert tuple(frame["kind"].cat.categories) == (*KINDS, "novelty")
 
 
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_frame_is_there_to_be_changed(column: str) -> None:
+    cells = {c.name: "x" if c.dtype in ("string", "category") else 1 for c in SCHEMA[1:]}
+    cells |= {"kind": "data", "outcome": "accepted"}
+    frame = to_frame([(1, *cells.values()), (2, *cells.values())])
+    frame.loc[0, column] = frame.loc[1, column]
+    assert frame.loc[0, column] == frame.loc[1, column]
+
+
 def test_one_log_however_many_batches_it_came_in() -> None:
     rows = list(day(700))
     assert len(rows) > BATCH_ROWS

@@ -1,0 +1,53 @@
+"""``smtpbook lab``: the lab server in a terminal, with every word as it is said."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from smtpbook.errors import near_miss
+from smtpbook.escape import visible
+from smtpbook.events import Event
+from smtpbook.lab.scenarios import SCENARIOS
+
+
+@click.command()
+@click.argument("scenario", default="ordinary")
+@click.option("--port", default=0, show_default="any free one", help="Port on 127.0.0.1.")
+@click.option("--seed", default=0, show_default=True, help="Chance is drawn from it.")
+@click.option("--list", "lists", is_flag=True, help="List the scenarios and leave.")
+@click.option("--quiet", is_flag=True, help="Do not print the conversations.")
+def lab(scenario: str, port: int, seed: int, lists: bool, quiet: bool) -> None:
+    """Serve the lab server on loopback until Ctrl-C.
+
+    SCENARIO says how it behaves; --list names them.
+    """
+    from smtpbook.lab.lab import Lab
+
+    if lists:
+        for one in SCENARIOS.values():
+            click.echo(f"{one.name:<16} {one.about}")
+        return
+    if scenario not in SCENARIOS:
+        raise click.UsageError(
+            f"no scenario {scenario!r}{near_miss(scenario, SCENARIOS)}; see --list"
+        )
+    with Lab(scenario, seed=seed, port=port, record=None if quiet else _print) as server:
+        click.echo(f"{server.scenario.about}")
+        click.echo(f"listening on 127.0.0.1:{server.port}; certificate: {server.ca_file}")
+        click.echo(f"try: swaks --server 127.0.0.1:{server.port} --to ann@lab.test")
+        try:
+            threading.Event().wait()
+        finally:
+            told = ", ".join(f"{n} {name}" for name, n in server.counts.items()) or "nobody"
+            click.echo(f"\n{len(server.received)} messages; recipients: {told}")
+
+
+def _print(event: Event) -> None:
+    at = event.time.strftime("%H:%M:%S.%f")[:-3]
+    if event.command is not None:
+        click.echo(f"{at} {event.session_id:<8} -> {visible(event.command)}")
+    if event.reply_code is not None:
+        for line in (event.reply_text or "").split("\n"):
+            click.echo(f"{at} {event.session_id:<8} <- {event.reply_code} {line}")

@@ -1,0 +1,90 @@
+"""The command ``smtpbook`` and its smaller subcommands.
+
+Exit status: 0 done, 1 not everything was accepted, 2 wrong usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import smtpbook
+from smtpbook.cli.demo import demo
+from smtpbook.cli.lab import lab
+from smtpbook.errors import SMTPBookError
+
+
+class _Group(click.Group):
+    """Says our own errors in one line, and the near miss of a command's name."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as exc:
+            click.echo(f"interrupted {exc}".rstrip(), err=True)
+            ctx.exit(130)
+        except (SMTPBookError, ValueError) as exc:
+            click.echo(f"smtpbook: {exc}", err=True)
+            ctx.exit(2)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from smtpbook.errors import near_miss
+
+        if args and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"no command {args[0]!r}{near_miss(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group)
+@click.version_option(smtpbook.__version__, prog_name="smtpbook")
+def main() -> None:
+    """Send mail, and see every word of the SMTP conversation as data."""
+
+
+main.add_command(demo)
+main.add_command(lab)
+
+
+@main.command()
+@click.argument("text")
+@click.option("--verb", help="The command that drew the reply, such as RCPT.")
+@click.option("--host", help="The server that said it.")
+def explain(text: str, verb: str | None, host: str | None) -> None:
+    """Explain a reply, a command, or a whole dialogue ("-" reads standard input)."""
+    from smtpbook.codes.explain import explain as explain_reply
+
+    said = sys.stdin.read() if text == "-" else text
+    click.echo(explain_reply(said, verb=verb, host=host))
+
+
+@main.command()
+@click.argument("log", type=click.Path(exists=True, dir_okay=False))
+@click.option("--out", default="report.html", show_default=True, help="The file to write.")
+def report(log: str, out: str) -> None:
+    """Write a self-contained HTML report of an event log (Parquet)."""
+    from smtpbook.insight.report import report as write_report
+    from smtpbook.log.store import read_log
+
+    click.echo(f"wrote {write_report(read_log(log), out)}")
+
+
+@main.command()
+@click.option("--out", default="smtpbook-notebooks", show_default=True, help="The folder.")
+def notebooks(out: str) -> None:
+    """Copy the notebooks into a folder, ready to open in JupyterLab."""
+    from smtpbook.samples import share_path
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sorted(share_path("notebooks").glob("*.ipynb")):
+        target = folder / source.name
+        if target.exists():
+            click.echo(f"kept  {target} (it is already there)")
+        else:
+            shutil.copyfile(source, target)
+            click.echo(f"wrote {target}")
+    click.echo(f"next: jupyter lab {folder}")
