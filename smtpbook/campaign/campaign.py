@@ -10,7 +10,8 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import trio
@@ -26,7 +27,6 @@ from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
-from smtpbook.progress import Display
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.runner import SENDER, refuse_inside_trio
@@ -146,30 +146,25 @@ class Campaign:
             Already sending; or called where trio runs; or nobody to ask.
         """
         refuse_inside_trio("await campaign.send_async()")
-        queue = self._prepare(only, limit, progress=progress)
-        sender = self.letter.header_from
-        if not confirmation.ask(self.account, queue, sender, self.pace, confirm):
-            queue.clear()
-            dry_run = True
-        recorder = Recorder()
-        run = Run(recorder, self.name)
-        if dry_run:
-            return run
-        with self._sending():
-            display = progress_displays.show("sending", len(queue), progress=progress)
-            delivery = self._delivery(queue, recorder, display, first=only is None)
-            job = SENDER.start(delivery.run)
-            try:
-                job.result()
-            except BaseException as exc:
-                if job.done():
-                    raise
-                # Interrupted while waiting: let what is on the wire come to its verdict.
-                SENDER.call(delivery.stopped.set)
-                job.result(timeout=_GRACE_S)
-                raise SendStopped("interrupted; .run holds what was sent", run) from exc
-            finally:
-                display.close()
+        run = Run(Recorder(), self.name)
+        with self._alone():
+            queue = self._prepare(only, limit)
+            sender = self.letter.header_from
+            if dry_run or not confirmation.ask(
+                self.account, queue, sender, self.pace, confirm
+            ):
+                return run
+            with self._delivery(queue, run, whole=only is None, progress=progress) as work:
+                job = SENDER.start(work.run)
+                try:
+                    job.result()
+                except BaseException as exc:
+                    if job.done():
+                        raise
+                    # Interrupted while waiting: what is on the wire comes to its verdict.
+                    SENDER.call(work.stopped.set)
+                    job.result(timeout=_GRACE_S)
+                    raise SendStopped("stopped; .run holds what was sent", run) from exc
         return run
 
     async def send_async(
@@ -185,46 +180,51 @@ class Campaign:
         It never asks: ``confirm=False`` is needed unless the server is a lab.  Cancelled,
         it lets what has begun come to its verdict first.
         """
-        queue = self._prepare(only, limit, progress=progress)
         if confirm is not False and not self.account.is_lab:
             raise RuntimeError("send_async() never asks; say confirm=False")
-        recorder = Recorder()
-        with self._sending():
-            display = progress_displays.show("sending", len(queue), progress=progress)
-            try:
-                await _shielded(
-                    self._delivery(queue, recorder, display, first=only is None)
-                )
-            finally:
-                display.close()
-        return Run(recorder, self.name)
+        run = Run(Recorder(), self.name)
+        with self._alone():
+            queue = self._prepare(only, limit)
+            with self._delivery(queue, run, whole=only is None, progress=progress) as work:
+                await _shielded(work)
+        return run
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the campaign; a second send gets an answer instead of a wait."""
+        if not self._is_sending.acquire(blocking=False):
+            raise RuntimeError(f"campaign {self.name!r} is already sending")
+        try:
+            yield
+        finally:
+            self._is_sending.release()
+
+    @contextmanager
     def _delivery(
-        self, queue: deque[Entry], recorder: Recorder, display: Display, *, first: bool
-    ) -> Delivery:
-        if first:
-            for entry in self._plan.suppressed():
-                recorder.append(outcome_row(entry, "suppressed", self.id, self.account))
-        return Delivery(
-            self._plan,
-            queue,
-            self.letter,
-            self.account,
-            connections=self.connections,
-            pacer=Pacer(self._interval),
-            campaign_id=self.id,
-            sink=recorder.append,
-            display=display,
-        )
-
-    def _sending(self) -> _Held:
-        return _Held(self._is_sending, f"campaign {self.name!r} is already sending")
+        self, queue: deque[Entry], run: Run, *, whole: bool, progress: bool
+    ) -> Iterator[Delivery]:
+        """Give the delivery, with its progress display; at the end, name the suppressed."""
+        display = progress_displays.show("sending", len(queue), progress=progress)
+        try:
+            yield Delivery(
+                self._plan,
+                queue,
+                self.letter,
+                self.account,
+                connections=self.connections,
+                pacer=Pacer(self._interval),
+                campaign_id=self.id,
+                sink=run.record,
+                display=display,
+            )
+        finally:
+            display.close()
+            for entry in self._plan.suppressed() if whole else ():
+                run.record(outcome_row(entry, "suppressed", self.id, self.account))
 
     # -- looking before leaping
 
-    def _prepare(
-        self, only: str | Iterable[str] | None, limit: int | None, *, progress: bool
-    ) -> deque[Entry]:
+    def _prepare(self, only: str | Iterable[str] | None, limit: int | None) -> deque[Entry]:
         """Choose whom to write to, and try every row: nothing surprises later."""
         queue = self._plan.select(only, limit)
         for number, entry in enumerate(queue, 1):
@@ -236,20 +236,6 @@ class Campaign:
                     f"{exc}; nothing has been sent"
                 ) from exc
         return queue
-
-
-class _Held:
-    """A lock that says who holds it instead of waiting."""
-
-    def __init__(self, lock: threading.Lock, taken: str) -> None:
-        self._lock, self._taken = lock, taken
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(self._taken)
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 async def _shielded(delivery: Delivery) -> None:

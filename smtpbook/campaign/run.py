@@ -31,9 +31,15 @@ class Run:
         Still being filled while the send goes on.
     campaign : str
         The campaign's name.
+
+    Attributes
+    ----------
+    record : callable
+        Takes the rows while the send goes on.
     """
 
     def __init__(self, recorder: Recorder, campaign: str) -> None:
+        self.record = recorder.append
         self._recorder = recorder
         self._campaign = campaign
         self._log: pd.DataFrame | None = None

@@ -171,7 +171,7 @@ def _print_findings(run: Run) -> None:
         said = f"{refusal['reply_code']} {refusal['reply_text']}"
         click.echo(
             f"Most frequent refusal: {visible(said, max_chars=80)} "
-            f"(to {refusal['verb']}, {refusal['replies']:,} times)"
+            f"(to {refusal['verb']}, {refusal['times']:,} recipients)"
         )
         explanation = explain(said, verb=refusal["verb"])
         click.echo(f"  {explanation.meaning}\n  {explanation.remedy}")

@@ -173,7 +173,7 @@ def _refusals(log: pd.DataFrame) -> Iterator[str]:
         reply = Reply(code=row["reply_code"], lines=tuple(text.split("\n")))
         verb = None if pd.isna(row["verb"]) else row["verb"]
         after = f" after {visible(verb, max_chars=40)}" if verb else ""
-        times = counted(row["replies"], "time", "times")
+        times = counted(row["times"], "time", "times")
         others = f", in {row['texts']:,} wordings" if row["texts"] > 1 else ""
         heading = to_html(f"{reply.code}{after}: {times}{others}")
         explanation = explain(reply, verb=verb)._repr_html_()

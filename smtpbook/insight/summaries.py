@@ -163,36 +163,38 @@ def slowest_command(log: pd.DataFrame) -> tuple[str, float, float] | None:
 
 
 def refusals(log: pd.DataFrame) -> pd.DataFrame:
-    """Count the 4yz and 5yz replies, alike ones together, most frequent first.
+    """Count the 4yz and 5yz replies that decided, most frequent first.
 
+    Counted are recipients, by their ``outcome`` rows: a 554 to the DATA that was pipelined
+    behind a refused RCPT decides nothing.  In a log without outcome rows, replies are.
     Replies are alike if verb, reply code and enhanced status are; their texts often hold
-    an id or an address.  A log without a dialogue is counted by its ``outcome`` rows.
+    an id or an address.
 
     Returns
     -------
     DataFrame
         ``verb``, ``reply_code`` (Int16), ``enhanced_status`` (null if none),
-        ``reply_text`` (the most frequent one), ``reason``, ``replies`` (int), ``texts``
+        ``reply_text`` (the most frequent one), ``reason``, ``times`` (int), ``texts``
         (int, how many different ones there were).
     """
     require_columns(log, *_REFUSAL, "kind", "reply_text", "reason")
-    rows = replies(log)
-    rows = log if rows.empty else rows
+    decided = log[(log["kind"] == "outcome").to_numpy(bool)]
+    rows = replies(log) if decided.empty else decided
     rows = rows[(rows["reply_code"] >= 400).fillna(False).to_numpy(bool)]
     # Most frequent text first, so that the first of each group is its text.
     texts = (
         rows.groupby([*_REFUSAL, "reply_text", "reason"], observed=True, dropna=False)
         .size()
-        .rename("replies")
+        .rename("times")
         .reset_index()
-        .sort_values("replies", ascending=False, kind="stable")
+        .sort_values("times", ascending=False, kind="stable")
     )
     groups = texts.groupby(_REFUSAL, observed=True, dropna=False, sort=False)
     table = texts[~texts.duplicated(_REFUSAL)].reset_index(drop=True)
     number = groups.ngroup()
-    table["replies"] = texts["replies"].groupby(number.to_numpy()).sum().to_numpy()
+    table["times"] = texts["times"].groupby(number.to_numpy()).sum().to_numpy()
     table["texts"] = number.groupby(number.to_numpy()).size().to_numpy()
-    return table.sort_values("replies", ascending=False, kind="stable", ignore_index=True)
+    return table.sort_values("times", ascending=False, kind="stable", ignore_index=True)
 
 
 def most_frequent_refusal(log: pd.DataFrame) -> dict[str, Any] | None:

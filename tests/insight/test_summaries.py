@@ -118,7 +118,7 @@ def test_refusals_alike_but_for_their_text_are_one() -> None:
     story.message("y@x.example", end="451 try later", outcome="deferred")
     table = refusals(to_frame(story.rows))
     assert table["reply_code"].tolist() == [550, 451]
-    assert table["replies"].tolist() == [5, 1]
+    assert table["times"].tolist() == [5, 1]
     assert table["texts"].tolist() == [3, 1]
     assert table["verb"].tolist() == ["RCPT", "END-OF-DATA"]
     assert most_frequent_refusal(to_frame(story.rows)) == {
@@ -127,14 +127,22 @@ def test_refusals_alike_but_for_their_text_are_one() -> None:
         "enhanced_status": "5.1.1",
         "reply_text": "5.1.1 user 0 unknown",
         "reason": "user_unknown",
-        "replies": 5,
+        "times": 5,
         "texts": 3,
     }
 
 
-def test_a_log_without_dialogue_is_counted_by_its_outcomes() -> None:
-    row = Event(kind="outcome", reply_code=550, reply_text="no", recipient="a@b").to_row()
-    assert refusals(to_frame([row, row]))["replies"].tolist() == [2]
+def test_only_replies_that_decided_a_recipient_are_refusals() -> None:
+    """A 554 to the DATA pipelined behind a refused RCPT turned nobody away."""
+    turned_away = Event(kind="outcome", verb="RCPT", reply_code=550, recipient="a@b").to_row()
+    followed = Event(kind="command", verb="DATA", reply_code=554).to_row()
+    table = refusals(to_frame([followed, followed, turned_away]))
+    assert table[["verb", "reply_code", "times"]].to_numpy().tolist() == [["RCPT", 550, 1]]
+
+
+def test_a_log_without_outcomes_is_counted_by_its_replies() -> None:
+    row = Event(kind="command", verb="RCPT", reply_code=550, reply_text="no").to_row()
+    assert refusals(to_frame([row, row]))["times"].tolist() == [2]
 
 
 def test_domains_add_up_to_the_outcomes(log: pd.DataFrame) -> None:

@@ -7,11 +7,14 @@ import re
 from dataclasses import replace
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 
 from smtpbook.accounts.account import Account, TlsMode
+from smtpbook.campaign.campaign import Campaign
 from smtpbook.errors import LocalProtocolError, TLSError
 from smtpbook.events import Event
+from smtpbook.messages.template import Template
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.pipeline import Pipelining
 from smtpbook.protocol.replies import Reply
@@ -71,6 +74,28 @@ async def test_each_message_has_the_queue_id_that_postfix_logged(
     assert [message_id for message_id, _ in ours] == [m.message_id for m in messages]
     postfix.wait_delivered([str(name) for _, name in ours])
     assert [both for both in postfix.accepted() if both[0] in dict(ours)] == ours
+
+
+def test_a_campaigns_outcomes_are_those_of_postfixs_log(
+    postfix: Postfix, account: Account
+) -> None:
+    people = pd.DataFrame({"email": [f"reader-{n}@{DOMAIN}" for n in range(200)]})
+    people.loc[50, "email"] = f"gone@{DOMAIN}"
+    people.loc[150, "email"] = f"full@{DOMAIN}"
+    text = Template(header_from="news@sender.example", subject="Hi", text="To {{ email }}")
+    campaign = Campaign("interop", account, people, text, connections=3)
+    run = campaign.send(confirm=False, progress=False)
+
+    counts = {outcome: count for outcome, count in run.counts.items() if count}
+    assert counts == {"accepted": 198, "rejected": 1, "deferred": 1}
+    found = run.outcomes.set_index("recipient")
+    assert found.loc[f"gone@{DOMAIN}", "enhanced_status"] == "5.1.1"
+    assert found.loc[f"full@{DOMAIN}", "enhanced_status"] == "4.2.2"
+    accepted = found[found["outcome"] == "accepted"]
+    ours = set(zip(accepted["message_id"], accepted["queue_id"], strict=True))
+    postfix.wait_delivered(accepted["queue_id"].tolist())
+    names = set(accepted["message_id"])
+    assert sorted(both for both in postfix.accepted() if both[0] in names) == sorted(ours)
 
 
 async def test_mail_data_arrives_octet_for_octet(
