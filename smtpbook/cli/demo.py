@@ -6,6 +6,7 @@ It does nothing a notebook could not: every step is a call of the public API.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ def demo(
     from smtpbook.campaign.campaign import Campaign
     from smtpbook.samples import sample
 
+    if host is not None and not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask before mail leaves; say --yes")
     people = sample("people", size=recipients, seed=seed)
     # What stands in the way of writing shows before anything is sent.
     folder = Path(out)
@@ -90,7 +93,7 @@ def demo(
     _print_findings(run)
     _write_files(run, folder)
     _print_next(run, folder)
-    if lab is None and run.counts["accepted"] < sent:
+    if lab is None and run.counts["accepted"] + run.counts["suppressed"] < sent:
         ctx.exit(1)
     if counted is not None and not _agrees(run, counted):
         ctx.exit(1)

@@ -33,7 +33,9 @@ _FEW: Final = 20
 _BINS: Final = 80
 _HEIGHT: Final = 0.62  # of a distribution; rows are 1 apart
 _NARROWEST: Final = 10.0  # times that differ by less are shown on an axis this wide
-_FLOOR_S: Final = 1e-6  # the log's resolution; a log axis has no zero
+# A log axis has no zero: what took less than a clock around a socket call can tell (a reply
+# that came in one packet with the one before it took 0 s) stands here.
+_FLOOR_S: Final = 2e-5
 
 
 def plot_latency(
@@ -66,8 +68,7 @@ def plot_latency(
     """
     times = timed_replies(log, column)
     groups = {
-        str(verb): np.maximum(group.to_numpy(float), _FLOOR_S)
-        for verb, group in times.groupby("verb")[column]
+        str(verb): group.to_numpy(float) for verb, group in times.groupby("verb")[column]
     }
     verbs = session_order(groups)
     ax = new_axes(height=1.6 + 0.55 * max(len(verbs), 3)) if ax is None else ax
@@ -75,8 +76,8 @@ def plot_latency(
     if not verbs:
         return say(ax, f"No reply in this log has a time ({column}).")
 
-    low = min(float(group.min()) for group in groups.values())
-    high = max(float(group.max()) for group in groups.values())
+    low = max(min(float(group.min()) for group in groups.values()), _FLOOR_S)
+    high = max(*(float(group.max()) for group in groups.values()), _FLOOR_S)
     if high < low * _NARROWEST:
         low, high = low / _NARROWEST**0.5, high * _NARROWEST**0.5
     edges = np.geomspace(low, high, _BINS + 1)
@@ -88,12 +89,15 @@ def plot_latency(
     ax.tick_params("y", length=0)
     ax.set_ylim(len(verbs) - 0.5, -_HEIGHT - 0.25)
     label = f"{_MEANING.get(column, column)}\nmedian: circle; 95th percentile: triangle"
+    if any(float(group.min()) <= 0 for group in groups.values()):
+        label += "; 0 s: came together with the reply before"
     ax.set_xlabel(label, parse_math=False)
     return ax
 
 
 def _draw_distribution(ax: Axes, row: int, times: Any, edges: Any) -> None:
     # The y axis points down, so a row's shape rises to smaller values.
+    times = np.maximum(times, edges[0])
     if len(times) < _FEW:
         ax.vlines(times, row - _HEIGHT / 2, row, color=PLAIN, alpha=0.8, linewidth=1.2)
     else:
@@ -107,11 +111,11 @@ def _mark(ax: Axes, row: int, times: Any) -> None:
     """Mark median and p95 on the row's base line; labels point away from each other."""
     median, p95 = np.quantile(times, [0.5, 0.95])
     ink = rcParams["text.color"]
-    ax.plot(median, row, "o", color=ink, markersize=5, zorder=3)
-    _label(ax, duration(median), median, row, side="right")
+    ax.plot(max(median, _FLOOR_S), row, "o", color=ink, markersize=5, zorder=3)
+    _label(ax, duration(median), max(median, _FLOOR_S), row, side="right")
     if len(times) > 1:
-        ax.plot(p95, row, ">", color=ink, markersize=5, zorder=3)
-        _label(ax, f"p95 {duration(p95)}", p95, row, side="left")
+        ax.plot(max(p95, _FLOOR_S), row, ">", color=ink, markersize=5, zorder=3)
+        _label(ax, f"p95 {duration(p95)}", max(p95, _FLOOR_S), row, side="left")
 
 
 def _label(ax: Axes, text: str, time: float, row: int, *, side: str) -> None:

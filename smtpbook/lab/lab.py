@@ -10,9 +10,11 @@ import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import trio
 import trustme
@@ -22,11 +24,8 @@ from smtpbook.events import Event, Row, to_sink
 from smtpbook.lab.behaviours import Behaviour, Rule, Rules
 from smtpbook.lab.scenarios import scenario as find_scenario
 from smtpbook.lab.server import Conversation, Received, Shared
-from smtpbook.log.frame import Recorder
+from smtpbook.log.frame import Log, Recorder
 from smtpbook.runner import Job, TrioThread
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _THREAD: Final = TrioThread("smtpbook lab")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -101,7 +100,6 @@ class Lab:
             max_size_bytes=max_size_bytes,
         )
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._scope: trio.CancelScope | None = None
         self._job: Job[None] | None = None
 
     def __repr__(self) -> str:
@@ -123,8 +121,9 @@ class Lab:
         """Close the port and every connection; what was received stays readable."""
         job, self._job = self._job, None
         if job is not None:
-            _THREAD.call(self._cancel)
-            job.result()
+            job.cancel()
+            with suppress(CancelledError):
+                job.result()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -143,10 +142,6 @@ class Lab:
             raise RuntimeError("the lab server has not been started")
         return Path(self._folder.name) / "ca.pem"
 
-    def _cancel(self) -> None:
-        if self._scope is not None:
-            self._scope.cancel()
-
     def __enter__(self) -> Self:
         return self.start()
 
@@ -162,8 +157,7 @@ class Lab:
         return await trio.open_tcp_listeners(self.port, host=self._host)
 
     async def _serve(self, listeners: list[trio.SocketListener]) -> None:
-        with trio.CancelScope() as self._scope:
-            await trio.serve_listeners(self._converse, listeners)
+        await trio.serve_listeners(self._converse, listeners)
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         await Conversation(self._shared, stream).run()
@@ -181,11 +175,20 @@ class Lab:
             By command: ``rcpt=``, ``end_of_data=``, ``greeting=``, …  What is set last
             comes first.
 
+        Raises
+        ------
+        ValueError
+            There is no such command.
+        TypeError
+            Something else than a `Behaviour` is given.
+
         Examples
         --------
         ``lab.set(rcpt=sb.Behaviour(reply="450 4.2.0 Try later", times=2))``
         """
         for place, behaviour in places.items():
+            if not isinstance(behaviour, Behaviour):
+                raise TypeError(f"{place}= takes a Behaviour, not {behaviour!r}")
             rule = Rule(place.upper().replace("_", "-"), recipients, behaviour)
             self._shared.rules.add(rule)
 
@@ -222,7 +225,7 @@ class Lab:
         return Counter(self.outcomes.values())
 
     @property
-    def log(self) -> pd.DataFrame:
+    def log(self) -> Log:
         """The server's side of every conversation, as an event log (``source`` is lab)."""
         return self._recorder.frame()
 

@@ -29,6 +29,9 @@ from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
 from smtpbook.events import KINDS, OUTCOMES, SCHEMA, Row
 
+Log = pd.DataFrame
+"""The event log *is* a DataFrame: the name by which rooms without pandas speak of it."""
+
 BATCH_ROWS: Final = 2000
 """Rows in a record batch.  With half as many a row takes a quarter more memory."""
 

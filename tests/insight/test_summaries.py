@@ -134,7 +134,9 @@ def test_refusals_alike_but_for_their_text_are_one() -> None:
 
 def test_only_replies_that_decided_a_recipient_are_refusals() -> None:
     """A 554 to the DATA pipelined behind a refused RCPT turned nobody away."""
-    turned_away = Event(kind="outcome", verb="RCPT", reply_code=550, recipient="a@b").to_row()
+    turned_away = Event(
+        kind="outcome", verb="RCPT", reply_code=550, recipient="a@b"
+    ).to_row()
     followed = Event(kind="command", verb="DATA", reply_code=554).to_row()
     table = refusals(to_frame([followed, followed, turned_away]))
     assert table[["verb", "reply_code", "times"]].to_numpy().tolist() == [["RCPT", 550, 1]]

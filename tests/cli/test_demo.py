@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from smtpbook.cli.main import main
+from smtpbook.lab.lab import Lab
+from smtpbook.log.store import read_log
+
+FILES = {
+    "events.parquet",
+    "outcomes.csv",
+    "transcript.txt",
+    "reply_codes.png",
+    "latency.png",
+    "timeline.png",
+    "report.html",
+}
+
+
+def run(*args: str, **options: object) -> Result:
+    return CliRunner().invoke(main, args, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("demo")
+    return run("demo", "--out", str(out)), out
+
+
+def counts(output: str) -> dict[str, int]:
+    pattern = r"^  ([a-z ]+?) +([\d,]+)   "
+    return {m[1]: int(m[2].replace(",", "")) for m in re.finditer(pattern, output, re.M)}
+
+
+def test_it_ends_well_and_writes_every_file(demo: tuple[Result, Path]) -> None:
+    result, out = demo
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == FILES
+    assert all(path.stat().st_size > 1000 for path in out.iterdir())
+
+
+def test_the_counts_add_up_to_the_list_and_to_the_servers_own(
+    demo: tuple[Result, Path],
+) -> None:
+    result, _ = demo
+    told = counts(result.output)
+    total = told.pop("total")
+    assert total == sum(told.values()) == 300
+    assert told["deferred"] > 0
+    assert told["rejected"] > 0
+    assert told["suppressed"] == 6
+    server = re.search(r"counted (.*): the same", result.output)
+    assert server
+    assert server[1] == ", ".join(
+        f"{told[name]} {name}" for name in ("accepted", "deferred", "rejected")
+    )
+
+
+def test_it_names_the_slowest_command_the_refusal_and_what_to_type_next(
+    demo: tuple[Result, Path],
+) -> None:
+    output = demo[0].output
+    assert re.search(r"Slowest command: [A-Z-]+, median [\d.]+ ms, p95 [\d.]+ ms", output)
+    assert re.search(r"Most frequent refusal: [45]\d\d .* recipients\)\n  \w+", output)
+    next_command = re.search(r'smtpbook explain "(.*)"', output)
+    assert next_command
+    assert run("explain", next_command[1]).exit_code == 0
+
+
+def test_the_log_holds_what_the_summary_says(demo: tuple[Result, Path]) -> None:
+    result, out = demo
+    log = read_log(out / "events.parquet")
+    table = pd.read_csv(out / "outcomes.csv")
+    assert table["outcome"].value_counts()["accepted"] == counts(result.output)["accepted"]
+    assert (log["kind"] == "outcome").sum() == len(table) == 300
+    sessions = log["session_id"].nunique()
+    assert sessions == 4
+    assert log["pipelined"].notna().any()
+    assert "RCPT TO:<" in (out / "transcript.txt").read_text("utf-8")
+
+
+def test_the_same_seed_gives_the_same_outcomes(tmp_path: Path) -> None:
+    tables = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        result = run("demo", "--out", str(out), "--recipients", "60", "--seed", "7")
+        assert result.exit_code == 0, result.output
+        table = pd.read_csv(out / "outcomes.csv").sort_values("recipient")
+        tables.append(table[["recipient", "outcome", "reply_code"]].reset_index(drop=True))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_it_sends_to_a_server_of_the_users_own(tmp_path: Path) -> None:
+    with Lab(tls="starttls", users={"ann": "s3cret"}) as lab:
+        args = ["--host", "127.0.0.1", "--port", str(lab.port), "--tls", "starttls"]
+        args += ["--username", "ann", "--ca-file", str(lab.ca_file), "--yes"]
+        args += ["--recipients", "20", "--out", str(tmp_path)]
+        env = {"SMTPBOOK_PASSWORD": "s3cret"}
+        result = run("demo", *args, env=env)
+        assert result.exit_code == 0, result.output
+        accepted = lab.counts["accepted"]
+    assert counts(result.output)["accepted"] == accepted > 0
+    log = read_log(tmp_path / "events.parquet")
+    assert (log.loc[log["verb"] == "MAIL", "tls_version"] == "TLSv1.3").all()
+    for path in tmp_path.iterdir():
+        assert b"s3cret" not in path.read_bytes()
+
+
+def test_a_wrong_password_is_said_in_one_line(tmp_path: Path) -> None:
+    with Lab(users={"ann": "s3cret"}) as lab:
+        args = ["--host", "127.0.0.1", "--port", str(lab.port), "--tls", "none"]
+        args += ["--username", "ann", "--yes", "--out", str(tmp_path)]
+        result = run("demo", *args, env={"SMTPBOOK_PASSWORD": "wrong"})
+        assert not lab.received
+    assert result.exit_code == 2
+    assert result.stderr.startswith("smtpbook: AUTH CRAM-MD5: 535 ")
+    assert "wrong" not in result.output
+
+
+def test_nobody_to_ask_means_nothing_is_sent(tmp_path: Path) -> None:
+    with Lab() as lab:
+        args = ["--host", "127.0.0.1", "--port", str(lab.port), "--tls", "none"]
+        result = run("demo", *args, "--out", str(tmp_path))
+        assert not lab.received
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--port", "25"], "--port goes with --host"),
+        (["--recipients", "0"], "0 is not in the range"),
+        (["--tls", "maybe", "--host", "x"], "'maybe' is not one of"),
+        (["--host", "bad host", "--yes"], "is not a host name"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(args: list[str], said: str, tmp_path: Path) -> None:
+    result = run("demo", *args, "--out", str(tmp_path))
+    assert result.exit_code == 2
+    assert said in result.output

@@ -1,0 +1,106 @@
+"""The architecture, as a test: a room imports only from floors below its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "smtpbook"
+FLOORS = [
+    {"errors", "escape"},
+    {"events", "protocol", "progress"},  # the words; sans-I/O SMTP
+    {"accounts", "codes", "dkim", "runner"},  # who, what it means, the trio thread
+    {"log"},  # what happened, as a table
+    {"session", "lab", "recipients", "messages", "deliverability"},  # siblings
+    {"campaign", "samples"},  # where they meet
+    {"insight", "lessons"},
+    {"widgets", "cli"},  # faces
+    {"__init__", "__main__"},
+]
+HOME = {  # each heavy dependency has one home, or a few named ones
+    "trio": {"runner", "session", "lab", "deliverability", "campaign", "accounts"},
+    "trustme": {"lab"},
+    "pandas": {
+        "recipients",
+        "messages",
+        "log",
+        "deliverability",
+        "campaign",
+        "samples",
+        "insight",
+        "lessons",
+        "widgets",
+    },
+    "numpy": {"recipients", "log", "samples", "insight", "lessons"},
+    "pyarrow": {"log", "recipients", "insight"},
+    "matplotlib": {"insight"},
+    "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
+    "IPython": {"widgets"},
+    "jinja2": {"messages"},
+    "sqlalchemy": {"recipients"},
+    "keyring": {"accounts"},
+    "dns": {"deliverability"},
+    "cryptography": {"dkim", "accounts", "deliverability"},
+    "duckdb": {"insight"},
+    "dask": {"campaign", "insight"},
+    "rich": {"progress"},
+    "click": {"cli"},
+    "smtplib": set(),
+}
+STDLIB_ONLY = {"errors", "events", "protocol", "codes", "escape", "accounts"}
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = sorted(ROOT.rglob("*.py"))
+MAX_LINES = 550  # "around 500"
+MAX_ROOM_LINES = 2600
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: absolute imports only"
+            if node.module == "smtpbook":
+                yield from (f"smtpbook.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "smtpbook" and rest:
+            target = rest.split(".")[0]
+            assert target == room or FLOOR[target] < FLOOR[room], f"{room} imports {name}"
+        elif top in HOME:
+            assert room in HOME[top], f"{top} does not belong in {room}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_words_need_only_the_standard_library(path: Path) -> None:
+    if room_of(path) in STDLIB_ONLY:
+        third_party = {name.split(".")[0] for name in imports(path)} & set(HOME)
+        assert not third_party
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_says_what_it_is_and_fits_a_reader(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") <= MAX_LINES
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR))
+def test_a_room_is_at_most_as_large_as_h11(room: str) -> None:
+    lines = sum(p.read_text("utf-8").count("\n") for p in MODULES if room_of(p) == room)
+    assert lines <= MAX_ROOM_LINES
