@@ -6,6 +6,7 @@ It does nothing a notebook could not: every step is a call of the public API.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -197,14 +198,18 @@ def _write_files(run: Run, folder: Path) -> None:
 
 
 def _print_next(run: Run, folder: Path) -> None:
-    rejected = run.outcomes[run.outcomes["outcome"] == "rejected"]["recipient"]
+    table = run.outcomes
+    rejected = table[table["outcome"] == "rejected"]
+    # Typed as it was this time: the environment may not be active.
+    program = sys.argv[0] if Path(sys.argv[0]).name == "smtpbook" else "smtpbook"
+    python = Path(program).with_name("python") if "/" in program else "python"
     click.echo(f"\nNext:\n  open {folder}/report.html in a browser")
     if len(rejected):
-        text = run.outcomes.set_index("recipient").loc[rejected.iloc[0], "reply_text"]
-        code = run.outcomes.set_index("recipient").loc[rejected.iloc[0], "reply_code"]
-        click.echo(f'  smtpbook explain "{code} {visible(text, max_chars=60)}"')
-    click.echo("  smtpbook notebooks      # the same, step by step, in JupyterLab")
-    click.echo(
-        '  python -c "import smtpbook as sb; '
-        f"print(sb.reply_codes(sb.read_log('{folder}/events.parquet')))\""
-    )
+        code, text = rejected.iloc[0][["reply_code", "reply_text"]]
+        # A stranger's text on a line that is meant to be pasted into a shell.
+        said = shlex.quote(f"{code} {visible(text, max_chars=60)}")
+        click.echo(f"  {program} explain {said}")
+    click.echo(f"  {program} notebooks      # the same, step by step, in JupyterLab")
+    log = str(folder / "events.parquet")
+    code = f"import smtpbook as sb; print(sb.reply_codes(sb.read_log({log!r})))"
+    click.echo(f"  {python} -c {shlex.quote(code)}")
