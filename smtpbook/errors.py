@@ -67,6 +67,10 @@ class ReplyError(SMTPBookError):
         self.reply = reply
         self.verb = verb
 
+    def __reduce__(self) -> tuple[type[ReplyError], tuple[_Reply, str]]:
+        # Exceptions are copied and pickled by calling them with their message alone.
+        return type(self), (self.reply, self.verb)
+
 
 class DeferredError(ReplyError):
     """A 4yz reply: the same thing may succeed later."""

@@ -15,7 +15,7 @@ import contextvars
 import math
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -30,13 +30,17 @@ _gauge: Final[trio.lowlevel.RunVar[list[float] | None]] = trio.lowlevel.RunVar(
 )
 
 
-def current_lag() -> float | None:
-    """Give how late the current trio loop was at its last heartbeat, in seconds.
+def lag_gauge() -> Sequence[float] | None:
+    """Give the gauge of the current trio loop.
 
-    None in a loop that is not a `TrioThread`'s: nothing measures there.
+    Returns
+    -------
+    sequence of one float, or None
+        How late the loop was at its last heartbeat, in seconds; read it whenever the
+        number is wanted.  None in a loop that is not a `TrioThread`'s: nothing measures
+        there.
     """
-    gauge = _gauge.get(None)
-    return gauge[0] if gauge else None
+    return _gauge.get(None)
 
 
 def refuse_inside_trio(instead: str) -> None:
@@ -54,9 +58,23 @@ def refuse_inside_trio(instead: str) -> None:
 class Job(Future[T]):
     """A running async function of another thread, as a future that can be cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         super().__init__()
+        self._token = token
         self._scope = trio.CancelScope()
+
+    def cancel(self) -> bool:
+        """Cancel the function; the future ends once the function has cleaned up.
+
+        Returns
+        -------
+        bool
+            False when it had ended before.
+        """
+        if self.done():
+            return False
+        self._token.run_sync_soon(self._scope.cancel)
+        return True
 
     async def run(
         self, function: Callable[..., Awaitable[T]], args: tuple[Any, ...]
@@ -65,12 +83,12 @@ class Job(Future[T]):
         try:
             with self._scope:
                 self.set_result(await function(*args))
-            if not self.done():
-                self.set_exception(trio.RunFinishedError("cancelled"))
         except BaseException as exc:
+            # It belongs to whoever waits; raised here it would end the loop of all jobs.
             self.set_exception(exc)
-            if not isinstance(exc, Exception):
-                raise
+        if not self.done():
+            super().cancel()
+            self.set_running_or_notify_cancel()
 
 
 class TrioThread:
@@ -95,14 +113,15 @@ class TrioThread:
         The task sees the caller's context variables, so what it prints lands in the cell
         that started it.
         """
-        job: Job[T] = Job()
+        token = self._ready_token()
+        job: Job[T] = Job(token)
         context = contextvars.copy_context()
 
         def spawn() -> None:
             assert self._nursery is not None
             context.run(self._nursery.start_soon, job.run, function, args)
 
-        self._ready_token().run_sync_soon(spawn)
+        token.run_sync_soon(spawn)
         return job
 
     def call(self, function: Callable[[*Ts], T], *args: *Ts) -> None:
@@ -112,13 +131,20 @@ class TrioThread:
     def run(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run an async function in the thread and wait for what it returns.
 
+        A wait that is interrupted cancels the function.
+
         Raises
         ------
         RuntimeError
             Called from a thread that runs trio, which would wait for itself.
         """
         refuse_inside_trio("the async form of it")
-        return self.start(function, *args).result()
+        job = self.start(function, *args)
+        try:
+            return job.result()
+        except BaseException:
+            job.cancel()
+            raise
 
     def _ready_token(self) -> trio.lowlevel.TrioToken:
         with self._lock:

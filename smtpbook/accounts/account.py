@@ -65,6 +65,8 @@ class Account:
     ------
     ValueError
         A field cannot be what it says; the message names it.
+    LocalProtocolError
+        `helo` is neither a domain name nor an address literal.
 
     Examples
     --------
@@ -116,10 +118,14 @@ class Account:
         if self.username is None and self.password is not None:
             raise ValueError("a password needs a username")
         if self.name is None:
-            put("name", f"{self.username}@{self.host}" if self.username else self.host)
+            put("name", self._own_name)
 
     def __repr__(self) -> str:
         return f"Account({self.name!r}, port={self.port}, tls={self.tls!r})"
+
+    @property
+    def _own_name(self) -> str:
+        return f"{self.username}@{self.host}" if self.username else self.host
 
     @property
     def limits(self) -> Timeouts:
@@ -130,7 +136,7 @@ class Account:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine, so that nothing travels."""
-        if self.host == "localhost":
+        if self.host.lower() == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
@@ -138,10 +144,13 @@ class Account:
             return False
 
     def replace(self, **changes: Any) -> Account:
-        """Give a copy with some fields changed; the port follows `tls` unless given."""
+        """Give a copy with some fields changed.
+
+        The port follows `tls` unless given, and so does a name nobody chose the login.
+        """
         if "tls" in changes and "port" not in changes:
             changes["port"] = 0
-        if "username" in changes or "host" in changes:
+        if self.name == self._own_name:
             changes.setdefault("name", None)
         return replace(self, **changes)
 

@@ -1,7 +1,7 @@
 """Secret: a password or token that masks itself wherever it might be shown.
 
-It hides from repr, str, format, pickle and copies into logs; it does not encrypt, and it
-does not protect against code that asks for it by `reveal`.
+It hides from repr, str, format, pickle and logs; it does not encrypt, and it does not
+protect against code that asks for it by `reveal`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"a secret is a string, not {type(text).__name__}")
+            kind = type(text).__name__
+            del text  # a traceback that shows locals must not show it
+            raise TypeError(f"a secret is a string, not {kind}")
         self.reveal = lambda: text
 
     def __repr__(self) -> str:
@@ -55,6 +57,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash((Secret, self.reveal()))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled; let the other process ask for it itself")

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 
 import pandas as pd
@@ -29,7 +30,7 @@ from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
-from smtpbook.runner import SENDER, refuse_inside_trio
+from smtpbook.runner import SENDER, Job, refuse_inside_trio
 
 # After a stop, how long what is on the wire may take to come to its verdict.
 _GRACE_S = 60.0
@@ -59,7 +60,8 @@ class Campaign:
     Raises
     ------
     ValueError
-        The pace or the number of connections is none.
+        The pace or the number of connections is none, or `suppress` holds what is no
+        address.
     RecipientsError
         The list cannot be read.
 
@@ -159,11 +161,9 @@ class Campaign:
                 try:
                     job.result()
                 except BaseException as exc:
-                    if job.done():
+                    if job.done() and job.exception() is exc:
                         raise
-                    # Interrupted while waiting: what is on the wire comes to its verdict.
-                    SENDER.call(work.stopped.set)
-                    job.result(timeout=_GRACE_S)
+                    _wind_up(job, work)
                     raise SendStopped("stopped; .run holds what was sent", run) from exc
         return run
 
@@ -238,19 +238,39 @@ class Campaign:
         return queue
 
 
+def _wind_up(job: Job[None], delivery: Delivery) -> None:
+    """Let what is on the wire come to its verdict.
+
+    A second interrupt, or too long a wait, cuts it off: what had begun is then failed or in
+    doubt.
+    """
+    SENDER.call(delivery.stop)
+    try:
+        job.exception(timeout=_GRACE_S)
+    except BaseException:
+        job.cancel()
+        wait([job])
+
+
 async def _shielded(delivery: Delivery) -> None:
     """Run a delivery so that being cancelled stops it instead of cutting it off."""
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         shield = trio.CancelScope(shield=True)
         nursery.start_soon(_stop_when_cancelled, delivery, shield)
         with shield:
-            await delivery.run()
+            try:
+                await delivery.run()
+            except Exception as exc:  # around the nursery, or it would come in a group
+                failure = exc
         nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _stop_when_cancelled(delivery: Delivery, shield: trio.CancelScope) -> None:
     try:
         await trio.sleep_forever()
     finally:
-        delivery.stopped.set()
+        delivery.stop()
         shield.deadline = trio.current_time() + _GRACE_S

@@ -22,19 +22,27 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Entry, Plan
-from smtpbook.errors import SMTPBookError, TemplateError, TransportError
+from smtpbook.errors import (
+    AuthenticationError,
+    SMTPBookError,
+    TemplateError,
+    TransportError,
+)
 from smtpbook.events import Event, Row, Sink
 from smtpbook.messages.template import Template
 from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.transaction import RecipientResult, Result
-from smtpbook.session.session import open_session
+from smtpbook.session.session import Session, open_session
 
-# How often in a row a connection may end without having delivered anything.
+# How often in a row a connection may end before the server has decided on any message.
 MAX_FAILURES: Final = 4
 # The pause after the first failure; doubled after each that follows.
 _PAUSE_S: Final = 0.5
+# How long a connection may wait for its next message: half of what a server waits at least
+# (RFC 5321 section 4.5.3.2.7).
+_MAX_IDLE_S: Final = 150.0
 
 _Claimed = dict[int, tuple[Message, Entry]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
@@ -60,10 +68,8 @@ class Delivery:
 
     Attributes
     ----------
-    stopped : trio.Event
-        Set it and nothing new begins.
     error : Exception or None
-        Why the last connection failed.
+        Why the last connection was lost.
     """
 
     def __init__(
@@ -79,13 +85,22 @@ class Delivery:
         sink: Sink,
         display: Display,
     ) -> None:
-        self.stopped = trio.Event()
         self.error: Exception | None = None
         self._plan, self._queue, self._letter = plan, queue, letter
-        self._account, self._connections, self._pacer = account, connections, pacer
+        self._account, self._pacer = account, pacer
+        self._workers = min(connections, len(queue))
         self._campaign_id, self._sink, self._display = campaign_id, sink, display
+        self._stopped = trio.Event()
         self._opened = trio.Event()
+        self._opening: set[trio.CancelScope] = set()
+        self._refusal: Exception | None = None
         self._counts: Counter[str] = Counter()
+
+    def stop(self) -> None:
+        """Begin nothing new, connections included; for the trio thread."""
+        self._stopped.set()
+        for scope in self._opening:
+            scope.cancel()
 
     async def run(self) -> None:
         """Send to everybody in the queue.
@@ -95,65 +110,87 @@ class Delivery:
         AuthenticationError, ReplyError, TransportError, LocalProtocolError
             The first connection could not be opened; nothing was sent.
         """
-        workers = max(1, min(self._connections, len(self._queue)))
-        refusal: Exception | None = None
+        if not self._queue:
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._work)
             await self._opened.wait()
-            refusal = self.error
-            if refusal is None:
-                for _ in range(workers - 1):
+            if self._refusal is None:
+                for _ in range(self._workers - 1):
                     nursery.start_soon(self._work)
-        if refusal is not None:
-            raise refusal
-        if self.stopped.is_set():
+        if self._refusal is not None:
+            raise self._refusal
+        if self._stopped.is_set():
             return
         for entry in self._queue:
             self._failed(entry, self.error or TransportError("no connection was left"))
         self._queue.clear()
 
     async def _work(self) -> None:
-        """Keep one connection busy until the queue is empty."""
+        """Hold one session after the other until the queue is empty."""
         failures = 0
-        while self._queue and not self.stopped.is_set():
-            claimed: _Claimed = {}
-            delivered = False
+        try:
+            while self._queue and await self._pacer.wait(self._stopped):
+                error, is_answered = await self._converse()
+                if error is None:
+                    continue
+                if not self._opened.is_set():
+                    self._refusal = error
+                    return
+                self.error = error
+                failures = 1 if is_answered else failures + 1
+                # A password is not tried again.
+                if failures >= MAX_FAILURES or isinstance(error, AuthenticationError):
+                    return
+                with trio.move_on_after(_PAUSE_S * 2 ** (failures - 1)):
+                    await self._stopped.wait()
+        finally:
+            self._opened.set()
+
+    async def _converse(self) -> tuple[SMTPBookError | None, bool]:
+        """Hold one session; give what ended it early, and whether a reply decided any."""
+        claimed: _Claimed = {}
+        session: Session | None = None
+        error: SMTPBookError | None = None
+        is_answered = False
+        with trio.CancelScope() as opening:
+            self._opening.add(opening)
             try:
                 async with open_session(
                     self._account, sink=self._sink, campaign_id=self._campaign_id
                 ) as session:
+                    self._opening.discard(opening)
                     self._opened.set()
                     async for result in session.send_many(self._messages(claimed)):
-                        delivered = True
+                        is_answered = is_answered or result.reply is not None
                         self._note(result, claimed)
             except SMTPBookError as exc:
-                self._give_back(claimed)
-                self.error = exc
-                if not self._opened.is_set():
-                    self._opened.set()
-                    return
-                failures = 1 if delivered else failures + 1
-                if failures >= MAX_FAILURES:
-                    return
-                with trio.move_on_after(_PAUSE_S * 2 ** (failures - 1)):
-                    await self.stopped.wait()
-            else:
-                self._give_back(claimed)
+                error = exc
+            finally:
+                self._opening.discard(opening)
+                # Cut off, those that had begun have a verdict all the same.
+                for result in session.take_results() if session is not None else ():
+                    self._note(result, claimed)
+        self._give_back(claimed)
+        return error, is_answered
 
     def _messages(self, claimed: _Claimed) -> Iterable[Message] | AsyncIterable[Message]:
-        if self._pacer.is_unlimited:
-            return self._at_once(claimed)
-        return self._paced(claimed)
+        return self._paced(claimed) if self._pacer.interval_s else self._at_once(claimed)
 
     def _at_once(self, claimed: _Claimed) -> Iterator[Message]:
-        while self._queue and not self.stopped.is_set():
+        while self._queue and not self._stopped.is_set():
             if (message := self._claim(claimed)) is not None:
                 yield message
 
     async def _paced(self, claimed: _Claimed) -> AsyncIterator[Message]:
-        while self._queue and await self._pacer.wait(self.stopped):
-            if self._queue and (message := self._claim(claimed)) is not None:
+        # The instant of the first was waited for before the session was opened; where the
+        # next is far off, it gets a session of its own.
+        is_far = self._pacer.interval_s * self._workers > _MAX_IDLE_S
+        while self._queue:
+            if (message := self._claim(claimed)) is not None:
                 yield message
+            if is_far or not await self._pacer.wait(self._stopped):
+                return
 
     def _claim(self, claimed: _Claimed) -> Message | None:
         entry = self._queue.popleft()

@@ -63,9 +63,9 @@ class Pacer:
         self._next = 0.0
 
     @property
-    def is_unlimited(self) -> bool:
-        """Whether there is nothing to wait for."""
-        return self._interval is None
+    def interval_s(self) -> float:
+        """Seconds between two messages; 0 where there is no limit."""
+        return self._interval or 0.0
 
     async def wait(self, stopped: trio.Event) -> bool:
         """Wait for the next instant; False when `stopped` came first.

@@ -14,11 +14,12 @@ from typing import Any
 
 from smtpbook.codes.explain import reason_of
 from smtpbook.codes.tables import reasons
-from smtpbook.errors import near_miss
+from smtpbook.errors import LocalProtocolError, near_miss
+from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.transaction import RecipientResult
 
 # What `only` may name besides reasons and addresses.
-_STATES = ("accepted", "deferred", "rejected", "failed", "in_doubt", "suppressed")
+_AGAIN = ("deferred", "rejected", "failed", "in_doubt")
 
 
 @dataclass(slots=True)
@@ -52,19 +53,24 @@ class Plan:
         One per recipient; ``row["email"]`` is its address.
     suppressed : iterable of str
         Addresses never written to.
+
+    Raises
+    ------
+    ValueError
+        What is no address would protect nobody.
     """
 
     def __init__(
         self, rows: Iterable[Mapping[str, Any]], suppressed: Iterable[str]
     ) -> None:
-        never = {address.strip().casefold() for address in suppressed}
+        never = {_key(address) for address in _addresses(suppressed)}
         self._entries: dict[str, Entry] = {}
         for row in rows:
             address = str(row["email"])
             entry = Entry(address, row)
-            if address.casefold() in never:
+            if address.lower() in never:
                 entry.outcome = "suppressed"
-            self._entries[address.casefold()] = entry
+            self._entries[address.lower()] = entry
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -93,8 +99,11 @@ class Plan:
         Raises
         ------
         ValueError
-            A word is neither an outcome, a reason, nor an address of this campaign.
+            A word is neither an outcome to try again, a reason, nor an address of this
+            campaign; or the limit is negative.
         """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit={limit!r} is negative")
         if only is None:
             chosen = [entry for entry in self._entries.values() if entry.outcome is None]
         else:
@@ -110,14 +119,16 @@ class Plan:
 
     def _checked(self, word: str) -> str:
         if "@" in word:
-            if word.casefold() not in self._entries:
-                raise ValueError(f"{word!a} is not in this campaign's list")
-            return word.casefold()
-        names = [*_STATES, *reasons()]
+            key = _key(word)
+            if key not in self._entries:
+                hint = near_miss(key, self._entries)
+                raise ValueError(f"{word!a} is not in this campaign's list{hint}")
+            return key
+        names = [*_AGAIN, *reasons()]
         if word not in names:
             raise ValueError(
-                f"only={word!r} is no outcome, reason or address{near_miss(word, names)}; "
-                f"outcomes are {', '.join(_STATES)}"
+                f"only={word!r} is no outcome to try again, no reason and no address"
+                f"{near_miss(word, names)}; outcomes are {', '.join(_AGAIN)}"
             )
         return word
 
@@ -131,3 +142,18 @@ class Plan:
             if reply is None
             else reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
         )
+
+
+def _addresses(suppressed: Iterable[str]) -> Iterable[str]:
+    for address in [suppressed] if isinstance(suppressed, str) else suppressed:
+        if not isinstance(address, str) or "@" not in address:
+            raise ValueError(f"suppress: {address!a} is not an address")
+        yield address
+
+
+def _key(address: str) -> str:
+    """Give what two spellings of an address have in common; lists are compared so too."""
+    try:
+        return str(Mailbox.parse(address.strip())).lower()
+    except LocalProtocolError:  # nobody is written to there in any case
+        return address.strip().lower()

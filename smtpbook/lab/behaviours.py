@@ -149,7 +149,7 @@ class Rules:
     def __init__(self, rules: tuple[Rule, ...], seed: int) -> None:
         self._seed = seed
         self._counts: Counter[tuple[int, str]] = Counter()
-        self._rules: list[tuple[Rule, re.Pattern[str] | None]] = []
+        self._rules: tuple[tuple[Rule, re.Pattern[str] | None], ...] = ()
         for rule in reversed(rules):
             self.add(rule)
 
@@ -168,7 +168,8 @@ class Rules:
         pattern = (
             None if rule.pattern is None else re.compile(translate(rule.pattern), re.I)
         )
-        self._rules.insert(0, (rule, pattern))
+        # Another tuple, not a changed list: the lab's thread may be going through it.
+        self._rules = ((rule, pattern), *self._rules)
 
     def action(self, place: str, recipients: tuple[str, ...], session: str) -> Action:
         """Decide what to do about a command.
@@ -186,15 +187,14 @@ class Rules:
             code, status = found[1], found[2] or f"{found[1][0]}.0.0"
             reply = Reply(code=int(code), lines=(f"{status} As the address asks",))
             return Action(reply, 0.0, False, False)
-        for number, (rule, pattern) in enumerate(self._rules):
+        rules = self._rules
+        for number, (rule, pattern) in enumerate(rules):
             if rule.place != place:
                 continue
             who = next((r for r in recipients if pattern is None or pattern.match(r)), None)
             if who is None and pattern is not None:
                 continue
-            action = self._draw(
-                len(self._rules) - number, rule.behaviour, place, who or session
-            )
+            action = self._draw(len(rules) - number, rule.behaviour, place, who or session)
             if action is not None:
                 return action
         return NOTHING

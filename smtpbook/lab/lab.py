@@ -112,7 +112,8 @@ class Lab:
         """Listen, and serve until `stop`; returns once the port is open."""
         if self._job is None:
             self._make_certificate()
-            listeners = _THREAD.run(self._open)
+            # A moment's wait for another thread: allowed where trio runs, too.
+            listeners = _THREAD.start(self._open).result()
             self.port = listeners[0].socket.getsockname()[1]
             self._job = _THREAD.start(self._serve, listeners)
         return self

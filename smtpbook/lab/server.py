@@ -43,6 +43,7 @@ from smtpbook.protocol.states import State
 SERVER_NAME: Final = "lab.test"
 # RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
 IDLE_S: Final = 300.0
+_OF_TRANSACTION: Final = frozenset({"MAIL", "RCPT", "DATA", "END-OF-DATA", "BDAT"})
 _OK: Final = Reply(code=250, lines=("2.0.0 OK",))
 
 
@@ -112,7 +113,6 @@ class Conversation:
         self._reverse_path = ""
         self._recipients: list[str] = []
         self._mechanism: ServerMechanism | None = None
-        self._is_authenticated = False
         self._out = bytearray()  # replies not yet written
 
     async def run(self) -> None:
@@ -206,9 +206,9 @@ class Conversation:
         self._recipients.clear()
 
     def _count(self, recipients: list[str], reply: Reply) -> None:
-        outcome = {2: "accepted", 4: "deferred", 5: "rejected"}[reply.code // 100]
-        for recipient in recipients:
-            self._shared.outcomes[recipient] = outcome
+        outcome = {2: "accepted", 4: "deferred", 5: "rejected"}.get(reply.code // 100)
+        if outcome is not None:  # a scenario may break the protocol with a 3yz
+            self._shared.outcomes.update(dict.fromkeys(recipients, outcome))
 
     def _queue_id(self) -> str:
         return f"L{self._shared.accepted + 1:06d}"
@@ -277,7 +277,7 @@ class Conversation:
         return keywords
 
     def _mail(self, command: Mail) -> Reply:
-        if self._shared.users and not self._is_authenticated:
+        if self._shared.users and not self._server.is_authenticated:
             return Reply(code=530, lines=("5.7.0 Authentication required",))
         size = dict(command.parameters).get("SIZE")
         if size is not None and size.isdigit() and int(size) > self._shared.max_size_bytes:
@@ -304,7 +304,6 @@ class Conversation:
         if isinstance(turn, bytes):
             return Reply(code=334, lines=(AuthResponse(turn).line,))
         if turn:
-            self._is_authenticated = True
             return Reply(code=235, lines=("2.7.0 Authentication successful",))
         return Reply(code=535, lines=("5.7.8 Authentication credentials invalid",))
 
@@ -354,7 +353,7 @@ class Conversation:
             first_byte_s=took_s,
             service_s=took_s,
             bytes_received=octets,
-            reverse_path=self._reverse_path,
+            reverse_path=self._reverse_path if command.verb in _OF_TRANSACTION else None,
             recipient=None if recipient is None else str(recipient),
             recipient_domain=None if recipient is None else recipient.domain,
             server=SERVER_NAME,

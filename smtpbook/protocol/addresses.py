@@ -38,14 +38,13 @@ _ORDINARY: Final = re.compile(
     rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]"
     r"(?:[a-z0-9-]*[a-z0-9])?)"
 )
-# Characters that no address, name or command line may hold: controls, surrogates, every
-# kind of line or paragraph break and blank that is not an ASCII space.
-_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp", "Zs", "Cf", "Cn"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """``local-part@domain``, checked.
+    """``local-part@domain``.
+
+    Make it with `parse`, which checks it; the constructor trusts.
 
     Attributes
     ----------
@@ -53,7 +52,8 @@ class Mailbox:
         As given, quotes included; case is kept, because only the receiving host may
         interpret it (RFC 5321 section 2.3.11).
     domain : str
-        Lower case, as A-labels (``xn--…``), or an address literal in brackets.
+        Lower case, as A-labels (``xn--…``), or an address literal in brackets.  Empty only
+        for the ``postmaster`` a server must know without one (section 4.1.1.3).
 
     Examples
     --------
@@ -90,7 +90,7 @@ class Mailbox:
         return not self.local_part.isascii()
 
     def __str__(self) -> str:
-        return f"{self.local_part}@{self.domain}"
+        return f"{self.local_part}@{self.domain}" if self.domain else self.local_part
 
 
 def to_a_labels(domain: str) -> str:
@@ -107,10 +107,15 @@ def to_a_labels(domain: str) -> str:
     LocalProtocolError
         A label is empty, too long, or holds a character no host name may hold.
     """
+    # Punycode would carry a line separator or a direction mark as plain letters.
+    if not domain.isprintable():
+        raise LocalProtocolError(f"not a domain name: {_shown(domain)}")
     # Full stops of other scripts separate labels too (RFC 3490 section 3.1).
     normal = unicodedata.normalize(
         "NFC", re.sub("[\u3002\uff0e\uff61]", ".", domain)
     ).lower()
+    if len(normal) > MAX_DOMAIN:  # Punycode is never shorter, and takes quadratic time
+        raise _too_long(domain)
     labels = [
         label if label.isascii() else "xn--" + label.encode("punycode").decode("ascii")
         for label in normal.split(".")
@@ -119,10 +124,7 @@ def to_a_labels(domain: str) -> str:
     if not _DOMAIN.fullmatch(ascii_domain):
         raise LocalProtocolError(f"not a domain name: {_shown(domain)}")
     if len(ascii_domain) > MAX_DOMAIN or not _labels_fit(ascii_domain):
-        raise LocalProtocolError(
-            f"domain longer than {MAX_DOMAIN} octets, or a label than {MAX_LABEL}: "
-            f"{_shown(domain)}"
-        )
+        raise _too_long(domain)
     return ascii_domain
 
 
@@ -165,8 +167,9 @@ def check_helo(name: str) -> str:
 
 def _parse_with_care(text: str) -> Mailbox:
     for char in text:
-        # The ASCII space may stand in a quoted local part; the patterns below decide.
-        if char != " " and unicodedata.category(char) in _FORBIDDEN_CATEGORIES:
+        # False for every control, format, surrogate and separator character but the ASCII
+        # space, which may stand in a quoted local part; the patterns below decide.
+        if not char.isprintable():
             raise LocalProtocolError(
                 f"address holds a control or invisible character (U+{ord(char):04X}): "
                 f"{_shown(text)}"
@@ -191,6 +194,8 @@ def _parse_with_care(text: str) -> Mailbox:
 def _address_literal(text: str) -> str:
     # "[IPv6:" before an IPv6 address, nothing before IPv4 -- RFC 5321 section 4.1.3
     inner = text[1:-1] if text.endswith("]") else ""
+    # Python reads a zone behind "%" that may hold anything, such as "> SIZE=1".
+    inner = "" if "%" in inner else inner
     try:
         if inner[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
@@ -205,6 +210,13 @@ def _address_literal(text: str) -> str:
 def _labels_fit(domain: str) -> bool:
     return len(domain) <= MAX_LABEL or all(
         len(label) <= MAX_LABEL for label in domain.split(".")
+    )
+
+
+def _too_long(domain: str) -> LocalProtocolError:
+    return LocalProtocolError(
+        f"domain longer than {MAX_DOMAIN} octets, or a label than {MAX_LABEL}: "
+        f"{_shown(domain)}"
     )
 
 

@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from smtpbook.errors import LocalProtocolError
@@ -27,7 +27,8 @@ REDACTED: Final = "[redacted]"
 # (RFC 3461 section 4).
 MAX_LINE: Final = 512
 MAX_ENVELOPE_LINE: Final = 512 + 26 + 17 + 10 + 500 + 500
-# "The maximum length of a base64 response is 12288 octets" -- RFC 4954 section 4
+# "12288 octets is considered to be a sufficient line length limit for handling of deployed
+# authentication mechanisms" -- RFC 4954 section 4
 MAX_AUTH_LINE: Final = 12288
 
 Parameters = tuple[tuple[str, str | None], ...]
@@ -105,10 +106,16 @@ class Mail(Command):
     max_octets: ClassVar[int] = MAX_ENVELOPE_LINE
     reverse_path: Mailbox | None
     parameters: Parameters = ()
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once: the line is written, counted and recorded for every message.
+        path = "" if self.reverse_path is None else self.reverse_path
+        text = f"MAIL FROM:<{path}>{_spelled(self.parameters)}"
+        object.__setattr__(self, "_text", text)
 
     def _line(self) -> str:
-        path = "" if self.reverse_path is None else self.reverse_path
-        return f"MAIL FROM:<{path}>{_spelled(self.parameters)}"
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +126,14 @@ class Rcpt(Command):
     max_octets: ClassVar[int] = MAX_ENVELOPE_LINE
     recipient: Mailbox
     parameters: Parameters = ()
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        text = f"RCPT TO:<{self.recipient}>{_spelled(self.parameters)}"
+        object.__setattr__(self, "_text", text)
 
     def _line(self) -> str:
-        return f"RCPT TO:<{self.recipient}>{_spelled(self.parameters)}"
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +195,32 @@ class StartTls(Command):
 class Auth(Command):
     """Log in (RFC 4954 section 4).
 
-    An `initial_response` of None sends none; ``b""`` is sent as ``=``.
+    An `initial_response` of None sends none; ``b""`` is sent as ``=``; one that the line
+    has no room for is left out, and the server asks for it.
     """
 
     verb: ClassVar[str] = "AUTH"
-    max_octets: ClassVar[int] = MAX_AUTH_LINE
     mechanism: str
     initial_response: bytes | None = None
 
+    def __post_init__(self) -> None:
+        if not _MECHANISM.fullmatch(self.mechanism):
+            raise LocalProtocolError("not the name of a SASL mechanism")
+
     def _line(self) -> str:
-        if self.initial_response is None:
-            return f"AUTH {self.mechanism}"
-        encoded = base64.b64encode(self.initial_response).decode("ascii")
-        return f"AUTH {self.mechanism} {encoded or '='}"
+        return f"AUTH {self.mechanism}{self._encoded()}"
 
     def _shown(self) -> str:
-        secret = "" if self.initial_response is None else f" {REDACTED}"
-        return f"AUTH {self.mechanism}{secret}"
+        return f"AUTH {self.mechanism}{f' {REDACTED}' if self._encoded() else ''}"
+
+    def _encoded(self) -> str:
+        if self.initial_response is None:
+            return ""
+        text = base64.b64encode(self.initial_response).decode("ascii") or "="
+        # "If use of the initial response argument would cause the AUTH command to exceed
+        # this length, the client MUST NOT use the initial response parameter" -- section 4
+        room = MAX_LINE - len(f"AUTH {self.mechanism} \r\n")
+        return f" {text}" if len(text) <= room else ""
 
     def __repr__(self) -> str:
         return f"Auth({self.shown!r})"
@@ -212,6 +233,11 @@ class AuthResponse(Command):
     verb: ClassVar[str] = "AUTH"
     max_octets: ClassVar[int] = MAX_AUTH_LINE
     data: bytes | None
+
+    @property
+    def key(self) -> str:
+        """It may only be said where a challenge awaits it, and AUTH may not be there."""
+        return "RESPONSE"
 
     def _line(self) -> str:
         return "*" if self.data is None else base64.b64encode(self.data).decode("ascii")
@@ -238,14 +264,22 @@ class Raw(Command):
         """The first word in capitals."""
         return self.text.partition(" ")[0].upper() or "(empty)"
 
+    @property
+    def key(self) -> str:
+        """The verb if a line can begin with it; the table's other words are no lines."""
+        return self.verb if self.verb in _GRAMMAR else "(unknown)"
+
     def _line(self) -> str:
         return self.text
 
     def _shown(self) -> str:
         words = self.text.split()
-        if self.verb == "AUTH" and len(words) > 2:
-            return f"AUTH {words[1]} {REDACTED}"
+        if len(words) > 2 and words[0].upper() == "AUTH":
+            return f"{words[0]} {words[1]} {REDACTED}"
         return self.text
+
+    def __repr__(self) -> str:
+        return f"Raw({self.shown!r})"
 
 
 def encode(command: Command) -> bytes:
@@ -280,9 +314,11 @@ def encode(command: Command) -> bytes:
 def _spelled(parameters: Parameters) -> str:
     if not parameters:
         return ""
-    return "".join(
-        f" {key}" if value is None else f" {key}={value}" for key, value in parameters
-    )
+    items = [key if value is None else f"{key}={value}" for key, value in parameters]
+    for item in items:
+        if not _PARAMETER.fullmatch(item):
+            raise LocalProtocolError(f"not an ESMTP parameter: {item[:80]!a}")
+    return " " + " ".join(items)
 
 
 class CommandSyntaxError(Exception):
@@ -303,6 +339,11 @@ _PATH: Final = re.compile(
 _PARAMETER: Final = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?"
 )
+# sasl-mech = 1*20mech-char -- RFC 4422 section 3.1; lower case is only the writer's habit
+_MECHANISM: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
+# What an argument that cannot be read deserves: bad sender's or destination mailbox address
+# syntax, else invalid command arguments -- RFC 3463 sections 3.2 and 3.6
+_BAD_ARGUMENT: Final = {"MAIL": "5.1.7", "RCPT": "5.1.3"}
 
 
 def parse_command(line: bytes) -> Command:
@@ -332,10 +373,13 @@ def parse_command(line: bytes) -> Command:
     parse = _GRAMMAR.get(verb.upper())
     if parse is None:
         raise CommandSyntaxError(500, "5.5.1 Command not recognized")
+    if not argument.isprintable():
+        raise CommandSyntaxError(501, "5.5.4 A control character stands in the command")
     try:
         return parse(text, argument.strip())
     except LocalProtocolError as exc:
-        raise CommandSyntaxError(501, f"5.1.3 {exc}") from None
+        status = _BAD_ARGUMENT.get(verb.upper(), "5.5.4")
+        raise CommandSyntaxError(501, f"{status} {exc}") from None
 
 
 def _envelope(word: str, argument: str) -> tuple[str, Parameters]:
@@ -346,7 +390,7 @@ def _envelope(word: str, argument: str) -> tuple[str, Parameters]:
     for item in match["parameters"].split():
         found = _PARAMETER.fullmatch(item)
         if found is None:
-            raise CommandSyntaxError(501, f"5.5.4 Syntax error in parameter {item!a}")
+            raise CommandSyntaxError(501, f"5.5.4 Not a parameter: {item[:80]!a}")
         parameters.append((found[1].upper(), found[2]))
     return match["address"], tuple(parameters)
 

@@ -22,7 +22,6 @@ from typing import Any, Final, NamedTuple
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
 from smtpbook.protocol.commands import (
     MAX_AUTH_LINE,
-    MAX_ENVELOPE_LINE,
     AuthResponse,
     Bdat,
     Command,
@@ -39,7 +38,7 @@ from smtpbook.protocol.commands import (
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.mail_data import END, MailDataReader, stuff
 from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply, ReplyParser
-from smtpbook.protocol.states import TABLE, State, allowed_verbs
+from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, State, allowed_verbs
 
 # "EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command
 # in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH (RFC
@@ -71,10 +70,14 @@ _PARAMETER_NEEDS: Final = {
     "NOTIFY": "DSN",
     "ORCPT": "DSN",
 }
+_NEEDS_EXTENSIONS: Final = frozenset({"MAIL", "RCPT", "STARTTLS", "AUTH", "BDAT"})
+_GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "AUTH"})
 _COMMAND_NEEDS: Final = {"STARTTLS": "STARTTLS", "AUTH": "AUTH", "BDAT": "CHUNKING"}
 # "421 <domain> Service not available, closing transmission channel (This may be a reply to
 # any command if the service knows it must shut down)" -- RFC 5321 section 4.2.3
 CLOSING: Final = 421
+# Where a line is not a command, or nobody hears it.
+_NOT_A_LINE: Final = frozenset({State.CONNECTED, State.TLS, State.DATA, State.CLOSED})
 _END_OF_DATA: Final = EndOfData()
 
 
@@ -97,6 +100,11 @@ class Exchange(NamedTuple):
     reply: Reply
     octets_sent: int
     octets_received: int
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server ends the session with this reply."""
+        return self.reply.code == CLOSING
 
 
 class Closed:
@@ -133,18 +141,22 @@ class Client:
         Established by the replies so far.
     extensions : Extensions
         Of the current EHLO reply; none before it, after HELO, and after STARTTLS.
-    is_authenticated : bool
+    is_authenticated, is_secure : bool
+        Whether AUTH succeeded, and whether STARTTLS did.  Whoever begins TLS without it
+        says so here.
     """
 
     def __init__(self, tag: Any = None) -> None:
         self.state = State.CONNECTED
         self.extensions = NO_EXTENSIONS
         self.is_authenticated = False
+        self.is_secure = False
         self._parser = ReplyParser()
         self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), tag, 0)])
         self._ahead = State.GREETED  # the state once everything in the queue has succeeded
         self._must_wait = True  # the last command issued has to be the last of its group
         self._is_eof = False
+        self._error: RemoteProtocolError | None = None
 
     @property
     def outstanding(self) -> int:
@@ -190,18 +202,24 @@ class Client:
             extension the server does not offer, or cannot be encoded.  Nothing is queued.
         """
         verb = command.verb
-        after = TABLE.get((self._ahead, command.key))
+        step = (self._ahead, command.key)
+        after = TABLE.get(step)
         if strict:
-            if after is None:
+            if after is None or step in ONLY_PIPELINED:
                 raise LocalProtocolError(self._refusal(verb))
-            self._check_pipelining(verb)
-            self._check_extensions(command)
-        elif self._queue or self.state in (State.CLOSED, State.TLS, State.CONNECTED):
+            if self._queue and (self._must_wait or not self.extensions.has_pipelining):
+                raise LocalProtocolError(
+                    f"{verb} must wait for the reply to {self._queue[-1][0].verb} "
+                    f"(RFC 2920 section 3.1)"
+                )
+            if verb in _NEEDS_EXTENSIONS:
+                self._check_extensions(command)
+        elif self._queue or self.state in _NOT_A_LINE:
             raise LocalProtocolError(self._refusal(verb))
         octets = encode(command)
         self._queue.append((command, tag, len(octets)))
         if after is not None:
-            self._ahead = after.success or after.intermediate or self._ahead
+            self._ahead = after[0] or after[1] or self._ahead
         if verb in LAST_IN_GROUP:
             self._must_wait = True
         return octets
@@ -228,13 +246,6 @@ class Client:
         allowed = ", ".join(allowed_verbs(self._ahead)) or "nothing"
         return f"{verb} is not allowed now ({self._ahead.value}); allowed: {allowed}"
 
-    def _check_pipelining(self, verb: str) -> None:
-        if self._queue and (self._must_wait or not self.extensions.has_pipelining):
-            waited = self._queue[-1][0].verb
-            raise LocalProtocolError(
-                f"{verb} must wait for the reply to {waited} (RFC 2920 section 3.1)"
-            )
-
     def _check_extensions(self, command: Command) -> None:
         verb, extensions = command.verb, self.extensions
         if isinstance(command, Mail):
@@ -245,11 +256,14 @@ class Client:
             needed = _COMMAND_NEEDS.get(verb)
             if needed is not None and needed not in extensions.keywords:
                 raise LocalProtocolError(f"the server does not offer {needed}")
-            if verb == "AUTH" and self.is_authenticated and self.state is State.READY:
+            if verb == "AUTH" and self.is_authenticated:
                 # "no more AUTH commands may be issued in the same session" -- RFC 4954, 4
                 raise LocalProtocolError(
                     "already logged in; AUTH is allowed once a session"
                 )
+            if verb == "STARTTLS" and self.is_secure:
+                # A client must not begin TLS under TLS -- RFC 3207 section 4.2
+                raise LocalProtocolError("TLS is already active")
             return
         for name, _ in parameters:
             needed = _PARAMETER_NEEDS.get(name, name)
@@ -276,56 +290,74 @@ class Client:
         ------
         RemoteProtocolError
             Not SMTP, a reply nobody asked for, or a first digit that this command cannot
-            draw (such as 250 to DATA).  The connection must be dropped.
+            draw (such as 250 to DATA).  The connection must be dropped: nothing more can
+            be issued, and the error is raised again if asked again.
         """
-        reply = self._parser.next_reply()
-        if isinstance(reply, NeedData):
-            return CLOSED if self._is_eof else NEED_DATA
+        if self._error is not None:
+            raise self._error
+        try:
+            reply = self._parser.next_reply()
+            if isinstance(reply, NeedData):
+                return CLOSED if self._is_eof else NEED_DATA
+            if self._queue and self.state is not State.TLS:
+                return self._match(reply)
+            return self._unasked(reply)
+        except RemoteProtocolError as exc:
+            self._error = exc
+            self.state = self._ahead = State.CLOSED
+            raise
+
+    def _unasked(self, reply: Reply) -> Exchange:
         if self.state is State.TLS:
             raise RemoteProtocolError(
                 "clear text between the 220 of STARTTLS and the handshake"
             )
-        if not self._queue:
-            if reply.code != CLOSING:
-                raise RemoteProtocolError(f"a reply nobody asked for: {reply}")
-            self.state = self._ahead = State.CLOSED
-            return Exchange(None, None, reply, 0, self._parser.size)
-        command, tag, octets = self._queue[0]
-        self._advance(command, reply)
-        self._queue.popleft()
-        if not self._queue:
-            self._ahead = self.state
+        if reply.code != CLOSING:
+            raise RemoteProtocolError(f"a reply nobody asked for: {reply}")
+        self.state = self._ahead = State.CLOSED
+        return Exchange(None, None, reply, 0, self._parser.size)
+
+    def _match(self, reply: Reply) -> Exchange:
+        """Give a reply to the command it answers, and move the state."""
+        queue = self._queue
+        command, tag, octets = queue[0]
+        code, verb = reply.code, command.verb
+        digit = code // 100
+        if code == CLOSING:
+            target: State | None = State.CLOSED
+        else:
+            after = TABLE.get((self.state, command.key))
+            # Not in the table: issued on the strength of a command that was then refused,
+            # or by a lesson.
+            target = self._out_of_order(verb, digit) if after is None else after[digit - 2]
+        if target is None:
+            raise RemoteProtocolError(f"{code} cannot be a reply to {verb}: {reply}")
+        self.state = target
+        if digit == 2 and verb in _GIVES_NEWS:
+            self._learn(verb, reply)
+        queue.popleft()
+        if not queue:
+            self._ahead = target
             self._must_wait = False
-        elif reply.code >= 400:
+        elif digit >= 4:
             self._ahead = self._fold()
         return Exchange(command, tag, reply, octets, self._parser.size)
 
-    def _advance(self, command: Command, reply: Reply) -> None:
-        verb = command.verb
-        digit = reply.code // 100
-        if reply.code == CLOSING:
-            self.state = State.CLOSED
-            return
-        after = TABLE.get((self.state, command.key))
-        # Not in the table: issued on the strength of a command that was then refused, or by
-        # a lesson.
-        target = self._out_of_order(verb, digit) if after is None else after[digit - 2]
-        if target is None:
-            raise RemoteProtocolError(f"{reply.code} cannot be a reply to {verb}: {reply}")
-        self.state = target
-        if digit == 2:
-            if verb in ("EHLO", "HELO"):
-                self.extensions = (
-                    Extensions.from_reply(reply) if verb == "EHLO" else NO_EXTENSIONS
-                )
-            elif verb == "AUTH":
-                self.is_authenticated = True
+    def _learn(self, verb: str, reply: Reply) -> None:
+        if verb == "AUTH":
+            self.is_authenticated = True
+        else:
+            self.extensions = (
+                Extensions.from_reply(reply) if verb == "EHLO" else NO_EXTENSIONS
+            )
 
     def _out_of_order(self, verb: str, digit: int) -> State | None:
         if digit == 3:
             return State.DATA if verb == "DATA" else None
         if verb == "QUIT":
             return State.CLOSED
+        if verb == "STARTTLS" and digit == 2:  # the server hears nothing but TLS now
+            return State.TLS
         return self.state
 
     def _fold(self) -> State:
@@ -349,7 +381,9 @@ class Client:
         if self.state is not State.TLS:
             raise LocalProtocolError("TLS begins after the server's 220 to STARTTLS")
         if self._parser.unread:
-            raise RemoteProtocolError("clear text followed the 220 of STARTTLS")
+            self._error = RemoteProtocolError("clear text followed the 220 of STARTTLS")
+            self.state = self._ahead = State.CLOSED
+            raise self._error
 
     def end_tls(self) -> None:
         """Note that the handshake is done; what EHLO said before it is forgotten.
@@ -362,6 +396,8 @@ class Client:
         RFC 3207 section 4.2.
         """
         self.extensions = NO_EXTENSIONS
+        self.is_authenticated = False
+        self.is_secure = True
         self.state = self._ahead = State.GREETED
 
 
@@ -373,7 +409,7 @@ class Server:
     b'220 lab\r\n'
     >>> server.receive_data(b"NOOP\r\n")
     >>> server.next_command()
-    Raw(text='NOOP')
+    Raw('NOOP')
 
     Parameters
     ----------
@@ -386,17 +422,21 @@ class Server:
     mail_data : bytes
         Of the transaction, complete when `EndOfData` or the last `Bdat` comes out.
     is_too_big : bool
+    is_authenticated : bool
+        Whether AUTH succeeded; it is allowed once a session.
     """
 
     def __init__(self, *, max_size_bytes: int = 10 * 1024 * 1024) -> None:
         self.state = State.CONNECTED
         self.mail_data = b""
         self.is_too_big = False
+        self.is_authenticated = False
         self._max_size_bytes = max_size_bytes
         self._buffer = b""
         self._awaiting: Command | None = Greeting()  # what the next reply answers
         self._reader: MailDataReader | None = None
         self._chunk: Bdat | None = None
+        self._missing = 0  # octets of the chunk that have not come
         self._skips = False  # throwing away the rest of a line that is too long
         self._is_eof = False
 
@@ -427,7 +467,7 @@ class Server:
             return CLOSED if self._is_eof else NEED_DATA
         command = self._parse(line)
         if isinstance(command, Bdat):
-            self._awaiting, self._chunk = None, command
+            self._awaiting, self._chunk, self._missing = None, command, command.size
             return self._next_chunk(command)
         self._awaiting = command
         return command
@@ -445,12 +485,13 @@ class Server:
 
     def _take_line(self) -> bytes | None:
         end = self._buffer.find(b"\n")
-        limit = MAX_AUTH_LINE if self.state is State.AUTH else MAX_ENVELOPE_LINE
         if end < 0:
-            if len(self._buffer) > limit:
+            if len(self._buffer) >= MAX_AUTH_LINE:
                 self._skips, self._buffer = True, b""
             return None
-        if self._skips or end > limit:
+        # A server may take longer lines than it must (RFC 5321 section 4.5.3.1): what the
+        # longest command needs is the limit for all.
+        if self._skips or end >= MAX_AUTH_LINE:
             self._skips, self._buffer = False, self._buffer[end + 1 :]
             self._awaiting = self._unreadable()
             raise CommandSyntaxError(500, "5.5.2 Line too long")
@@ -473,13 +514,16 @@ class Server:
         return self._awaiting
 
     def _next_chunk(self, chunk: Bdat) -> Command | NeedData | Closed:
-        if len(self._buffer) < chunk.size:
-            return CLOSED if self._is_eof else NEED_DATA
-        octets, self._buffer = self._buffer[: chunk.size], self._buffer[chunk.size :]
+        octets, self._buffer = self._buffer[: self._missing], self._buffer[self._missing :]
+        self._missing -= len(octets)
         if len(self.mail_data) + len(octets) > self._max_size_bytes:
             self.is_too_big = True
+        if self.is_too_big:
+            self.mail_data = b""
         else:
             self.mail_data += octets
+        if self._missing:
+            return CLOSED if self._is_eof else NEED_DATA
         self._chunk, self._awaiting = None, chunk
         return chunk
 
@@ -494,8 +538,10 @@ class Server:
             return Reply(
                 code=503, lines=(f"5.5.1 {command.verb} not now: {self.state.value}",)
             )
-        if self.state is State.MAIL and command.verb == "DATA":
+        if (self.state, command.key) in ONLY_PIPELINED:
             return Reply(code=554, lines=("5.5.1 No valid recipients",))
+        if command.key == "AUTH" and self.is_authenticated:
+            return Reply(code=503, lines=("5.5.1 AUTH is allowed once a session",))
         return None
 
     def reply(self, reply: Reply) -> bytes:
@@ -526,6 +572,8 @@ class Server:
             self._reader = MailDataReader(max_bytes=self._max_size_bytes)
         if target is State.MAIL and self.state is State.READY:
             self.mail_data, self.is_too_big = b"", False
+        if command.verb == "AUTH" and digit == 2:
+            self.is_authenticated = True
         self.state = target
 
     def begin_tls(self) -> None:
@@ -538,5 +586,6 @@ class Server:
         self._buffer = b""
 
     def end_tls(self) -> None:
-        """Note that the handshake is done; the client must greet again."""
+        """Note that the handshake is done; the client must greet, and log in, again."""
+        self.is_authenticated = False
         self.state = State.GREETED

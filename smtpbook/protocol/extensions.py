@@ -6,6 +6,7 @@ must forget it and ask again (RFC 3207 section 4.2).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from typing import Final
 
 from smtpbook.protocol.replies import Reply
 
+_OLD_AUTH: Final = re.compile(r"^AUTH=", re.I)
 _NO_KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
@@ -63,7 +65,7 @@ class Extensions:
         keywords: dict[str, tuple[str, ...]] = {}
         for line in reply.lines[1:]:
             # Servers from before RFC 2554 wrote "AUTH=LOGIN"; some write both forms.
-            words = line.replace("AUTH=", "AUTH ", 1).split()
+            words = _OLD_AUTH.sub("AUTH ", line).split()
             if words:
                 keyword = words[0].upper()
                 keywords[keyword] = (*keywords.get(keyword, ()), *words[1:])

@@ -45,49 +45,49 @@ class MailDataReader:
 
     Attributes
     ----------
+    data : bytes or None
+        The mail data, dot-stuffing undone; None until its end has come, empty if it was
+        too big.
     size : int
-        Octets of mail data received, dot-stuffing included, terminator not.
+        Octets of mail data taken so far, without dot-stuffing and terminator.
     is_too_big : bool
-        More than `max_bytes` came; the rest was read and thrown away.
+        `size` is more than `max_bytes`; all of it is thrown away.
+
+    References
+    ----------
+    RFC 1870 section 5: the size of a message counts its CRLFs, "but not the SMTP DATA
+    command's terminating dot or doubled quoting dots".
     """
 
-    __slots__ = ("_kept", "_parts", "_tail", "data", "is_too_big", "max_bytes", "size")
+    __slots__ = ("_context", "_kept", "data", "is_too_big", "max_bytes", "size")
 
     def __init__(self, *, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size = 0
         self.is_too_big = False
         self.data: bytes | None = None
-        self._kept = 0
-        self._parts: list[bytes] = []
-        # The line before the data ended in CRLF: a dot in first place begins a line.
-        self._tail = b"\r\n"
+        self._kept = bytearray()
+        # The last two octets taken, then those not yet taken because the end may begin in
+        # them.  The line before the data ended in CRLF: a dot in first place begins a line.
+        self._context = b"\r\n"
 
     def feed(self, octets: bytes) -> bytes | None:
         """Take octets; give what follows the end, or None while the end has not come."""
-        window = self._tail + octets
+        window = self._context + octets
         end = window.find(b"\r\n.\r\n")
-        if end < 0:
-            keep = 4  # the terminator may be cut anywhere
-            self._take(window[:-keep])
-            self._tail = window[-keep:]
-            return None
-        self._take(window[: end + 2])
-        self._finish()
-        return window[end + 5 :]
-
-    def _take(self, octets: bytes) -> None:
-        self.size += len(octets)
-        if self._kept + len(octets) > self.max_bytes + 2:
-            self.is_too_big = True
-        else:
-            self._parts.append(octets)
-            self._kept += len(octets)
-
-    def _finish(self) -> None:
+        # The CRLF before the lone dot belongs to the data.
+        stop = end + 2 if end >= 0 else max(2, len(window) - 2)
         # "If the first character is a period and there are other characters on the line,
-        # the first character is deleted." -- RFC 5321 section 4.5.2.  The CRLF that
-        # preceded the data (see _tail) is not part of it.
-        self.data = b"".join(self._parts).replace(b"\r\n.", b"\r\n")[2:]
-        self.size -= 2
-        self._parts.clear()
+        # the first character is deleted." -- RFC 5321 section 4.5.2
+        taken = window[:stop].replace(b"\r\n.", b"\r\n")[2:]
+        self._context = window[stop - 2 :]
+        self.size += len(taken)
+        if self.size > self.max_bytes:
+            self.is_too_big = True
+            self._kept.clear()
+        else:
+            self._kept += taken
+        if end < 0:
+            return None
+        self.data = bytes(self._kept)
+        return window[end + 5 :]

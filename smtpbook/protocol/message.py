@@ -11,10 +11,11 @@ import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email.errors import HeaderParseError, InvalidHeaderDefect, MessageError
+from email.headerregistry import Address, HeaderRegistry
 from email.message import Message as AnyEmail
 from email.policy import SMTP
-from email.utils import getaddresses
-from typing import Final
+from typing import Any, Final
 
 from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.addresses import Mailbox
@@ -24,6 +25,10 @@ from smtpbook.protocol.addresses import Mailbox
 MAX_LINE: Final = 998
 # "a <CR> or <LF> that is not part of a <CRLF>" MUST NOT be sent -- RFC 5321 section 2.3.8
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+# A line break in a header field, but where the next line goes on with a blank: folding,
+# RFC 5322 section 2.2.3.
+_HEADER_BREAK: Final = re.compile(r"\r(?!\n)|\n(?![ \t])")
+_HEADERS: Final = HeaderRegistry()
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-~]+>)", re.I | re.M
 )
@@ -105,7 +110,8 @@ class Message:
         if not data.endswith(b"\r\n"):
             data += b"\r\n"
         _check_lines(data)
-        header = data.partition(b"\r\n\r\n")[0]
+        # A first line that is empty ends a header of no lines.
+        header = b"" if data.startswith(b"\r\n") else data.partition(b"\r\n\r\n")[0]
         found = _MESSAGE_ID.search(header)
         is_8bit = not data.isascii()
         return cls(
@@ -131,7 +137,9 @@ class Message:
         Parameters
         ----------
         email : email.message.Message
-            Bcc is read for the envelope and never sent.
+            Bcc is read for the envelope and never sent, Resent-Bcc is not sent either.
+            With an address that is not ASCII the header is written as UTF-8 and needs
+            SMTPUTF8 (RFC 6532); else everything is written in seven bits.
         reverse_path : str, optional
             Default: the first address of Sender, else of From.
         recipients : iterable of str, optional
@@ -140,7 +148,8 @@ class Message:
         Raises
         ------
         LocalProtocolError
-            No sender or recipient can be found, or `from_bytes` refuses.
+            No sender or recipient can be found, a header cannot be read without guessing
+            or written without breaking, or `from_bytes` refuses.
         """
         if reverse_path is None:
             senders = _addresses(email, "Sender") or _addresses(email, "From")
@@ -149,16 +158,61 @@ class Message:
             reverse_path = senders[0]
         if recipients is None:
             recipients = dict.fromkeys(_addresses(email, "To", "Cc", "Bcc"))
-        without_bcc = copy.copy(email)  # shares the parts; the list of headers is its own
-        del without_bcc["bcc"]
-        # Seven bits, so that any server can take it; RFC 6152 is for those who ask for it.
-        data = without_bcc.as_bytes(policy=SMTP.clone(cte_type="7bit"))
-        return cls.from_bytes(reverse_path, recipients, data)
+        return cls.from_bytes(reverse_path, recipients, _to_bytes(email))
+
+
+def _to_bytes(email: AnyEmail) -> bytes:
+    without_bcc = copy.copy(email)  # shares the parts; the list of headers is its own
+    del without_bcc["bcc"]
+    del without_bcc["resent-bcc"]
+    for part in without_bcc.walk():
+        for name, value in part.raw_items():
+            if _HEADER_BREAK.search(str(value)):
+                raise LocalProtocolError(f"header {name!a} holds a line break")
+    # The email package would write half an address as an encoded word.
+    needs_utf8 = any(
+        not address.isascii()
+        for address in _addresses(email, "From", "Sender", "Reply-To", "To", "Cc")
+    )
+    # Seven bits, so that any server can take it; RFC 6152 is for those who ask for it.
+    policy = SMTP.clone(cte_type="7bit", utf8=needs_utf8)
+    try:
+        return without_bcc.as_bytes(policy=policy)
+    except (MessageError, UnicodeError) as exc:
+        raise LocalProtocolError(f"the message cannot be written: {exc}") from exc
 
 
 def _addresses(email: AnyEmail, *names: str) -> list[str]:
-    values = [str(value) for name in names for value in email.get_all(name, [])]
-    return [address for _, address in getaddresses(values) if address]
+    return [
+        address.addr_spec
+        for name in names
+        for value in email.get_all(name, [])
+        for address in _parsed(name, str(value))
+    ]
+
+
+def _parsed(name: str, text: str) -> tuple[Address, ...]:
+    """Read a header of addresses, and refuse what the reader had to guess at.
+
+    Guessing loses people: of "a@x.test; b@x.test" it keeps the first.
+    """
+    try:
+        header: Any = _HEADERS(name, text)
+        # An encoded word out of place spoils a name, never an address.
+        is_guessed = any(
+            isinstance(defect, InvalidHeaderDefect) and "encoded" not in str(defect)
+            for defect in header.defects
+        )
+    except (HeaderParseError, IndexError):  # the second: CPython 3.11, for "a <"
+        is_guessed = True
+    if is_guessed:
+        shown = text if len(text) <= 80 else text[:79] + "…"
+        raise LocalProtocolError(
+            f"header {name} does not hold a list of addresses: {shown!a}; correct it, or "
+            "give the envelope with reverse_path= and recipients="
+        )
+    addresses: tuple[Address, ...] = header.addresses
+    return addresses
 
 
 def _check_lines(data: bytes) -> None:

@@ -111,13 +111,18 @@ class Pipeline:
         Every command of a transaction is issued through here.
     mode : {"off", "auto"}
         May be changed while no message is open.
+
+    Attributes
+    ----------
+    results : deque of Result
+        The verdicts reached, in the order of `add`; whoever takes one takes it out.
     """
 
     def __init__(self, client: Client, mode: Pipelining) -> None:
         self.mode = mode
         self._client = client
         self._open: deque[Transaction] = deque()
-        self._done: deque[Result] = deque()
+        self.results: deque[Result] = deque()
         self._holds_data = False  # the last message's recipients were all refused
         self._groups = 0
 
@@ -135,16 +140,26 @@ class Pipeline:
         """Line up a message."""
         self._open.append(Transaction(message, transaction_id))
 
-    def next_result(self) -> Result | None:
-        """Give the next verdict that has been reached, in the order of `add`."""
-        return self._done.popleft() if self._done else None
-
     def next_group(self) -> Group | None:
         """Give what may be written now, or None: replies must come first."""
+        client = self._client
+        is_pipelined = self.mode != "off" and client.extensions.has_pipelining
+        if client.outstanding and not is_pipelined:
+            return None
         group = Group()
         parts: list[bytes] = []
-        while (octets := self._next_step(group)) is not None:
-            parts.append(octets)
+        for transaction in self._open:
+            while not (transaction.is_end_issued or transaction.error):
+                octets = self._step(transaction, group, is_pipelined)
+                if octets is not None:
+                    parts.append(octets)
+                    if is_pipelined:
+                        continue
+                break
+            if not (transaction.is_end_issued or transaction.error) or (
+                parts and not is_pipelined
+            ):
+                break
         self._settle()
         if not parts:
             return None
@@ -154,27 +169,19 @@ class Pipeline:
             group.number = self._groups
         return group
 
-    def _next_step(self, group: Group) -> bytes | None:
-        client = self._client
-        is_pipelined = self.mode != "off" and client.extensions.has_pipelining
-        if client.outstanding and not is_pipelined:
-            return None
-        for transaction in self._open:
-            if transaction.error is not None or transaction.is_end_issued:
-                continue
-            if not transaction.is_envelope_issued:
-                octets = self._envelope_step(transaction, group)
-                if octets is not None:
-                    return octets
-            elif not transaction.is_data_issued:
-                if transaction.outstanding and (self._holds_data or not is_pipelined):
-                    return None
-                transaction.is_data_issued = True
-                return self._issue(_DATA, Tag(group, transaction))
-            elif transaction.awaits_mail_data:
-                return self._mail_data_step(transaction, group)
-            else:
+    def _step(
+        self, transaction: Transaction, group: Group, is_pipelined: bool
+    ) -> bytes | None:
+        """Issue a transaction's next command, unless a reply must come first."""
+        if not transaction.is_envelope_issued:
+            return self._envelope_step(transaction, group)
+        if not transaction.is_data_issued:
+            if transaction.outstanding and (self._holds_data or not is_pipelined):
                 return None
+            transaction.is_data_issued = True
+            return self._issue(_DATA, Tag(group, transaction))
+        if transaction.awaits_mail_data:
+            return self._mail_data_step(transaction, group)
         return None
 
     def _envelope_step(self, transaction: Transaction, group: Group) -> bytes | None:
@@ -213,7 +220,7 @@ class Pipeline:
         return octets
 
     def receive(self, exchange: Exchange) -> None:
-        """Take a command's reply, and move the verdicts it completes to `next_result`.
+        """Take a command's reply, and move the verdicts it completes to `results`.
 
         Raises
         ------
@@ -224,10 +231,11 @@ class Pipeline:
         command, (group, transaction, index) = exchange.command, exchange.tag
         if transaction is not None and command is not None:
             transaction.receive(command.verb, index, exchange.reply)
-            self._settle()
+            if not transaction.outstanding:
+                self._settle()
             return
         group.reply = exchange.reply
-        if command is _RSET and exchange.reply.code >= 400:
+        if command is _RSET and exchange.reply.code >= 400 and not exchange.is_closing:
             raise RemoteProtocolError(f"RSET refused: {exchange.reply}")
 
     def _settle(self) -> None:
@@ -235,7 +243,7 @@ class Pipeline:
             decided = self._open.popleft()
             if decided.error is None:
                 self._holds_data = not decided.accepted
-            self._done.append(decided.result())
+            self.results.append(decided.result())
 
     def abandon(self, error: Exception, closing_reply: Reply | None = None) -> None:
         """Give the verdict on every open message: no more replies will come.
@@ -245,4 +253,4 @@ class Pipeline:
         while self._open:
             transaction = self._open.popleft()
             if transaction.issued:
-                self._done.append(transaction.result(error, closing_reply))
+                self.results.append(transaction.result(error, closing_reply))

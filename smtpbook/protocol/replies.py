@@ -8,7 +8,8 @@ which command a reply belongs to.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from smtpbook.errors import RemoteProtocolError
@@ -17,8 +18,9 @@ from smtpbook.escape import visible
 # "An SMTP server SHOULD send the <SP> if subsequent text is not sent, but clients
 # MUST be prepared for it to be omitted." -- RFC 5321 section 4.2.1
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:(-)| |$)([^\r\n]*)")
+_LINE_END: Final = re.compile(r"\r\n|\n")
 # class "." subject "." detail -- RFC 3463 section 2
-_ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?= |$)")
+_ENHANCED: Final = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?= |$)")
 
 # "The maximum total length of a reply line including the reply code and the <CRLF> is
 # 512 octets. More information may be conveyed through multiple-line replies." -- RFC 5321
@@ -27,6 +29,8 @@ MAX_REPLY_LINE: Final = 4096
 # A reply longer than this is an attack or a bug: any real EHLO is a few KB.
 MAX_REPLY_BYTES: Final = 64 * 1024
 MAX_REPLY_LINES: Final = 500
+
+_MAX_SEEN: Final = 32  # kinds of reply remembered; what varies is not worth it
 
 Severity = Literal["success", "intermediate", "transient", "permanent"]
 _SEVERITY: Final[dict[int, Severity]] = {
@@ -62,6 +66,10 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
+    # Computed once: a server says the same few replies again and again, and the parser
+    # gives the same object for the same octets.
+    _text: str | None = field(default=None, init=False, repr=False, compare=False)
+    _status: str | None = field(default="", init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Reply:
@@ -73,8 +81,10 @@ class Reply:
             The text is not one whole reply.
         """
         parser = ReplyParser()
-        wire = "\r\n".join(text.strip("\r\n").splitlines()) + "\r\n"
-        parser.feed(wire.encode("utf-8", "surrogateescape"))
+        # Not splitlines(), which also cuts at characters that may stand in a text.
+        wire = "\r\n".join(_LINE_END.split(text.strip("\r\n"))) + "\r\n"
+        with suppress(UnicodeEncodeError):  # a lone surrogate, which no octet makes
+            parser.feed(wire.encode("utf-8", "surrogateescape"))
         reply = parser.next_reply()
         if isinstance(reply, NeedData) or parser.unread:
             raise RemoteProtocolError(
@@ -96,9 +106,9 @@ class Reply:
 
         Octets that are not UTF-8, controls and direction marks stand as escapes.
         """
-        if len(self.lines) == 1:
-            return visible(self.lines[0])
-        return "\n".join(visible(line) for line in self.lines)
+        if self._text is None:
+            object.__setattr__(self, "_text", "\n".join(map(visible, self.lines)))
+        return self._text  # type: ignore[return-value]
 
     @property
     def enhanced_status(self) -> str | None:
@@ -106,11 +116,11 @@ class Reply:
 
         Its class must agree with the reply code (RFC 2034 section 4), or it is none.
         """
-        first = self.lines[0]
-        if first[1:2] != "." or first[0] != str(self.code)[0]:
-            return None
-        match = _ENHANCED.match(first)
-        return match[1] if match else None
+        if self._status == "":
+            match = _ENHANCED.match(self.lines[0])
+            agrees = match is not None and match[1][0] == str(self.code)[0]
+            object.__setattr__(self, "_status", match[1] if match and agrees else None)
+        return self._status
 
     def to_bytes(self) -> bytes:
         r"""Give the reply as a server writes it.
@@ -157,9 +167,19 @@ class ReplyParser:
     NEED_DATA
     """
 
-    __slots__ = ("_buffer", "_code", "_lines", "_searched", "_size", "_start", "size")
+    __slots__ = (
+        "_buffer",
+        "_code",
+        "_lines",
+        "_searched",
+        "_seen",
+        "_size",
+        "_start",
+        "size",
+    )
 
     def __init__(self) -> None:
+        self._seen: dict[bytes, Reply] = {}  # one-line replies by their line
         self._buffer = b""
         self._start = 0  # where the first line not yet taken begins
         self._searched = 0  # no CRLF of that line begins before this
@@ -195,6 +215,10 @@ class ReplyParser:
                 self._searched = max(start, len(self._buffer) - 1)  # its CR may be there
                 self._check_size(len(self._buffer) - start, whole=False)
                 return NEED_DATA
+            if self._code is None and (seen := self._seen.get(self._buffer[start:end])):
+                self._start = self._searched = end + 2
+                self.size = end - start + 2
+                return seen
             self._check_size(end - start + 2, whole=True)
             match = _LINE.fullmatch(self._buffer, start, end)
             if match is None:
@@ -210,6 +234,8 @@ class ReplyParser:
             self._lines.append(match[3].decode("utf-8", "surrogateescape"))
             if match[2] is None:
                 reply = Reply(code=code, lines=tuple(self._lines))
+                if len(self._lines) == 1 and len(self._seen) < _MAX_SEEN:
+                    self._seen[self._buffer[start:end]] = reply
                 self.size = self._size
                 self._code, self._lines, self._size = None, [], 0
                 return reply

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -24,7 +25,13 @@ class ClientMechanism(Protocol):
         """Give the initial response, or None when the server speaks first."""
 
     def respond(self, challenge: bytes) -> bytes:
-        """Answer a challenge."""
+        """Answer a challenge.
+
+        Raises
+        ------
+        LocalProtocolError
+            The server asks more often than the mechanism has turns; nothing is repeated.
+        """
 
 
 class Plain:
@@ -33,15 +40,15 @@ class Plain:
     name = "PLAIN"
 
     def __init__(self, username: str, secret: str) -> None:
-        self._response = b"\0%s\0%s" % (_clean(username), _clean(secret))
+        self._turns = [b"\0%s\0%s" % (_clean(username), _clean(secret))]
 
     def start(self) -> bytes | None:
         """Give the whole exchange at once."""
-        return self._response
+        return self._turns[0]
 
     def respond(self, challenge: bytes) -> bytes:
-        """Give it again: some servers ignore an initial response and ask for it."""
-        return self._response
+        """Give it once more: some servers ignore an initial response and ask for it."""
+        return _next(self._turns)
 
 
 class Login:
@@ -62,18 +69,8 @@ class Login:
         return None
 
     def respond(self, challenge: bytes) -> bytes:
-        """Give the user name, then the password, whatever the prompts say.
-
-        Raises
-        ------
-        LocalProtocolError
-            The server asks a third time; the password is not repeated to it.
-        """
-        if not self._turns:
-            raise LocalProtocolError(
-                "LOGIN: the server asks for more than name and password"
-            )
-        return self._turns.pop()
+        """Give the user name, then the password, whatever the prompts say."""
+        return _next(self._turns)
 
 
 class CramMd5:
@@ -83,7 +80,7 @@ class CramMd5:
 
     def __init__(self, username: str, secret: str) -> None:
         self._username = _clean(username)
-        self._secret = _clean(secret)
+        self._secrets = [_clean(secret)]
 
     def start(self) -> bytes | None:
         """Wait for the challenge."""
@@ -91,7 +88,7 @@ class CramMd5:
 
     def respond(self, challenge: bytes) -> bytes:
         """Sign the challenge with the password."""
-        digest = hmac.new(self._secret, challenge, hashlib.md5).hexdigest()
+        digest = hmac.new(_next(self._secrets), challenge, hashlib.md5).hexdigest()
         return b"%s %s" % (self._username, digest.encode("ascii"))
 
 
@@ -107,15 +104,21 @@ class XOAuth2:
     name = "XOAUTH2"
 
     def __init__(self, username: str, secret: str) -> None:
-        self._response = b"user=%s\1auth=Bearer %s\1\1" % (_clean(username), _clean(secret))
+        response = b"user=%s\1auth=Bearer %s\1\1" % (_clean(username), _clean(secret))
+        self._turns = [b"", response]
 
     def start(self) -> bytes | None:
         """Give user and token at once."""
-        return self._response
+        return self._turns[-1]
 
     def respond(self, challenge: bytes) -> bytes:
-        """Acknowledge the error, which comes as a challenge; then the 535 comes."""
-        return b""
+        """Acknowledge the error, which comes as a challenge; then the 535 comes.
+
+        An empty challenge is no error: the initial response was left out or ignored.
+        """
+        if challenge:
+            del self._turns[1:]
+        return _next(self._turns)
 
 
 # Strongest first; of equal strength, the one most servers implement without faults.
@@ -218,9 +221,10 @@ class ServerMechanism:
             return self._cram_md5(text)
         if self._name == "XOAUTH2":
             return self._xoauth2(text)
-        _, _, rest = text.partition("\0")
+        identity, _, rest = text.partition("\0")
         username, _, password = rest.partition("\0")
-        return self._matches(username, password)
+        # Nobody may act for another here (RFC 4616 section 2).
+        return identity in ("", username) and self._matches(username, password)
 
     def _login(self, text: str | None) -> bytes | bool:
         if text is None:
@@ -234,7 +238,8 @@ class ServerMechanism:
         username, _, digest = text.rpartition(" ")
         secret = self._passwords.get(username, "").encode()
         expected = hmac.new(secret, self._nonce, hashlib.md5).hexdigest()
-        return username in self._passwords and hmac.compare_digest(expected, digest)
+        is_equal = hmac.compare_digest(expected.encode(), digest.encode())
+        return username in self._passwords and is_equal
 
     def _xoauth2(self, text: str) -> bytes | bool:
         if self._refused:
@@ -251,8 +256,17 @@ class ServerMechanism:
         return known is not None and hmac.compare_digest(known.encode(), password.encode())
 
 
+def _next(turns: list[bytes]) -> bytes:
+    if not turns:
+        raise LocalProtocolError("the server asks for more than the mechanism has to say")
+    return turns.pop()
+
+
 def _clean(text: str) -> bytes:
-    # NUL separates the fields of PLAIN, SOH those of XOAUTH2 -- RFC 4616 section 2
-    if "\0" in text or "\1" in text:
-        raise LocalProtocolError("a user name or password holds a NUL or SOH character")
+    # NUL separates the fields of PLAIN, SOH those of XOAUTH2 -- RFC 4616 section 2.  A
+    # surrogate has no octets, and the error of encode() would carry the whole text.
+    if re.search("[\0\1\ud800-\udfff]", text):
+        raise LocalProtocolError(
+            "a user name or password holds a NUL, SOH or surrogate character"
+        )
     return text.encode("utf-8")

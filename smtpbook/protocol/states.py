@@ -69,8 +69,8 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
     (_S.TLS, "HANDSHAKE"): Next(_S.GREETED, None, None, None),
     # "the AUTH command is not permitted during a mail transaction" -- RFC 4954 section 4
     **{
-        (state, "AUTH"): Next(_S.READY, _S.AUTH, _S.READY, _S.READY)
-        for state in (_S.READY, _S.AUTH)
+        (state, verb): Next(_S.READY, _S.AUTH, _S.READY, _S.READY)
+        for state, verb in ((_S.READY, "AUTH"), (_S.AUTH, "RESPONSE"))
     },
     # MAIL "MUST NOT be sent if a mail transaction is already open" -- section 4.1.4.
     # SEND, SOML and SAML are RFC 821's, and begin a transaction too (section 3.4 there).
@@ -82,8 +82,8 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
     (_S.RCPT, "RCPT"): _stays(_S.RCPT),
     # A refused DATA leaves the transaction open: RSET ends it -- section 3.3
     (_S.RCPT, "DATA"): Next(None, _S.DATA, _S.RCPT, _S.RCPT),
-    # "mail data is not sent" after no RCPT was accepted: 503 or 554 is due -- section 3.3.
-    # DATA can stand here all the same when it was pipelined behind its RCPTs.
+    # Without an accepted RCPT 503 or 554 is due -- section 3.3.  DATA can stand here all
+    # the same when it was pipelined behind its RCPTs.
     (_S.MAIL, "DATA"): Next(None, _S.DATA, _S.MAIL, _S.MAIL),
     (_S.DATA, "END-OF-DATA"): Next(_S.READY, None, _S.READY, _S.READY),
     # A refused chunk leaves a transaction that only RSET ends -- RFC 3030 section 2
@@ -111,15 +111,24 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
     },
 }
 VERBS: Final = tuple(dict.fromkeys(verb for _, verb in TABLE))
+# Where a reply can find a session although no client may say the verb there.
+ONLY_PIPELINED: Final = frozenset({(_S.MAIL, "DATA")})
 
 
 def allowed_verbs(state: State) -> tuple[str, ...]:
     """Give the verbs a client may say in this state, in the table's order.
 
+    ``END-OF-DATA`` is the lone dot, ``RESPONSE`` the answer to a challenge of AUTH,
+    ``GREETING`` and ``HANDSHAKE`` come by themselves.
+
     >>> allowed_verbs(State.DATA)
     ('END-OF-DATA',)
     """
-    return tuple(verb for from_state, verb in TABLE if from_state is state)
+    return tuple(
+        verb
+        for from_state, verb in TABLE
+        if from_state is state and (from_state, verb) not in ONLY_PIPELINED
+    )
 
 
 def _edges() -> dict[tuple[State, State], list[str]]:
@@ -142,6 +151,7 @@ def _edges() -> dict[tuple[State, State], list[str]]:
 _WORDS: Final = {
     "GREETING": "greeting",
     "HANDSHAKE": "handshake",
+    "RESPONSE": "response",
     "END-OF-DATA": "lone dot",
 }
 # Where the boxes stand (centre, in pixels); the arrows follow from the table.

@@ -239,14 +239,13 @@ class Transaction:
         recipients = tuple(
             self._recipient_result(i, closing_reply) for i in range(len(self.rcpt_replies))
         )
-        outcomes = {r.outcome for r in recipients}
-        outcome = next(o for o in _PRECEDENCE if o in outcomes)
-        reply = next(r.reply for r in recipients if r.outcome == outcome)
+        deciding = min(recipients, key=_precedence)
+        outcome = deciding.outcome
         return Result(
             message=self.message,
             outcome=outcome,
             recipients=recipients,
-            reply=reply,
+            reply=deciding.reply,
             queue_id=self.queue_id if outcome == "accepted" else None,
             error=(error or self.error) if outcome in ("failed", "in_doubt") else None,
             id=self.id,
@@ -275,20 +274,25 @@ class Transaction:
             ("RCPT", self.rcpt_replies[index]),
             ("DATA", self.data_reply),
         )
-        for verb, reply in steps:
+        for step in steps:
+            reply = step[1]
             if reply is None or reply.code >= 400:
-                return verb, reply
+                return step
         return "END-OF-DATA", self.end_reply
 
 
 _OUTCOMES: Final[dict[int, Outcome]] = {2: "accepted", 4: "deferred", 5: "rejected"}
-_PRECEDENCE: Final[tuple[Outcome, ...]] = (
-    "accepted",
-    "in_doubt",
-    "deferred",
-    "failed",
-    "rejected",
-)
+_PRECEDENCE: Final[dict[Outcome, int]] = {
+    "accepted": 0,
+    "in_doubt": 1,
+    "deferred": 2,
+    "failed": 3,
+    "rejected": 4,
+}
+
+
+def _precedence(result: RecipientResult) -> int:
+    return _PRECEDENCE[result.outcome]
 
 
 def mail_parameters(message: Message, extensions: Extensions) -> Parameters:

@@ -13,7 +13,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.errors import TransportError
 from smtpbook.session.record import Record
-from smtpbook.session.stream import TcpStream, tls_context, translated
+from smtpbook.session.stream import TcpStream, tcp_below, tls_context, translated
 
 Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]
 """How a session gets its stream; tests hand in a memory stream here."""
@@ -36,7 +36,7 @@ async def connect_tcp(account: Account, record: Record) -> TcpStream:
             found = await trio.socket.getaddrinfo(
                 account.host, account.port, type=socket.SOCK_STREAM
             )
-    except TransportError as exc:
+    except BaseException as exc:
         record.note("dns", started, error=type(exc).__name__)
         raise
     record.note("dns", started, took_s=trio.current_time() - started)
@@ -54,13 +54,12 @@ async def connect_tcp(account: Account, record: Record) -> TcpStream:
                 if account.source_address is not None:
                     await sock.bind((account.source_address, 0))
                 await sock.connect(address)
-        except TransportError as exc:
+        except BaseException as exc:
             sock.close()
             record.note("connect", started, error=type(exc).__name__)
+            if not isinstance(exc, TransportError):
+                raise
             errors.append(exc)
-        except BaseException:
-            sock.close()
-            raise
         else:
             record.note("connect", started, took_s=trio.current_time() - started)
             return TcpStream(sock)
@@ -81,18 +80,18 @@ async def start_tls(
     TransportTimeout
     """
     started = trio.current_time()
-    # https_compatible: nobody waits for the other side's close_notify.  A cut connection is
-    # still noticed, because a reply is then missing.
-    secure = trio.SSLStream(
-        stream,
-        tls_context(account.ca_file),
-        server_hostname=account.host,
-        https_compatible=True,
-    )
     try:
+        # https_compatible: nobody waits for the other side's close_notify.  A cut
+        # connection is still noticed, because a reply is then missing.
+        secure = trio.SSLStream(
+            stream,
+            tls_context(account.ca_file),
+            server_hostname=account.host,
+            https_compatible=True,
+        )
         with translated(f"TLS handshake with {account.host}", account.limits.tls_s):
             await secure.do_handshake()
-    except TransportError as exc:
+    except BaseException as exc:
         record.note("tls", started, error=type(exc).__name__)
         raise
     cipher = secure.cipher()
@@ -103,6 +102,5 @@ async def start_tls(
 
 def local_address(stream: trio.abc.Stream) -> str:
     """Give our own IP address on this connection; loopback where there is no socket."""
-    while isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
-    return stream.local_address if isinstance(stream, TcpStream) else "127.0.0.1"
+    tcp = tcp_below(stream)
+    return tcp.local_address if tcp is not None else "127.0.0.1"

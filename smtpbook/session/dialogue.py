@@ -6,7 +6,9 @@ caller.  Replies are read while a large message is still being written, so neith
 block the other, and a refusal in the middle of the mail data is seen at once.
 
 There is one deadline, that of the phase the connection is in, and it belongs to the reader:
-when it passes, the connection is over.  Whatever ends it, every command still unanswered
+when it passes, the connection is over.  Deadlines move forward with every reply; so the
+reader's scope is only ever set earlier, and when it ends too early, the reader looks again
+and goes on.  Whatever ends it, every command still unanswered
 and every message still open gets its row, and only then is the caller told.
 
 Which command comes when is decided by `protocol`; what a session is for, by `session`.
@@ -34,14 +36,16 @@ from smtpbook.protocol.pipeline import Group, Pipeline, Tag
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.protocol.transaction import Result
-from smtpbook.runner import current_lag
-from smtpbook.session.record import Record, Times
-from smtpbook.session.stream import TcpStream, translated
+from smtpbook.runner import lag_gauge
+from smtpbook.session.record import Record
+from smtpbook.session.stream import tcp_below, translated
 
 # How much is handed to the network at a time under one time limit: the "TCP SEND call to
 # transmit a chunk of data" of RFC 5321 section 4.5.3.2.5.
 BLOCK_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
+# Where nothing is read: during the handshake, and after the end.
+_UNREAD: Final = frozenset({State.TLS, State.CLOSED})
 # After a write has failed, how long a last reply may take that is already on its way.
 _LAST_WORDS_S: Final = 2.0
 
@@ -84,6 +88,9 @@ class Dialogue:
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None
+        self._block_due = math.inf  # when what is being written must be out
+        self._lag = lag_gauge()
+        self._tcp = tcp_below(stream)  # counts and stamps; memory streams have none
         self._closing_reply: Reply | None = None
 
     # -- writing
@@ -102,23 +109,23 @@ class Dialogue:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             if not self.is_over:
                 self._write_error = exc
-                self._scope.deadline = min(
-                    self._scope.deadline, trio.current_time() + _LAST_WORDS_S
-                )
+                self._block_due = trio.current_time() + _LAST_WORDS_S
+                self._hurry()
             return
         except BaseException as exc:
             # Half a group may be on the wire: nobody can go on from here.
             self._end(TransportError(f"interrupted while writing ({type(exc).__name__})"))
             self._scope.cancel()
             raise
-        tcp = self._tcp()
+        self._block_due = math.inf
+        tcp = self._tcp
         group.written_at = tcp.handed_at if tcp is not None else trio.current_time()
-        if group.mail_data is not None:
+        if group.mail_data is not None and not self.is_over:
             self._record.mail_data(group, group.data_octets - 3)
-        self._rearm()
+        self._hurry()
 
     async def _send(self, group: Group) -> None:
-        octets, transaction, tcp = group.octets, group.mail_data, self._tcp()
+        octets, transaction, tcp = group.octets, group.mail_data, self._tcp
         start_of_group = tcp.sent if tcp is not None else 0
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
@@ -126,7 +133,8 @@ class Dialogue:
             holds_end = transaction is not None and start + len(block) >= group.data_octets
             if transaction is not None and holds_end:
                 transaction.is_end_written = True
-            self._scope.deadline = trio.current_time() + self._limits.block_s
+            self._block_due = trio.current_time() + self._limits.block_s
+            self._hurry()
             try:
                 await self.stream.send_all(block)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -139,13 +147,6 @@ class Dialogue:
                     )
                 raise
 
-    def _tcp(self) -> TcpStream | None:
-        """Give the TCP stream at the bottom, which counts and stamps; tests have none."""
-        stream = self.stream
-        while isinstance(stream, trio.SSLStream):
-            stream = stream.transport_stream
-        return stream if isinstance(stream, TcpStream) else None
-
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
         """Say one command and wait for its reply.
 
@@ -156,6 +157,8 @@ class Dialogue:
         TransportError, RemoteProtocolError
             No reply came; the dialogue is over.
         """
+        if self.is_over:
+            raise self.over()
         group = Group()
         group.octets = self.client.issue(command, Tag(group), strict=strict)
         await self.write(group)
@@ -189,17 +192,19 @@ class Dialogue:
 
     async def read(self) -> None:
         """Take replies until the connection ends or TLS begins; runs as a task."""
-        self._scope = trio.CancelScope()
-        self._rearm()
         error: Exception | None = None
+        self._tcp = tcp_below(self.stream)
         try:
-            with self._scope, translated("connection lost"):
-                while self.client.state not in (State.TLS, State.CLOSED):
-                    self._take(await self.stream.receive_some(_READ_BYTES))
-                    self._rearm()
-                    self.wake()
-            if self._scope.cancelled_caught and not self.is_over:
-                error = self._silence()
+            with translated("connection lost"):
+                while (
+                    error is None and self.client.state not in _UNREAD and not self.is_over
+                ):
+                    with trio.CancelScope(deadline=self._due()) as self._scope:
+                        await self._read_replies()
+                    if self._scope.cancelled_caught and trio.current_time() >= self._due():
+                        error = self._silence()
+        except RemoteProtocolError as exc:  # it quotes the server
+            error = RemoteProtocolError(self._record.masked(str(exc)))
         except SMTPBookError as exc:
             error = exc
         except trio.ClosedResourceError:
@@ -215,9 +220,17 @@ class Dialogue:
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(self.stream)
 
+    async def _read_replies(self) -> None:
+        client, stream, woken = self.client, self.stream, self._woken
+        while client.state not in _UNREAD:
+            self._take(await stream.receive_some(_READ_BYTES))
+            self._hurry()
+            woken.unpark_all()
+
     def _take(self, octets: bytes | bytearray) -> None:
         now = trio.current_time()
-        self._record.lag_s = current_lag()
+        if self._lag is not None:
+            self._record.lag_s = self._lag[0]
         self.client.receive_data(octets)
         first_byte = self._first_byte if self._first_byte is not None else now
         while isinstance(item := self.client.next_reply(), Exchange):
@@ -229,16 +242,23 @@ class Dialogue:
 
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
         reply, is_early, written = exchange.reply, False, now
-        if exchange.tag is not None:
-            group: Group = exchange.tag.group
-            written = group.written_at if group.written_at is not None else group.started_at
-            is_early = group.is_mail_data_unfinished
-            if is_early and reply.code < 400:
-                raise RemoteProtocolError(
-                    f"a reply before the end of the mail data: {reply}"
-                )
-            self.pipeline.receive(exchange)
-        self._record.exchange(exchange, Times(written, first_byte, now, self._previous))
+        if self._record.hides:
+            reply = self._record.masked_reply(reply)
+            exchange = exchange._replace(reply=reply)
+        try:
+            if exchange.tag is not None:
+                group: Group = exchange.tag.group
+                if group.written_at is not None:
+                    written = group.written_at
+                else:
+                    written, is_early = group.started_at, group.is_mail_data_unfinished
+                if is_early and reply.code < 400:
+                    raise RemoteProtocolError(
+                        f"a reply before the end of the mail data: {reply}"
+                    )
+                self.pipeline.receive(exchange)
+        finally:  # a reply that breaks the protocol has its row all the same
+            self._record.exchange(exchange, written, first_byte, now, self._previous)
         self._previous = now
         self._collect(now)
         if reply.code == CLOSING and self.client.state is State.CLOSED:
@@ -250,7 +270,9 @@ class Dialogue:
             raise TransportError(f"refused before the end of the mail data: {reply}")
 
     def _collect(self, now: float) -> None:
-        while (result := self.pipeline.next_result()) is not None:
+        reached = self.pipeline.results
+        while reached:
+            result = reached.popleft()
             self._record.outcome(result, now)
             self.results.append(result)
 
@@ -260,19 +282,23 @@ class Dialogue:
 
     # -- the end
 
-    def _rearm(self) -> None:
-        """Set the deadline of the phase: that of the reply that comes next, if any."""
+    def _due(self) -> float:
+        """Give the deadline of the phase: of a write, or of the reply that comes next."""
         head = self.client.next_unanswered
         if head is None:
-            deadline = math.inf
-        else:
-            command, tag, _ = head
-            if tag.group.written_at is None:
-                return  # still being written, under its own limit
-            deadline = max(tag.group.written_at, self._previous)
-            deadline += self._limits.of(command.verb)
-        if deadline != self._scope.deadline and self._write_error is None:
-            self._scope.deadline = deadline
+            return self._block_due
+        command, tag, _ = head
+        written_at = tag.group.written_at
+        if written_at is None or self._write_error is not None:
+            return self._block_due
+        since = written_at if written_at > self._previous else self._previous
+        return min(since + self._limits.of(command.verb), self._block_due)
+
+    def _hurry(self) -> None:
+        """Let the reader look up no later than the deadline."""
+        due = self._due()
+        if due < self._scope.deadline:
+            self._scope.deadline = due
 
     def _silence(self) -> Exception:
         head = self.client.next_unanswered

@@ -39,18 +39,21 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
         )
     username = account.username or ""
     mechanism = sasl.client(name, username, secret.reveal())
-    record.hide([secret.reveal(), f"\0{username}\0{secret.reveal()}"])
     initial = mechanism.start()
+    record.hide(secret.reveal().encode(), initial or b"")
     reply = await talk.ask(Auth(name, initial))
     while reply.code == 334:
-        reply = await talk.ask(AuthResponse(await _answer(mechanism, talk, reply)))
+        response = await _answer(mechanism, talk, reply)
+        if response != username.encode():  # LOGIN's first response is no secret
+            record.hide(response)
+        reply = await talk.ask(AuthResponse(response))
     if reply.code >= 300:
         raise AuthenticationError(reply, f"AUTH {name}")
 
 
 async def _answer(
     mechanism: sasl.ClientMechanism, talk: Dialogue, challenge: Reply
-) -> bytes | None:
+) -> bytes:
     try:
         return mechanism.respond(decode_base64(challenge.lines[0].strip()))
     except (CommandSyntaxError, LocalProtocolError) as exc:

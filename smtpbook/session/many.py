@@ -6,21 +6,25 @@ leaving the loop early needs no cleaning up by the caller.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from email.message import Message as AnyEmail
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from smtpbook.errors import TransportError
+from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.pipeline import Pipelining
+from smtpbook.protocol.states import State
 from smtpbook.protocol.transaction import Result
+from smtpbook.session.dialogue import Dialogue
 
 if TYPE_CHECKING:
     from smtpbook.session.session import Session
 
 AnyMessage = Message | AnyEmail
+# RSET leads back from the last three.
+_MAY_SEND: Final = frozenset({State.READY, State.MAIL, State.RCPT, State.CHUNKS})
 
 
 class SendMany:
@@ -29,6 +33,7 @@ class SendMany:
     Theory of operation: the task that iterates is the one that writes, so nothing is
     written while nobody asks.  Messages of an async iterable are fetched by a task of the
     session's nursery, one ahead, so that a slow source does not hold back what is ready.
+    What a source raises waits until the messages before it have their results.
     """
 
     def __init__(
@@ -41,25 +46,37 @@ class SendMany:
         self._pipelining = pipelining
         self._is_exhausted = False
         self._is_stopped = False
+        self._has_begun = False
         self._messages = messages
         self._source: Iterator[AnyMessage] | None = None
         self._fetched: trio.MemoryReceiveChannel[AnyMessage] | None = None
         self._fetching = trio.CancelScope()
-        self._fetch_error: BaseException | None = None
+        self._error: Exception | None = None
+        self._awaited = 0  # messages lined up whose result has not been given
 
     def __aiter__(self) -> SendMany:
         return self
 
     async def __anext__(self) -> Result:
-        await self._begin()
-        talk = self._session._talk
+        session = self._session
+        session._occupy()
+        try:
+            if not self._has_begun or self._is_stopped:
+                await self._begin()
+            return await self._next(session._talk)
+        finally:
+            session._release()
+
+    async def _next(self, talk: Dialogue) -> Result:
         while True:
             if talk.results:
+                self._awaited -= 1
                 return talk.results.popleft()
             if talk.is_over:
-                if self._next_message() is None and self._is_exhausted:
-                    raise StopAsyncIteration
-                raise talk.over()
+                is_left = self._awaited or self._next_message() is not None
+                if is_left or not self._is_exhausted:
+                    raise talk.over()
+                self._finish()
             self._fill()
             group = talk.pipeline.next_group()
             talk.collect()
@@ -67,8 +84,7 @@ class SendMany:
                 await talk.write(group)
             elif not talk.results:
                 if self._is_exhausted and talk.pipeline.is_idle:
-                    self._raise_fetch_error()
-                    raise StopAsyncIteration
+                    self._finish()
                 await talk.wait_change()
 
     def stop(self) -> None:
@@ -80,19 +96,20 @@ class SendMany:
         if self._is_stopped:
             raise TransportError("the session has been used for something else since")
         session = self._session
-        if self._source is not None or self._fetched is not None:
-            return
         await session._settle(self)
         talk = session._talk
         if talk.is_over:
             raise talk.over()
+        if talk.client.state not in _MAY_SEND:
+            raise LocalProtocolError(f"no time for a message: {talk.client.state.value}")
         talk.pipeline.mode = self._pipelining
         if isinstance(self._messages, AsyncIterable):
-            send, self._fetched = trio.open_memory_channel[AnyMessage](1)
+            send, self._fetched = trio.open_memory_channel[AnyMessage](0)
             assert session._nursery is not None
             session._nursery.start_soon(self._fetch, self._messages, send)
         else:
             self._source = iter(self._messages)
+        self._has_begun = True
 
     async def _fetch(
         self,
@@ -101,37 +118,46 @@ class SendMany:
     ) -> None:
         try:
             with self._fetching, channel:
-                async for message in messages:
-                    await channel.send(message)
-                    self._session._talk.wake()
+                try:
+                    async for message in messages:
+                        self._session._talk.wake()  # it finds this task waiting to send
+                        await channel.send(message)
+                finally:
+                    if isinstance(messages, AsyncGenerator):
+                        await messages.aclose()
         except Exception as exc:
-            self._fetch_error = exc
+            self._error = exc
         finally:
             self._session._talk.wake()
 
-    def _next_message(self) -> AnyMessage | None:
+    def _next_message(self) -> Message | None:
         if self._is_exhausted:
             return None
-        if self._source is not None:
-            message = next(self._source, None)
-            self._is_exhausted = message is None
-            return message
-        assert self._fetched is not None
         try:
-            return self._fetched.receive_nowait()
+            if self._source is not None:
+                message = next(self._source)
+            else:
+                assert self._fetched is not None
+                message = self._fetched.receive_nowait()
+            return message if isinstance(message, Message) else Message.from_email(message)
         except trio.WouldBlock:
             return None
-        except trio.EndOfChannel:
-            self._is_exhausted = True
-            return None
+        except (StopIteration, trio.EndOfChannel):
+            pass
+        except Exception as exc:
+            self._error = exc
+        self._is_exhausted = True
+        return None
 
     def _fill(self) -> None:
         pipeline = self._session._talk.pipeline
         while pipeline.has_room and (message := self._next_message()) is not None:
-            if not isinstance(message, Message):
-                message = Message.from_email(message)
             pipeline.add(message, self._session._next_transaction_id())
+            self._awaited += 1
 
-    def _raise_fetch_error(self) -> None:
-        if self._fetch_error is not None:
-            raise self._fetch_error
+    def _finish(self) -> NoReturn:
+        """End the iteration, with what the source raised if it did."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopAsyncIteration

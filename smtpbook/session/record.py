@@ -9,37 +9,26 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from smtpbook.accounts.account import Account
 from smtpbook.events import Row, Sink
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
+from smtpbook.protocol.message import Message
 from smtpbook.protocol.pipeline import Group, Tag
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.transaction import Result, Transaction
 
+_About = tuple[str | None, str | None, int | None, str | None, str | None]
+_NOBODY: Final[_About] = (None, None, None, None, None)
+_NO_RECIPIENT: Final = (None, None)
+_NO_TIMES: Final = (None, None, None)
+_NO_WIRE: Final = (None, None, None)
+_NO_REPLY: Final = (None, None, None)
 _NO_TAG: Final[tuple[None, None, int]] = (None, None, -1)
 # Rows kept for `Session.transcript()`; older ones are in whatever the sink keeps.
 KEPT_ROWS: Final = 10_000
-
-
-class Times(NamedTuple):
-    """When a command was written and its reply came, in seconds of trio's clock.
-
-    Attributes
-    ----------
-    written, first_byte, last_byte : float
-        ``first_byte`` and ``last_byte`` are the reply's.
-    previous : float
-        The last byte of the reply before it.
-    """
-
-    written: float
-    first_byte: float
-    last_byte: float
-    previous: float
 
 
 class Record:
@@ -91,55 +80,96 @@ class Record:
         self._clock = clock
         self._seq = 0
         self._secrets: tuple[str, ...] = ()
+        self._message: Message | None = None
+        self._about: _About = _NOBODY
+        self._recipients: list[tuple[str, str]] = []
 
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Mask these texts, and their base64, wherever a server repeats them."""
-        found = [s for s in secrets if s]
-        encoded = [base64.b64encode(s.encode()).decode("ascii") for s in found]
-        self._secrets = (*found, *encoded)
+    def hide(self, *secrets: bytes) -> None:
+        """Mask these octets, and their base64, wherever a server repeats them."""
+        found = {secret.decode("utf-8", "surrogateescape") for secret in secrets if secret}
+        encoded = {base64.b64encode(secret).decode("ascii") for secret in secrets if secret}
+        # The longest first: one may be part of another.
+        hidden = {*self._secrets, *found, *encoded}
+        self._secrets = tuple(sorted(hidden, key=len, reverse=True))
+
+    @property
+    def hides(self) -> bool:
+        """Whether there is anything to mask."""
+        return bool(self._secrets)
+
+    def masked(self, text: str) -> str:
+        """Give what a server said, or an error that quotes it, without the secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def masked_reply(self, reply: Reply) -> Reply:
+        """Give a reply without the secrets."""
+        lines = tuple(map(self.masked, reply.lines)) if self._secrets else reply.lines
+        return reply if lines == reply.lines else Reply(code=reply.code, lines=lines)
 
     def note(
         self, kind: str, at: float, *, took_s: float | None = None, error: str | None = None
     ) -> None:
         """Write a row without a command: dns, connect, tls, disconnect."""
-        self._put(kind, at, latency_s=took_s, service_s=took_s, error=error)
+        times = (took_s, None, took_s)
+        self._put(kind, at, None, -1, None, None, None, times, _NO_WIRE, error=error)
 
     def mail_data(self, group: Group, octets: int) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""
         assert group.written_at is not None
-        self._put(
-            "data",
-            group.written_at,
-            transaction=group.mail_data,
-            group=group.number,
-            bytes_sent=octets,
-        )
+        wire = (group.number, octets, None)
+        about = group.mail_data
+        self._put("data", group.written_at, about, -1, None, None, None, _NO_TIMES, wire)
 
-    def exchange(self, exchange: Exchange, times: Times) -> None:
-        """Write the row of a command and its reply."""
+    def mail_data_line(self, line: str, at: float) -> None:
+        """Write the row of one line of mail data that was typed."""
+        wire = (None, len(line.encode()) + 2, None)
+        self._put("data", at, None, -1, None, line, None, _NO_TIMES, wire)
+
+    def exchange(
+        self,
+        exchange: Exchange,
+        written: float,
+        first_byte: float,
+        last_byte: float,
+        previous: float,
+    ) -> None:
+        """Write the row of a command and its reply.
+
+        Parameters
+        ----------
+        exchange : Exchange
+        written, first_byte, last_byte : float
+            When the command was written, and its reply's first and last octet came.
+        previous : float
+            When the last octet of the reply before it came.
+        """
         command, tag, reply, sent, received = exchange
         group, transaction, rcpt_index = tag if tag is not None else _NO_TAG
-        verb = command.verb if command is not None else None
-        is_greeting = verb == "GREETING"
-        written, last = times.written, times.last_byte
-        self._put(
-            "greeting" if is_greeting else "command",
-            written,
-            transaction=transaction,
-            rcpt_index=rcpt_index,
-            verb=verb,
-            command=None if is_greeting or command is None else command.shown,
-            reply=reply,
-            latency_s=last - written,
-            first_byte_s=times.first_byte - written,
-            service_s=last - max(written, times.previous),
-            group=group.number if group is not None else None,
-            bytes_sent=sent,
-            bytes_received=received,
-            queue_id=transaction.queue_id
-            if transaction is not None and verb == "END-OF-DATA"
-            else None,
-        )
+        begun = written if written > previous else previous
+        times = (last_byte - written, first_byte - written, last_byte - begun)
+        wire = (None if group is None else group.number, sent, received)
+        if command is None:
+            self._put("command", written, None, -1, None, None, reply, times, wire)
+        elif command.verb == "GREETING":
+            self._put("greeting", written, None, -1, "GREETING", None, reply, times, wire)
+        else:
+            queue_id = None
+            if transaction is not None and command.verb == "END-OF-DATA":
+                queue_id = transaction.queue_id
+            self._put(
+                "command",
+                written,
+                transaction,
+                rcpt_index,
+                command.verb,
+                command.shown,
+                reply,
+                times,
+                wire,
+                queue_id,
+            )
 
     def unanswered(self, command: Command, tag: Tag, octets: int, error: str) -> None:
         """Write the row of a command whose reply never came."""
@@ -148,99 +178,108 @@ class Record:
         self._put(
             "greeting" if is_greeting else "command",
             group.written_at if group.written_at is not None else group.started_at,
-            transaction=transaction,
-            rcpt_index=rcpt_index,
-            verb=command.verb,
-            command=None if is_greeting else command.shown,
-            group=group.number,
-            bytes_sent=octets,
+            transaction,
+            rcpt_index,
+            command.verb,
+            None if is_greeting else command.shown,
+            None,
+            _NO_TIMES,
+            (group.number, octets, None),
             error=error,
         )
 
     def outcome(self, result: Result, at: float) -> None:
         """Write the outcome rows of a message: one per recipient."""
-        error = type(result.error).__name__ if result.error is not None else None
         for index, one in enumerate(result.recipients):
+            is_accepted = one.outcome == "accepted"
+            is_mute = one.reply is None and result.error is not None
             self._put(
                 "outcome",
                 at,
-                transaction=result,
-                rcpt_index=index,
-                verb=one.verb,
-                reply=one.reply,
-                outcome=one.outcome,
-                queue_id=result.queue_id if one.outcome == "accepted" else None,
-                error=None if one.reply is not None else error,
+                result,
+                index,
+                one.verb,
+                None,
+                one.reply,
+                _NO_TIMES,
+                _NO_WIRE,
+                result.queue_id if is_accepted else None,
+                type(result.error).__name__ if is_mute else None,
+                one.outcome,
             )
 
     def _put(
         self,
         kind: str,
         at: float,
-        *,
-        transaction: Transaction | Result | None = None,
-        rcpt_index: int = -1,
-        verb: str | None = None,
-        command: str | None = None,
-        reply: Reply | None = None,
-        latency_s: float | None = None,
-        first_byte_s: float | None = None,
-        service_s: float | None = None,
-        group: int | None = None,
-        bytes_sent: int | None = None,
-        bytes_received: int | None = None,
-        outcome: str | None = None,
+        transaction: Transaction | Result | None,
+        rcpt_index: int,
+        verb: str | None,
+        command: str | None,
+        reply: Reply | None,
+        times: tuple[float | None, float | None, float | None],
+        wire: tuple[int | None, int | None, int | None],
         queue_id: str | None = None,
         error: str | None = None,
+        outcome: str | None = None,
     ) -> None:
-        message = None if transaction is None else transaction.message
-        recipient = (
-            message.recipients[rcpt_index]
-            if message is not None and rcpt_index >= 0
-            else None
-        )
-        text = None if reply is None else reply.text
-        if text is not None and self._secrets:
-            for secret in self._secrets:
-                text = text.replace(secret, REDACTED)
+        """Put a row together: the one place that knows the order of the columns."""
+        if transaction is None:
+            transaction_id, about = None, _NOBODY
+        else:
+            transaction_id = transaction.id
+            if transaction.message is not self._message:
+                self._describe(transaction.message)
+            about = self._about
         row: Row = (
             self._wall_us + int((at - self._clock) * 1e6),  # time
             self._campaign_id,
             self.session_id,
-            None if transaction is None else transaction.id,
-            None if message is None else message.message_id,
+            transaction_id,
+            about[0],  # message_id
             self._seq,
             kind,
             verb,
             command,
-            None if reply is None else reply.code,
-            None if reply is None else reply.enhanced_status,
-            text,
-            latency_s,
-            first_byte_s,
-            service_s,
+            *(
+                _NO_REPLY
+                if reply is None
+                else (reply.code, reply.enhanced_status, reply.text)
+            ),
+            *times,  # latency_s, first_byte_s, service_s
             self.lag_s,
-            group,  # pipelined
-            bytes_sent,
-            bytes_received,
-            None if message is None else str(message.reverse_path or ""),
-            None if recipient is None else str(recipient),
-            None if recipient is None else recipient.domain,
+            *wire,  # pipelined, bytes_sent, bytes_received
+            about[1],  # reverse_path
+            *(_NO_RECIPIENT if rcpt_index < 0 else self._recipients[rcpt_index]),
             self._server,
             self._port,
             self.server_address,
             *self.tls,  # tls_version, tls_cipher
-            None if message is None else message.attempt,
+            about[2],  # attempt
             outcome,
             None,  # reason: log.frame fills it once per distinct reply
             queue_id,
             error,
             self._account,
-            None if message is None else message.arm,
-            None if message is None else message.block,
+            about[3],  # arm
+            about[4],  # block
             "live",  # source
         )
         self._seq += 1
         self.rows.append(row)
         if self._sink is not None:
             self._sink(row)
+
+    def _describe(self, message: Message) -> None:
+        """Keep what all rows of a message say alike."""
+        self._message = message
+        self._about = (
+            message.message_id,
+            str(message.reverse_path or ""),
+            message.attempt,
+            message.arm,
+            message.block,
+        )
+        self._recipients = [
+            (str(mailbox), mailbox.domain) for mailbox in message.recipients
+        ]

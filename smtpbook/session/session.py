@@ -7,6 +7,7 @@ of commands is `protocol`'s.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import deque
@@ -121,7 +122,8 @@ async def open_session(
         except BaseException as exc:
             failure = exc
         try:
-            await session._close(politely=not isinstance(failure, trio.Cancelled))
+            # Cancelled: there is no more time to be polite in.
+            await session._close(politely=trio.current_effective_deadline() > -math.inf)
         finally:
             nursery.cancel_scope.cancel()
     if failure is not None:
@@ -158,6 +160,7 @@ class Session:
         self._dialogue: Dialogue | None = None
         self._record: Record | None = None
         self._active: SendMany | None = None
+        self._is_in_use = False
         self._ehlo = True
         self._transactions = 0
 
@@ -228,9 +231,10 @@ class Session:
         """Send messages one after the other; iterate over their results.
 
         The iterator writes only while it is asked for the next result.  It takes messages
-        up to two ahead of the results.  After a ``break`` nothing new is written; before
-        its next use the session drains what was under way and resets, by a new connection
-        where the server already waits for mail data.
+        up to two ahead of the results, from an async iterable up to three; an async
+        generator is closed when it is no longer needed.  After a ``break`` nothing new is
+        written; before its next use the session drains what was under way and resets, by a
+        new connection where the server already waits for mail data.
 
         Parameters
         ----------
@@ -243,12 +247,15 @@ class Session:
         ------
         Result
             One per message, in order.  A message that cannot be sent here is ``failed``
-            with a `LocalProtocolError` in ``.error``.
+            with a `LocalProtocolError` in ``.error``.  What the iterable itself raises, or
+            an email that is no `Message`, comes after the results of those before it.
 
         Raises
         ------
         TransportError, RemoteProtocolError
             The session ended while messages were left; those got no result.
+        LocalProtocolError
+            Another task is using the session, or it is in the middle of something else.
         """
         if pipelining not in MODES:
             raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
@@ -277,8 +284,14 @@ class Session:
         --------
         ``await session.command("VRFY bob")``, ``await session.command("SEND FROM:<…>")``
         """
-        await self._settle()
-        talk = self._talk
+        self._occupy()
+        try:
+            await self._settle()
+            return await self._say(self._talk, line)
+        finally:
+            self._release()
+
+    async def _say(self, talk: Dialogue, line: str) -> Reply | None:
         if talk.is_over:
             raise talk.over()
         client = talk.client
@@ -290,6 +303,11 @@ class Session:
                 return await talk.reply_to(group)
             group.octets = encode(Raw(line))
             await talk.write(group)
+            assert self._record is not None
+            self._record.mail_data_line(line, trio.current_time())
+            if not talk.is_over and group.written_at is not None:
+                assert self._record is not None
+                self._record.mail_data(group, len(group.octets))
             return None
         reply = await talk.ask(self._typed(line), strict=False)
         if client.state is State.TLS:
@@ -303,6 +321,16 @@ class Session:
             except CommandSyntaxError as exc:
                 raise LocalProtocolError(f"not base64: {exc}") from None
         return Raw(line)
+
+    def take_results(self) -> list[Result]:
+        """Take the verdicts that nobody has asked for.
+
+        A session that is cut off still comes to a verdict on each message that had begun.
+        """
+        results = self._dialogue.results if self._dialogue is not None else deque()
+        taken = list(results)
+        results.clear()
+        return taken
 
     def transcript(self) -> str:
         """Give the dialogue so far as text, in the form deliverability people read."""
@@ -328,11 +356,12 @@ class Session:
         if self.account.tls == "implicit":
             try:
                 stream = await start_tls(stream, self.account, record)
-            except TransportError as exc:
-                await trio.aclose_forcefully(stream)
+            except BaseException as exc:
                 record.note("disconnect", trio.current_time(), error=type(exc).__name__)
+                await trio.aclose_forcefully(stream)
                 raise
         self._dialogue = Dialogue(stream, record, self.account.limits)
+        self._dialogue.client.is_secure = self.account.tls == "implicit"
         nursery.start_soon(self._dialogue.read)
         greeting = await self._dialogue.reply_to(self._dialogue.greeting)
         _raise_refusal(greeting, "GREETING")
@@ -370,10 +399,14 @@ class Session:
         assert self._record is not None
         assert self._nursery is not None
         try:
+            if talk.is_over:  # clear text came behind the 220
+                raise talk.over()
             talk.client.begin_tls()
             talk.stream = await start_tls(talk.stream, self.account, self._record)
-        except SMTPBookError as exc:
-            talk.end(exc)
+        except BaseException as exc:
+            name = type(exc).__name__
+            talk.end(exc if isinstance(exc, Exception) else TransportError(f"TLS: {name}"))
+            # Nobody reads during the handshake, so nobody else closes.
             await trio.aclose_forcefully(talk.stream)
             raise
         talk.client.end_tls()
@@ -384,6 +417,17 @@ class Session:
     def _next_transaction_id(self) -> str:
         self._transactions += 1
         return f"{self.id}.{self._transactions}"
+
+    def _occupy(self) -> None:
+        """Keep two tasks from using the session at the same time."""
+        if self._is_in_use:
+            raise LocalProtocolError(
+                "another task is using this session; open one for each task"
+            )
+        self._is_in_use = True
+
+    def _release(self) -> None:
+        self._is_in_use = False
 
     async def _settle(self, following: SendMany | None = None) -> None:
         """Bring the session back to where something new may begin."""
@@ -416,7 +460,7 @@ class Session:
         if talk is None:
             return
         if politely:
-            with trio.move_on_after(self.account.limits.quit_s):
+            with trio.move_on_after(self._patience_s(talk)):
                 await talk.wait(lambda: not talk.client.outstanding)
                 if not talk.is_over and talk.client.state not in _NO_QUIT:
                     # QUIT decides nothing; the record says what became of it.
@@ -424,6 +468,12 @@ class Session:
                         await talk.ask(Quit())
         if not talk.is_over:
             talk.end(TransportError("the session was left before QUIT"))
+
+    def _patience_s(self, talk: Dialogue) -> float:
+        """How long leaving may take: giving up on mail data makes duplicates (RFC 1047)."""
+        limits = self.account.limits
+        awaited = (command.verb for command, *_ in talk.client.unanswered)
+        return limits.end_of_data_s if "END-OF-DATA" in awaited else limits.quit_s
 
 
 def _raise_refusal(reply: Reply, verb: str) -> None:

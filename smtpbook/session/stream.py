@@ -71,10 +71,12 @@ class TcpStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for octets; empty means the server has closed its side."""
         while True:
+            # Waiting first: right after a command its reply has not come yet.
+            await trio.lowlevel.wait_readable(self._fd)
             try:
                 return self._socket.recv(max_bytes or _READ_BYTES)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._fd)
+                continue
             except OSError as exc:
                 raise trio.BrokenResourceError(str(exc)) from exc
 
@@ -86,14 +88,31 @@ class TcpStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
 
+def tcp_below(stream: trio.abc.Stream) -> TcpStream | None:
+    """Give the TCP stream under a stream, if there is one."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    return stream if isinstance(stream, TcpStream) else None
+
+
 def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
     """Give the context every connection uses: verified, TLS 1.2 or newer.
+
+    Raises
+    ------
+    TLSError
+        `ca_file` is not there, or holds no certificates.
 
     References
     ----------
     RFC 8314 section 4.1 (minimum version), RFC 7817 (certificate names).
     """
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    try:
+        context = ssl.create_default_context(
+            cafile=None if ca_file is None else str(ca_file)
+        )
+    except OSError as exc:  # an SSLError is one too
+        raise TLSError(f"ca_file {str(ca_file)!r} cannot be read: {exc}") from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -132,6 +151,8 @@ def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
         raise
     except OSError as exc:
         raise TransportError(f"{doing}: {exc.strerror or exc}") from exc
+    except UnicodeError as exc:  # a label that is empty or too long for the DNS
+        raise TransportError(f"{doing}: not a host name ({exc})") from exc
 
 
 def _reason(error: ssl.SSLError) -> str:
