@@ -117,6 +117,9 @@ class Mail(Command):
     def _line(self) -> str:
         return self._text
 
+    def _shown(self) -> str:
+        return self._text
+
 
 @dataclass(frozen=True, slots=True)
 class Rcpt(Command):
@@ -133,6 +136,9 @@ class Rcpt(Command):
         object.__setattr__(self, "_text", text)
 
     def _line(self) -> str:
+        return self._text
+
+    def _shown(self) -> str:
         return self._text
 
 
@@ -298,7 +304,7 @@ def encode(command: Command) -> bytes:
         The line holds a character that could end it or hide in it, or is too long.  The
         message does not repeat the line, which may hold a secret.
     """
-    line = command.line
+    line = command._line()
     # isprintable() is false for every control, separator, format and surrogate character.
     if not line.isprintable():
         raise LocalProtocolError("command holds a line end or control character")

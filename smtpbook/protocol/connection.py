@@ -17,6 +17,7 @@ it is never re-synchronised.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
@@ -201,28 +202,49 @@ class Client:
             The command is not allowed in this state, must not be pipelined here, needs an
             extension the server does not offer, or cannot be encoded.  Nothing is queued.
         """
-        verb = command.verb
-        step = (self._ahead, command.key)
-        after = TABLE.get(step)
         if strict:
+            return self.issue_group(((command, tag),))
+        if self._queue or self.state in _NOT_A_LINE:
+            raise LocalProtocolError(self._refusal(command.verb))
+        after = TABLE.get((self._ahead, command.key))
+        octets = encode(command)
+        self._queue.append((command, tag, len(octets)))
+        if after is not None:
+            self._ahead = after.success or after.intermediate or self._ahead
+        self._must_wait = True
+        return octets
+
+    def issue_group(self, commands: Iterable[tuple[Command, Any]]) -> bytes:
+        """Put commands that are written together into the queue, each with its tag.
+
+        Raises
+        ------
+        LocalProtocolError
+            As `issue`; the commands before the one refused are in the queue.
+        """
+        queue, extensions = self._queue, self.extensions
+        ahead, must_wait = self._ahead, self._must_wait
+        parts = []
+        for command, tag in commands:
+            verb = command.verb
+            step = (ahead, command.key)
+            after = TABLE.get(step)
             if after is None or step in ONLY_PIPELINED:
                 raise LocalProtocolError(self._refusal(verb))
-            if self._queue and (self._must_wait or not self.extensions.has_pipelining):
+            if queue and (must_wait or not extensions.has_pipelining):
                 raise LocalProtocolError(
-                    f"{verb} must wait for the reply to {self._queue[-1][0].verb} "
+                    f"{verb} must wait for the reply to {queue[-1][0].verb} "
                     f"(RFC 2920 section 3.1)"
                 )
             if verb in _NEEDS_EXTENSIONS:
                 self._check_extensions(command)
-        elif self._queue or self.state in _NOT_A_LINE:
-            raise LocalProtocolError(self._refusal(verb))
-        octets = encode(command)
-        self._queue.append((command, tag, len(octets)))
-        if after is not None:
-            self._ahead = after[0] or after[1] or self._ahead
-        if verb in LAST_IN_GROUP:
-            self._must_wait = True
-        return octets
+            octets = encode(command)
+            parts.append(octets)
+            queue.append((command, tag, len(octets)))
+            # What is expected: 2yz, or 3yz where only that moves on.
+            self._ahead = ahead = after[0] or after[1] or ahead
+            self._must_wait = must_wait = must_wait or verb in LAST_IN_GROUP
+        return b"".join(parts)
 
     def end_mail_data(self, data: bytes, tag: Any = None) -> bytes:
         """Give mail data as octets, dot-stuffed and ended; the reply is awaited.

@@ -28,6 +28,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 # A line break in a header field, but where the next line goes on with a blank: folding,
 # RFC 5322 section 2.2.3.
 _HEADER_BREAK: Final = re.compile(r"\r(?!\n)|\n(?![ \t])")
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 _HEADERS: Final = HeaderRegistry()
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-~]+>)", re.I | re.M
@@ -187,7 +188,7 @@ def _addresses(email: AnyEmail, *names: str) -> list[str]:
         address.addr_spec
         for name in names
         for value in email.get_all(name, [])
-        for address in _parsed(name, str(value))
+        for address in _parsed(name, _FOLD.sub("", str(value)))
     ]
 
 
@@ -203,7 +204,8 @@ def _parsed(name: str, text: str) -> tuple[Address, ...]:
             isinstance(defect, InvalidHeaderDefect) and "encoded" not in str(defect)
             for defect in header.defects
         )
-    except (HeaderParseError, IndexError):  # the second: CPython 3.11, for "a <"
+    # The second for "a <" (CPython 3.11), the third for a line break inside an address.
+    except (HeaderParseError, IndexError, ValueError):
         is_guessed = True
     if is_guessed:
         shown = text if len(text) <= 80 else text[:79] + "…"

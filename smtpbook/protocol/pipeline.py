@@ -148,58 +148,67 @@ class Pipeline:
             return None
         group = Group()
         parts: list[bytes] = []
+        count = 0
         for transaction in self._open:
-            while not (transaction.is_end_issued or transaction.error):
-                octets = self._step(transaction, group, is_pipelined)
-                if octets is not None:
-                    parts.append(octets)
-                    if is_pipelined:
-                        continue
+            if transaction.is_end_issued:
+                continue
+            if transaction.awaits_mail_data:
+                parts.append(self._mail_data_step(transaction, group))
+                count += 1
+                if is_pipelined:
+                    continue
                 break
-            if not (transaction.is_end_issued or transaction.error) or (
-                parts and not is_pipelined
-            ):
+            commands = self._next_commands(transaction, group, is_pipelined)
+            if commands:
+                parts.append(client.issue_group(commands))
+                count += len(commands)
+            if transaction.error is None:
                 break
         self._settle()
         if not parts:
             return None
-        group.octets = b"".join(parts)
-        if len(parts) > 1:
+        group.octets = b"".join(parts) if len(parts) > 1 else parts[0]
+        if count > 1:
             self._groups += 1
             group.number = self._groups
         return group
 
-    def _step(
+    def _next_commands(
         self, transaction: Transaction, group: Group, is_pipelined: bool
-    ) -> bytes | None:
-        """Issue a transaction's next command, unless a reply must come first."""
-        if not transaction.is_envelope_issued:
-            return self._envelope_step(transaction, group)
-        if not transaction.is_data_issued:
-            if transaction.outstanding and (self._holds_data or not is_pipelined):
-                return None
-            transaction.is_data_issued = True
-            return self._issue(_DATA, Tag(group, transaction))
-        if transaction.awaits_mail_data:
-            return self._mail_data_step(transaction, group)
-        return None
-
-    def _envelope_step(self, transaction: Transaction, group: Group) -> bytes | None:
-        message, index = transaction.message, transaction.issued - 1
-        if index >= 0:
-            transaction.issued += 1
-            return self._issue(
-                Rcpt(message.recipients[index]), Tag(group, transaction, index)
+    ) -> list[tuple[Command, Tag]]:
+        """Give a transaction's next commands: all up to DATA, or one in lock-step."""
+        commands: list[tuple[Command, Tag]] = []
+        message = transaction.message
+        if not transaction.issued:
+            if self._client.state_ahead in _OPEN:
+                commands.append((_RSET, Tag(group)))
+                if not is_pipelined:
+                    return commands
+            try:
+                parameters = mail_parameters(message, self._client.extensions)
+            except LocalProtocolError as exc:
+                transaction.error = exc
+                return commands
+            commands.append(
+                (Mail(message.reverse_path, parameters), Tag(group, transaction))
             )
-        if self._client.state_ahead in _OPEN:
-            return self._issue(_RSET, Tag(group))
-        try:
-            parameters = mail_parameters(message, self._client.extensions)
-        except LocalProtocolError as exc:
-            transaction.error = exc
-            return None
-        transaction.issued = 1
-        return self._issue(Mail(message.reverse_path, parameters), Tag(group, transaction))
+            self._issued(transaction)
+        while not transaction.is_envelope_issued and (is_pipelined or not commands):
+            index = transaction.issued - 1
+            recipient = Rcpt(message.recipients[index])
+            commands.append((recipient, Tag(group, transaction, index)))
+            self._issued(transaction)
+        waits = transaction.outstanding and (self._holds_data or not is_pipelined)
+        if transaction.is_envelope_issued and not transaction.is_data_issued and not waits:
+            commands.append((_DATA, Tag(group, transaction)))
+            transaction.is_data_issued = True
+            transaction.outstanding += 1
+        return commands
+
+    @staticmethod
+    def _issued(transaction: Transaction) -> None:
+        transaction.issued += 1
+        transaction.outstanding += 1
 
     def _mail_data_step(self, transaction: Transaction, group: Group) -> bytes:
         # All refused, yet 354: the lone dot alone, so that nobody gets an empty message and
@@ -211,12 +220,6 @@ class Pipeline:
         self._holds_data = not transaction.accepted
         group.mail_data = transaction
         group.data_octets = len(octets)
-        return octets
-
-    def _issue(self, command: Command, tag: Tag) -> bytes:
-        octets = self._client.issue(command, tag)
-        if tag.transaction is not None:
-            tag.transaction.outstanding += 1
         return octets
 
     def receive(self, exchange: Exchange) -> None:

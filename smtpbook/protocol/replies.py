@@ -66,10 +66,9 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
-    # Computed once: a server says the same few replies again and again, and the parser
-    # gives the same object for the same octets.
-    _text: str | None = field(default=None, init=False, repr=False, compare=False)
-    _status: str | None = field(default="", init=False, repr=False, compare=False)
+    _cells: tuple[int, str | None, str] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def parse(cls, text: str) -> Reply:
@@ -106,9 +105,7 @@ class Reply:
 
         Octets that are not UTF-8, controls and direction marks stand as escapes.
         """
-        if self._text is None:
-            object.__setattr__(self, "_text", "\n".join(map(visible, self.lines)))
-        return self._text  # type: ignore[return-value]
+        return self.cells[2]
 
     @property
     def enhanced_status(self) -> str | None:
@@ -116,11 +113,22 @@ class Reply:
 
         Its class must agree with the reply code (RFC 2034 section 4), or it is none.
         """
-        if self._status == "":
+        return self.cells[1]
+
+    @property
+    def cells(self) -> tuple[int, str | None, str]:
+        """What the event log holds of it: code, enhanced status, text.
+
+        Computed once: a server says the same few replies again and again, and the parser
+        gives the same object for the same octets.
+        """
+        if self._cells is None:
             match = _ENHANCED.match(self.lines[0])
-            agrees = match is not None and match[1][0] == str(self.code)[0]
-            object.__setattr__(self, "_status", match[1] if match and agrees else None)
-        return self._status
+            status = match[1] if match and match[1][0] == str(self.code)[0] else None
+            cells = (self.code, status, "\n".join(map(visible, self.lines)))
+            object.__setattr__(self, "_cells", cells)
+            return cells
+        return self._cells
 
     def to_bytes(self) -> bytes:
         r"""Give the reply as a server writes it.

@@ -237,9 +237,14 @@ class Transaction:
             that had no reply of their own, unless the mail data was already complete.
         """
         recipients = tuple(
-            self._recipient_result(i, closing_reply) for i in range(len(self.rcpt_replies))
+            [
+                self._recipient_result(i, closing_reply)
+                for i in range(len(self.rcpt_replies))
+            ]
         )
-        deciding = min(recipients, key=_precedence)
+        deciding = (
+            recipients[0] if len(recipients) == 1 else min(recipients, key=_precedence)
+        )
         outcome = deciding.outcome
         return Result(
             message=self.message,
@@ -269,15 +274,13 @@ class Transaction:
 
     def _decider(self, index: int) -> tuple[str, Reply | None]:
         """Give the first refusal, or the first reply that never came, or the last one."""
-        steps = (
-            ("MAIL", self.mail_reply),
-            ("RCPT", self.rcpt_replies[index]),
-            ("DATA", self.data_reply),
-        )
-        for step in steps:
-            reply = step[1]
-            if reply is None or reply.code >= 400:
-                return step
+        mail, rcpt, data = self.mail_reply, self.rcpt_replies[index], self.data_reply
+        if mail is None or mail.code >= 400:
+            return "MAIL", mail
+        if rcpt is None or rcpt.code >= 400:
+            return "RCPT", rcpt
+        if data is None or data.code >= 400:
+            return "DATA", data
         return "END-OF-DATA", self.end_reply
 
 

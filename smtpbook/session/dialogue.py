@@ -103,7 +103,6 @@ class Dialogue:
         """
         if self.is_over:
             raise self.over()
-        group.started_at = trio.current_time()
         try:
             await self._send(group)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -126,6 +125,7 @@ class Dialogue:
 
     async def _send(self, group: Group) -> None:
         octets, transaction, tcp = group.octets, group.mail_data, self._tcp
+        group.started_at = now = trio.current_time()
         start_of_group = tcp.sent if tcp is not None else 0
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
@@ -133,7 +133,7 @@ class Dialogue:
             holds_end = transaction is not None and start + len(block) >= group.data_octets
             if transaction is not None and holds_end:
                 transaction.is_end_written = True
-            self._block_due = trio.current_time() + self._limits.block_s
+            self._block_due = now + self._limits.block_s
             self._hurry()
             try:
                 await self.stream.send_all(block)
@@ -146,6 +146,8 @@ class Dialogue:
                         in_clear if tcp is self.stream else tcp.sent > before
                     )
                 raise
+            if len(block) == BLOCK_BYTES:
+                now = trio.current_time()
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
         """Say one command and wait for its reply.
@@ -205,10 +207,10 @@ class Dialogue:
                         error = self._silence()
         except RemoteProtocolError as exc:  # it quotes the server
             error = RemoteProtocolError(self._record.masked(str(exc)))
-        except SMTPBookError as exc:
-            error = exc
         except trio.ClosedResourceError:
             error = TransportError("the connection was closed on this side")
+        except Exception as exc:  # a callback's too: whoever asks next is told
+            error = exc
         except trio.Cancelled:
             self._end(TransportError("the session was cancelled"))
             raise

@@ -12,6 +12,7 @@ from collections import deque
 from typing import Final
 
 from smtpbook.accounts.account import Account
+from smtpbook.escape import visible
 from smtpbook.events import Row, Sink
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
@@ -22,7 +23,9 @@ from smtpbook.protocol.transaction import Result, Transaction
 
 _About = tuple[str | None, str | None, int | None, str | None, str | None]
 _NOBODY: Final[_About] = (None, None, None, None, None)
-_NO_RECIPIENT: Final = (None, None)
+_Recipient = tuple[str | None, str | None]
+_NO_RECIPIENT: Final[_Recipient] = (None, None)
+_NO_RECIPIENTS: Final = [_NO_RECIPIENT]
 _NO_TIMES: Final = (None, None, None)
 _NO_WIRE: Final = (None, None, None)
 _NO_REPLY: Final = (None, None, None)
@@ -82,14 +85,17 @@ class Record:
         self._secrets: tuple[str, ...] = ()
         self._message: Message | None = None
         self._about: _About = _NOBODY
-        self._recipients: list[tuple[str, str]] = []
+        self._recipients: list[_Recipient] = []
 
     def hide(self, *secrets: bytes) -> None:
         """Mask these octets, and their base64, wherever a server repeats them."""
-        found = {secret.decode("utf-8", "surrogateescape") for secret in secrets if secret}
-        encoded = {base64.b64encode(secret).decode("ascii") for secret in secrets if secret}
+        hidden = set(self._secrets)
+        for secret in filter(None, secrets):
+            text = secret.decode("utf-8", "surrogateescape")
+            # As a reply has it, as it is shown, and as an error shows octets.
+            hidden |= {text, visible(text), repr(secret)[2:-1]}
+            hidden.add(base64.b64encode(secret).decode("ascii"))
         # The longest first: one may be part of another.
-        hidden = {*self._secrets, *found, *encoded}
         self._secrets = tuple(sorted(hidden, key=len, reverse=True))
 
     @property
@@ -225,50 +231,65 @@ class Record:
     ) -> None:
         """Put a row together: the one place that knows the order of the columns."""
         if transaction is None:
-            transaction_id, about = None, _NOBODY
+            transaction_id, about, recipients = None, _NOBODY, _NO_RECIPIENTS
         else:
             transaction_id = transaction.id
             if transaction.message is not self._message:
                 self._describe(transaction.message)
-            about = self._about
+            about, recipients = self._about, self._recipients
+        message_id, reverse_path, attempt, arm, block = about
+        recipient, domain = recipients[rcpt_index]
+        code, status, text = _NO_REPLY if reply is None else reply.cells
+        latency_s, first_byte_s, service_s = times
+        group, sent, received = wire
+        tls_version, tls_cipher = self.tls
         row: Row = (
             self._wall_us + int((at - self._clock) * 1e6),  # time
             self._campaign_id,
             self.session_id,
             transaction_id,
-            about[0],  # message_id
+            message_id,
             self._seq,
             kind,
             verb,
             command,
-            *(
-                _NO_REPLY
-                if reply is None
-                else (reply.code, reply.enhanced_status, reply.text)
-            ),
-            *times,  # latency_s, first_byte_s, service_s
+            code,
+            status,
+            text,
+            latency_s,
+            first_byte_s,
+            service_s,
             self.lag_s,
-            *wire,  # pipelined, bytes_sent, bytes_received
-            about[1],  # reverse_path
-            *(_NO_RECIPIENT if rcpt_index < 0 else self._recipients[rcpt_index]),
+            group,  # pipelined
+            sent,
+            received,
+            reverse_path,
+            recipient,
+            domain,
             self._server,
             self._port,
             self.server_address,
-            *self.tls,  # tls_version, tls_cipher
-            about[2],  # attempt
+            tls_version,
+            tls_cipher,
+            attempt,
             outcome,
             None,  # reason: log.frame fills it once per distinct reply
             queue_id,
             error,
             self._account,
-            about[3],  # arm
-            about[4],  # block
+            arm,
+            block,
             "live",  # source
         )
         self._seq += 1
         self.rows.append(row)
         if self._sink is not None:
-            self._sink(row)
+            try:
+                self._sink(row)
+            except BaseException:
+                # It ends the session; what is recorded then would only raise again.
+                self._sink = None
+                raise
 
     def _describe(self, message: Message) -> None:
         """Keep what all rows of a message say alike."""

@@ -75,7 +75,8 @@ async def open_session(
     ----------
     account : Account
     record : callable, optional
-        Called with each `Event` as it happens; must not block.
+        Called with each `Event` as it happens; must not block.  What it raises ends the
+        session.
     sink : callable, optional
         The same as plain tuples in `SCHEMA`'s order, which costs a sixth.
     ehlo : bool
@@ -303,11 +304,9 @@ class Session:
                 return await talk.reply_to(group)
             group.octets = encode(Raw(line))
             await talk.write(group)
-            assert self._record is not None
-            self._record.mail_data_line(line, trio.current_time())
-            if not talk.is_over and group.written_at is not None:
+            if not talk.is_over:
                 assert self._record is not None
-                self._record.mail_data(group, len(group.octets))
+                self._record.mail_data_line(line, trio.current_time())
             return None
         reply = await talk.ask(self._typed(line), strict=False)
         if client.state is State.TLS:
@@ -462,10 +461,11 @@ class Session:
         if politely:
             with trio.move_on_after(self._patience_s(talk)):
                 await talk.wait(lambda: not talk.client.outstanding)
-                if not talk.is_over and talk.client.state not in _NO_QUIT:
-                    # QUIT decides nothing; the record says what became of it.
-                    with suppress(SMTPBookError):
-                        await talk.ask(Quit())
+            is_ready = not talk.is_over and not talk.client.outstanding
+            if is_ready and talk.client.state not in _NO_QUIT:
+                # QUIT decides nothing; the record says what became of it.
+                with suppress(SMTPBookError):
+                    await talk.ask(Quit())
         if not talk.is_over:
             talk.end(TransportError("the session was left before QUIT"))
 

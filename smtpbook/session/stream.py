@@ -158,4 +158,6 @@ def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
 def _reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate was not accepted: {error.verify_message}"
-    return (error.reason or str(error)).replace("_", " ").lower()
+    # Only OpenSSL's own errors have a reason.
+    reason: str | None = getattr(error, "reason", None)
+    return (reason or str(error)).replace("_", " ").lower()

@@ -27,7 +27,7 @@ from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply
 from smtpbook.protocol.states import State
 
 
-def serving(*keywords: str) -> Server:
+def serving() -> Server:
     server = Server(max_size_bytes=100)
     server.reply(Reply(code=220, lines=("lab",)))
     return server

@@ -71,6 +71,7 @@ class Scripted:
         self.heard: list[bytes] = []
         self.said = 0
         self.block_takes_s = 0.0
+        self.is_full = False
         self._items = deque(items)
         self._cut = cut
         self._unread = b""
@@ -177,15 +178,21 @@ class Servers:
         self._waiting: deque[Scripted] = deque()
 
     def __call__(
-        self, *items: Item, cut: int | None = None, block_takes_s: float = 0
+        self,
+        *items: Item,
+        cut: int | None = None,
+        block_takes_s: float = 0,
+        is_full: bool = False,
     ) -> Scripted:
         """Put another server up, for the next connection.
 
         `block_takes_s` is how long the client takes to write to it, each time: replies can
-        come in between.
+        come in between.  With `is_full` nothing is buffered between the two: who writes
+        waits until the other reads.
         """
         server = Scripted(items, cut=cut)
         server.block_takes_s = block_takes_s
+        server.is_full = is_full
         self.all.append(server)
         self._waiting.append(server)
         return server
@@ -198,11 +205,14 @@ class Servers:
 
     async def connect(self, account: Account, record: Record) -> trio.abc.Stream:
         """Connect to the next server: a `Connector`."""
-        ours, theirs = trio.testing.memory_stream_pair()
         server = self._waiting.popleft()
+        if server.is_full:
+            ours, theirs = trio.testing.lockstep_stream_pair()
+        else:
+            ours, theirs = trio.testing.memory_stream_pair()
+            if server.block_takes_s:
+                _slow_down(ours.send_stream, server.block_takes_s)
         self._nursery.start_soon(server.serve, theirs)
-        if server.block_takes_s:
-            _slow_down(ours.send_stream, server.block_takes_s)
         return ours
 
 

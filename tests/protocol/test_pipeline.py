@@ -1,0 +1,560 @@
+"""What is written together, when, and that every message comes to exactly one result."""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+import pytest
+
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
+from smtpbook.protocol.commands import Command, Ehlo, EndOfData, Greeting, Mail, Rcpt
+from smtpbook.protocol.connection import Client, Exchange, Server
+from smtpbook.protocol.extensions import ehlo_reply
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.pipeline import Group, Pipeline, Pipelining
+from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.states import TABLE, State
+from smtpbook.protocol.transaction import Result
+
+PIPELINING = ("PIPELINING", "SIZE 1000", "8BITMIME", "SMTPUTF8")
+
+
+def message(name: str, *recipients: str, text: str = "hi") -> Message:
+    addresses = [f"{recipient}@x.example" for recipient in recipients or (name,)]
+    return Message.from_bytes("me@x.example", addresses, f"S: {name}\n\n{text}\n".encode())
+
+
+class Talk:
+    """A pipeline on a client that has said EHLO; groups go out, replies are fed in."""
+
+    def __init__(self, *keywords: str, mode: Pipelining = "auto") -> None:
+        self.client = Client()
+        self.client.receive_data(b"220 mx\r\n")
+        self.client.next_reply()
+        self.client.issue(Ehlo("client.example"))
+        self.client.receive_data(ehlo_reply("mx", keywords).to_bytes())
+        self.client.next_reply()
+        self.pipeline = Pipeline(self.client, mode)
+        self.group: Group | None = None
+
+    def add(self, *messages: Message) -> None:
+        for number, one in enumerate(messages):
+            self.pipeline.add(one, f"s.{number}")
+
+    def write(self) -> bytes | None:
+        """Give the next group, as written whole."""
+        self.group = self.pipeline.next_group()
+        if self.group is None:
+            return None
+        if self.group.mail_data is not None:
+            self.group.mail_data.is_end_written = True
+        return self.group.octets
+
+    def hear(self, *codes: int) -> None:
+        for code in codes:
+            self.client.receive_data(Reply(code=code, lines=("text",)).to_bytes())
+            item = self.client.next_reply()
+            assert isinstance(item, Exchange)
+            self.pipeline.receive(item)
+
+    def results(self) -> list[Result]:
+        found = list(self.pipeline.results)
+        self.pipeline.results.clear()
+        return found
+
+    def outcomes(self) -> list[str]:
+        return [result.outcome for result in self.results()]
+
+
+def envelope(name: str, *recipients: str) -> bytes:
+    """MAIL and its RCPTs; every message of these tests has the same size."""
+    lines = [f"RCPT TO:<{recipient}@x.example>" for recipient in recipients or (name,)]
+    return "\r\n".join(["MAIL FROM:<me@x.example> SIZE=12", *lines, ""]).encode()
+
+
+def data(name: str) -> bytes:
+    return f"S: {name}\r\n\r\nhi\r\n.\r\n".encode()
+
+
+DATA, RSET = b"DATA\r\n", b"RSET\r\n"
+
+
+def test_envelope_and_data_in_one_group_and_the_next_behind_the_mail_data() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    assert talk.write() == envelope("a") + DATA
+    assert talk.write() is None
+    talk.hear(250, 250, 354)
+    assert talk.write() == data("a") + envelope("b") + DATA
+    assert talk.write() is None
+    talk.hear(250, 250, 250)
+    assert talk.outcomes() == ["accepted"]
+    talk.add(message("c"))
+    assert talk.write() is None
+    talk.hear(354)
+    assert talk.write() == data("b") + envelope("c") + DATA
+    talk.hear(250, 250, 250, 354)
+    assert talk.write() == data("c")
+    talk.hear(250)
+    assert talk.outcomes() == ["accepted", "accepted"]
+    assert talk.pipeline.is_idle
+
+
+@pytest.mark.parametrize(
+    ("mode", "keywords"),
+    [("off", PIPELINING), ("off", PIPELINING[1:]), ("auto", PIPELINING[1:])],
+)
+def test_every_command_waits_in_lock_step(
+    mode: Pipelining, keywords: tuple[str, ...]
+) -> None:
+    talk = Talk(*keywords, mode=mode)
+    talk.add(message("a", "a", "b"), message("c"))
+    for octets, code in (
+        (b"MAIL FROM:<me@x.example> SIZE=12\r\n", 250),
+        (b"RCPT TO:<a@x.example>\r\n", 250),
+        (b"RCPT TO:<b@x.example>\r\n", 550),
+        (DATA, 354),
+        (data("a"), 250),
+        (b"MAIL FROM:<me@x.example> SIZE=12\r\n", 250),
+        (b"RCPT TO:<c@x.example>\r\n", 250),
+        (DATA, 354),
+        (data("c"), 250),
+    ):
+        assert talk.write() == octets
+        assert talk.write() is None
+        talk.hear(code)
+    assert talk.write() is None
+    assert talk.outcomes() == ["accepted", "accepted"]
+
+
+def test_groups_are_numbered_and_a_command_alone_is_not_one() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    numbers = []
+    for codes in ((250, 250, 354), (250, 250, 250, 354), (250,)):
+        talk.write()
+        assert talk.group is not None
+        numbers.append((talk.group.number, talk.group.data_octets))
+        talk.hear(*codes)
+    assert numbers == [(1, 0), (2, 15), (None, 15)]
+
+
+def test_pipelining_that_the_current_ehlo_does_not_offer_is_not_used() -> None:
+    talk = Talk(*PIPELINING)
+    talk.client.issue(Ehlo("client.example"))
+    talk.client.receive_data(b"250-mx\r\n250 SIZE 1000\r\n")
+    talk.client.next_reply()
+    talk.add(message("a"))
+    assert talk.write() == b"MAIL FROM:<me@x.example> SIZE=12\r\n"
+    assert talk.write() is None
+
+
+def test_some_recipients_refused_and_the_message_goes_to_the_others() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a", "a", "b", "c"))
+    assert talk.write() == envelope("a", "a", "b", "c") + DATA
+    talk.hear(250, 550, 250, 450, 354)
+    assert talk.write() == data("a")
+    talk.hear(250)
+    (result,) = talk.results()
+    assert [(r.outcome, r.verb) for r in result.recipients] == [
+        ("rejected", "RCPT"),
+        ("accepted", "END-OF-DATA"),
+        ("deferred", "RCPT"),
+    ]
+
+
+@pytest.mark.parametrize("end", [250, 554])
+def test_all_refused_yet_354_gets_the_lone_dot_alone(end: int) -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a", "a", "b"), message("c"))
+    talk.write()
+    talk.hear(250, 550, 450, 354)
+    # The next envelope goes with it, but not its DATA: who refused all may do so again.
+    assert talk.write() == b".\r\n" + envelope("c")
+    talk.hear(end)
+    (result,) = talk.results()
+    assert [(r.outcome, r.verb) for r in result.recipients] == [
+        ("rejected", "RCPT"),
+        ("deferred", "RCPT"),
+    ]
+    assert talk.write() is None
+    talk.hear(250, 250)
+    assert talk.write() == DATA
+
+
+def test_data_is_held_after_all_were_refused_until_a_success() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 550, 554)
+    assert talk.outcomes() == ["rejected"]
+    talk.add(message("c"))
+    assert talk.write() == RSET + envelope("b")
+    talk.hear(250, 250, 550)
+    assert talk.outcomes() == ["rejected"]
+    talk.add(message("d"))
+    assert talk.write() == RSET + envelope("c")
+    talk.hear(250, 250, 250)
+    assert talk.write() == DATA
+    talk.hear(354)
+    assert talk.write() == data("c") + envelope("d") + DATA
+
+
+def test_all_refused_in_lock_step_is_decided_without_data() -> None:
+    talk = Talk(mode="off")
+    talk.add(message("a"), message("b"))
+    for code in (250, 550):
+        talk.write()
+        talk.hear(code)
+    assert talk.outcomes() == ["rejected"]
+    assert talk.write() == RSET
+
+
+def test_mail_refused_in_lock_step_is_decided_at_once_without_rset() -> None:
+    talk = Talk("SIZE 1000", mode="off")
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(550)
+    assert talk.outcomes() == ["rejected"]
+    assert talk.write() == b"MAIL FROM:<me@x.example> SIZE=12\r\n"
+
+
+def test_mail_refused_in_a_group_is_decided_by_mail_and_needs_no_rset() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(550, 503, 503)
+    (result,) = talk.results()
+    assert (result.outcome, result.recipients[0].verb) == ("rejected", "MAIL")
+    assert talk.write() == envelope("b")
+
+
+def test_mail_refused_yet_354_gets_the_lone_dot_alone() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"))
+    talk.write()
+    talk.hear(550, 250, 354)
+    assert talk.write() == b".\r\n"
+    talk.hear(250)
+    (result,) = talk.results()
+    assert (result.outcome, result.recipients[0].verb) == ("rejected", "MAIL")
+
+
+def test_data_refused_ends_the_transaction_with_rset() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 250, 451)
+    (result,) = talk.results()
+    assert (result.outcome, result.recipients[0].verb) == ("deferred", "DATA")
+    assert talk.write() == RSET + envelope("b") + DATA
+
+
+def test_refusal_after_the_dot_needs_no_rset_and_stops_nothing() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 250, 354)
+    talk.write()
+    talk.hear(550, 250, 250, 354)
+    (result,) = talk.results()
+    assert (result.outcome, result.recipients[0].verb) == ("rejected", "END-OF-DATA")
+    assert talk.write() == data("b")
+
+
+def test_rset_that_is_refused_leaves_no_way_on() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 550, 554)
+    talk.write()
+    with pytest.raises(RemoteProtocolError, match="RSET refused"):
+        talk.hear(500)
+
+
+def test_421_to_rset_is_the_end_of_the_session_like_any_other() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 550, 554)
+    talk.write()
+    talk.hear(421)
+    assert talk.client.state is State.CLOSED
+    talk.pipeline.abandon(TransportError("421"), Reply(code=421))
+    assert talk.outcomes() == ["rejected", "deferred"]
+
+
+def test_group_of_a_command_outside_a_transaction_gets_its_reply() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.hear(250, 550, 554)
+    talk.write()
+    group = talk.group
+    assert group is not None
+    assert group.reply is None
+    talk.hear(250)
+    assert group.reply is not None
+    assert group.reply.code == 250
+
+
+UNSENDABLE = {
+    "too large": (message("b", text="x" * 900), "octets"),
+    "8 bits": (message("b", text="é"), "8BITMIME"),
+    "smtputf8": (
+        Message.from_bytes("me@x.example", "é@x.example", b"S: b\n\nhi\n"),
+        "SMTPUTF8",
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+@pytest.mark.parametrize("name", UNSENDABLE)
+def test_message_that_cannot_be_sent_here_keeps_its_place_and_writes_nothing(
+    name: str, mode: Pipelining
+) -> None:
+    bad, why = UNSENDABLE[name]
+    talk = Talk("PIPELINING", "SIZE 500", mode=mode)
+    waiting = deque([message("a"), bad, message("c")])
+    results, written = [], b""
+    for _ in range(50):
+        while talk.pipeline.has_room and waiting:
+            talk.add(waiting.popleft())
+        written += talk.write() or b""
+        results += talk.results()
+        if (head := talk.client.next_unanswered) is not None:
+            talk.hear(354 if head[0].verb == "DATA" else 250)
+    assert [result.outcome for result in results] == ["accepted", "failed", "accepted"]
+    assert isinstance(results[1].error, LocalProtocolError)
+    assert why in str(results[1].error)
+    steps = [envelope("a"), DATA, data("a"), envelope("c"), DATA, data("c")]
+    assert written == b"".join(steps)
+
+
+def test_message_that_cannot_be_sent_here_is_decided_without_any_reply() -> None:
+    talk = Talk("SIZE 5")
+    talk.add(message("a"))
+    assert talk.write() is None
+    assert talk.outcomes() == ["failed"]
+    assert talk.pipeline.is_idle
+
+
+def test_two_messages_are_enough() -> None:
+    talk = Talk()
+    assert talk.pipeline.has_room
+    talk.add(message("a"))
+    assert talk.pipeline.has_room
+    talk.add(message("b"))
+    assert not talk.pipeline.has_room
+
+
+GOOD = (250, 250, 354, 250, 250, 250, 354, 250)
+
+
+@pytest.mark.parametrize("replies", range(8))
+def test_loss_at_each_point_of_two_messages(replies: int) -> None:
+    """Failed before the last octet of the mail data, in doubt after it."""
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    for code in GOOD[:replies]:
+        talk.write()
+        talk.hear(code)
+    talk.write()
+    lost = TransportError("connection lost")
+    talk.pipeline.abandon(lost)
+    results = talk.results()
+    expected = [
+        ["failed"],
+        ["failed"],
+        ["failed"],
+        ["in_doubt", "failed"],
+        ["accepted", "failed"],
+        ["accepted", "failed"],
+        ["accepted", "failed"],
+        ["accepted", "in_doubt"],
+    ]
+    assert [result.outcome for result in results] == expected[replies]
+    assert all(r.error is lost for r in results if r.outcome != "accepted")
+    assert talk.pipeline.is_idle
+
+
+@pytest.mark.parametrize("replies", range(8))
+def test_421_at_each_point_of_two_messages(replies: int) -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    for code in GOOD[:replies]:
+        talk.write()
+        talk.hear(code)
+    talk.write()
+    talk.hear(421)
+    assert talk.client.state is State.CLOSED
+    talk.pipeline.abandon(TransportError("421"), Reply(code=421))
+    deferred = {0: 1, 1: 1, 2: 1, 3: 2}
+    expected = ["deferred"] * deferred.get(replies, 1)
+    assert talk.outcomes() == ["accepted"] * (replies > 3) + expected
+
+
+def test_mail_data_lost_before_its_last_octet_is_not_in_doubt() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"))
+    talk.write()
+    talk.hear(250, 250, 354)
+    group = talk.pipeline.next_group()
+    assert group is not None
+    assert group.is_mail_data_unfinished
+    talk.pipeline.abandon(TransportError("connection lost"))
+    assert talk.outcomes() == ["failed"]
+
+
+def test_message_of_which_nothing_was_issued_was_not_tried() -> None:
+    talk = Talk(*PIPELINING)
+    talk.add(message("a"), message("b"))
+    talk.write()
+    talk.pipeline.abandon(TransportError("connection lost"))
+    (result,) = talk.results()
+    assert result.message.recipients[0].local_part == "a"
+
+
+class Conversation:
+    """A stream of messages to a server that answers as a seed says, until it is over.
+
+    Octets are cut anywhere; the connection may be lost anywhere, inside a group too.
+    """
+
+    def __init__(self, seed: int, mode: Pipelining) -> None:
+        self.random = Random(seed)
+        self.kindness = self.random.choice([0.5, 0.8, 0.95, 1.0])
+        self.loss = self.random.choice([0.0, 0.0, 0.01])
+        keywords = self.random.choice([PIPELINING, PIPELINING, ("8BITMIME",), ("SIZE 30",)])
+        self.talk = Talk(*keywords, mode=mode)
+        self.server = Server()
+        for command in (Greeting(), Ehlo("client.example")):
+            self.server._awaiting = command
+            self.server.reply(Reply(code=250))
+        self.to_server = self.to_client = b""
+        self.waiting = deque(self.letter(n) for n in range(self.random.randint(1, 8)))
+        self.added: list[Message] = []
+        self.results: list[Result] = []
+        self.recipients: list[str] = []
+        self.received: list[tuple[bytes, tuple[str, ...]]] = []
+        self.error: Exception | None = None
+
+    def letter(self, number: int) -> Message:
+        count = self.random.choice([1, 1, 2, 4])
+        text = self.random.choice(["hi", ".", "é", "x" * 40])
+        return message(str(number), *(f"{number}.{i}" for i in range(count)), text=text)
+
+    def answer(self, command: Command) -> None:
+        server, random = self.server, self.random
+        refusal = server.refusal(command)
+        after = TABLE.get((server.state, command.key), (True, None, True, True))
+        digits = [
+            digit for digit, target in zip((2, 3, 4, 5), after, strict=True) if target
+        ]
+        digit = digits[0] if random.random() < self.kindness else random.choice(digits)
+        code = digit * 100 + random.choice([0, 50, 99])
+        if refusal is not None and random.random() < 0.8:
+            code = refusal.code
+        if random.random() < self.loss:
+            code = 421
+        if isinstance(command, Mail) and code < 300:
+            self.recipients.clear()
+        if isinstance(command, Rcpt) and code < 300 and server.state is not State.READY:
+            self.recipients.append(str(command.recipient))
+        if isinstance(command, EndOfData) and code < 300 and self.recipients:
+            self.received.append((server.mail_data, tuple(self.recipients)))
+        self.to_client += server.reply(Reply(code=code))
+
+    def write(self) -> None:
+        pipeline = self.talk.pipeline
+        while self.waiting and pipeline.has_room:
+            self.added.append(self.waiting.popleft())
+            pipeline.add(self.added[-1], str(len(self.added)))
+        group = pipeline.next_group()
+        if group is None:
+            return
+        left = len(group.octets)
+        if self.random.random() < self.loss:
+            left = self.random.randint(0, left)
+            self.error = TransportError("lost while writing")
+        if group.mail_data is not None:
+            group.mail_data.is_end_written = left >= group.data_octets
+        self.to_server += group.octets[:left]
+
+    def serve(self) -> None:
+        size = self.random.randint(0, 60)
+        if octets := self.to_server[:size]:
+            self.server.receive_data(octets)
+        self.to_server = self.to_server[size:]
+        command = self.server.next_command()
+        if isinstance(command, Command):
+            self.answer(command)
+
+    def listen(self) -> None:
+        size = self.random.randint(1, 30)
+        if octets := self.to_client[:size]:
+            self.talk.client.receive_data(octets)
+        self.to_client = self.to_client[size:]
+        item = self.talk.client.next_reply()
+        if isinstance(item, Exchange):
+            self.talk.pipeline.receive(item)
+            if item.is_closing:
+                self.closing = item.reply
+                raise TransportError("421")
+
+    def run(self) -> None:
+        self.closing: Reply | None = None
+        pipeline = self.talk.pipeline
+        for _ in range(5000):
+            if not self.waiting and pipeline.is_idle:
+                break
+            try:
+                self.random.choice([self.write, self.serve, self.listen])()
+                if self.error is not None or self.random.random() < self.loss / 10:
+                    raise self.error or TransportError("lost")
+            except (TransportError, RemoteProtocolError) as exc:
+                self.error = exc
+                break
+            self.results += self.talk.results()
+        else:
+            raise AssertionError("the conversation does not end")
+        # What is on its way arrives, and what the server then says is not heard any more.
+        for _ in range(300):
+            if self.server.state is not State.CLOSED:
+                self.serve()
+        pipeline.abandon(self.error or TransportError("over"), self.closing)
+        self.results += self.talk.results()
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_whatever_the_server_says_every_message_gets_one_result_and_the_server_agrees(
+    mode: Pipelining,
+) -> None:
+    seen = set()
+    for seed in range(300):
+        conversation = Conversation(seed, mode)
+        conversation.run()
+        results = conversation.results
+        # One result each, in order; only what was never tried has none.
+        tried = [result.message for result in results]
+        assert tried == conversation.added[: len(tried)], seed
+        assert conversation.error is not None or len(tried) == len(conversation.added), seed
+        certain, possible = [], []
+        for result in results:
+            assert len(result.recipients) == len(result.message.recipients), seed
+            told = {r.recipient for r in result.recipients if r.outcome == "accepted"}
+            doubted = {r.recipient for r in result.recipients if r.outcome == "in_doubt"}
+            assert not (told and doubted), seed
+            assert conversation.error is not None or not doubted, seed
+            certain += [(result.message.data, told)] * bool(told)
+            possible += [(result.message.data, told | doubted)] * bool(told | doubted)
+            seen |= {r.outcome for r in result.recipients}
+        received = [(octets, set(people)) for octets, people in conversation.received]
+        # Nobody is written to without a verdict that says so, nobody gets an empty message,
+        # and every acceptance was real.
+        assert [item for item in received if item not in possible] == [], seed
+        assert [item for item in certain if item not in received] == [], seed
+        assert len(received) == len({octets for octets, _ in received}), seed
+    assert seen == {"accepted", "deferred", "rejected", "failed", "in_doubt"}
