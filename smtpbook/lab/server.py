@@ -34,10 +34,10 @@ from smtpbook.protocol.commands import (
     Raw,
     Rcpt,
 )
-from smtpbook.protocol.connection import Server
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.sasl import MECHANISMS, ServerMechanism
+from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
 
 SERVER_NAME: Final = "lab.test"

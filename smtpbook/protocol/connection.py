@@ -1,4 +1,4 @@
-"""Connection: the order of commands and replies, for the client and for the server.
+"""Connection: the order of commands and replies, as the client sees it.
 
 Theory of operation.  A client has a queue of commands that await their reply; replies
 come in the same order (RFC 5321 section 4.1.1, RFC 2920 section 3.1), so each one belongs
@@ -7,11 +7,8 @@ are kept: ``state`` is what the replies so far have established; what may be iss
 judged by the state the session will be in *if* the outstanding commands succeed, and that
 is computed again whenever one of them does not.
 
-The server is the same table seen from the other side: one command at a time comes out, one
-reply goes in.
-
-Nothing here does I/O or reads a clock.  An error from the other side ends the connection:
-it is never re-synchronised.
+The other side of the same table is `server`.  Nothing here does I/O or reads a clock.  An
+error from the other side ends the connection: it is never re-synchronised.
 """
 
 from __future__ import annotations
@@ -22,22 +19,15 @@ from typing import Any, Final, NamedTuple
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
 from smtpbook.protocol.commands import (
-    MAX_AUTH_LINE,
-    AuthResponse,
-    Bdat,
     Command,
-    CommandSyntaxError,
     EndOfData,
     Greeting,
     Mail,
-    Raw,
     Rcpt,
-    decode_base64,
     encode,
-    parse_command,
 )
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
-from smtpbook.protocol.mail_data import END, MailDataReader, stuff
+from smtpbook.protocol.mail_data import END, stuff
 from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply, ReplyParser
 from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, State, allowed_verbs
 
@@ -421,193 +411,3 @@ class Client:
         self.is_authenticated = False
         self.is_secure = True
         self.state = self._ahead = State.GREETED
-
-
-class Server:
-    r"""The server's side of one connection: commands come out, replies go in.
-
-    >>> server = Server()
-    >>> server.reply(Reply(code=220, lines=("lab",)))
-    b'220 lab\r\n'
-    >>> server.receive_data(b"NOOP\r\n")
-    >>> server.next_command()
-    Raw('NOOP')
-
-    Parameters
-    ----------
-    max_size_bytes : int
-        The largest mail data kept; more is read and thrown away, and `is_too_big` says so.
-
-    Attributes
-    ----------
-    state : State
-    mail_data : bytes
-        Of the transaction, complete when `EndOfData` or the last `Bdat` comes out.
-    is_too_big : bool
-    is_authenticated : bool
-        Whether AUTH succeeded; it is allowed once a session.
-    """
-
-    def __init__(self, *, max_size_bytes: int = 10 * 1024 * 1024) -> None:
-        self.state = State.CONNECTED
-        self.mail_data = b""
-        self.is_too_big = False
-        self.is_authenticated = False
-        self._max_size_bytes = max_size_bytes
-        self._buffer = b""
-        self._awaiting: Command | None = Greeting()  # what the next reply answers
-        self._reader: MailDataReader | None = None
-        self._chunk: Bdat | None = None
-        self._missing = 0  # octets of the chunk that have not come
-        self._skips = False  # throwing away the rest of a line that is too long
-        self._is_eof = False
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        """Take octets from the client; empty means it has closed its side."""
-        if not data:
-            self._is_eof = True
-        self._buffer += data
-
-    def next_command(self) -> Command | NeedData | Closed:
-        """Give the next command; `EndOfData` once the mail data is complete.
-
-        Raises
-        ------
-        CommandSyntaxError
-            With the reply the line deserves; give it to `reply`, and go on.
-        LocalProtocolError
-            The last command has not been answered.
-        """
-        if self._awaiting is not None:
-            raise LocalProtocolError(f"{self._awaiting.verb} has not been answered")
-        if self._reader is not None:
-            return self._next_mail_data(self._reader)
-        if self._chunk is not None:
-            return self._next_chunk(self._chunk)
-        line = self._take_line()
-        if line is None:
-            return CLOSED if self._is_eof else NEED_DATA
-        command = self._parse(line)
-        if isinstance(command, Bdat):
-            self._awaiting, self._chunk, self._missing = None, command, command.size
-            return self._next_chunk(command)
-        self._awaiting = command
-        return command
-
-    def _parse(self, line: bytes) -> Command:
-        self._awaiting = self._unreadable()
-        if self.state is not State.AUTH:
-            return parse_command(line)
-        text = line.decode("latin-1")
-        return AuthResponse(None if text == "*" else decode_base64(text))
-
-    def _unreadable(self) -> Command:
-        """Give what stands for a line that cannot be read; it gets its reply too."""
-        return AuthResponse(None) if self.state is State.AUTH else Raw("")
-
-    def _take_line(self) -> bytes | None:
-        end = self._buffer.find(b"\n")
-        if end < 0:
-            if len(self._buffer) >= MAX_AUTH_LINE:
-                self._skips, self._buffer = True, b""
-            return None
-        # A server may take longer lines than it must (RFC 5321 section 4.5.3.1): what the
-        # longest command needs is the limit for all.
-        if self._skips or end >= MAX_AUTH_LINE:
-            self._skips, self._buffer = False, self._buffer[end + 1 :]
-            self._awaiting = self._unreadable()
-            raise CommandSyntaxError(500, "5.5.2 Line too long")
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        if not line.endswith(b"\r"):
-            # "SMTP servers MUST NOT recognize or generate any other character or character
-            # sequence as a line terminator" -- RFC 5321 section 2.3.8
-            self._awaiting = self._unreadable()
-            raise CommandSyntaxError(500, "5.5.2 A line ends in CRLF, this one in LF alone")
-        return line[:-1]
-
-    def _next_mail_data(self, reader: MailDataReader) -> Command | NeedData | Closed:
-        rest = reader.feed(self._buffer)
-        self._buffer = b"" if rest is None else rest
-        if rest is None:
-            return CLOSED if self._is_eof else NEED_DATA
-        self.mail_data, self.is_too_big = reader.data or b"", reader.is_too_big
-        self._reader = None
-        self._awaiting = EndOfData()
-        return self._awaiting
-
-    def _next_chunk(self, chunk: Bdat) -> Command | NeedData | Closed:
-        octets, self._buffer = self._buffer[: self._missing], self._buffer[self._missing :]
-        self._missing -= len(octets)
-        if len(self.mail_data) + len(octets) > self._max_size_bytes:
-            self.is_too_big = True
-        if self.is_too_big:
-            self.mail_data = b""
-        else:
-            self.mail_data += octets
-        if self._missing:
-            return CLOSED if self._is_eof else NEED_DATA
-        self._chunk, self._awaiting = None, chunk
-        return chunk
-
-    def refusal(self, command: Command) -> Reply | None:
-        """Give the reply that a command out of order deserves, or None if it is in order.
-
-        References
-        ----------
-        RFC 5321 sections 3.3 (no valid recipients) and 4.1.4 (order of commands).
-        """
-        if (self.state, command.key) not in TABLE:
-            return Reply(
-                code=503, lines=(f"5.5.1 {command.verb} not now: {self.state.value}",)
-            )
-        if (self.state, command.key) in ONLY_PIPELINED:
-            return Reply(code=554, lines=("5.5.1 No valid recipients",))
-        if command.key == "AUTH" and self.is_authenticated:
-            return Reply(code=503, lines=("5.5.1 AUTH is allowed once a session",))
-        return None
-
-    def reply(self, reply: Reply) -> bytes:
-        """Answer the command that came out last, and give the reply's octets.
-
-        Raises
-        ------
-        LocalProtocolError
-            No command awaits a reply.
-        """
-        command = self._awaiting
-        if command is None:
-            raise LocalProtocolError("no command awaits a reply")
-        self._awaiting = None
-        if reply.code == CLOSING:
-            self.state = State.CLOSED
-        else:
-            self._advance(command, reply.code // 100)
-        return reply.to_bytes()
-
-    def _advance(self, command: Command, digit: int) -> None:
-        after = TABLE.get((self.state, command.key))
-        target = after[digit - 2] if after is not None else None
-        if target is None:
-            # A scenario may answer what the table would not, such as 354 after no RCPT.
-            target = State.DATA if command.verb == "DATA" and digit == 3 else self.state
-        if target is State.DATA:
-            self._reader = MailDataReader(max_bytes=self._max_size_bytes)
-        if target is State.MAIL and self.state is State.READY:
-            self.mail_data, self.is_too_big = b"", False
-        if command.verb == "AUTH" and digit == 2:
-            self.is_authenticated = True
-        self.state = target
-
-    def begin_tls(self) -> None:
-        """Note that the handshake begins; what came in clear text before it is forgotten.
-
-        References
-        ----------
-        RFC 3207 section 4.2, CVE-2011-0411.
-        """
-        self._buffer = b""
-
-    def end_tls(self) -> None:
-        """Note that the handshake is done; the client must greet, and log in, again."""
-        self.is_authenticated = False
-        self.state = State.GREETED

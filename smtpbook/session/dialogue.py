@@ -26,7 +26,6 @@ import trio
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import (
     RemoteProtocolError,
-    SMTPBookError,
     TransportError,
     TransportTimeout,
 )

@@ -13,9 +13,10 @@ from smtpbook.protocol.commands import (
     Mail,
     Rcpt,
 )
-from smtpbook.protocol.connection import Client, Exchange, Server
+from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import TABLE, State, allowed_verbs
 from tests.protocol.words import ALL, BOB, SAID
 

@@ -9,11 +9,12 @@ import pytest
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
 from smtpbook.protocol.commands import Command, Ehlo, EndOfData, Greeting, Mail, Rcpt
-from smtpbook.protocol.connection import Client, Exchange, Server
+from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.pipeline import Group, Pipeline, Pipelining
 from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import TABLE, State
 from smtpbook.protocol.transaction import Result
 

@@ -749,3 +749,29 @@ async def test_the_seed_dialogue_is_played_word_for_word() -> None:
     for line in lines:
         if line not in ("C:Blah blah blah...", "C:...etc. etc. etc."):
             place = text.index(f" {line[2:]}\n", place)
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "EHLO", "MAIL", None, "QUIT"])
+async def test_what_record_raises_comes_out_as_it_is(
+    verb: str | None, servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    """Once: what is recorded after it is not handed to it."""
+    servers(*HELLO, OK, OK, GO, OK, OK, OK, GO, OK, BYE)
+    seen = []
+
+    def record(event: Event) -> None:
+        seen.append(event.verb)
+        if event.verb == verb:
+            raise ZeroDivisionError("mine")
+
+    async def converse() -> None:
+        async with open_session(ACCOUNT, record, connector=servers.connect) as session:
+            await session.send(message())
+            await session.send(message())
+
+    if verb == "QUIT":  # which decides nothing
+        await converse()
+    else:
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            await converse()
+    assert seen[-1] == verb

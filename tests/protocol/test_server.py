@@ -21,9 +21,10 @@ from smtpbook.protocol.commands import (
     Rcpt,
     StartTls,
 )
-from smtpbook.protocol.connection import CLOSED, Closed, Server
+from smtpbook.protocol.connection import CLOSED, Closed
 from smtpbook.protocol.mail_data import stuff
 from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply
+from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
 
 
