@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from smtpbook.events import Event, Row
+from smtpbook.events import Row, row_of
 from smtpbook.lab.behaviours import Action, Rules
 from smtpbook.lab.scenarios import Scenario
 from smtpbook.protocol.commands import (
@@ -339,8 +339,8 @@ class Conversation:
         took_s = time.perf_counter() - arrived
         is_greeting = isinstance(command, Greeting)
         recipient = command.recipient if isinstance(command, Rcpt) else None
-        event = Event(
-            time=datetime.now(UTC),
+        row = row_of(
+            time=time.time_ns() // 1000,
             session_id=self.id,
             seq=self._seq,
             kind="greeting" if is_greeting else "command",
@@ -360,4 +360,4 @@ class Conversation:
             source="lab",
         )
         self._seq += 1
-        self._shared.record(event.to_row())
+        self._shared.record(row)

@@ -1,0 +1,268 @@
+"""The lab's side of a conversation, spoken to in octets."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from tests.lab.wire import Wire
+
+
+@pytest.fixture
+def lab() -> Lab:
+    with Lab(max_size_bytes=1000) as lab:
+        yield lab  # type: ignore[misc]
+
+
+@pytest.fixture
+def wire(lab: Lab) -> Wire:
+    with Wire(lab.port) as wire:
+        assert wire.greeting.startswith("220 lab.test ESMTP")
+        assert wire.ask("EHLO me.test").startswith("250-lab.test me.test greets you")
+        yield wire  # type: ignore[misc]
+
+
+def begin(wire: Wire, *recipients: str) -> None:
+    lines = [f"RCPT TO:<{who}>" for who in recipients or ["b@y.test"]]
+    assert set(wire.codes("MAIL FROM:<a@x.test>", *lines)) == {250}
+
+
+# --- the order of commands ----------------------------------------------------------------
+
+
+def test_a_message_is_kept_as_it_came(lab: Lab, wire: Wire) -> None:
+    begin(wire, "b@y.test", "c@z.test")
+    assert wire.ask("DATA").startswith("354")
+    assert "queued as L000001" in wire.ask("Subject: x\r\n\r\n..dot\r\n.\r.\r\n.")
+    (received,) = lab.received
+    assert received.reverse_path == "a@x.test"
+    assert received.recipients == ("b@y.test", "c@z.test")
+    assert received.data == b"Subject: x\r\n\r\n.dot\r\n.\r.\r\n".replace(
+        b"\n.\r", b"\n\r", 1
+    )
+    assert received.queue_id == "L000001"
+    assert received.session_id == "lab-1"
+    assert lab.counts == {"accepted": 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["RCPT TO:<b@y.test>"], 503),
+        (["DATA"], 503),
+        (["MAIL FROM:<a@x.test>", "MAIL FROM:<a@x.test>"], 503),
+        (["MAIL FROM:<a@x.test>", "DATA"], 554),
+        (["MAIL FROM:<a@x.test>", "RSET"], 250),
+        (["XYZZY"], 500),
+        (["MAIL FROM:a@x.test"], 501),
+        (["MAIL FROM:<a@x.test> NO THING="], 501),
+        (["RCPT"], 501),
+        (["EHLO"], 501),
+        (["NOOP anything"], 250),
+        (["VRFY bob"], 252),
+        (["EXPN list"], 502),
+        (["HELP"], 214),
+        (["SEND FROM:<a@x.test>"], 502),
+        (["TURN"], 502),
+        (["STARTTLS now"], 501),
+        (["AUTH PLAIN"], 504),
+        (["BDAT 5"], 503),
+        (["QUIT"], 221),
+        (["x" * 20_000], 500),
+        (["NOOP \0"], 501),
+    ],
+)
+def test_each_command_gets_the_reply_of_its_place(
+    lines: list[str], code: int, wire: Wire
+) -> None:
+    assert wire.codes(*lines)[-1] == code
+
+
+def test_commands_may_come_in_any_cut(wire: Wire, lab: Lab) -> None:
+    said = (
+        b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<550.x@y.test>\r\nDATA\r\n"
+        b"hello\r\n.\r\nQUIT\r\n"
+    )
+    for octet in said:
+        wire.write(bytes([octet]))
+    codes = [wire.reply()[:3] for _ in range(6)]
+    assert codes == ["250", "250", "550", "354", "250", "221"]
+    assert wire.reply() == ""
+    assert lab.outcomes == {"b@y.test": "accepted", "550.x@y.test": "rejected"}
+
+
+def test_a_line_that_ends_in_lf_alone_is_no_line(wire: Wire) -> None:
+    wire.write(b"NOOP\n")
+    assert wire.reply().startswith("500 5.5.2")
+    assert wire.ask("NOOP").startswith("250")
+
+
+def test_nothing_is_smuggled_behind_an_end_that_is_none(wire: Wire, lab: Lab) -> None:
+    """CVE-2023-51764 and its kin: LF.LF, LF.CRLF and CR.CR are mail data."""
+    begin(wire)
+    wire.ask("DATA")
+    wire.write(b"a\n.\nMAIL FROM:<evil@x.test>\r\nb\n.\r\nc\r.\r\nd\r\n.\r\n")
+    assert wire.reply().startswith("250")
+    (received,) = lab.received
+    assert b"evil@x.test" in received.data
+
+
+def test_a_client_that_goes_away_leaves_nothing_behind(lab: Lab) -> None:
+    for said in (
+        b"",
+        b"MAIL FR",
+        b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\nhi",
+    ):
+        with Wire(lab.port) as wire:
+            wire.ask("EHLO me.test")
+            wire.write(said)
+    with Wire(lab.port) as wire:  # and it serves the next
+        assert wire.ask("NOOP").startswith("250")
+    assert lab.received == []
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\0", b"\xff" * 100_000, b"\r\n" * 500]
+)
+def test_garbage_does_not_stop_the_server(garbage: bytes, lab: Lab) -> None:
+    with Wire(lab.port) as wire:
+        wire.write(garbage + b"\r\nQUIT\r\n")
+        while wire.reply():
+            pass
+    with Wire(lab.port) as wire:
+        assert wire.ask("EHLO me.test").startswith("250")
+
+
+# --- sizes and chunks ---------------------------------------------------------------------
+
+
+def test_size_is_offered_and_held(wire: Wire, lab: Lab) -> None:
+    assert "\n250-SIZE 1000\n" in wire.ask("EHLO me.test")
+    assert wire.codes("MAIL FROM:<a@x.test> SIZE=1001") == [552]
+    assert wire.codes("MAIL FROM:<a@x.test> SIZE=1000", "RCPT TO:<b@y.test>") == [250, 250]
+    wire.ask("DATA")
+    assert wire.ask("x" * 1100 + "\r\n.").startswith("552 5.3.4")
+    assert lab.received == []
+    assert lab.counts == {"rejected": 1}
+    begin(wire)
+    assert wire.ask("DATA").startswith("354")
+    assert wire.ask("small\r\n.").startswith("250")
+
+
+def test_chunks_are_joined(wire: Wire, lab: Lab) -> None:
+    begin(wire)
+    wire.write(b"BDAT 6\r\nab\r\n.\rBDAT 4 LAST\r\n\ncd\n")
+    assert wire.reply().startswith("250")
+    assert "queued as" in wire.reply()
+    assert lab.received[0].data == b"ab\r\n.\r\ncd\n"
+
+
+def test_chunks_beyond_the_size_are_refused(wire: Wire, lab: Lab) -> None:
+    begin(wire)
+    wire.write(b"BDAT 600\r\n" + b"x" * 600 + b"BDAT 600 LAST\r\n" + b"x" * 600)
+    assert wire.reply().startswith("250")
+    assert wire.reply().startswith("552")
+    assert lab.received == []
+
+
+# --- login --------------------------------------------------------------------------------
+
+
+def response(user: str, password: str) -> str:
+    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+
+
+def test_with_users_a_login_comes_before_mail() -> None:
+    with Lab(users={"ann": "horse"}) as lab, Wire(lab.port) as wire:
+        assert "AUTH CRAM-MD5 PLAIN LOGIN XOAUTH2" in wire.ask("EHLO me.test")
+        assert wire.codes("MAIL FROM:<a@x.test>") == [530]
+        assert wire.codes("AUTH PLAIN", "*") == [334, 501]
+        assert wire.codes("AUTH PLAIN", "not base64!") == [334, 501]
+        assert wire.codes("AUTH GSSAPI") == [504]
+        assert wire.codes(f"AUTH PLAIN {response('ann', 'cow')}") == [535]
+        assert wire.codes(f"AUTH PLAIN {response('eve', 'horse')}") == [535]
+        assert wire.codes(f"AUTH PLAIN {response('ann', 'horse')}") == [235]
+        assert wire.codes(f"AUTH PLAIN {response('ann', 'horse')}") == [503]
+        assert wire.codes("MAIL FROM:<a@x.test>") == [250]
+
+
+# --- behaviours ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "before", "line"),
+    [
+        ("ehlo", [], "EHLO again.test"),
+        ("mail", [], "MAIL FROM:<a@x.test>"),
+        ("rcpt", ["MAIL FROM:<a@x.test>"], "RCPT TO:<b@y.test>"),
+        ("data", ["MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>"], "DATA"),
+        ("end_of_data", ["MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>", "DATA"], "."),
+        ("noop", [], "NOOP"),
+        ("vrfy", [], "VRFY bob"),
+        ("quit", [], "QUIT"),
+    ],
+)
+def test_a_reply_a_close_and_a_drop_at_each_place(
+    place: str, before: list[str], line: str
+) -> None:
+    with Lab() as lab:
+        for behaviour, expected in (
+            (Behaviour(reply="451 4.3.0 as told"), "451 4.3.0 as told"),
+            (Behaviour(reply="421 4.3.2 bye"), "421 4.3.2 bye"),
+            (Behaviour(reply="250 fine", close=True), "250 fine"),
+            (Behaviour(drop=True), ""),
+        ):
+            with Wire(lab.port) as wire:
+                wire.codes("EHLO me.test", *before)
+                lab.set(**{place: behaviour})
+                assert wire.ask(line) == expected
+                if expected[:3] != "451":
+                    assert wire.ask("NOOP") == ""
+            lab.set(**{place: Behaviour()})
+
+
+def test_the_greeting_can_be_a_refusal_or_nothing() -> None:
+    with Lab() as lab:
+        lab.set(greeting=Behaviour(reply="554 5.3.2 no"))
+        with Wire(lab.port) as wire:
+            assert wire.greeting == "554 5.3.2 no"
+            assert wire.codes("MAIL FROM:<a@x.test>", "QUIT") == [503, 221]
+        lab.set(greeting=Behaviour(drop=True))
+        with Wire(lab.port) as wire:
+            assert wire.greeting == ""
+
+
+@pytest.mark.parametrize("reply", ["354 what", "250 a\r\n250 two replies", "250-\n250 x"])
+def test_a_scenario_may_break_the_protocol(reply: str) -> None:
+    with Lab() as lab, Wire(lab.port) as wire:
+        wire.ask("EHLO me.test")
+        begin(wire)
+        lab.set(end_of_data=Behaviour(reply=reply))
+        wire.ask("DATA")
+        assert wire.ask(".")[:3] == reply[:3]
+        assert wire.ask("NOOP")[:3] in ("250", "500")
+
+
+# --- the log ------------------------------------------------------------------------------
+
+
+def test_each_command_is_a_row_of_the_servers_own_log(wire: Wire, lab: Lab) -> None:
+    begin(wire, "b@BÜCHER.example")
+    wire.codes("DATA", ".", "XYZZY", "QUIT")
+    log = lab.log
+    assert log["verb"].tolist() == [
+        "GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-DATA", "?", "QUIT",
+    ]  # fmt: skip
+    assert log["seq"].tolist() == list(range(8))
+    assert set(log["source"]) == {"lab"}
+    assert set(log["session_id"]) == {"lab-1"}
+    in_transaction = log["reverse_path"].notna().tolist()
+    assert in_transaction == [False, False, True, True, True, True, False, False]
+    rcpt = log.iloc[3]
+    assert rcpt["recipient_domain"] == "xn--bcher-kva.example"
+    assert rcpt["reply_code"] == 250
+    assert rcpt["enhanced_status"] == "2.1.5"
+    assert rcpt["service_s"] >= 0
