@@ -5,6 +5,7 @@ It does nothing a notebook could not: every step is a call of the public API.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -210,6 +211,6 @@ def _print_next(run: Run, folder: Path) -> None:
         said = shlex.quote(f"{code} {visible(text, max_chars=60)}")
         click.echo(f"  {program} explain {said}")
     click.echo(f"  {program} notebooks      # the same, step by step, in JupyterLab")
-    log = str(folder / "events.parquet")
-    code = f"import smtpbook as sb; print(sb.reply_codes(sb.read_log({log!r})))"
+    log = json.dumps(str(folder / "events.parquet"))
+    code = f"import smtpbook as sb; print(sb.reply_codes(sb.read_log({log})))"
     click.echo(f"  {python} -c {shlex.quote(code)}")

@@ -37,6 +37,7 @@ PLACES: Final = (
     "HELP",
     "QUIT",
 )
+_CODE: Final = re.compile(r"([2-5][0-9]{2})(?=[ \n-]|$)")
 # 550-5.1.1.anything@… asks for "550 5.1.1"
 _BY_ADDRESS: Final = re.compile(r"([45]\d\d)(?:-([45]\.\d{1,3}\.\d{1,3}))?\.")
 
@@ -97,12 +98,13 @@ class Behaviour:
         """Give the reply as a value."""
         if self.reply is None:
             return None
-        code, *_ = self.reply.split(maxsplit=1) or [""]
-        if not re.fullmatch(r"[2-5]\d\d", code):
+        found = _CODE.match(self.reply)
+        if found is None:
             raise ValueError(f"reply={self.reply!r} does not begin with a reply code")
-        lines = self.reply.split("\n")
-        texts = [line.removeprefix(code).lstrip(" -") for line in lines]
-        return Reply(code=int(code), lines=tuple(texts))
+        # The code may stand before each line, as on the wire, or before the first alone.
+        again = re.compile(rf"^{found[1]}(?:[ -]|$)")
+        texts = [again.sub("", line, count=1) for line in self.reply.split("\n")]
+        return Reply(code=int(found[1]), lines=tuple(texts))
 
 
 @dataclass(frozen=True, slots=True)

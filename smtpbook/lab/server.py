@@ -256,7 +256,7 @@ class Conversation:
                 return Reply(code=252, lines=("2.1.5 Send some mail, I will try",))
             case "HELP":
                 return Reply(code=214, lines=("2.0.0 See RFC 5321",))
-            case "EXPN" | "TURN":
+            case "EXPN":
                 return Reply(code=502, lines=("5.5.1 Not implemented",))
             case "SEND" | "SOML" | "SAML":
                 return Reply(

@@ -32,6 +32,8 @@ REFUSE = Behaviour(reply="450 4.2.0 later")
         ("450 4.2.0 Try later", ("4.2.0 Try later",)),
         ("250-one\n250-two\n250 three", ("one", "two", "three")),
         ("250 one\ntwo", ("one", "two")),
+        ("250 - a dash", ("- a dash",)),
+        ("250 in 250 ms", ("in 250 ms",)),
     ],
 )
 def test_a_reply_is_read_as_a_server_writes_it(text: str, lines: tuple[str, ...]) -> None:

@@ -84,5 +84,7 @@ def test_every_scenario_is_described_and_has_its_own_name() -> None:
 
 
 def test_an_unknown_scenario_gets_the_list() -> None:
-    with pytest.raises(ValueError, match="did you mean 'greylisting'.*ordinary, mixed-day"):
+    with pytest.raises(
+        ValueError, match=r"did you mean 'greylisting'.*ordinary, mixed-day"
+    ):
         Lab("graylisting")

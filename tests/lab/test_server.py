@@ -66,10 +66,10 @@ def test_a_message_is_kept_as_it_came(lab: Lab, wire: Wire) -> None:
         (["EXPN list"], 502),
         (["HELP"], 214),
         (["SEND FROM:<a@x.test>"], 502),
-        (["TURN"], 502),
+        (["TURN"], 503),
         (["STARTTLS now"], 501),
         (["AUTH PLAIN"], 504),
-        (["BDAT 5"], 503),
+        (["BDAT 0"], 503),
         (["QUIT"], 221),
         (["x" * 20_000], 500),
         (["NOOP \0"], 501),
@@ -235,7 +235,7 @@ def test_the_greeting_can_be_a_refusal_or_nothing() -> None:
             assert wire.greeting == ""
 
 
-@pytest.mark.parametrize("reply", ["354 what", "250 a\r\n250 two replies", "250-\n250 x"])
+@pytest.mark.parametrize("reply", ["354 what", "250 a\r\n250 two replies"])
 def test_a_scenario_may_break_the_protocol(reply: str) -> None:
     with Lab() as lab, Wire(lab.port) as wire:
         wire.ask("EHLO me.test")
@@ -243,7 +243,9 @@ def test_a_scenario_may_break_the_protocol(reply: str) -> None:
         lab.set(end_of_data=Behaviour(reply=reply))
         wire.ask("DATA")
         assert wire.ask(".")[:3] == reply[:3]
-        assert wire.ask("NOOP")[:3] in ("250", "500")
+        # After a 354 it takes mail data again; the second of two replies is read here.
+        assert wire.ask("." if reply[0] == "3" else "NOOP")[:3] == reply[:3]
+        assert lab.counts == ({} if reply[0] == "3" else {"accepted": 1})
 
 
 # --- the log ------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Wire:
         self.socket.sendall(octets)
 
     def reply(self) -> str:
-        """Read one reply: its lines as they are, joined; empty when the server has closed."""
+        """Read one reply: its lines as they are, joined; empty at the end of it all."""
         lines = []
         try:
             while line := self._file.readline():

@@ -167,7 +167,7 @@ def test_a_domain_outside_ascii_is_written_as_a_labels() -> None:
         np.float32("nan"),
         pd.NA,
         pd.NaT,
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         Decimal("NaN"),
     ],
     ids=repr,

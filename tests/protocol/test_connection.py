@@ -184,17 +184,33 @@ def test_nothing_goes_behind_the_greeting_that_has_not_come() -> None:
         Client().issue(EHLO)
 
 
-def test_one_group_holds_a_whole_envelope() -> None:
+ENVELOPE = (Rset(), Mail(BOB), Rcpt(BOB), Rcpt(BOB), Data())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: b"".join(client.issue(command) for command in ENVELOPE),
+        lambda client: client.issue_group([(command, None) for command in ENVELOPE]),
+    ],
+    ids=["one by one", "as a group"],
+)
+def test_one_group_holds_a_whole_envelope(write: Callable[[Client], bytes]) -> None:
     client = ready("PIPELINING")
-    group = b"".join(
-        client.issue(command)
-        for command in (Rset(), Mail(BOB), Rcpt(BOB), Rcpt(BOB), Data())
-    )
-    assert group == (
+    assert write(client) == (
         b"RSET\r\nMAIL FROM:<bob@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
         b"RCPT TO:<bob@example.org>\r\nDATA\r\n"
     )
     assert client.state_ahead is State.DATA
+    with pytest.raises(LocalProtocolError, match=r"must wait|not allowed"):
+        client.issue(Rset())
+
+
+def test_group_is_refused_at_the_command_that_does_not_belong() -> None:
+    client = ready("PIPELINING")
+    with pytest.raises(LocalProtocolError, match="DATA is not allowed"):
+        client.issue_group([(Mail(BOB), 1), (Data(), 2), (Rset(), 3)])
+    assert [tag for _, tag, _ in client.unanswered] == [1]
 
 
 def test_next_envelope_goes_behind_the_mail_data() -> None:

@@ -334,6 +334,19 @@ def test_message_that_cannot_be_sent_here_keeps_its_place_and_writes_nothing(
     assert written == b"".join(steps)
 
 
+def test_message_that_cannot_be_sent_here_behind_one_that_was_refused() -> None:
+    talk = Talk("PIPELINING", "SIZE 500")
+    talk.add(message("a"), message("b", text="x" * 900))
+    talk.write()
+    talk.hear(250, 550, 554)
+    assert talk.write() == RSET
+    assert talk.outcomes() == ["rejected", "failed"]
+    talk.add(message("c"))
+    assert talk.write() == envelope("c")
+    talk.hear(250, 250, 250)
+    assert talk.write() == DATA
+
+
 def test_message_that_cannot_be_sent_here_is_decided_without_any_reply() -> None:
     talk = Talk("SIZE 5")
     talk.add(message("a"))

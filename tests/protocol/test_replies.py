@@ -241,34 +241,49 @@ def test_endless_line_is_refused_at_its_4096th_octet(begin: bytes) -> None:
 class Counted(bytes):
     """A buffer that counts the octets searched and copied in it."""
 
-    work = 0
+    searched = copied = 0
 
     def find(self, sub: bytes, start: int) -> int:  # type: ignore[override]
         place = super().find(sub, start)
-        Counted.work += (place if place >= 0 else len(self)) - start
+        Counted.searched += (place if place >= 0 else len(self)) - start
         return place
 
     def __getitem__(self, key: slice) -> Counted:  # type: ignore[override]
         return Counted(super().__getitem__(key))
 
     def __add__(self, other: bytes) -> Counted:  # type: ignore[override]
-        Counted.work += len(self) + len(other)
+        Counted.copied += len(self) + len(other)
         return Counted(super().__add__(other))
 
 
+@pytest.fixture
+def counted() -> ReplyParser:
+    Counted.searched = Counted.copied = 0
+    parser = ReplyParser()
+    parser._buffer = Counted()
+    return parser
+
+
+def test_no_octet_of_a_line_is_searched_twice(counted: ReplyParser) -> None:
+    for octet in cut(line(b"250 ", 4096), 1):
+        counted.feed(octet)
+        counted.next_reply()
+    assert Counted.searched < 2 * 4096
+
+
 @pytest.mark.parametrize("piece", [100, 1000, 64 * 1024])
-def test_work_is_linear_in_what_arrives(piece: int) -> None:
+@pytest.mark.parametrize("replies_sent", [50, 400])
+def test_work_is_linear_in_what_arrives(
+    counted: ReplyParser, replies_sent: int, piece: int
+) -> None:
     """Work is octets searched and copied: no more than four for each that arrives."""
     reply = (b"250-" + b"x" * 60 + b"\r\n") * 9 + b"250 ok\r\n"
-    for stream in (reply * 50, reply * 400):
-        parser = ReplyParser()
-        parser._buffer = Counted()
-        Counted.work = 0
-        for octets in cut(stream, piece):
-            parser.feed(octets)
-            replies(parser)
-        assert parser.unread == b""
-        assert Counted.work < 4 * len(stream)
+    stream = reply * replies_sent
+    for octets in cut(stream, piece):
+        counted.feed(octets)
+        replies(counted)
+    assert counted.unread == b""
+    assert Counted.searched + Counted.copied < 4 * len(stream)
 
 
 TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]))
