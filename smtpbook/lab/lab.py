@@ -112,8 +112,12 @@ class Lab:
         """Listen, and serve until `stop`; returns once the port is open."""
         if self._job is None:
             self._make_certificate()
-            # A moment's wait for another thread: allowed where trio runs, too.
-            listeners = _THREAD.start(self._open).result()
+            try:
+                # A moment's wait for another thread: allowed where trio runs, too.
+                listeners = _THREAD.start(self._open).result()
+            except BaseException:
+                self.stop()
+                raise
             self.port = listeners[0].socket.getsockname()[1]
             self._job = _THREAD.start(self._serve, listeners)
         return self

@@ -99,20 +99,11 @@ class Helo(Ehlo):
 
 
 @dataclass(frozen=True, slots=True)
-class Mail(Command):
-    """Begin a transaction (RFC 5321 section 4.1.1.2); None is the null reverse-path."""
+class _Envelope(Command):
+    """MAIL or RCPT: its line is put together once, for it is written, counted and kept."""
 
-    verb: ClassVar[str] = "MAIL"
     max_octets: ClassVar[int] = MAX_ENVELOPE_LINE
-    reverse_path: Mailbox | None
-    parameters: Parameters = ()
     _text: str = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # Once: the line is written, counted and recorded for every message.
-        path = "" if self.reverse_path is None else self.reverse_path
-        text = f"MAIL FROM:<{path}>{_spelled(self.parameters)}"
-        object.__setattr__(self, "_text", text)
 
     def _line(self) -> str:
         return self._text
@@ -122,24 +113,30 @@ class Mail(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Rcpt(Command):
+class Mail(_Envelope):
+    """Begin a transaction (RFC 5321 section 4.1.1.2); None is the null reverse-path."""
+
+    verb: ClassVar[str] = "MAIL"
+    reverse_path: Mailbox | None
+    parameters: Parameters = ()
+
+    def __post_init__(self) -> None:
+        path = "" if self.reverse_path is None else self.reverse_path
+        text = f"MAIL FROM:<{path}>{_spelled(self.parameters)}"
+        object.__setattr__(self, "_text", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt(_Envelope):
     """Name one recipient (RFC 5321 section 4.1.1.3)."""
 
     verb: ClassVar[str] = "RCPT"
-    max_octets: ClassVar[int] = MAX_ENVELOPE_LINE
     recipient: Mailbox
     parameters: Parameters = ()
-    _text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         text = f"RCPT TO:<{self.recipient}>{_spelled(self.parameters)}"
         object.__setattr__(self, "_text", text)
-
-    def _line(self) -> str:
-        return self._text
-
-    def _shown(self) -> str:
-        return self._text
 
 
 @dataclass(frozen=True, slots=True)
