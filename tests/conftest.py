@@ -12,6 +12,11 @@ from collections.abc import Generator
 os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
+from hypothesis import settings
+
+# Properties are checked on the same examples in every run, however slow the machine.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -130,8 +130,8 @@ class Delivery:
         """Hold one session after the other until the queue is empty."""
         failures = 0
         try:
-            while self._queue and await self._pacer.wait(self._stopped):
-                error, is_answered = await self._converse()
+            while (entry := await self._take()) is not None:
+                error, is_answered = await self._converse(entry)
                 if error is None:
                     continue
                 if not self._opened.is_set():
@@ -147,9 +147,25 @@ class Delivery:
         finally:
             self._opened.set()
 
-    async def _converse(self) -> tuple[SMTPBookError | None, bool]:
+    async def _take(self) -> Entry | None:
+        """Take the next recipient at their instant; None: nobody is left, or a stop."""
+        if not self._queue:
+            return None
+        entry = self._queue.popleft()
+        is_time = False
+        try:
+            is_time = await self._pacer.wait(self._stopped)
+        finally:
+            if not is_time:
+                self._queue.appendleft(entry)
+        return entry if is_time else None
+
+    async def _converse(self, first: Entry) -> tuple[SMTPBookError | None, bool]:
         """Hold one session; give what ended it early, and whether a reply decided any."""
         claimed: _Claimed = {}
+        message = self._claim(first, claimed)
+        if message is None:
+            return None, False
         session: Session | None = None
         error: SMTPBookError | None = None
         is_answered = False
@@ -161,7 +177,7 @@ class Delivery:
                 ) as session:
                     self._opening.discard(opening)
                     self._opened.set()
-                    async for result in session.send_many(self._messages(claimed)):
+                    async for result in session.send_many(self._from(message, claimed)):
                         is_answered = is_answered or result.reply is not None
                         self._note(result, claimed)
             except SMTPBookError as exc:
@@ -174,26 +190,29 @@ class Delivery:
         self._give_back(claimed)
         return error, is_answered
 
-    def _messages(self, claimed: _Claimed) -> Iterable[Message] | AsyncIterable[Message]:
-        return self._paced(claimed) if self._pacer.interval_s else self._at_once(claimed)
+    def _from(
+        self, first: Message, claimed: _Claimed
+    ) -> Iterable[Message] | AsyncIterable[Message]:
+        interval_s = self._pacer.interval_s
+        if not interval_s:
+            return self._at_once(first, claimed)
+        if interval_s * self._workers > _MAX_IDLE_S:
+            return [first]  # the next gets a session of its own
+        return self._paced(first, claimed)
 
-    def _at_once(self, claimed: _Claimed) -> Iterator[Message]:
+    def _at_once(self, first: Message, claimed: _Claimed) -> Iterator[Message]:
+        yield first
         while self._queue and not self._stopped.is_set():
-            if (message := self._claim(claimed)) is not None:
+            if (message := self._claim(self._queue.popleft(), claimed)) is not None:
                 yield message
 
-    async def _paced(self, claimed: _Claimed) -> AsyncIterator[Message]:
-        # The instant of the first was waited for before the session was opened; where the
-        # next is far off, it gets a session of its own.
-        is_far = self._pacer.interval_s * self._workers > _MAX_IDLE_S
-        while self._queue:
-            if (message := self._claim(claimed)) is not None:
+    async def _paced(self, first: Message, claimed: _Claimed) -> AsyncIterator[Message]:
+        yield first
+        while (entry := await self._take()) is not None:
+            if (message := self._claim(entry, claimed)) is not None:
                 yield message
-            if is_far or not await self._pacer.wait(self._stopped):
-                return
 
-    def _claim(self, claimed: _Claimed) -> Message | None:
-        entry = self._queue.popleft()
+    def _claim(self, entry: Entry, claimed: _Claimed) -> Message | None:
         try:
             message = self._letter.render(entry.row)
         except TemplateError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -60,7 +61,7 @@ class Pacer:
 
     def __init__(self, interval: float | None) -> None:
         self._interval = interval
-        self._next = 0.0
+        self._next = -math.inf  # the first may begin at once
 
     @property
     def interval_s(self) -> float:

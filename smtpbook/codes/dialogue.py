@@ -20,6 +20,8 @@ _CLIENT: Final = r"C:|client:|->"
 _SERVER: Final = r"S:|server:|<-"
 _LINE: Final = re.compile(rf"[ \t]*(?:({_CLIENT})|({_SERVER}))[ \t]?(.*)", re.IGNORECASE)
 # On one line, items stand between slashes: "S:220 mx / C:EHLO me / S:250 mx".
+# Not splitlines(), which also cuts at characters that may stand in a text.
+_LINE_END: Final = re.compile(r"\r?\n")
 _BREAK: Final = re.compile(rf" / (?={_CLIENT}|{_SERVER})", re.IGNORECASE)
 _REPLY: Final = re.compile(r"([2-5][0-9]{2})(?:(-)|[ \t]|$)(.*)")
 _STARTS_TRANSACTION: Final = frozenset({"MAIL", "SEND", "SOML", "SAML"})
@@ -85,7 +87,7 @@ def read_lines(text: str) -> list[Line]:
     ['server', 'client', 'server']
     """
     text = text.strip()
-    items = text.splitlines() if "\n" in text else _BREAK.split(text)
+    items = _LINE_END.split(text) if "\n" in text else _BREAK.split(text)
     lines: list[Line] = []
     speaker: Literal["client", "server"] = "client"
     for number, item in enumerate(items, 1):

@@ -239,7 +239,7 @@ def _read_reply(text: str) -> Reply:
     ValueError
         The code is none of SMTP's, or there is more than one reply.
     """
-    first, *rest = text.splitlines()
+    first, *rest = re.split(r"\r?\n", text)
     match = _REPLY_LINE.match(first)
     if match is None:
         raise ValueError(

@@ -39,23 +39,23 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
         )
     username = account.username or ""
     mechanism = sasl.client(name, username, secret.reveal())
-    initial = mechanism.start()
-    record.hide(secret.reveal().encode(), initial or b"")
-    reply = await talk.ask(Auth(name, initial))
+    # No variable here holds the secret: tracebacks may be shown with their locals.
+    record.hide(secret.reveal().encode(), mechanism.start() or b"")
+    reply = await talk.ask(Auth(name, mechanism.start()))
     while reply.code == 334:
         response = await _answer(mechanism, talk, reply)
-        if response != username.encode():  # LOGIN's first response is no secret
-            record.hide(response)
-        reply = await talk.ask(AuthResponse(response))
+        if response.data != username.encode():  # LOGIN's first response is no secret
+            record.hide(response.data or b"")
+        reply = await talk.ask(response)
     if reply.code >= 300:
         raise AuthenticationError(reply, f"AUTH {name}")
 
 
 async def _answer(
     mechanism: sasl.ClientMechanism, talk: Dialogue, challenge: Reply
-) -> bytes:
+) -> AuthResponse:
     try:
-        return mechanism.respond(decode_base64(challenge.lines[0].strip()))
+        return AuthResponse(mechanism.respond(decode_base64(challenge.lines[0].strip())))
     except (CommandSyntaxError, LocalProtocolError) as exc:
         # "If the client wishes to cancel the authentication exchange, it issues a line with
         # a single "*"" -- RFC 4954 section 4

@@ -367,9 +367,11 @@ def test_lesson_may_not_inject_nor_pipeline() -> None:
     client = ready("PIPELINING")
     with pytest.raises(LocalProtocolError):
         client.issue(Raw("NOOP\r\nQUIT"), strict=False)
-    client.issue(Raw("NOOP"), strict=False)
+    client.issue(Raw("XYZZY"), strict=False)
     with pytest.raises(LocalProtocolError):
-        client.issue(Raw("NOOP"), strict=False)
+        client.issue(Raw("XYZZY"), strict=False)
+    with pytest.raises(LocalProtocolError, match="must wait for the reply to XYZZY"):
+        client.issue(Mail(BOB))
 
 
 def test_seed_dialogue_can_be_spoken_word_for_word() -> None:
@@ -387,6 +389,21 @@ def test_seed_dialogue_can_be_spoken_word_for_word() -> None:
     assert client.end_mail_data(b"Blah blah blah...\r\n") == b"Blah blah blah...\r\n.\r\n"
     heard(client, b"250 OK\r\n")
     assert client.state is State.READY
+
+
+@pytest.mark.parametrize("line", ["XYZZY", "RCPT TO:<a@b.example>", "DATUM", ""])
+def test_lesson_does_not_make_a_354_to_anything_but_data_good(line: str) -> None:
+    client = greeted()
+    client.issue(Raw(line), strict=False)
+    with pytest.raises(RemoteProtocolError, match=r"354 cannot be a reply to"):
+        heard(client, b"354 go\r\n")
+
+
+def test_lesson_may_get_a_354_to_data_anywhere() -> None:
+    client = greeted()
+    client.issue(Raw("DATA"), strict=False)
+    heard(client, b"354 go\r\n")
+    assert client.state is State.DATA
 
 
 def test_starttls_before_ehlo_leads_to_the_handshake_all_the_same() -> None:

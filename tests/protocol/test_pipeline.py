@@ -347,6 +347,13 @@ def test_message_that_cannot_be_sent_here_behind_one_that_was_refused() -> None:
     assert talk.write() == DATA
 
 
+def test_message_that_cannot_be_sent_here_does_not_hold_up_the_next() -> None:
+    talk = Talk("PIPELINING", "SIZE 500")
+    talk.add(message("a", text="x" * 900), message("b"))
+    assert talk.write() == envelope("b") + DATA
+    assert talk.outcomes() == ["failed"]
+
+
 def test_message_that_cannot_be_sent_here_is_decided_without_any_reply() -> None:
     talk = Talk("SIZE 5")
     talk.add(message("a"))

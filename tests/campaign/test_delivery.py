@@ -1,0 +1,388 @@
+"""Delivery: several connections, lost ones, stopped ones; in virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pandas as pd
+import pytest
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.delivery import MAX_FAILURES
+from smtpbook.campaign.run import Run
+from smtpbook.errors import AuthenticationError, DeferredError, TransportError
+from smtpbook.events import Event
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.lab.scenarios import SCENARIOS
+from smtpbook.messages.template import Template
+
+People = Callable[[int], pd.DataFrame]
+ServeHere = Callable[[Lab], Awaitable[Account]]
+
+
+def check_sums(run: Run, lab: Lab, total: int) -> None:
+    """Assert that nobody is missing or twice, and that the server counted the same."""
+    assert sum(run.counts.values()) == total == len(run.outcomes)
+    outcomes = run.log[run.log["kind"] == "outcome"]
+    assert not outcomes.duplicated(["recipient", "attempt"]).any()
+    for outcome in ("accepted", "deferred", "rejected"):
+        assert run.counts[outcome] == lab.counts[outcome], outcome
+    received = Counter(who for one in lab.received for who in one.recipients)
+    assert set(received.values()) <= {1}
+    assert len(received) == run.counts["accepted"]
+    whole = run.log["session_id"].notna()
+    for _, rows in run.log[whole].groupby("session_id"):
+        assert rows["seq"].tolist() == list(range(len(rows)))
+        assert rows["kind"].iloc[-1] in ("disconnect", "connect")
+
+
+# --- sums ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_the_sums_are_those_of_the_server(
+    scenario: str,
+    connections: int,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab(scenario)
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(41), letter, connections=connections)
+    run = await campaign.send_async()
+    check_sums(run, lab, 41)
+    assert {name: n for name, n in run.counts.items() if n} == campaign.counts
+    if scenario == "drops-after-dot":
+        assert 1 <= run.counts["in_doubt"] <= MAX_FAILURES * connections
+        assert run.counts["in_doubt"] + run.counts["failed"] == 41
+    sessions = run.log["session_id"].nunique()
+    if scenario in ("ordinary", "mixed-day", "tarpit"):
+        assert sessions == connections
+
+
+async def test_connections_work_side_by_side(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=10))
+    account = await serve_here(lab)
+    took = []
+    for connections in (1, 4):
+        started = trio.current_time()
+        await Campaign(
+            "c", account, people(8), letter, connections=connections
+        ).send_async()
+        took.append(trio.current_time() - started)
+    assert took == [80, 20]
+
+
+async def test_no_more_connections_than_people(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    account = await serve_here(lab)
+    run = await Campaign("c", account, people(2), letter, connections=9).send_async()
+    assert run.counts["accepted"] == 2
+    assert lab._shared.sessions <= 2
+
+
+async def test_nobody_needs_no_connection(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(3), letter)
+    await campaign.send_async()
+    again = await campaign.send_async()
+    assert len(again.log) == 0
+    assert sum(again.counts.values()) == 0
+    assert len(lab.received) == 3
+
+
+# --- pace ---------------------------------------------------------------------------------
+
+
+def lab_with_a_clock() -> tuple[Lab, list[float]]:
+    """Give a lab, and a list that it fills with the instants of MAIL."""
+    instants: list[float] = []
+
+    def note(event: Event) -> None:
+        if event.verb == "MAIL":
+            instants.append(trio.current_time())
+
+    return Lab(record=note), instants
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_pace_is_kept_by_all_connections_together(
+    connections: int,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab, instants = lab_with_a_clock()
+    account = await serve_here(lab)
+    await trio.sleep(1000)
+    campaign = Campaign(
+        "c", account, people(7), letter, pace="2/min", connections=connections
+    )
+    run = await campaign.send_async()
+    assert instants == [1000 + 30 * n for n in range(7)]
+    assert trio.current_time() == instants[-1]  # and nobody waits for more
+    assert run.log["session_id"].nunique() == connections
+    check_sums(run, lab, 7)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_slow_pace_holds_no_connection_open(
+    connections: int,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    """The server would hang up meanwhile; each message gets a session of its own."""
+    lab, instants = lab_with_a_clock()
+    account = await serve_here(lab)
+    await trio.sleep(1000)
+    campaign = Campaign(
+        "c", account, people(6), letter, pace="1/hour", connections=connections
+    )
+    run = await campaign.send_async()
+    assert instants == [1000 + 3600 * n for n in range(6)]
+    assert trio.current_time() == instants[-1]
+    assert run.log["session_id"].nunique() == 6
+    assert run.counts["accepted"] == 6
+
+
+# --- lost connections ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("place", ["rcpt", "end_of_data"])
+async def test_a_lost_connection_costs_only_those_that_had_begun(
+    place: str,
+    connections: int,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    """The others are written to in another session, and nobody twice."""
+    lab = Lab()
+    lab.set("p*3@*", **{place: Behaviour(drop=True, times=1)})
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(40), letter, connections=connections)
+    run = await campaign.send_async()
+    check_sums(run, lab, 40)
+    lost = run.counts["failed"] + run.counts["in_doubt"]
+    assert 4 <= lost <= 8  # at most two had begun on each of four connections
+    assert run.counts["in_doubt"] == (4 if place == "end_of_data" else 0)
+    assert run.log["session_id"].nunique() > connections
+    again = await campaign.send_async(only="failed")
+    assert again.counts["accepted"] == run.counts["failed"]
+    received = [who for one in lab.received for who in one.recipients]
+    assert len(set(received)) == len(received) == 40 - run.counts["in_doubt"]
+    # In doubt is never repeated, unless somebody says so.
+    assert sum((await campaign.send_async()).counts.values()) == 0
+    assert campaign.counts.get("in_doubt", 0) == run.counts["in_doubt"]
+
+
+async def test_a_server_that_is_gone_for_good_fails_the_rest_with_rows(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set("p5@*", end_of_data=Behaviour(close=True))
+    lab.set("p5@*", rcpt=Behaviour())
+    account = await serve_here(lab)
+
+    def hang_up_on_everybody() -> None:
+        lab.set(greeting=Behaviour(drop=True))
+
+    campaign = Campaign("c", account, people(30), letter, connections=2)
+    lab._shared.record = lambda row: hang_up_on_everybody()
+    lab.set("p7@*", rcpt=Behaviour(drop=True))
+    started = trio.current_time()
+    run = await campaign.send_async()
+    check_sums(run, lab, 30)
+    assert run.counts["failed"] >= 20
+    failed = run.outcomes[run.outcomes["outcome"] == "failed"]
+    assert failed["error"].notna().all()
+    assert campaign.counts == {name: n for name, n in run.counts.items() if n}
+    assert trio.current_time() - started < 10  # it gives up in time
+
+
+async def test_a_server_that_drops_everybody_is_given_up(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """Not one recipient after the other until the list is through."""
+    lab = Lab()
+    lab.set(mail=Behaviour(drop=True))
+    account = await serve_here(lab)
+    run = await Campaign("c", account, people(500), letter, connections=1).send_async()
+    assert run.counts["failed"] == 500
+    assert run.log["session_id"].nunique() == MAX_FAILURES
+
+
+async def test_a_deferring_server_is_not_given_up(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """It decides on somebody each time, and then hangs up."""
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="421 4.7.0 slow down"))
+    account = await serve_here(lab)
+    run = await Campaign("c", account, people(20), letter, connections=1).send_async()
+    assert run.counts["deferred"] == 20
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        ({"greeting": Behaviour(reply="421 4.3.2 busy")}, DeferredError),
+        ({"greeting": Behaviour(drop=True)}, TransportError),
+        ({"ehlo": Behaviour(reply="421 no")}, DeferredError),
+    ],
+)
+async def test_a_first_connection_that_does_not_open_raises_why(
+    behaviour: dict[str, Behaviour],
+    error: type[Exception],
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab()
+    lab.set(**behaviour)
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(9), letter)
+    with pytest.raises(error):
+        await campaign.send_async()
+    assert campaign.counts == {"pending": 9}
+    assert lab._shared.sessions == 1
+
+
+async def test_later_connections_may_be_too_many(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """A server that allows one connection at a time gets everything over that one."""
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=1))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(12), letter, connections=4)
+    rows = []
+
+    def refuse_the_others(row: object) -> None:
+        if not rows:
+            rows.append(row)
+            lab.set(greeting=Behaviour(reply="421 4.7.0 too many connections"))
+
+    lab._shared.record = refuse_the_others
+    run = await campaign.send_async()
+    assert run.counts["accepted"] == 12
+    assert len({one.session_id for one in lab.received}) == 1
+
+
+# --- stops --------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_send_lets_what_has_begun_come_to_its_verdict(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=10))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(40), letter, connections=2)
+    with trio.move_on_after(25) as scope:
+        await campaign.send_async()
+    assert scope.cancelled_caught
+    assert 30 <= trio.current_time() <= 41
+    counts = campaign.counts
+    assert set(counts) == {"accepted", "pending"}
+    assert counts["accepted"] == lab.counts["accepted"] == len(lab.received)
+    run = await campaign.send_async()
+    assert run.counts["accepted"] == counts["pending"]
+    assert lab.counts["accepted"] == len(lab.received) == 40
+
+
+async def test_a_cancelled_send_does_not_wait_for_a_connection(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(greeting=Behaviour(delay_s=200))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(4), letter)
+    with trio.move_on_after(5) as scope:
+        await campaign.send_async()
+    assert scope.cancelled_caught
+    assert trio.current_time() == 5
+    assert campaign.counts == {"pending": 4}
+
+
+async def test_what_takes_too_long_after_a_stop_is_cut_off_and_in_doubt(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set("p3@*", end_of_data=Behaviour(delay_s=250, times=1))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(9), letter, connections=1)
+    with trio.move_on_after(5):
+        await campaign.send_async()
+    assert trio.current_time() == 65  # a minute of grace
+    # The one behind it had its envelope on the wire.
+    assert campaign.counts == {"accepted": 3, "in_doubt": 1, "failed": 1, "pending": 4}
+    run = await campaign.send_async()
+    assert run.counts["accepted"] == 4
+    assert campaign.counts == {"accepted": 7, "in_doubt": 1, "failed": 1}
+
+
+# --- errors -------------------------------------------------------------------------------
+
+
+def test_a_password_that_stops_working_is_not_tried_again(
+    people: People, letter: Template
+) -> None:
+    """One attempt by each connection that had to be made anew."""
+    passwords = iter(["horse", *["changed"] * 20])
+    with Lab(users={"ann": "horse"}) as lab:
+        lab.set("p3@*", end_of_data=Behaviour(close=True))
+        account = lab.account.replace(password=lambda: next(passwords))
+        campaign = Campaign("c", account, people(9), letter, connections=1)
+        run = campaign.send(progress=False)
+        log = lab.log
+    assert run.counts["accepted"] == 4
+    assert run.counts["failed"] == 5
+    begun = log["command"].str.startswith("AUTH ").fillna(False)
+    assert begun.sum() == 2
+
+
+def test_a_wrong_password_is_tried_once_and_nothing_is_sent(
+    people: People, letter: Template
+) -> None:
+    with Lab(users={"ann": "horse"}) as lab:
+        campaign = Campaign("c", lab.account.replace(password="cow"), people(9), letter)
+        with pytest.raises(AuthenticationError, match="535"):
+            campaign.send(progress=False)
+        log = lab.log
+    assert campaign.counts == {"pending": 9}
+    assert log["command"].str.startswith("AUTH ").fillna(False).sum() == 1
+    assert "MAIL" not in set(log["verb"])
+
+
+async def test_an_error_of_send_async_comes_alone(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """Not in a group, although it crossed nurseries."""
+    lab = Lab()
+    lab.set(greeting=Behaviour(reply="554 5.7.1 not you"))
+    account = await serve_here(lab)
+    with pytest.raises(Exception, match="554 5.7.1 not you") as caught:  # noqa: RUF043
+        await Campaign("c", account, people(2), letter).send_async()
+    assert not isinstance(caught.value, BaseExceptionGroup)
