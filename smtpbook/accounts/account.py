@@ -176,8 +176,7 @@ def own_name(address: str) -> str:
 
     References
     ----------
-    RFC 5321 section 4.1.4: the name "MUST be […] a primary host name […] if the host does
-    not have a name, an address literal".
+    RFC 5321 section 4.1.4: a primary host name if possible, else an address literal.
     """
     name = socket.gethostname()
     if "." in name and not name.endswith((".local", ".localdomain")):

@@ -68,9 +68,10 @@ class Plan:
         for row in rows:
             address = str(row["email"])
             entry = Entry(address, row)
-            if address.lower() in never:
+            key = _key(address)
+            if key in never:
                 entry.outcome = "suppressed"
-            self._entries[address.lower()] = entry
+            self._entries.setdefault(key, entry)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -154,6 +155,6 @@ def _addresses(suppressed: Iterable[str]) -> Iterable[str]:
 def _key(address: str) -> str:
     """Give what two spellings of an address have in common; lists are compared so too."""
     try:
-        return str(Mailbox.parse(address.strip())).lower()
+        return Mailbox.parse(address.strip()).key
     except LocalProtocolError:  # nobody is written to there in any case
         return address.strip().lower()

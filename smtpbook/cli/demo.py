@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -64,6 +64,7 @@ def demo(
     Without --host it goes to the lab server on loopback: nothing leaves this machine.
     """
     from smtpbook.campaign.campaign import Campaign
+    from smtpbook.errors import SendStopped
     from smtpbook.samples import sample
 
     if host is not None and not yes and not sys.stdin.isatty():
@@ -82,9 +83,13 @@ def demo(
             suppress=sample("never"),
         )
         started = time.perf_counter()
-        run = campaign.send(confirm=False if yes else None)
+        is_stopped = False
+        try:
+            run = campaign.send(confirm=False if yes else None)
+        except SendStopped as stop:
+            run, is_stopped = cast("Run", stop.run), True
         took_s = time.perf_counter() - started
-        counted = None if lab is None else dict(lab.counts)
+        counted = None if lab is None else _count(lab)
     place = f"{account.host}:{account.port}" if lab is None else "the lab server"
     sent = sum(run.counts.values())
     click.echo(
@@ -95,6 +100,9 @@ def demo(
     _print_findings(run)
     _write_files(run, folder)
     _print_next(run, folder)
+    if is_stopped:
+        click.echo("\ninterrupted: what had begun came to its verdict", err=True)
+        ctx.exit(130)
     if lab is None and run.counts["accepted"] + run.counts["suppressed"] < sent:
         ctx.exit(1)
     if counted is not None and not _agrees(run, counted):
@@ -112,7 +120,13 @@ def _server(
 ) -> Iterator[tuple[Account, Lab | None]]:
     """Give the account to send by, and the lab server if it is one."""
     if host is None:
-        for name, value in (("--port", port), ("--tls", tls), ("--username", username)):
+        needless = {
+            "--port": port,
+            "--tls": tls,
+            "--username": username,
+            "--ca-file": ca_file,
+        }
+        for name, value in needless.items():
             if value is not None:
                 raise click.UsageError(f"{name} goes with --host")
         from smtpbook.lab.lab import Lab
@@ -138,6 +152,12 @@ def _server(
         ),
         None,
     )
+
+
+def _count(lab: Lab) -> dict[str, int]:
+    """Give the server's own count; a message that came twice counts twice."""
+    accepted = sum(len(message.recipients) for message in lab.received)
+    return dict(lab.counts) | {"accepted": accepted}
 
 
 def _agrees(run: Run, counted: dict[str, int]) -> bool:
@@ -176,7 +196,7 @@ def _print_findings(run: Run) -> None:
         said = f"{refusal['reply_code']} {refusal['reply_text']}"
         click.echo(
             f"Most frequent refusal: {visible(said, max_chars=80)} "
-            f"(to {refusal['verb']}, {refusal['times']:,} recipients)"
+            f"(to {refusal['verb']}, recipients: {refusal['times']:,})"
         )
         explanation = explain(said, verb=refusal["verb"])
         click.echo(f"  {explanation.meaning}\n  {explanation.remedy}")

@@ -14,7 +14,13 @@ from smtpbook.lab.scenarios import SCENARIOS
 
 @click.command()
 @click.argument("scenario", default="ordinary")
-@click.option("--port", default=0, show_default="any free one", help="Port on 127.0.0.1.")
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    show_default="any free one",
+    help="Port on 127.0.0.1.",
+)
 @click.option("--seed", default=0, show_default=True, help="Chance is drawn from it.")
 @click.option("--list", "lists", is_flag=True, help="List the scenarios and leave.")
 @click.option("--quiet", is_flag=True, help="Do not print the conversations.")

@@ -15,7 +15,8 @@ import click
 import smtpbook
 from smtpbook.cli.demo import demo
 from smtpbook.cli.lab import lab
-from smtpbook.errors import SMTPBookError
+from smtpbook.errors import SMTPBookError, near_miss
+from smtpbook.lab.behaviours import PLACES
 
 
 class _Group(click.Group):
@@ -24,16 +25,18 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as exc:
-            click.echo(f"interrupted {exc}".rstrip(), err=True)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
             ctx.exit(130)
         except (SMTPBookError, ValueError) as exc:
             click.echo(f"smtpbook: {exc}", err=True)
             ctx.exit(2)
+        except OSError as exc:
+            place = f": {exc.filename}" if exc.filename else ""
+            click.echo(f"smtpbook: {exc.strerror or exc}{place}", err=True)
+            ctx.exit(2)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        from smtpbook.errors import near_miss
-
         if args and self.get_command(ctx, args[0]) is None:
             ctx.fail(f"no command {args[0]!r}{near_miss(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
@@ -50,14 +53,16 @@ main.add_command(lab)
 
 
 @main.command()
-@click.argument("text")
+@click.argument("words", nargs=-1, required=True)
 @click.option("--verb", help="The command that drew the reply, such as RCPT.")
 @click.option("--host", help="The server that said it.")
-def explain(text: str, verb: str | None, host: str | None) -> None:
+def explain(words: tuple[str, ...], verb: str | None, host: str | None) -> None:
     """Explain a reply, a command, or a whole dialogue ("-" reads standard input)."""
     from smtpbook.codes.explain import explain as explain_reply
 
-    said = sys.stdin.read() if text == "-" else text
+    if verb is not None and verb.upper() not in PLACES:
+        raise click.UsageError(f"no command {verb!r}{near_miss(verb.upper(), PLACES)}")
+    said = sys.stdin.read() if words == ("-",) else " ".join(words)
     click.echo(explain_reply(said, verb=verb, host=host))
 
 

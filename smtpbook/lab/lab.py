@@ -84,6 +84,8 @@ class Lab:
                 f"the lab server listens on loopback only ({', '.join(_LOOPBACK)}), not on "
                 f"{host!r}: it accepts whatever it is told to"
             )
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port={port!r} is not a number from 0 to 65535")
         if tls not in ("none", "starttls"):
             raise ValueError(f'tls={tls!r} is not one of "none", "starttls"')
         self.scenario = find_scenario(scenario)
@@ -226,7 +228,10 @@ class Lab:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many recipients it accepted, deferred and rejected."""
+        """How many addresses it accepted, deferred and rejected, by its last word on each.
+
+        Each counts once, however many messages it was given; `received` has them all.
+        """
         return Counter(self.outcomes.values())
 
     @property

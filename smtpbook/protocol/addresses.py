@@ -85,6 +85,22 @@ class Mailbox:
         return _parse_with_care(text)
 
     @property
+    def key(self) -> str:
+        """What every spelling of this mailbox has in common; for comparing lists.
+
+        A quoted local part that need not be quoted is the same one (RFC 5321 section
+        4.1.2).  Case is left out: a host may tell it apart, none is known that does.
+
+        >>> Mailbox.parse('"Carl"@X.example').key
+        'carl@x.example'
+        """
+        local_part = self.local_part
+        if local_part.startswith('"'):
+            bare = re.sub(r"\\(.)", r"\1", local_part[1:-1])
+            local_part = bare if _DOT_ATOM.fullmatch(bare) else local_part
+        return f"{local_part}@{self.domain}".lower()
+
+    @property
     def needs_smtputf8(self) -> bool:
         """Whether the local part is not ASCII: only SMTPUTF8 carries it (RFC 6531)."""
         return not self.local_part.isascii()

@@ -1,7 +1,7 @@
 """Connection: the order of commands and replies, as the client sees it.
 
 Theory of operation.  A client has a queue of commands that await their reply; replies
-come in the same order (RFC 5321 section 4.1.1, RFC 2920 section 3.1), so each one belongs
+come in the same order (RFC 2920 section 3.2), so each one belongs
 to the head of the queue.  Lock-step is the same queue with at most one entry.  Two states
 are kept: ``state`` is what the replies so far have established; what may be issued next is
 judged by the state the session will be in *if* the outstanding commands succeed, and that

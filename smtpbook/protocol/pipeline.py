@@ -228,8 +228,8 @@ class Pipeline:
         Raises
         ------
         RemoteProtocolError
-            RSET was refused, which leaves no way to begin the next transaction: "the
-            receiver MUST send a 250 OK reply to a RSET command" -- RFC 5321 section 4.1.1.5
+            RSET was refused, which leaves no way to begin the next transaction; a server
+            must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
         command, (group, transaction, index) = exchange.command, exchange.tag
         if transaction is not None and command is not None:

@@ -60,4 +60,5 @@ async def _answer(
         # "If the client wishes to cancel the authentication exchange, it issues a line with
         # a single "*"" -- RFC 4954 section 4
         await talk.ask(AuthResponse(None))
-        raise RemoteProtocolError(f"a challenge that cannot be answered: {exc}") from exc
+        reason = "it is not base64" if isinstance(exc, CommandSyntaxError) else exc
+        raise RemoteProtocolError(f"a challenge that cannot be answered: {reason}") from exc

@@ -90,7 +90,8 @@ async def open_session(
     Yields
     ------
     Session
-        Closed with QUIT when the block is left, or dropped when it is left by an error.
+        Closed with QUIT when the block is left, by an error too, once the replies under
+        way have come; dropped at once when the block is cancelled.
 
     Raises
     ------
@@ -105,6 +106,11 @@ async def open_session(
     ----------
     RFC 5321 section 3.1 (greeting), 3.2 (EHLO); RFC 3207 (STARTTLS); RFC 4954 (AUTH).
     """
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "open_session() runs under trio: put it into an async function and call "
+            "trio.run(function); sb.Campaign(…).send() needs none of this"
+        )
     if record is not None and sink is not None:
         raise ValueError("give record= or sink=, not both")
     session = Session(
@@ -204,6 +210,9 @@ class Session:
         ----------
         message : Message or email.message.EmailMessage
         pipelining : {"auto", "off"}
+
+        Cancelled after the message had begun, it gives no result; what became of the
+        message is in the event log, and in `take_results` until the session's next use.
 
         Returns
         -------
@@ -305,10 +314,11 @@ class Session:
             group.octets = encode(Raw(line))
             await talk.write(group)
             if not talk.is_over:
-                assert self._record is not None
-                self._record.mail_data_line(line, trio.current_time())
+                self._record_now.mail_data_line(line, trio.current_time())
             return None
-        reply = await talk.ask(self._typed(line), strict=False)
+        command = self._typed(line)
+        self._hide_login(command)
+        reply = await talk.ask(command, strict=False)
         if client.state is State.TLS:
             await self._begin_tls()
         return reply
@@ -320,6 +330,24 @@ class Session:
             except CommandSyntaxError as exc:
                 raise LocalProtocolError(f"not base64: {exc}") from None
         return Raw(line)
+
+    def _hide_login(self, command: Command) -> None:
+        """Mask what a typed login holds, should the server repeat it."""
+        response = b""
+        words = command.line.split()
+        if isinstance(command, AuthResponse):
+            response = command.data or b""
+        elif len(words) > 2 and words[0].upper() == "AUTH":
+            self._record_now.hide(words[2].encode())
+            with suppress(CommandSyntaxError):
+                response = decode_base64(words[2])
+        # PLAIN's password is what follows its last NUL.
+        self._record_now.hide(response, response.rpartition(b"\0")[2])
+
+    @property
+    def _record_now(self) -> Record:
+        assert self._record is not None  # there is one from the first connection on
+        return self._record
 
     def take_results(self) -> list[Result]:
         """Take the verdicts that nobody has asked for.
@@ -388,8 +416,8 @@ class Session:
         reply = await self._talk.ask(Ehlo(name))
         if reply.code // 100 == 5:
             # "If the EHLO command is not acceptable to the SMTP server, 501, 500, 502, or
-            # 550 failure replies MUST be returned […] the client SHOULD […] issue HELO"
-            # -- RFC 5321 sections 3.2 and 4.1.1.1
+            # 550 failure replies MUST be returned" -- RFC 5321 section 4.1.4; what is left
+            # then is HELO (section 3.2).
             reply = await self._talk.ask(Helo(name))
         _raise_refusal(reply, "EHLO")
 

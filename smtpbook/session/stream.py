@@ -6,6 +6,7 @@ translated in one place.  No SMTP here.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -150,7 +151,10 @@ def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
     except TransportError:
         raise
     except OSError as exc:
-        raise TransportError(f"{doing}: {exc.strerror or exc}") from exc
+        # Trio's own text repeats the address; a failed look-up's is worth keeping.
+        code = exc.errno or 0
+        reason = os.strerror(code) if code > 0 else exc.strerror or exc
+        raise TransportError(f"{doing}: {reason}") from exc
     except UnicodeError as exc:  # a label that is empty or too long for the DNS
         raise TransportError(f"{doing}: not a host name ({exc})") from exc
 

@@ -107,9 +107,8 @@ def test_labs_side_by_side_do_not_know_each_other() -> None:
 
 
 def test_a_port_that_is_taken_is_an_error_and_no_lab() -> None:
-    with Lab() as lab:
-        with pytest.raises(OSError, match="in use"):
-            Lab(port=lab.port).start()
+    with Lab() as lab, pytest.raises(OSError, match="in use"):
+        Lab(port=lab.port).start()
 
 
 async def test_a_lab_may_be_started_where_trio_runs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from email.message import EmailMessage
@@ -10,11 +11,15 @@ from functools import partial
 import pytest
 import trio
 
+from smtpbook.accounts.account import Account
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.protocol.message import Message
+from smtpbook.session.connect import connect_tcp
+from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
+from smtpbook.session.stream import TcpStream
 from tests.session.scripted import (
     ACCOUNT,
     BYE,
@@ -511,3 +516,42 @@ def test_a_drop_at_each_place_of_a_real_server_comes_to_its_outcome() -> None:
             assert trio.run(main, lab) == outcome
             assert lab.received == []
         rows.check_whole()
+
+
+def test_a_reset_within_the_last_block_fails_and_is_not_in_doubt() -> None:
+    """Part of the block that holds the end was taken; the end was not."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        async with aclosing(stream):
+            await stream.send_all(b"220 mx\r\n")
+            for reply in (PLAIN_EHLO, OK, OK, GO):
+                await stream.receive_some(4096)
+                await stream.send_all(reply.encode() + b"\r\n")
+            await trio.testing.wait_all_tasks_blocked(0.01)  # both buffers are full
+
+    async def connect(account: Account, record: Record) -> TcpStream:
+        stream = await connect_tcp(account, record)
+        stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return stream
+
+    async def main() -> None:
+        listener = trio.socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        account = ACCOUNT.replace(
+            host="127.0.0.1", port=listener.getsockname()[1], timeouts=20
+        )
+        message = Message.from_bytes("a@x.test", ["b@y.test"], (b"x" * 900 + b"\r\n") * 70)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                partial(trio.serve_listeners, serve, [trio.SocketListener(listener)])
+            )
+            async with open_session(account, sink=rows, connector=connect) as session:
+                result = await session.send(message)
+            assert result.outcome == "failed"
+            nursery.cancel_scope.cancel()
+
+    rows = Rows()
+    trio.run(main)
+    rows.check_whole()

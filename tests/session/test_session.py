@@ -566,6 +566,20 @@ async def test_cancellation_is_prompt_and_says_no_more(
     assert len(servers.rows.of("outcome")) == (place == "in send")
 
 
+def test_a_cancelled_session_says_no_quit_to_a_real_server() -> None:
+    async def main(lab: Lab) -> None:
+        with trio.CancelScope() as scope:
+            async with open_session(lab.account, sink=rows):
+                scope.cancel()
+        assert scope.cancel_called
+
+    rows = Rows()
+    with Lab() as lab:
+        trio.run(main, lab)
+    assert [row["verb"] for row in rows.of("command")] == ["EHLO"]
+    rows.check_whole()
+
+
 async def test_a_session_outlives_a_send_that_was_given_up(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
