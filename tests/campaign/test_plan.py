@@ -144,3 +144,12 @@ def test_notes_count_attempts_and_keep_the_reason(tried: Plan) -> None:
     note(tried, PEOPLE[1], "accepted", "250 ok")
     (entry,) = tried.select("bob@y.test", None)
     assert (entry.attempts, entry.outcome, entry.reason) == (2, "accepted", None)
+
+
+def test_a_quoted_spelling_is_suppressed_like_the_plain_one() -> None:
+    """RFC 5321 section 4.1.2: quoting that is not needed changes nothing."""
+    plan = Plan(
+        [{"email": '"carl"@x.example'}, {"email": "Dora@x.example"}],
+        ["carl@x.example", '"dora"@X.example'],
+    )
+    assert plan.counts == {"suppressed": 2}

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -67,7 +70,7 @@ def test_it_names_the_slowest_command_the_refusal_and_what_to_type_next(
 ) -> None:
     output = demo[0].output
     assert re.search(r"Slowest command: [A-Z-]+, median [\d.]+ ms, p95 [\d.]+ ms", output)
-    assert re.search(r"Most frequent refusal: [45]\d\d .* recipients\)\n  \w+", output)
+    assert re.search(r"Most frequent refusal: [45]\d\d .* recipients: \d+\)\n  \w", output)
     typed = next(line for line in output.splitlines() if "smtpbook explain" in line)
     assert run(*shlex.split(typed)[1:]).exit_code == 0
 
@@ -135,6 +138,7 @@ def test_nobody_to_ask_means_nothing_is_sent(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (["--port", "25"], "--port goes with --host"),
+        (["--ca-file", "x.pem"], "--ca-file goes with --host"),
         (["--recipients", "0"], "0 is not in the range"),
         (["--tls", "maybe", "--host", "x"], "'maybe' is not one of"),
         (["--host", "bad host", "--yes"], "is not a host name"),
@@ -144,3 +148,33 @@ def test_wrong_usage_says_what_is_wrong(args: list[str], said: str, tmp_path: Pa
     result = run("demo", *args, "--out", str(tmp_path))
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    result = run("demo", "--out", str(tmp_path / "taken"))
+    assert result.exit_code == 2
+    assert result.stderr == f"smtpbook: File exists: {tmp_path / 'taken'}\n"
+
+
+def test_interrupted_it_keeps_what_was_sent(tmp_path: Path) -> None:
+    """One SIGINT: what had begun comes to its verdict, and everything is written."""
+    command = [sys.executable, "-m", "smtpbook", "demo", "--recipients", "1200"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()  # a quarter has been sent
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=90)
+    assert first.startswith(b"sending: ")
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    told = counts(output.decode())
+    total = told.pop("total")
+    assert total == sum(told.values()) < 1200
+    assert told["in doubt"] == 0
+    assert b": the same" in output
+    assert {path.name for path in tmp_path.iterdir()} == FILES

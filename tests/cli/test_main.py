@@ -52,6 +52,17 @@ def test_explain_a_reply_and_a_dialogue() -> None:
     assert "503 or 554" in output
 
 
+def test_explain_takes_words_as_they_are_typed() -> None:
+    output = run("explain", "550", "5.1.1", "no", "such", "user").output
+    assert output.startswith("550 5.1.1 no such user")
+
+
+def test_explain_knows_the_commands() -> None:
+    result = run("explain", "550 no", "--verb", "RCTP")
+    assert result.exit_code == 2
+    assert "did you mean 'RCPT'?" in result.stderr
+
+
 def test_explain_says_what_it_expected() -> None:
     result = run("explain", "what?")
     assert result.exit_code == 2
@@ -80,6 +91,12 @@ def test_notebooks_are_copied_once(tmp_path: Path) -> None:
 def test_lab_lists_its_scenarios() -> None:
     output = run("lab", "--list").output
     assert all(name in output for name in SCENARIOS)
+
+
+def test_lab_refuses_a_port_that_is_none() -> None:
+    assert run("lab", "--port", "70000").exit_code == 2
+    with pytest.raises(ValueError, match="70000"):
+        smtpbook.Lab(port=70000)
 
 
 def test_lab_refuses_an_unknown_scenario() -> None:
