@@ -34,7 +34,7 @@ from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
 from smtpbook.protocol.pipeline import Group, Pipeline, Tag
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result
+from smtpbook.protocol.transaction import Result, Transaction
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
 from smtpbook.session.stream import tcp_below, translated
@@ -87,6 +87,7 @@ class Dialogue:
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None
+        self._ending: tuple[Transaction, int, int] | None = None  # see _judge_end
         self._block_due = math.inf  # when what is being written must be out
         self._lag = lag_gauge()
         self._tcp = tcp_below(stream)  # counts and stamps; memory streams have none
@@ -125,28 +126,37 @@ class Dialogue:
     async def _send(self, group: Group) -> None:
         octets, transaction, tcp = group.octets, group.mail_data, self._tcp
         group.started_at = now = trio.current_time()
-        start_of_group = tcp.sent if tcp is not None else 0
+        end_at = group.data_octets + (tcp.sent if tcp is not None else 0)
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
-            before = tcp.sent if tcp is not None else 0
-            holds_end = transaction is not None and start + len(block) >= group.data_octets
-            if transaction is not None and holds_end:
+            if (
+                transaction is not None
+                and not transaction.is_end_written
+                and start + len(block) >= group.data_octets
+            ):
                 transaction.is_end_written = True
+                self._ending = (transaction, end_at, tcp.sent if tcp is not None else 0)
             self._block_due = now + self._limits.block_s
             self._hurry()
-            try:
-                await self.stream.send_all(block)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                if transaction is not None and holds_end and tcp is not None:
-                    # Clear text is counted to the octet; under TLS, whatever has left may
-                    # have held the end.
-                    in_clear = tcp.sent - start_of_group >= group.data_octets
-                    transaction.is_end_written = (
-                        in_clear if tcp is self.stream else tcp.sent > before
-                    )
-                raise
+            await self.stream.send_all(block)
+            if self._ending is not None:
+                self._ending[0].is_end_written = True
+                self._ending = None
             if len(block) == BLOCK_BYTES:
                 now = trio.current_time()
+
+    def _judge_end(self) -> None:
+        """Say whether the end of the mail data that is being written may have left.
+
+        Clear text is counted to the octet; under TLS, whatever has left of the last block
+        may have held the end.  Where nothing counts, it may.
+        """
+        tcp = self._tcp
+        if self._ending is not None and tcp is not None:
+            transaction, end_at, before = self._ending
+            transaction.is_end_written = (
+                tcp.sent >= end_at if tcp is self.stream else tcp.sent > before
+            )
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
         """Say one command and wait for its reply.
@@ -249,6 +259,7 @@ class Dialogue:
         try:
             if exchange.tag is not None:
                 group: Group = exchange.tag.group
+                self._judge_end()
                 if group.written_at is not None:
                     written = group.written_at
                 else:
@@ -327,6 +338,7 @@ class Dialogue:
             return
         self.is_over = True
         self.error = error
+        self._judge_end()
         now = trio.current_time()
         name = type(error).__name__ if error is not None else None
         for command, tag, octets in self.client.unanswered:

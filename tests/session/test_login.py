@@ -1,25 +1,215 @@
-"""A login shows its secret to the server and to nobody else."""
+"""Login: each mechanism against a server that checks, and no secret anywhere."""
 
 from __future__ import annotations
 
+import base64
 import traceback
+from collections.abc import Callable
 
 import pytest
+import trio
 from IPython.core.ultratb import VerboseTB
 
-from smtpbook.errors import AuthenticationError
+from smtpbook.accounts.account import Account
+from smtpbook.errors import (
+    AuthenticationError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    SMTPBookError,
+)
 from smtpbook.lab.lab import Lab
+from smtpbook.log.frame import to_frame
 from smtpbook.protocol.sasl import MECHANISMS
 from smtpbook.session.session import open_session
-from tests.session.scripted import Servers
+from tests.session.scripted import ACCOUNT, BYE, Rows, Servers
 
-SECRET = "open sesame"
+USER, PASSWORD = "ann@x.test", "correct horse päßword"
+# Where no TLS is, a password may be sent to this machine only.
+LOCAL = ACCOUNT.replace(host="localhost", username=USER, password=PASSWORD)
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+SPELLINGS = (
+    PASSWORD,
+    b64(PASSWORD),
+    b64(f"\0{USER}\0{PASSWORD}"),
+    b64(f"user={USER}\1auth=Bearer {PASSWORD}\1\1"),
+)
+
+
+def offering(*mechanisms: str) -> str:
+    return f"250-mx\r\n250 AUTH {' '.join(mechanisms)}"
+
+
+# --- the mechanisms -----------------------------------------------------------------------
+
+
+async def _log_in(account: Account, rows: Rows) -> str:
+    async with open_session(account, sink=rows) as session:
+        return session.transcript()
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls"])
+@pytest.mark.parametrize("auth", ["auto", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
+    rows = Rows()
+    with Lab(users={USER: PASSWORD}, tls=tls) as lab:
+        trio.run(_log_in, lab.account.replace(auth=auth), rows)
+    said = [row["command"] for row in rows.of("command", "AUTH")]
+    name = "CRAM-MD5" if auth == "auto" else auth
+    assert said[0] in (f"AUTH {name}", f"AUTH {name} [redacted]")
+    assert set(said[1:]) <= {"[redacted]"}
+    assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
+    rows.check_whole()
+
+
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+def test_a_wrong_password_is_tried_once(auth: str) -> None:
+    rows = Rows()
+    with Lab(users={USER: "another"}) as lab:
+        account = lab.account.replace(username=USER, password=PASSWORD, auth=auth)
+        with pytest.raises(AuthenticationError, match=rf"AUTH {auth}: 535 5\.7\.8"):
+            trio.run(_log_in, account, rows)
+        log = lab.log
+    begun = log["command"].str.startswith("AUTH").fillna(False)
+    assert begun.sum() == 1
+    assert "MAIL" not in set(log["verb"])
+    assert log["verb"].iloc[-1] == "QUIT"
+    rows.check_whole()
+
+
+@pytest.mark.parametrize("password", [PASSWORD, lambda: PASSWORD], ids=["text", "callable"])
+async def test_a_password_may_be_a_callable(
+    password: str | Callable[[], str], servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("PLAIN"), "235 in", BYE)
+    async with servers.open(LOCAL.replace(password=password)):
+        pass
+    assert server.heard[1].decode() == f"AUTH PLAIN {SPELLINGS[2]}"
+
+
+async def test_a_server_that_ignores_the_initial_response_gets_it_again(
+    servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("PLAIN"), "334 ", "235 in", BYE)
+    async with servers.open(LOCAL):
+        pass
+    assert server.heard[2].decode() == SPELLINGS[2]
+    servers.rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("auth", "script"),
+    [
+        ("PLAIN", ("334 not base64!", "501 cancelled")),
+        ("LOGIN", ("334 not base64!", "501 cancelled")),
+        ("CRAM-MD5", ("334 \xfc", "501 cancelled")),
+        ("LOGIN", ("334 VXNlcg==", "334 UGFzcw==", "334 T25jZSBtb3Jl", "501 cancelled")),
+    ],
+)
+async def test_a_challenge_that_cannot_be_answered_is_cancelled(
+    auth: str, script: tuple[str, ...], servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering(auth), *script, BYE)
+    with pytest.raises(RemoteProtocolError, match="cannot be answered"):
+        async with servers.open(LOCAL.replace(auth=auth)):
+            pass
+    assert server.heard[-2:] == [b"*", b"QUIT"]
+    servers.rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        (ACCOUNT.replace(username=USER, password=PASSWORD), "clear text"),
+        (LOCAL.replace(auth="CRAM-MD5"), "does not offer CRAM-MD5"),
+        (LOCAL.replace(auth="PLIAN"), "did you mean 'PLAIN'"),
+        (LOCAL.replace(password=None), "no password for"),
+        (LOCAL.replace(username="a\0b"), "NUL"),
+    ],
+)
+async def test_what_cannot_be_said_is_not_begun(
+    account: Account, told: str, servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("PLAIN", "LOGIN"), BYE)
+    with pytest.raises(LocalProtocolError, match=told):
+        async with servers.open(account):
+            pass
+    assert server.heard == [b"EHLO client.test", b"QUIT"]
+    servers.rows.check_whole()
+
+
+# --- no secret ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN", "XOAUTH2"])
+@pytest.mark.parametrize("spelled", SPELLINGS, ids=["text", "base64", "PLAIN", "XOAUTH2"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "535 5.7.8 who is {}?",
+        "535-5.7.8 no\r\n535 5.7.8 {} is wrong",
+        "421 4.7.0 {} and goodbye",
+        "what? {}",
+        "250-{}\r\n251 {}",
+        "354 {}",
+        "200 a\r\n200 {}",
+    ],
+)
+async def test_a_server_that_repeats_the_secret_is_not_quoted(
+    auth: str, spelled: str, reply: str, servers: Servers, autojump_clock: object
+) -> None:
+    prompts = ("334 VXNlcg==", "334 UGFzcw==") if auth == "LOGIN" else ()
+    servers("220 mx", offering(auth), *prompts, reply.replace("{}", spelled), BYE)
+    told = "it was let in"
+    rows = to_rows = servers.rows
+    session = None
+    try:
+        async with servers.open(LOCAL.replace(auth=auth)) as session:
+            await session.command("NOOP")
+    except SMTPBookError as exc:
+        told = "".join(traceback.format_exception(exc))
+    told += "".join(str(row) for row in to_rows.all)
+    secrets = {
+        "PLAIN": SPELLINGS[:3],
+        "LOGIN": SPELLINGS[:2],
+        "XOAUTH2": (*SPELLINGS[:2], SPELLINGS[3]),
+    }[auth]
+    for secret in secrets:
+        assert secret not in told
+        assert repr(secret.encode())[2:-1] not in told
+    rows.check_whole()
+
+
+async def test_no_secret_is_in_the_transcript_after_a_login(
+    servers: Servers, autojump_clock: object
+) -> None:
+    servers("220 mx", offering("PLAIN"), f"235 welcome {PASSWORD}", f"250 {PASSWORD}", BYE)
+    async with servers.open(LOCAL) as session:
+        reply = await session.command("NOOP")
+        assert reply is not None
+        assert reply.text == "[redacted]"
+    text = session.transcript() + to_frame(session.rows).to_csv() + repr(session)
+    for secret in SPELLINGS:
+        assert secret not in text
+
+
+def test_the_lab_keeps_no_secret_in_its_log() -> None:
+    with Lab(users={USER: PASSWORD}) as lab:
+        for auth in ("PLAIN", "LOGIN", "XOAUTH2"):
+            trio.run(_log_in, lab.account.replace(auth=auth), Rows())
+        text = lab.log.to_csv()
+    for secret in SPELLINGS:
+        assert secret not in text
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_a_refused_login_leaves_no_secret_in_tracebacks(mechanism: str) -> None:
     with Lab(users={"ann": "another"}) as lab:
-        account = lab.account.replace(password=SECRET, auth=mechanism)
+        account = lab.account.replace(password=PASSWORD, auth=mechanism)
         with pytest.raises(AuthenticationError) as refused:
             async with open_session(account):
                 raise AssertionError("it was opened")
@@ -27,14 +217,14 @@ async def test_a_refused_login_leaves_no_secret_in_tracebacks(mechanism: str) ->
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     text = "".join(shown.format())
     text += VerboseTB().text(type(error), error, error.__traceback__)
-    own = [part for part in text.split("\n") if "SECRET" not in part]
+    own = [part for part in text.split("\n") if "PASSWORD" not in part]
     assert "smtpbook/session/login.py" in text
-    assert SECRET not in "\n".join(own)
+    assert PASSWORD not in "\n".join(own)
 
 
 @pytest.mark.parametrize("line", ["AUTH PLAIN AGFubgBzM2NyZXQ=", "AGFubgBzM2NyZXQ="])
 async def test_a_typed_login_is_masked_when_the_server_repeats_it(
-    line: str, servers: Servers
+    line: str, servers: Servers, autojump_clock: object
 ) -> None:
     """The base64 is that of NUL ann NUL s3cret."""
     challenge = [] if line.startswith("AUTH") else ["334 "]

@@ -112,7 +112,7 @@ def test_tls_is_verified_and_1_2_or_newer() -> None:
     ("raised", "error", "told"),
     [
         (trio.BrokenResourceError("x"), TransportError, "doing it: x"),
-        (ConnectionResetError(104, "reset"), TransportError, "doing it: reset"),
+        (ConnectionResetError(104, "x"), TransportError, "doing it: Connection reset"),
         (socket.gaierror(-2, "Name unknown"), TransportError, "doing it: Name unknown"),
         (ssl.SSLError(1, "[SSL] odd (x)"), TLSError, "doing it: "),
         (UnicodeError("label empty"), TransportError, "not a host name"),
