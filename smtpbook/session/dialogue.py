@@ -5,6 +5,12 @@ a reader of the session's nursery takes the replies, stamps and records them, an
 caller.  Replies are read while a large message is still being written, so neither side can
 block the other, and a refusal in the middle of the mail data is seen at once.
 
+To change tasks for every reply costs as much as all other work on it.  So the reader steps
+aside when it has woken a caller, and the caller reads for itself the next time it has
+nothing to do but wait.  The reader takes over again when replies are due and the caller is
+away, when nothing is due and the caller has been away for a moment, and when the connection
+ends, which is the reader's alone to say.
+
 There is one deadline, that of the phase the connection is in, and it belongs to the reader:
 when it passes, the connection is over.  Deadlines move forward with every reply; so the
 reader's scope is only ever set earlier, and when it ends too early, the reader looks again
@@ -47,6 +53,9 @@ _READ_BYTES: Final = 64 * 1024
 _UNREAD: Final = frozenset({State.TLS, State.CLOSED})
 # After a write has failed, how long a last reply may take that is already on its way.
 _LAST_WORDS_S: Final = 2.0
+# For how long nobody reads once a caller has its replies and may come back for more.  A
+# server that hangs up meanwhile is noticed so much later.
+_ASIDE_S: Final = 0.05
 
 
 class Dialogue:
@@ -83,6 +92,10 @@ class Dialogue:
         self._record = record
         self._limits = limits
         self._woken = trio.lowlevel.ParkingLot()
+        self._aside = trio.lowlevel.ParkingLot()  # holds the reader while a caller reads
+        self._is_read_here = False  # by a caller
+        self._aside_until = -math.inf
+        self._failure: Exception | None = None  # what a caller met while it read
         self._scope = trio.CancelScope()
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
@@ -187,9 +200,43 @@ class Dialogue:
         while not is_done() and not self.is_over:
             await self.wait_change()
 
-    async def wait_change(self) -> None:
-        """Wait for the next replies, the end, or `wake`."""
-        await self._woken.park()
+    async def wait_change(self, *, is_woken: bool = False) -> None:
+        """Wait for the next replies, or the end.
+
+        Parameters
+        ----------
+        is_woken : bool
+            Another task may call `wake`, which must end the wait too.
+        """
+        if is_woken or self._is_read_here or not self._aside:
+            if is_woken:
+                self._call_reader()
+            await self._woken.park()
+            return
+        self._is_read_here = True
+        try:
+            self._take(await self.stream.receive_some(_READ_BYTES))
+        except Exception as exc:
+            if not self.is_over:  # or the reader has closed the stream
+                self._failure = exc
+        finally:
+            self._is_read_here = False
+            self._aside_until = trio.current_time() + _ASIDE_S
+            self._hurry()
+        self._woken.unpark_all()
+        if self._failure is not None or self.client.state in _UNREAD:
+            self._call_reader()
+            while not self.is_over and self.client.state is not State.TLS:
+                await self._woken.park()
+
+    def leave(self) -> None:
+        """Say that the caller goes away: what is still due is the reader's."""
+        if self.client.outstanding:
+            self._call_reader()
+
+    def _call_reader(self) -> None:
+        self._aside_until = -math.inf
+        self._aside.unpark_all()
 
     def over(self) -> Exception:
         """Give the error that says why there is no reply."""
@@ -210,7 +257,7 @@ class Dialogue:
                 while (
                     error is None and self.client.state not in _UNREAD and not self.is_over
                 ):
-                    with trio.CancelScope(deadline=self._due()) as self._scope:
+                    with trio.CancelScope(deadline=self._next_look()) as self._scope:
                         await self._read_replies()
                     if self._scope.cancelled_caught and trio.current_time() >= self._due():
                         error = self._silence()
@@ -233,10 +280,19 @@ class Dialogue:
 
     async def _read_replies(self) -> None:
         client, stream, woken = self.client, self.stream, self._woken
-        while client.state not in _UNREAD:
+        while client.state not in _UNREAD and self._failure is None:
+            if self._is_read_here or (
+                not woken and trio.current_time() < self._aside_until
+            ):
+                await self._aside.park()
+                continue
             self._take(await stream.receive_some(_READ_BYTES))
+            if woken:
+                self._aside_until = trio.current_time() + _ASIDE_S
+                woken.unpark_all()
             self._hurry()
-            woken.unpark_all()
+        if self._failure is not None:
+            raise self._failure
 
     def _take(self, octets: bytes | bytearray) -> None:
         now = trio.current_time()
@@ -306,11 +362,18 @@ class Dialogue:
         since = written_at if written_at > self._previous else self._previous
         return min(since + self._limits.of(command.verb), self._block_due)
 
+    def _next_look(self) -> float:
+        """Say when the reader has to look up, whether it reads or stands aside."""
+        due, until = self._due(), self._aside_until
+        if until < due and not self._is_read_here and until > trio.current_time():
+            return until
+        return due
+
     def _hurry(self) -> None:
-        """Let the reader look up no later than the deadline."""
-        due = self._due()
-        if due < self._scope.deadline:
-            self._scope.deadline = due
+        """Let the reader look up no later than it has to."""
+        look = self._next_look()
+        if look < self._scope.deadline:
+            self._scope.deadline = look
 
     def _silence(self) -> Exception:
         head = self.client.next_unanswered

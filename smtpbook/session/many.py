@@ -85,7 +85,7 @@ class SendMany:
             elif not talk.results:
                 if self._is_exhausted and talk.pipeline.is_idle:
                     self._finish()
-                await talk.wait_change()
+                await talk.wait_change(is_woken=self._fetched is not None)
 
     def stop(self) -> None:
         """Write nothing more for this iterator; another use of the session begins."""

@@ -455,6 +455,8 @@ class Session:
 
     def _release(self) -> None:
         self._is_in_use = False
+        if self._dialogue is not None:
+            self._dialogue.leave()
 
     async def _settle(self, following: SendMany | None = None) -> None:
         """Bring the session back to where something new may begin."""
