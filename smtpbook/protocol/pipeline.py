@@ -18,7 +18,7 @@ Nothing here does I/O; the caller writes the groups and passes the exchanges bac
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
 from smtpbook.protocol.commands import Command, Data, Mail, Rcpt, Rset
@@ -77,6 +77,11 @@ class Group:
         self.reply: Reply | None = None
 
     @property
+    def lone_tag(self) -> Tag:
+        """The `Tag` of a command outside a transaction."""
+        return self, None, -1
+
+    @property
     def is_mail_data_unfinished(self) -> bool:
         """Whether the end of its mail data cannot have been written yet."""
         return (
@@ -86,20 +91,9 @@ class Group:
         )
 
 
-class Tag(NamedTuple):
-    """What travels with a command to its reply.
-
-    Attributes
-    ----------
-    group : Group
-    transaction : Transaction or None
-    rcpt_index : int
-        The recipient's place in the message, for RCPT; else -1.
-    """
-
-    group: Group
-    transaction: Transaction | None = None
-    rcpt_index: int = -1
+Tag = tuple[Group, Transaction | None, int]
+"""What travels with a command to its reply: its group, its transaction, if it has one, and
+for RCPT the recipient's place in the message, else -1."""
 
 
 class Pipeline:
@@ -181,7 +175,7 @@ class Pipeline:
         message = transaction.message
         if not transaction.issued:
             if self._client.state_ahead in _OPEN:
-                commands.append((_RSET, Tag(group)))
+                commands.append((_RSET, group.lone_tag))
                 if not is_pipelined:
                     return commands
             try:
@@ -190,17 +184,17 @@ class Pipeline:
                 transaction.error = exc
                 return commands
             commands.append(
-                (Mail(message.reverse_path, parameters), Tag(group, transaction))
+                (Mail(message.reverse_path, parameters), (group, transaction, -1))
             )
             self._issued(transaction)
         while not transaction.is_envelope_issued and (is_pipelined or not commands):
             index = transaction.issued - 1
             recipient = Rcpt(message.recipients[index])
-            commands.append((recipient, Tag(group, transaction, index)))
+            commands.append((recipient, (group, transaction, index)))
             self._issued(transaction)
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
         if transaction.is_envelope_issued and not transaction.is_data_issued and not waits:
-            commands.append((_DATA, Tag(group, transaction)))
+            commands.append((_DATA, (group, transaction, -1)))
             transaction.is_data_issued = True
             transaction.outstanding += 1
         return commands
@@ -214,7 +208,7 @@ class Pipeline:
         # All refused, yet 354: the lone dot alone, so that nobody gets an empty message and
         # the refusals stay what decided.
         data = transaction.message.data if transaction.accepted else b""
-        octets = self._client.end_mail_data(data, Tag(group, transaction))
+        octets = self._client.end_mail_data(data, (group, transaction, -1))
         transaction.is_end_issued = True
         transaction.outstanding += 1
         self._holds_data = not transaction.accepted
@@ -231,15 +225,15 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction; a server
             must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
-        command, (group, transaction, index) = exchange.command, exchange.tag
+        command, (group, transaction, index), reply, _, _ = exchange
         if transaction is not None and command is not None:
-            transaction.receive(command.verb, index, exchange.reply)
+            transaction.receive(command.verb, index, reply)
             if not transaction.outstanding:
                 self._settle()
             return
-        group.reply = exchange.reply
-        if command is _RSET and exchange.reply.code >= 400 and not exchange.is_closing:
-            raise RemoteProtocolError(f"RSET refused: {exchange.reply}")
+        group.reply = reply
+        if command is _RSET and reply.code >= 400 and not exchange.is_closing:
+            raise RemoteProtocolError(f"RSET refused: {reply}")
 
     def _settle(self) -> None:
         while self._open and self._open[0].is_decided:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Final
 
 import trio
@@ -37,7 +38,7 @@ from smtpbook.errors import (
 )
 from smtpbook.protocol.commands import Command
 from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
-from smtpbook.protocol.pipeline import Group, Pipeline, Tag
+from smtpbook.protocol.pipeline import Group, Pipeline
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.protocol.transaction import Result, Transaction
@@ -81,9 +82,11 @@ class Dialogue:
 
     def __init__(self, stream: trio.abc.Stream, record: Record, limits: Timeouts) -> None:
         greeting = Group()
-        greeting.started_at = greeting.written_at = trio.current_time()
+        # Asked by name, trio looks the clock up each time, at four times the price.
+        self._clock = trio.lowlevel.current_clock()
+        greeting.started_at = greeting.written_at = self._clock.current_time()
         self.stream = stream
-        self.client = Client(Tag(greeting))
+        self.client = Client(greeting.lone_tag)
         self.pipeline = Pipeline(self.client, "auto")
         self.results: deque[Result] = deque()
         self.error: Exception | None = None
@@ -97,6 +100,8 @@ class Dialogue:
         self._aside_until = -math.inf
         self._failure: Exception | None = None  # what a caller met while it read
         self._scope = trio.CancelScope()
+        self._looks_at = math.inf  # the scope's deadline
+        self._soon_s = min(_ASIDE_S, *astuple(limits))
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None
@@ -121,8 +126,9 @@ class Dialogue:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             if not self.is_over:
                 self._write_error = exc
-                self._block_due = trio.current_time() + _LAST_WORDS_S
-                self._hurry()
+                now = trio.current_time()
+                self._block_due = now + _LAST_WORDS_S
+                self._hurry(now)
             return
         except BaseException as exc:
             # Half a group may be on the wire: nobody can go on from here.
@@ -131,14 +137,15 @@ class Dialogue:
             raise
         self._block_due = math.inf
         tcp = self._tcp
-        group.written_at = tcp.handed_at if tcp is not None else trio.current_time()
+        now = tcp.handed_at if tcp is not None else self._clock.current_time()
+        group.written_at = now
         if group.mail_data is not None and not self.is_over:
             self._record.mail_data(group, group.data_octets - 3)
-        self._hurry()
+        self._hurry(now)
 
     async def _send(self, group: Group) -> None:
         octets, transaction, tcp = group.octets, group.mail_data, self._tcp
-        group.started_at = now = trio.current_time()
+        group.started_at = now = self._clock.current_time()
         end_at = group.data_octets + (tcp.sent if tcp is not None else 0)
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
@@ -150,13 +157,13 @@ class Dialogue:
                 transaction.is_end_written = True
                 self._ending = (transaction, end_at, tcp.sent if tcp is not None else 0)
             self._block_due = now + self._limits.block_s
-            self._hurry()
+            self._hurry(now)
             await self.stream.send_all(block)
             if self._ending is not None:
                 self._ending[0].is_end_written = True
                 self._ending = None
             if len(block) == BLOCK_BYTES:
-                now = trio.current_time()
+                now = self._clock.current_time()
 
     def _judge_end(self) -> None:
         """Say whether the end of the mail data that is being written may have left.
@@ -184,7 +191,7 @@ class Dialogue:
         if self.is_over:
             raise self.over()
         group = Group()
-        group.octets = self.client.issue(command, Tag(group), strict=strict)
+        group.octets = self.client.issue(command, group.lone_tag, strict=strict)
         await self.write(group)
         return await self.reply_to(group)
 
@@ -221,9 +228,9 @@ class Dialogue:
                 self._failure = exc
         finally:
             self._is_read_here = False
-            self._aside_until = trio.current_time() + _ASIDE_S
-            self._hurry()
-        self._woken.unpark_all()
+            self._stand_aside()
+        if self._woken:
+            self._woken.unpark_all()
         if self._failure is not None or self.client.state in _UNREAD:
             self._call_reader()
             while not self.is_over and self.client.state is not State.TLS:
@@ -231,8 +238,13 @@ class Dialogue:
 
     def leave(self) -> None:
         """Say that the caller goes away: what is still due is the reader's."""
-        if self.client.outstanding:
+        if self.client.outstanding and self._aside:
             self._call_reader()
+
+    def _stand_aside(self) -> None:
+        now = self._clock.current_time()
+        self._aside_until = now + _ASIDE_S
+        self._hurry(now)
 
     def _call_reader(self) -> None:
         self._aside_until = -math.inf
@@ -257,7 +269,8 @@ class Dialogue:
                 while (
                     error is None and self.client.state not in _UNREAD and not self.is_over
                 ):
-                    with trio.CancelScope(deadline=self._next_look()) as self._scope:
+                    self._looks_at = self._next_look(trio.current_time())
+                    with trio.CancelScope(deadline=self._looks_at) as self._scope:
                         await self._read_replies()
                     if self._scope.cancelled_caught and trio.current_time() >= self._due():
                         error = self._silence()
@@ -282,20 +295,21 @@ class Dialogue:
         client, stream, woken = self.client, self.stream, self._woken
         while client.state not in _UNREAD and self._failure is None:
             if self._is_read_here or (
-                not woken and trio.current_time() < self._aside_until
+                not woken and self._clock.current_time() < self._aside_until
             ):
                 await self._aside.park()
                 continue
             self._take(await stream.receive_some(_READ_BYTES))
             if woken:
-                self._aside_until = trio.current_time() + _ASIDE_S
                 woken.unpark_all()
-            self._hurry()
+                self._stand_aside()
+            else:
+                self._hurry(self._clock.current_time())
         if self._failure is not None:
             raise self._failure
 
     def _take(self, octets: bytes | bytearray) -> None:
-        now = trio.current_time()
+        now = self._clock.current_time()
         if self._lag is not None:
             self._record.lag_s = self._lag[0]
         self.client.receive_data(octets)
@@ -308,14 +322,16 @@ class Dialogue:
             raise TransportError(self._hung_up())
 
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
-        reply, is_early, written = exchange.reply, False, now
+        _, tag, reply, _, _ = exchange
+        is_early, written = False, now
         if self._record.hides:
             reply = self._record.masked_reply(reply)
             exchange = exchange._replace(reply=reply)
         try:
-            if exchange.tag is not None:
-                group: Group = exchange.tag.group
-                self._judge_end()
+            if tag is not None:
+                group: Group = tag[0]
+                if self._ending is not None:
+                    self._judge_end()
                 if group.written_at is not None:
                     written = group.written_at
                 else:
@@ -328,7 +344,8 @@ class Dialogue:
         finally:  # a reply that breaks the protocol has its row all the same
             self._record.exchange(exchange, written, first_byte, now, self._previous)
         self._previous = now
-        self._collect(now)
+        if self.pipeline.results:
+            self._collect(now)
         if reply.code == CLOSING and self.client.state is State.CLOSED:
             self._closing_reply = reply
             raise TransportError(f"the server ended the session: {reply}")
@@ -346,7 +363,8 @@ class Dialogue:
 
     def collect(self) -> None:
         """Take over the verdicts that the pipeline reached without a reply."""
-        self._collect(trio.current_time())
+        if self.pipeline.results:
+            self._collect(self._clock.current_time())
 
     # -- the end
 
@@ -356,30 +374,29 @@ class Dialogue:
         if head is None:
             return self._block_due
         command, tag, _ = head
-        written_at = tag.group.written_at
+        written_at = tag[0].written_at
         if written_at is None or self._write_error is not None:
             return self._block_due
         since = written_at if written_at > self._previous else self._previous
         return min(since + self._limits.of(command.verb), self._block_due)
 
-    def _next_look(self) -> float:
+    def _next_look(self, now: float) -> float:
         """Say when the reader has to look up, whether it reads or stands aside."""
         due, until = self._due(), self._aside_until
-        if until < due and not self._is_read_here and until > trio.current_time():
-            return until
-        return due
+        return until if now < until < due and not self._is_read_here else due
 
-    def _hurry(self) -> None:
+    def _hurry(self, now: float) -> None:
         """Let the reader look up no later than it has to."""
-        look = self._next_look()
-        if look < self._scope.deadline:
-            self._scope.deadline = look
+        # Soon enough in any case: nothing is due, or wants a look, any earlier.
+        if self._looks_at > now + self._soon_s:
+            self._looks_at = min(self._looks_at, self._next_look(now))
+            self._scope.deadline = self._looks_at
 
     def _silence(self) -> Exception:
         head = self.client.next_unanswered
         if self._write_error is not None:
             return TransportError(f"connection lost while writing: {self._write_error}")
-        if head is not None and head[1].group.written_at is None:
+        if head is not None and head[1][0].written_at is None:
             return TransportTimeout(
                 f"the server took no octets for {self._limits.block_s:g} s while "
                 f"{head[0].verb} was being written"

@@ -82,9 +82,11 @@ class SendMany:
             talk.collect()
             if group is not None:
                 await talk.write(group)
-            elif not talk.results:
-                if self._is_exhausted and talk.pipeline.is_idle:
-                    self._finish()
+                if not talk.client.outstanding:
+                    continue  # answered while it was being written
+            elif self._is_exhausted and talk.pipeline.is_idle and not talk.results:
+                self._finish()
+            if not talk.results and not talk.is_over:
                 await talk.wait_change(is_woken=self._fetched is not None)
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ from smtpbook.protocol.commands import (
 )
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import MODES, Group, Pipelining, Tag
+from smtpbook.protocol.pipeline import MODES, Group, Pipelining
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.protocol.transaction import Result
@@ -308,7 +308,7 @@ class Session:
         if client.state is State.DATA:
             group = Group()
             if line == ".":
-                group.octets = client.end_mail_data(b"", Tag(group))
+                group.octets = client.end_mail_data(b"", group.lone_tag)
                 await talk.write(group)
                 return await talk.reply_to(group)
             group.octets = encode(Raw(line))
