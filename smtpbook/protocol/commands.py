@@ -13,6 +13,7 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from smtpbook.errors import LocalProtocolError
@@ -314,6 +315,7 @@ def encode(command: Command) -> bytes:
     return octets
 
 
+@lru_cache(maxsize=256)  # a campaign's sizes are alike
 def _spelled(parameters: Parameters) -> str:
     if not parameters:
         return ""

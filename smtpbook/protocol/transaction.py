@@ -36,6 +36,8 @@ _QUEUE_IDS: Final = (
     re.compile(r"OK\s+\d+ (\S+) - gsmtp", re.I),
     re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I),
 )
+# What each of them holds, in lower case: a look before six searches.
+_QUEUE_ID_MARKS: Final = re.compile(r"queued|id=|accepted|gsmtp|ok [0-9a-f]{16}-", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +344,8 @@ def queue_id(reply: Reply) -> str | None:
     '4Xb1'
     """
     text = reply.text
+    if not _QUEUE_ID_MARKS.search(text):
+        return None
     for pattern in _QUEUE_IDS:
         if found := pattern.search(text):
             return found[1].strip("<>;,.")
