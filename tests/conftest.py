@@ -10,6 +10,8 @@ from collections.abc import Generator
 
 # Before anything imports matplotlib.
 os.environ["MPLBACKEND"] = "Agg"
+# No test asks the keyring of whoever runs it, nor a child of it.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 import pytest
 from hypothesis import settings

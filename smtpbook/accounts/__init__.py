@@ -1,4 +1,4 @@
 """Who sends: where to log in, with what secret, and how long to wait.
 
-Values only; nothing here opens a connection.
+Presets, saved accounts and the ways to get a secret are here, too.  Nothing here speaks SMTP.
 """

@@ -6,13 +6,19 @@ beside it; what it says is carried out by `session`.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import re
 import socket
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from smtpbook.accounts.passwords import FromKeyring, FromPrompt
+from smtpbook.accounts.presets import Provider, find_provider, provider_of
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
@@ -24,6 +30,9 @@ TlsMode = Literal["implicit", "starttls", "none"]
 # 25 is for relay (RFC 5321 section 4.5.4.2).
 _PORTS: Final[dict[str, int]] = {"implicit": 465, "starttls": 587, "none": 25}
 _USUAL_TLS: Final[dict[int, TlsMode]] = {465: "implicit", 25: "none"}
+
+Password = Secret | Callable[[], str | Secret] | str | None
+"""What `Account.password` may be given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +52,9 @@ class Account:
     username : str, optional
         None = no login.
     password : str, Secret or callable, optional
-        A string becomes a `Secret` at once.  A callable is asked at each login, and gives
-        a token for XOAUTH2.
+        A string becomes a `Secret` at once.  A callable is asked at each login: one of
+        `smtpbook.accounts.passwords`, an OAuth token, a function.  None = the keyring is
+        asked for what it keeps under `name`.
     auth : str
         ``"auto"`` or a SASL mechanism's name.
     helo : str, optional
@@ -68,6 +78,11 @@ class Account:
     LocalProtocolError
         `helo` is neither a domain name nor an address literal.
 
+    Warns
+    -----
+    UserWarning
+        The provider is known to refuse a password such as this one; see `advice`.
+
     Examples
     --------
     >>> Account(host="smtp.example.org", tls="starttls", username="ann", password="x").port
@@ -80,7 +95,7 @@ class Account:
     port: int = 0
     tls: TlsMode | None = None
     username: str | None = None
-    password: Secret | Callable[[], str | Secret] | str | None = None
+    password: Password = None
     auth: str = "auto"
     helo: str | None = None
     source_address: str | None = None
@@ -109,8 +124,6 @@ class Account:
             put("tls", _USUAL_TLS.get(self.port, "starttls"))
         if not self.port:
             put("port", _PORTS[str(self.tls)])
-        if isinstance(self.password, str):
-            put("password", Secret(self.password))
         if not isinstance(self.timeouts, Timeouts):
             put("timeouts", Timeouts.all(self.timeouts))
         if self.helo is not None:
@@ -119,13 +132,96 @@ class Account:
             raise ValueError("a password needs a username")
         if self.name is None:
             put("name", self._own_name)
+        self._warn()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "name"):  # refused before it was whole; a traceback shows it
+            return "Account(...)"
         return f"Account({self.name!r}, port={self.port}, tls={self.tls!r})"
 
     @property
     def _own_name(self) -> str:
         return f"{self.username}@{self.host}" if self.username else self.host
+
+    def _warn(self) -> None:
+        if self.username is None or not isinstance(self.password, Secret):
+            return
+        provider = self.provider
+        if provider is not None and provider.doubts(self.username, self.password):
+            warnings.warn(f"{provider.title}: {provider.hint}", stacklevel=_outside())
+
+    @classmethod
+    def preset(
+        cls,
+        name: str,
+        /,
+        *,
+        username: str | None = None,
+        password: Password = None,
+        region: str | None = None,
+        **changes: Any,
+    ) -> Account:
+        """Make an account at a well-known provider.
+
+        Parameters
+        ----------
+        name : str
+            A key of `presets.PROVIDERS`, an alias, a domain, or an address at one, which
+            is then the username, too.
+        username, password
+            As for `Account`; some providers have one username for everybody.
+        region : str, optional
+            For providers with a server in each, such as ``"eu-west-1"``.
+        **changes
+            Further fields of `Account`; they go before the preset's.
+
+        Raises
+        ------
+        ValueError
+            There is no such preset (the near miss is suggested), or it needs a region.
+
+        Examples
+        --------
+        >>> Account.preset("ann@gmail.com")
+        Account('ann@gmail.com@smtp.gmail.com', port=465, tls='implicit')
+        >>> Account.preset("ses", region="eu-west-1").host
+        'email-smtp.eu-west-1.amazonaws.com'
+        """
+        password = _hidden(password)
+        provider = find_provider(name)
+        if provider.has_regions is not (region is not None):
+            needs = 'needs region=, such as "eu-west-1"' if region is None else "has none"
+            raise ValueError(f"preset {provider.key!r} {needs} (region={region!r})")
+        if username is None:
+            username = name.strip() if "@" in name else provider.username
+        fields: dict[str, Any] = {
+            "host": provider.host.format(region=region),
+            "port": provider.port,
+            "tls": provider.tls,
+            # A provider that wants a token may still take a password, from some.
+            "auth": "auto" if isinstance(password, Secret) else provider.auth,
+            "username": username,
+            "password": password,
+        }
+        if "tls" in changes and "port" not in changes:
+            del fields["port"]
+        return cls(**(fields | changes))
+
+    @property
+    def provider(self) -> Provider | None:
+        """The provider the server belongs to; None = not in the table of presets."""
+        return provider_of(self.host, self.port, self.username)
+
+    @property
+    def advice(self) -> str | None:
+        """What to know about the password before the first login; None = nothing is known.
+
+        Where an account's everyday password is no longer taken, this says what is.
+
+        >>> Account.preset("fastmail", username="ann@fastmail.com").advice[:38]
+        'Fastmail takes an app password only: S'
+        """
+        return self.provider.hint if self.provider and self.username else None
 
     @property
     def limits(self) -> Timeouts:
@@ -148,19 +244,80 @@ class Account:
 
         The port follows `tls` unless given, and so does a name nobody chose the login.
         """
+        changes["password"] = _hidden(changes.get("password", self.password))
         if "tls" in changes and "port" not in changes:
             changes["port"] = 0
         if self.name == self._own_name:
             changes.setdefault("name", None)
         return replace(self, **changes)
 
-    def secret(self) -> Secret | None:
-        """Give the password or token now; a callable is asked.
+    def ask(self) -> Account:
+        """Ask for the password now, on this thread, if it is one that somebody types.
 
-        It may block (a prompt, a token refresh): not on a trio thread.
+        Whoever logs in more than once, or on another thread, begins with this.
+
+        Returns
+        -------
+        Account
+            A copy that holds what was typed; this one where nobody is to be asked.
         """
-        value = self.password() if callable(self.password) else self.password
-        return Secret(value) if isinstance(value, str) else value
+        if isinstance(self.password, FromPrompt):
+            return self.replace(password=self.secret())
+        return self
+
+    def secret(self) -> Secret | None:
+        """Give the password or token now: a callable or the keyring is asked.
+
+        It may block (a prompt, a token refresh, a locked keyring): not on a trio thread.
+
+        Returns
+        -------
+        Secret or None
+            None = no login.
+
+        Raises
+        ------
+        LocalProtocolError
+            There is none; the message lists the ways to give one.
+        """
+        match self.password:
+            case Secret():
+                return self.password
+            case FromPrompt():
+                return self.password(self.name or "")
+            case None:
+                return FromKeyring(self.name or "")() if self.username else None
+        given = _hidden(self.password())  # type: ignore[operator]
+        return given if isinstance(given, Secret) else None
+
+
+def _hidden(password: Any) -> Any:
+    """Make a plain password a `Secret`; anything else stays what it is."""
+    return Secret(password) if isinstance(password, str) else password
+
+
+def _outside() -> int:
+    """Give the stack level at which this package was called: the line to warn about."""
+    level, frame = 0, sys._getframe()
+    while frame.f_back is not None and re.match(
+        r"smtpbook\.|dataclasses$", frame.f_globals["__name__"]
+    ):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _hiding(init: Callable[..., None]) -> Callable[..., None]:
+    """Let `__init__` see no plain password: a traceback with locals would show it."""
+
+    @functools.wraps(init)
+    def hiding(self: Account, **fields: Any) -> None:
+        fields["password"] = _hidden(fields.get("password"))
+        init(self, **fields)
+
+    return hiding
+
+
+Account.__init__ = _hiding(Account.__init__)  # type: ignore[method-assign]
 
 
 def own_name(address: str) -> str:

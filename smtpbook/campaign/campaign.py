@@ -30,6 +30,7 @@ from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
+from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.runner import SENDER, Job, refuse_inside_trio
 
 # After a stop, how long what is on the wire may take to come to its verdict.
@@ -54,8 +55,9 @@ class Campaign:
         Default: as fast as the server takes them.
     connections : int
         How many at once, at most.
-    suppress : iterable of str
-        Addresses that are never written to, whatever else is asked.
+    suppress : SuppressionList or iterable of str
+        Addresses that are never written to, whatever else is asked.  A suppression list is
+        asked again before each send: its entries for every campaign and for this one.
 
     Raises
     ------
@@ -79,7 +81,7 @@ class Campaign:
         *,
         pace: str | float | None = None,
         connections: int = 4,
-        suppress: Iterable[str] = (),
+        suppress: SuppressionList | Iterable[str] = (),
     ) -> None:
         if connections < 1:
             raise ValueError(f"connections={connections!r}: at least one is needed")
@@ -91,7 +93,9 @@ class Campaign:
         self.connections = connections
         self.id = f"{name}-{secrets.token_hex(3)}"
         self._interval = interval_s(pace)
-        self._plan = Plan(self.people, suppress)
+        self._suppress = suppress if isinstance(suppress, SuppressionList) else None
+        self._plan = Plan(self.people, () if self._suppress is not None else suppress)
+        self._suppress_newcomers()
         self._is_sending = threading.Lock()
 
     def __repr__(self) -> str:
@@ -156,6 +160,8 @@ class Campaign:
                 self.account, queue, sender, self.pace, confirm
             ):
                 return run
+            # Here, where somebody can be asked, and once for all connections.
+            self.account = self.account.ask()
             with self._delivery(queue, run, whole=only is None, progress=progress) as work:
                 job = SENDER.start(work.run)
                 try:
@@ -226,6 +232,7 @@ class Campaign:
 
     def _prepare(self, only: str | Iterable[str] | None, limit: int | None) -> deque[Entry]:
         """Choose whom to write to, and try every row: nothing surprises later."""
+        self._suppress_newcomers()
         queue = self._plan.select(only, limit)
         for number, entry in enumerate(queue, 1):
             try:
@@ -236,6 +243,12 @@ class Campaign:
                     f"{exc}; nothing has been sent"
                 ) from exc
         return queue
+
+    def _suppress_newcomers(self) -> None:
+        """Leave alone who has come onto the suppression list."""
+        if self._suppress is not None:
+            found = self._suppress.match(self.people.addresses, campaign=self.name)
+            self._plan.suppress(found["address"])
 
 
 def _wind_up(job: Job[None], delivery: Delivery) -> None:

@@ -51,11 +51,18 @@ def describe(account: Account, entries: Sequence[Entry], sender: str, pace: obje
     """Say in a few lines what a send is about to do."""
     domains = Counter(domain_of(entry.address) or "?" for entry in entries)
     most = ", ".join(f"{visible(name)} ({n:,})" for name, n in domains.most_common(4))
-    return (
-        f"About to send {len(entries):,} messages from {visible(sender)}\n"
-        f"  by {account.name} ({account.host}:{account.port}), pace: {pace or 'no limit'}\n"
-        f"  to {len(domains):,} domains: {most}{', …' if len(domains) > 4 else ''}"
-    )
+    lines = [
+        f"About to send {len(entries):,} messages from {visible(sender)}",
+        f"  by {account.name} ({account.host}:{account.port}), pace: {pace or 'no limit'}",
+        f"  to {len(domains):,} domains: {most}{', …' if len(domains) > 4 else ''}",
+    ]
+    provider = account.provider
+    if provider is not None and provider.per_day and len(entries) > provider.per_day:
+        lines.append(
+            f"  {provider.title} takes about {provider.per_day:,} in 24 hours "
+            f"({provider.limit_source or provider.source})"
+        )
+    return "\n".join(lines)
 
 
 def _somebody_is_there() -> bool:

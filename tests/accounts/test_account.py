@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
+import inspect
 import socket
+import threading
 
 import pytest
 
 from smtpbook.accounts.account import Account, own_name
+from smtpbook.accounts.passwords import FromPrompt
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError
+from tests.accounts.keyrings import MemoryKeyring
 
 
 @pytest.mark.parametrize(
@@ -103,8 +108,55 @@ def test_callable_is_asked_each_time_and_may_give_text_or_a_secret() -> None:
     assert [account.secret(), account.secret()] == [Secret("one"), Secret("two")]
 
 
-def test_account_without_password_has_no_secret() -> None:
-    assert Account(host="h.example", username="ann").secret() is None
+def test_account_without_login_has_no_secret() -> None:
+    assert Account(host="h.example").secret() is None
+
+
+def test_account_without_password_asks_the_keyring_under_its_name(
+    vault: MemoryKeyring,
+) -> None:
+    vault.set_password("smtpbook", "ann@h.example", "one")
+    vault.set_password("smtpbook", "work", "two")
+    account = Account(host="h.example", username="ann")
+    assert account.secret() == Secret("one")
+    assert account.replace(name="work").secret() == Secret("two")
+
+
+def test_account_whose_password_is_nowhere_says_how_to_give_it() -> None:
+    account = Account(host="h.example", username="ann")
+    with pytest.raises(LocalProtocolError, match="no password for ann@h") as told:
+        account.secret()
+    for way in ("SMTPBOOK_PASSWORD_ANN_H_EXAMPLE", "callable", "FromPrompt()"):
+        assert way in str(told.value)
+
+
+def test_prompt_is_answered_once_and_on_this_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def typed(question: str) -> str:
+        asked.append((question, threading.current_thread().name))
+        return "typed"
+
+    monkeypatch.setattr(getpass, "getpass", typed)
+    account = Account(host="h.example", username="ann", password=FromPrompt())
+    answered = account.ask()
+    assert [answered.secret(), answered.secret()] == [Secret("typed")] * 2
+    assert asked == [("password for ann@h.example: ", threading.current_thread().name)]
+    assert answered.ask() is answered
+    plain = Account(host="h.example", username="ann", password="pw")
+    assert plain.ask() is plain
+
+
+def test_callable_that_gives_nothing_gives_no_secret() -> None:
+    account = Account(host="h.example", username="ann", password=lambda: None)  # type: ignore[arg-type,return-value]
+    assert account.secret() is None
+
+
+def test_fields_can_be_read_off_the_signature() -> None:
+    names = list(inspect.signature(Account).parameters)
+    assert names == [field.name for field in dataclasses.fields(Account)]
 
 
 def test_repr_says_where_and_how() -> None:

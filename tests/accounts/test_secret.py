@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import getpass
 import io
 import json
 import logging
@@ -12,11 +13,28 @@ import pprint
 import traceback
 from collections.abc import Callable
 
+import keyring
 import pytest
+import trio
 from IPython.core.ultratb import VerboseTB
+from rich.console import Console
+from rich.traceback import Traceback
 
+from smtpbook import places
+from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
 from smtpbook.accounts.secret import MASK, Secret
+from smtpbook.accounts.store import load_account, save_account
+from smtpbook.errors import AuthenticationError
+from smtpbook.lab.lab import Lab
+from smtpbook.session.session import open_session
+from tests.accounts.keyrings import (
+    BrokenBusKeyring,
+    InterruptedKeyring,
+    LockedKeyring,
+    MemoryKeyring,
+)
 
 TEXT = "open sesame"
 
@@ -24,8 +42,10 @@ TEXT = "open sesame"
 def logged(value: object) -> str:
     stream = io.StringIO()
     logger = logging.Logger("test")
-    logger.addHandler(logging.StreamHandler(stream))
-    logger.error("%s %r", value, value)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s %(login)s"))
+    logger.addHandler(handler)
+    logger.error("%s %r", value, value, extra={"login": value})
     return stream.getvalue()
 
 
@@ -42,14 +62,28 @@ def raised(value: object) -> Exception:
     raise AssertionError
 
 
-def traced(value: object) -> str:
-    shown = traceback.TracebackException.from_exception(raised(value), capture_locals=True)
+def standard(error: BaseException) -> str:
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(shown.format())
 
 
-def in_ipython(value: object) -> str:
-    error = raised(value)
+def verbose(error: BaseException) -> str:
     return VerboseTB().text(type(error), error, error.__traceback__)
+
+
+def rich(error: BaseException) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(
+        Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
+    )
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def concatenated(value: object) -> str:
+    try:
+        return "password: " + value  # type: ignore[operator, no-any-return]
+    except TypeError as exc:
+        return standard(exc) + MASK  # what a reader sees of it
 
 
 SHOWN: dict[str, Callable[[object], str]] = {
@@ -62,8 +96,10 @@ SHOWN: dict[str, Callable[[object], str]] = {
     "json": lambda value: json.dumps({"password": value}, default=str),
     "pprint": lambda value: pprint.pformat({"a": value}, width=10),
     "logging": logged,
-    "traceback with locals": traced,
-    "IPython's Verbose mode": in_ipython,
+    "concatenation": concatenated,
+    "traceback with locals": lambda value: standard(raised(value)),
+    "IPython's Verbose mode": lambda value: verbose(raised(value)),
+    "rich's traceback": lambda value: rich(raised(value)),
     "attributes": lambda value: str([getattr(value, name) for name in dir(value)]),
 }
 
@@ -85,6 +121,13 @@ def test_secret_of_an_account_is_masked_in_its_fields() -> None:
     account = Account(host="smtp.example.org", username="ann", password=TEXT)
     assert TEXT not in str(dataclasses.asdict(account))
     assert TEXT not in str(dataclasses.astuple(account))
+
+
+def test_replaced_account_is_masked_in_its_fields() -> None:
+    account = Account(host="smtp.example.org", username="ann", password=TEXT)
+    changed = dataclasses.replace(account, port=25)
+    assert changed.password == Secret(TEXT)
+    assert TEXT not in str(dataclasses.asdict(changed))
 
 
 def test_secret_in_a_dataclass_is_masked() -> None:
@@ -132,3 +175,139 @@ def test_only_a_string_is_a_secret_and_anything_else_is_not_shown(text: object) 
         Secret(text)  # type: ignore[arg-type]
     frame = info.traceback[-1].locals
     assert "text" not in frame
+
+
+# --- what is on its way to become a secret ------------------------------------------------
+# `typed` makes the text at run time: what stands in a source line is shown with that line.
+
+
+def typed() -> str:
+    return "".join(reversed("emases nepo"))
+
+
+def bad_account() -> None:
+    Account(host="not a host", username="ann", password=typed())
+
+
+def bad_preset() -> None:
+    Account.preset("gmial", username="ann", password=typed())
+
+
+def bad_change() -> None:
+    account = Account(host="smtp.example.org", username="ann")
+    account.replace(tls="maybe", password=typed())
+
+
+def field_that_is_not_there() -> None:
+    Account(hots="smtp.example.org", username="ann", password=typed())  # type: ignore[call-arg]
+
+
+def warned_account() -> None:
+    """Warnings are errors in these tests."""
+    Account(host="smtp-mail.outlook.com", username="ann@outlook.com", password=typed())
+
+
+def callable_password() -> None:
+    def give() -> object:
+        return typed().encode()
+
+    account = Account(host="h.example", username="ann", password=give)  # type: ignore[arg-type]
+    assert account.secret() is not None
+
+
+def locked_keyring() -> None:
+    keyring.set_keyring(LockedKeyring())
+    save_account(Account(host="h.example", username="ann", password=typed()), "work")
+
+
+def broken_bus() -> None:
+    keyring.set_keyring(BrokenBusKeyring())
+    save_account(Account(host="h.example", username="ann", password=typed()), "work")
+
+
+def interrupt() -> None:
+    keyring.set_keyring(InterruptedKeyring())
+    save_account(Account(host="h.example", username="ann", password=typed()), "work")
+
+
+def keyring_that_loses_it() -> None:
+    memory = MemoryKeyring()
+    keyring.set_keyring(memory)
+    passwords.keep("work", Secret(typed()))
+    load_account("work")
+
+
+def unwritable_file() -> None:
+    keyring.set_keyring(MemoryKeyring())
+    (places.config_folder() / "accounts" / "work.toml").mkdir(parents=True)
+    save_account(Account(host="h.example", username="ann", password=typed()), "work")
+
+
+def unsettled_environment() -> None:
+    Account(host="h.example", username="ann", password=FromEnvironment("NOT_SET")).secret()
+
+
+def unanswered_prompt() -> None:
+    Account(host="h.example", username="ann", password=FromPrompt()).ask()
+
+
+FAILURES = [
+    bad_account,
+    bad_preset,
+    bad_change,
+    field_that_is_not_there,
+    warned_account,
+    callable_password,
+    locked_keyring,
+    broken_bus,
+    interrupt,
+    keyring_that_loses_it,
+    unwritable_file,
+    unsettled_environment,
+    unanswered_prompt,
+]
+
+
+@pytest.mark.parametrize("show", [standard, verbose, rich])
+@pytest.mark.parametrize("fail", FAILURES)
+def test_whatever_fails_its_traceback_shows_no_secret(
+    fail: Callable[[], None],
+    show: Callable[[BaseException], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(getpass, "getpass", lambda question: typed()[:0])
+    with pytest.raises(BaseException) as raised:  # noqa: PT011
+        fail()
+    shown = show(raised.value)
+    assert "test_secret.py" in shown
+    assert TEXT not in shown
+
+
+@pytest.mark.parametrize("show", [standard, verbose, rich])
+def test_refused_login_shows_no_secret(
+    show: Callable[[BaseException], str], vault: MemoryKeyring
+) -> None:
+    async def log_in(account: Account) -> None:
+        async with open_session(account):
+            raise AssertionError("it was opened")
+
+    vault.set_password("smtpbook", "work", typed())
+    with Lab(users={"ann": "another"}) as lab:
+        account = lab.account.replace(password=FromKeyring("work"))
+        with pytest.raises(AuthenticationError) as refused:
+            trio.run(log_in, account)
+    shown = show(refused.value)
+    assert "login.py" in shown
+    assert TEXT not in shown
+
+
+def test_no_frame_keeps_it_either() -> None:
+    """Debuggers look at more than tracebacks print: every frame, every error before."""
+    for fail in FAILURES:
+        with pytest.raises(BaseException) as raised:  # noqa: PT011
+            fail()
+        error: BaseException | None = raised.value
+        while error is not None:
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                assert TEXT not in frame.f_locals.values(), (fail, frame)
+            error = error.__context__

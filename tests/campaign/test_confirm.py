@@ -77,3 +77,12 @@ def test_what_is_about_to_happen_is_told() -> None:
     assert text.endswith(", …")
     assert "no limit" in describe(REAL, ENTRIES[:2], "a@x.test", None)
     assert not describe(REAL, ENTRIES[:2], "a@x.test", None).endswith("…")
+
+
+def test_more_than_the_provider_takes_in_a_day_is_told() -> None:
+    gmail = Account.preset("gmail", username="ann@gmail.com")
+    limit = gmail.provider.per_day if gmail.provider else None
+    assert limit is not None
+    many = [Entry(f"p{n}@x.example", {}) for n in range(limit + 1)]
+    assert f"Gmail takes about {limit:,} in 24 hours" in describe(gmail, many, "a@x", None)
+    assert "24 hours" not in describe(gmail, many[1:], "a@x", None)

@@ -1,0 +1,223 @@
+"""Passwords: where an account gets its secret from when it does not hold it.
+
+The keyring of the operating system, an environment variable, or somebody who is asked.
+Each is a small callable that can be saved by name, compared and sent to another process,
+because the secret is not in it.  Which one an account uses is said by `Account.password`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from smtpbook.accounts.secret import Secret
+from smtpbook.errors import LocalProtocolError
+
+T = TypeVar("T")
+
+SERVICE: Final = "smtpbook"
+"""What the keyring calls us."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromEnvironment:
+    """A password in an environment variable.
+
+    >>> FromEnvironment("MAIL_PASSWORD")
+    FromEnvironment(variable='MAIL_PASSWORD')
+    """
+
+    variable: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.variable):
+            raise ValueError(f"{self.variable!a} is not the name of a variable")
+
+    def __call__(self) -> Secret:
+        """Read it now.
+
+        Raises
+        ------
+        LocalProtocolError
+            It is not set, or empty.
+        """
+        # One expression: a traceback with locals finds no variable that holds the text.
+        if not os.environ.get(self.variable):
+            raise LocalProtocolError(
+                f"no password: the environment variable {self.variable} is not set"
+            )
+        return Secret(os.environ[self.variable])
+
+
+@dataclass(frozen=True, slots=True)
+class FromKeyring:
+    """A password in the keyring of the operating system.
+
+    The environment variable ``SMTPBOOK_PASSWORD_`` and the entry's name in capitals goes
+    before it, so that a saved account works where there is no keyring.
+
+    Parameters
+    ----------
+    entry : str
+        What it is kept under: a saved account's name, or what the account is called.
+    """
+
+    entry: str
+
+    def __call__(self) -> Secret:
+        """Look it up now; it may block while somebody unlocks the keyring.
+
+        Raises
+        ------
+        LocalProtocolError
+            It is not there, or there is no keyring; the message lists the other ways.
+        """
+        secret = find(self.entry)
+        if secret is None:
+            raise LocalProtocolError(
+                f"no password for {self.entry}: none is in the keyring; "
+                f"{_choices(self.entry)}"
+            )
+        return secret
+
+
+@dataclass(frozen=True, slots=True)
+class FromPrompt:
+    """A password somebody types, unseen, when it is needed."""
+
+    def __call__(self, name: str = "") -> Secret:
+        """Ask now, on this thread.
+
+        Parameters
+        ----------
+        name : str
+            Whose password; shown.
+
+        Raises
+        ------
+        LocalProtocolError
+            There is nobody to ask, or nothing was typed.
+        """
+        whose = name or "the account"
+        question = f"password for {name}: " if name else "password: "
+        try:
+            with warnings.catch_warnings():
+                # Rather not at all than on a screen that shows what is typed.
+                warnings.simplefilter("error", getpass.GetPassWarning)
+                typed = Secret(getpass.getpass(question))
+        # NotImplementedError is a notebook's, when nobody sits before it.
+        except (EOFError, OSError, NotImplementedError, getpass.GetPassWarning):
+            raise LocalProtocolError(
+                f"no password for {whose}: nobody can be asked here; {_choices(name)}"
+            ) from None
+        if not typed:
+            raise LocalProtocolError(f"no password for {whose}: nothing was typed")
+        return typed
+
+
+def variable_of(entry: str) -> str:
+    """Give the environment variable that goes before an entry of the keyring.
+
+    >>> variable_of("ann@smtp.example.org")
+    'SMTPBOOK_PASSWORD_ANN_SMTP_EXAMPLE_ORG'
+    """
+    return "SMTPBOOK_PASSWORD_" + re.sub(r"[^A-Z0-9]+", "_", entry.upper())
+
+
+def find(entry: str) -> Secret | None:
+    """Give what is kept under a name: the variable's value, else the keyring's; or None.
+
+    Raises
+    ------
+    LocalProtocolError
+        There is no keyring, or it cannot be opened.
+    """
+    if os.environ.get(variable_of(entry)):
+        return Secret(os.environ[variable_of(entry)])
+    return _with_keyring(lambda: _get(entry), "no password for", entry)
+
+
+def keep(entry: str, secret: Secret) -> Secret | None:
+    """Put a secret into the keyring, in place of what was there.
+
+    Returns
+    -------
+    Secret or None
+        What was there.
+
+    Raises
+    ------
+    LocalProtocolError
+        There is no keyring, it cannot be opened, or it does not keep what it is given.
+    """
+
+    def put() -> Secret | None:
+        import keyring
+
+        before = _get(entry)
+        keyring.set_password(SERVICE, entry, secret.reveal())
+        # A backend such as keyring.backends.null takes everything and keeps nothing.
+        if _get(entry) != secret:
+            raise OSError("it forgets what it is given")
+        return before
+
+    return _with_keyring(put, "cannot keep the password of", entry)
+
+
+def forget(entry: str) -> None:
+    """Remove what the keyring keeps under a name, if it does.
+
+    Raises
+    ------
+    LocalProtocolError
+        The keyring cannot be opened.  Where there is none, nothing is in it.
+    """
+
+    def delete() -> None:
+        import keyring
+        from keyring.errors import NoKeyringError
+
+        try:
+            if _get(entry) is not None:
+                keyring.delete_password(SERVICE, entry)
+        except NoKeyringError:
+            return
+
+    _with_keyring(delete, "cannot remove the password of", entry)
+
+
+def _get(entry: str) -> Secret | None:
+    import keyring
+
+    kept = keyring.get_password(SERVICE, entry)
+    return None if kept is None else Secret(kept)
+
+
+def _with_keyring(action: Callable[[], T], problem: str, entry: str) -> T:
+    """Do something with the keyring; whatever it raises becomes our error.
+
+    Backends raise what their bus or their library raises.  The frames below hold the
+    password in their variables, so the error goes on without them.
+    """
+    failure: BaseException
+    try:
+        return action()
+    except BaseException as exc:
+        failure = exc.with_traceback(None)
+        failure.__context__ = failure.__cause__ = None
+    if not isinstance(failure, Exception):
+        raise failure
+    reason = str(failure).split(". ")[0].rstrip(".") or type(failure).__name__
+    raise LocalProtocolError(
+        f"{problem} {entry}: the keyring cannot be used ({reason}); {_choices(entry)}"
+    )
+
+
+def _choices(entry: str) -> str:
+    variable = f"set the environment variable {variable_of(entry)}, or " if entry else ""
+    return f'{variable}give password= a callable, FromEnvironment("NAME") or FromPrompt()'
