@@ -9,6 +9,7 @@
     │   ├── DeferredError       4yz: try again later
     │   ├── RejectedError       5yz: do not repeat unchanged
     │   └── AuthenticationError the login was refused
+    ├── OAuthError              no token was given for a login
     ├── TransportError          no reply at all (also an OSError)
     │   ├── TransportTimeout    silence for too long (also a TimeoutError)
     │   └── TLSError            the handshake or the certificate failed
@@ -67,7 +68,7 @@ class ReplyError(SMTPBookError):
         self.reply = reply
         self.verb = verb
 
-    def __reduce__(self) -> tuple[type[ReplyError], tuple[_Reply, str]]:
+    def __reduce__(self) -> tuple[type[ReplyError], tuple[object, ...]]:
         # Exceptions are copied and pickled by calling them with their message alone.
         return type(self), (self.reply, self.verb)
 
@@ -81,7 +82,42 @@ class RejectedError(ReplyError):
 
 
 class AuthenticationError(ReplyError):
-    """The server refused the login; ``.reply`` tells why."""
+    """The server refused the login; ``.reply`` tells why.
+
+    Parameters
+    ----------
+    reply : Reply
+    verb : str
+    detail : str
+        What the server told beside the reply; "" = nothing.
+    """
+
+    def __init__(self, reply: _Reply, verb: str, detail: str = "") -> None:
+        super().__init__(reply, verb)
+        self.detail = detail
+        if detail:
+            self.args = (f"{self}; the server says {detail}",)
+
+    def __reduce__(self) -> tuple[type[ReplyError], tuple[object, ...]]:
+        return type(self), (self.reply, self.verb, self.detail)
+
+
+class OAuthError(SMTPBookError):
+    """No token was given: the server refused, or the person did.
+
+    Attributes
+    ----------
+    code : str
+        The error's name in RFC 6749 or RFC 8628, such as ``"invalid_grant"``; ``""`` = the
+        server said something that is no answer.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[OAuthError], tuple[str, str]]:
+        return type(self), (str(self), self.code)
 
 
 class TransportError(SMTPBookError, OSError):

@@ -33,6 +33,7 @@ TREE: dict[str, set[str]] = {
     "DeferredError": {"ReplyError"},
     "RejectedError": {"ReplyError"},
     "AuthenticationError": {"ReplyError"},
+    "OAuthError": {"SMTPBookError"},
     "TransportError": {"SMTPBookError", "OSError"},
     "TransportTimeout": {"TransportError", "TimeoutError"},
     "TLSError": {"TransportError"},
@@ -123,3 +124,10 @@ def test_near_miss_is_named_if_there_is_one(
     word: str, choices: list[str], said: str
 ) -> None:
     assert near_miss(word, choices) == said
+
+
+def test_what_a_server_told_about_a_login_survives_a_pickle() -> None:
+    error = AuthenticationError(Reply.parse("535 5.7.8 no"), "AUTH XOAUTH2", "expired")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "AUTH XOAUTH2: 535 5.7.8 no; the server says expired"
+    assert again.detail == "expired"

@@ -36,9 +36,10 @@ from smtpbook.protocol.commands import (
 )
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.sasl import MECHANISMS, ServerMechanism
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
+from smtpbook.sasl import registry as sasl
+from smtpbook.sasl.mechanism import ServerMechanism
 
 SERVER_NAME: Final = "lab.test"
 # RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
@@ -273,7 +274,7 @@ class Conversation:
         if shared.scenario.has_starttls and not self._is_secure:
             keywords.append("STARTTLS")
         if shared.users:
-            keywords.append("AUTH " + " ".join(MECHANISMS))
+            keywords.append("AUTH " + " ".join(sasl.MECHANISMS))
         return keywords
 
     def _mail(self, command: Mail) -> Reply:
@@ -287,10 +288,10 @@ class Conversation:
     def _auth(self, command: Auth | AuthResponse) -> Reply:
         response: bytes | None
         if isinstance(command, Auth):
-            if command.mechanism not in MECHANISMS or not self._shared.users:
+            if command.mechanism not in sasl.MECHANISMS or not self._shared.users:
                 return Reply(code=504, lines=("5.5.4 Mechanism not offered",))
             nonce = f"<{secrets.token_hex(8)}@{SERVER_NAME}>"
-            self._mechanism = ServerMechanism(
+            self._mechanism = sasl.server(
                 command.mechanism, self._shared.users, nonce=nonce
             )
             response = command.initial_response

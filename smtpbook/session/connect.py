@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
 
 import trio
 
@@ -18,6 +20,9 @@ from smtpbook.session.stream import TcpStream, tcp_below, tls_context, translate
 Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]
 """How a session gets its stream; tests hand in a memory stream here."""
 
+Address = tuple[socket.AddressFamily, Any]
+"""A family, and what the socket of that family connects to."""
+
 
 async def connect_tcp(account: Account, record: Record) -> TcpStream:
     """Look the host up and connect to the first of its addresses that answers.
@@ -27,9 +32,19 @@ async def connect_tcp(account: Account, record: Record) -> TcpStream:
     TransportError
         The name is not known, or no address could be reached; all are named.
     """
+    deadline = trio.current_time() + account.limits.connect_s
+    return await connect_to(await look_up(account, record), account, record, deadline)
+
+
+async def look_up(account: Account, record: Record) -> list[Address]:
+    """Ask for the host's addresses, in the order in which they are to be tried.
+
+    Raises
+    ------
+    TransportError
+        The name is not known, or no name.
+    """
     limit_s = account.limits.connect_s
-    deadline = trio.current_time() + limit_s
-    place = f"{account.host}:{account.port}"
     started = trio.current_time()
     try:
         with translated(f"looking up {account.host}", limit_s):
@@ -40,32 +55,53 @@ async def connect_tcp(account: Account, record: Record) -> TcpStream:
         record.note("dns", started, error=type(exc).__name__)
         raise
     record.note("dns", started, took_s=trio.current_time() - started)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def connect_to(
+    addresses: list[Address], account: Account, record: Record, deadline: float
+) -> TcpStream:
+    """Connect to the first of some addresses that answers.
+
+    Raises
+    ------
+    TransportError
+        None could be reached; all are named.
+    """
     errors: list[TransportError] = []
-    for left, (family, kind, protocol, _, address) in zip(
-        range(len(found), 0, -1), found, strict=True
-    ):
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         # Each address gets an equal share of the time that is left.
         share_s = max(0.001, deadline - trio.current_time()) / left
-        record.server_address = str(address[0])
-        started = trio.current_time()
-        sock = trio.socket.socket(family, kind, protocol)
         try:
-            with translated(f"connecting to {place} ({address[0]})", share_s):
-                if account.source_address is not None:
-                    await sock.bind((account.source_address, 0))
-                await sock.connect(address)
-        except BaseException as exc:
-            sock.close()
-            record.note("connect", started, error=type(exc).__name__)
-            if not isinstance(exc, TransportError):
-                raise
+            return await _connect(address, account, record, share_s)
+        except TransportError as exc:
             errors.append(exc)
-        else:
-            record.note("connect", started, took_s=trio.current_time() - started)
-            return TcpStream(sock)
     if len(errors) == 1:
         raise errors[0]
     raise TransportError("; ".join(str(error) for error in errors))
+
+
+async def _connect(
+    address: Address, account: Account, record: Record, limit_s: float
+) -> TcpStream:
+    family, place = address
+    record.server_address = str(place[0])
+    doing = f"connecting to {account.host}:{account.port} ({place[0]})"
+    started = trio.current_time()
+    with ExitStack() as cleanup:
+        try:
+            with translated(doing, limit_s):
+                sock = trio.socket.socket(family, socket.SOCK_STREAM)
+                cleanup.callback(sock.close)
+                if account.source_address is not None:
+                    await sock.bind((account.source_address, 0))
+                await sock.connect(place)
+        except BaseException as exc:
+            record.note("connect", started, error=type(exc).__name__)
+            raise
+        record.note("connect", started, took_s=trio.current_time() - started)
+        cleanup.pop_all()
+        return TcpStream(sock)
 
 
 async def start_tls(

@@ -1,20 +1,37 @@
 """Login: the AUTH exchange of a session (RFC 4954).
 
-The mechanisms are `protocol.sasl`'s; here they meet the dialogue, and the secret meets the
-record, which hides it from then on.
+The mechanisms are `sasl`'s; here they meet the dialogue, and the secret meets the record,
+which hides it from then on.
 """
 
 from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import AuthenticationError, LocalProtocolError, RemoteProtocolError
-from smtpbook.protocol import sasl
-from smtpbook.protocol.commands import Auth, AuthResponse, CommandSyntaxError, decode_base64
+from smtpbook.escape import visible
+from smtpbook.protocol.commands import (
+    REDACTED,
+    Auth,
+    AuthResponse,
+    CommandSyntaxError,
+    decode_base64,
+)
 from smtpbook.protocol.replies import Reply
+from smtpbook.sasl import registry as sasl
+from smtpbook.sasl.mechanism import ClientMechanism, Credentials
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.record import Record
+
+_MAX_TOLD: Final = 300  # characters of what a server says about a refused token
+# Shorter pieces of base64 may stand anywhere by chance.
+_MIN_PIECE: Final = 12
 
 
 async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
@@ -23,13 +40,17 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     Raises
     ------
     AuthenticationError
-        The server refused; each password is tried once.
+        The server refused; each password is tried once.  Why a token was refused, as the
+        server told it, stands in the message.
     LocalProtocolError
         No mechanism fits, no password is known, or it would travel in clear text.
     """
     is_private = record.tls[0] is not None or account.is_loopback
     name = sasl.choose(
-        account.auth, talk.client.extensions.mechanisms, is_private=is_private
+        account.auth,
+        talk.client.extensions.mechanisms,
+        is_private=is_private,
+        serves=_serves(account),
     )
     # A callable may ask a keyring or refresh a token: not on the trio thread.
     secret = await trio.to_thread.run_sync(account.secret)
@@ -38,9 +59,19 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
             f"no password for {account.name}: give password=, a string or a callable"
         )
     username = account.username or ""
-    mechanism = sasl.client(name, username, secret.reveal())
+    mechanism = sasl.client(
+        name,
+        Credentials(
+            username=username,
+            secret=secret.reveal(),
+            host=account.host,
+            port=account.port,
+        ),
+    )
     # No variable here holds the secret: tracebacks may be shown with their locals.
     record.hide(secret.reveal().encode(), mechanism.start() or b"")
+    if name in sasl.BY_TOKEN:
+        record.hide(*_pieces(secret.reveal().encode()))
     reply = await talk.ask(Auth(name, mechanism.start()))
     while reply.code == 334:
         response = await _answer(mechanism, talk, reply)
@@ -48,14 +79,63 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
             record.hide(response.data or b"")
         reply = await talk.ask(response)
     if reply.code >= 300:
-        raise AuthenticationError(reply, f"AUTH {name}")
+        said = record.masked(told(mechanism.failure))
+        error = AuthenticationError(
+            reply, f"AUTH {name}", visible(said, max_chars=_MAX_TOLD)
+        )
+        if account.advice is not None:
+            error.add_note(account.advice)
+        raise error
+
+
+def _serves(account: Account) -> Sequence[str] | None:
+    """What the secret is good for, where its source says so; a token does."""
+    serves: Sequence[str] | None = getattr(account.password, "mechanisms", None)
+    return serves
+
+
+def _pieces(secret: bytes) -> Iterator[bytes]:
+    """Give what base64 makes of the secret wherever it stands inside another text.
+
+    A refused token may come back inside the error, which is base64 as a whole: three
+    octets make four characters, so there are three spellings, but for their ends.
+    """
+    for before in range(3):
+        spelled = base64.b64encode(b"\0" * before + secret)
+        first = 0 if before == 0 else 4
+        piece = spelled[first : len(spelled) // 4 * 4 - 4]
+        if len(piece) >= _MIN_PIECE:
+            yield piece
+
+
+def told(failure: str) -> str:
+    """Spell out what a challenge gave as the reason of a refused token.
+
+    JSON (RFC 7628 section 3.2.2) becomes ``key=value``, anything else stays as it came; it
+    is not yet safe to show.
+
+    >>> told('{"status":"invalid_token","scope":"mail"}')
+    'status=invalid_token, scope=mail'
+    """
+    try:
+        fields = json.loads(failure)
+    except (ValueError, RecursionError):
+        return failure
+    if not isinstance(fields, dict):
+        return failure
+    return ", ".join(f"{key}={value}" for key, value in fields.items())
 
 
 async def _answer(
-    mechanism: sasl.ClientMechanism, talk: Dialogue, challenge: Reply
+    mechanism: ClientMechanism, talk: Dialogue, challenge: Reply
 ) -> AuthResponse:
+    text = challenge.lines[0].strip()
     try:
-        return AuthResponse(mechanism.respond(decode_base64(challenge.lines[0].strip())))
+        # What repeats a token has been masked and is base64 no more.  It can only be the
+        # error, which needs no reading to be acknowledged.
+        is_error = REDACTED in text and mechanism.name in sasl.BY_TOKEN
+        octets = REDACTED.encode() if is_error else decode_base64(text)
+        return AuthResponse(mechanism.respond(octets))
     except (CommandSyntaxError, LocalProtocolError) as exc:
         # "If the client wishes to cancel the authentication exchange, it issues a line with
         # a single "*"" -- RFC 4954 section 4

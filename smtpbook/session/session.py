@@ -66,6 +66,7 @@ async def open_session(
     *,
     sink: Sink | None = None,
     ehlo: bool = True,
+    login: bool = True,
     campaign_id: str | None = None,
     connector: Connector = connect_tcp,
 ) -> AsyncIterator[Session]:
@@ -82,6 +83,8 @@ async def open_session(
     ehlo : bool
         False stops after the greeting (and the handshake of ``tls="implicit"``): every
         command is then yours.
+    login : bool
+        False stops before AUTH, which `Session.log_in` then does.
     campaign_id : str, optional
         For the record.
     connector : async callable
@@ -118,6 +121,7 @@ async def open_session(
         sink=to_sink(record) if record is not None else sink,
         campaign_id=campaign_id,
         connector=connector,
+        login=login,
     )
     failure: BaseException | None = None
     # What the caller's block raises is carried around the nursery, not through it, or it
@@ -156,6 +160,7 @@ class Session:
         sink: Sink | None,
         campaign_id: str | None,
         connector: Connector,
+        login: bool,
     ) -> None:
         self.account = account
         self.id = ""
@@ -163,6 +168,7 @@ class Session:
         self._sink = sink
         self._campaign_id = campaign_id
         self._connector = connector
+        self._login = login
         self._nursery: trio.Nursery | None = None
         self._dialogue: Dialogue | None = None
         self._record: Record | None = None
@@ -186,6 +192,15 @@ class Session:
         return self._talk.client.extensions
 
     @property
+    def certificate(self) -> bytes | None:
+        """The server's certificate as DER; None in clear text."""
+        stream = self._talk.stream
+        if isinstance(stream, trio.SSLStream):
+            certificate: bytes = stream.getpeercert(binary_form=True)
+            return certificate
+        return None
+
+    @property
     def is_over(self) -> bool:
         """Whether the connection has ended; nothing more can be said."""
         return self._talk.is_over
@@ -200,6 +215,19 @@ class Session:
         if self._dialogue is None:
             raise TransportError("the session is not open")
         return self._dialogue
+
+    async def log_in(self) -> None:
+        """Log in, where `open_session` was told to leave that out.
+
+        Raises
+        ------
+        AuthenticationError
+            The server refused; each password is tried once.
+        LocalProtocolError
+            No mechanism fits, no password is known, or it would travel in clear text.
+        """
+        self._login = True  # a session that has to be opened anew does it, too
+        await log_in(self._talk, self.account, self._record_now)
 
     # -- sending
 
@@ -407,9 +435,8 @@ class Session:
             _raise_refusal(await self._talk.ask(StartTls()), "STARTTLS")
             await self._begin_tls()
             await self._greet()
-        if self.account.username is not None:
-            assert self._record is not None
-            await log_in(self._talk, self.account, self._record)
+        if self._login and self.account.username is not None:
+            await self.log_in()
 
     async def _greet(self) -> None:
         name = self.account.helo or own_name(local_address(self._talk.stream))

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import trio
@@ -99,6 +100,14 @@ def tcp_below(stream: trio.abc.Stream) -> TcpStream | None:
 def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
     """Give the context every connection uses: verified, TLS 1.2 or newer.
 
+    Reading the authorities takes as long as a handshake, so a context is kept until its
+    file changes.  Whoever gets one shares it.
+
+    Parameters
+    ----------
+    ca_file : path, optional
+        Authorities to trust, as PEM; None = the system's.
+
     Raises
     ------
     TLSError
@@ -108,12 +117,19 @@ def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
     ----------
     RFC 8314 section 4.1 (minimum version), RFC 7817 (certificate names).
     """
+    path = ssl.get_default_verify_paths().cafile if ca_file is None else os.fspath(ca_file)
     try:
-        context = ssl.create_default_context(
-            cafile=None if ca_file is None else str(ca_file)
-        )
+        state = os.stat(path) if path is not None else None
+        changed = (state.st_mtime_ns, state.st_size) if state is not None else None
+        return _context(None if ca_file is None else path, changed)
     except OSError as exc:  # an SSLError is one too
-        raise TLSError(f"ca_file {str(ca_file)!r} cannot be read: {exc}") from exc
+        raise TLSError(f"ca_file {str(path)!r} cannot be read: {exc}") from exc
+
+
+@lru_cache(maxsize=16)
+def _context(ca_file: str | None, changed: object) -> ssl.SSLContext:
+    """Read the authorities; `changed` is only there to be another one when they are."""
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -22,6 +22,7 @@ from smtpbook.errors import (
     TransportError,
     TransportTimeout,
 )
+from smtpbook.events import Event
 from smtpbook.protocol.message import Message
 from smtpbook.session.session import open_session
 from tests.session.scripted import (
@@ -341,6 +342,26 @@ def test_a_connection_is_made_from_the_address_asked_for() -> None:
     ]
     assert {row["server_address"] for row in rows.all[1:]} == {"127.0.0.1"}
     rows.check_whole()
+
+
+@pytest.mark.parametrize("kind", ["dns", "connect"])
+def test_a_callback_that_raises_leaves_no_socket_open(kind: str) -> None:
+    async def main(port: int) -> None:
+        async with open_session(Account(host="127.0.0.1", port=port), record=callback):
+            pass
+
+    def callback(event: Event) -> None:
+        if event.kind == kind:
+            raise ZeroDivisionError
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(ZeroDivisionError):
+            trio.run(main, listener.getsockname()[1])
+        if kind == "connect":
+            listener.settimeout(10)
+            with listener.accept()[0] as peer:
+                peer.settimeout(10)
+                assert peer.recv(1) == b""
 
 
 def test_a_cancelled_connect_is_closed_and_recorded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import traceback
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ import trio
 from IPython.core.ultratb import VerboseTB
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.secret import Secret
 from smtpbook.errors import (
     AuthenticationError,
     LocalProtocolError,
@@ -19,7 +21,7 @@ from smtpbook.errors import (
 )
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import to_frame
-from smtpbook.protocol.sasl import MECHANISMS
+from smtpbook.sasl.registry import BY_TOKEN, MECHANISMS
 from smtpbook.session.session import open_session
 from tests.session.scripted import ACCOUNT, BYE, Rows, Servers
 
@@ -53,7 +55,7 @@ async def _log_in(account: Account, rows: Rows) -> str:
 
 
 @pytest.mark.parametrize("tls", ["none", "starttls"])
-@pytest.mark.parametrize("auth", ["auto", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("auth", ["auto", *MECHANISMS])
 def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
     rows = Rows()
     with Lab(users={USER: PASSWORD}, tls=tls) as lab:
@@ -66,7 +68,7 @@ def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
     rows.check_whole()
 
 
-@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("auth", MECHANISMS)
 def test_a_wrong_password_is_tried_once(auth: str) -> None:
     rows = Rows()
     with Lab(users={USER: "another"}) as lab:
@@ -142,10 +144,118 @@ async def test_what_cannot_be_said_is_not_begun(
     servers.rows.check_whole()
 
 
+async def test_a_login_may_wait(servers: Servers, autojump_clock: object) -> None:
+    server = servers("220 mx", offering("PLAIN"), "250 noop", "235 in", BYE)
+    async with servers.open(LOCAL, login=False) as session:
+        assert session.certificate is None
+        await session.command("NOOP")
+        await session.log_in()
+    verbs = [line.split()[0] for line in server.heard]
+    assert verbs == [b"EHLO", b"NOOP", b"AUTH", b"QUIT"]
+    servers.rows.check_whole()
+
+
+# --- tokens -------------------------------------------------------------------------------
+
+
+class Token:
+    """A source of secrets that says what they are good for."""
+
+    mechanisms = BY_TOKEN
+
+    def __call__(self) -> Secret:
+        return Secret(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        ("PLAIN XOAUTH2", f"user={USER}\1auth=Bearer {PASSWORD}\1\1"),
+        (
+            "XOAUTH2 OAUTHBEARER LOGIN",
+            f"n,a={USER},\1host=localhost\1port=25\1auth=Bearer {PASSWORD}\1\1",
+        ),
+    ],
+)
+async def test_a_token_goes_where_tokens_are_taken(
+    offered: str, said: str, servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering(*offered.split()), "235 in", BYE)
+    async with servers.open(LOCAL.replace(password=Token())):
+        pass
+    assert server.heard[1].decode().split()[2] == b64(said)
+
+
+@pytest.mark.parametrize("auth", ["auto", "PLAIN", "CRAM-MD5"])
+async def test_a_token_is_not_sent_as_a_password(
+    auth: str, servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("PLAIN", "LOGIN", "CRAM-MD5"), BYE)
+    with pytest.raises(LocalProtocolError, match="this secret"):
+        async with servers.open(LOCAL.replace(password=Token(), auth=auth)):
+            pass
+    assert server.heard == [b"EHLO client.test", b"QUIT"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "acknowledged"), [("OAUTHBEARER", b"AQ=="), ("XOAUTH2", b"")]
+)
+@pytest.mark.parametrize(
+    ("challenge", "told"),
+    [
+        ('{"status":"invalid_token","scope":"mail"}', "status=invalid_token, scope=mail"),
+        ('{"status":"\\u001b[31mred"}', r"status=\x1b[31mred"),
+        ("plain words", "plain words"),
+        ("[1]", "[1]"),
+        ("[" * 2900, "[[[…"),
+        (f'{{"got":"{PASSWORD}"}}', "[redacted]"),
+        (json.dumps({"got": PASSWORD}), "got=[redacted]"),
+    ],
+    ids=["RFC 7628", "escapes", "words", "a list", "deep", "the token", "escaped token"],
+)
+async def test_why_a_token_was_refused_is_told(
+    auth: str,
+    acknowledged: bytes,
+    challenge: str,
+    told: str,
+    servers: Servers,
+    autojump_clock: object,
+) -> None:
+    server = servers("220 mx", offering(auth), f"334 {b64(challenge)}", "535 5.7.8 no", BYE)
+    with pytest.raises(AuthenticationError) as refused:
+        async with servers.open(LOCAL.replace(auth=auth)):
+            pass
+    head, _, tail = told.partition("…")
+    assert f"AUTH {auth}: 535 5.7.8 no; the server says {head}" in str(refused.value)
+    assert len(str(refused.value)) < 400
+    assert str(refused.value).endswith(tail)
+    assert server.heard[2] == acknowledged
+    assert server.heard[-1] == b"QUIT"
+    servers.rows.check_whole()
+
+
+@pytest.mark.parametrize("before", range(6))
+async def test_a_token_inside_the_error_is_not_recorded(
+    before: int, servers: Servers, autojump_clock: object
+) -> None:
+    """The error is base64 as a whole: the token in it is spelled in one of three ways."""
+    token = "ya29.a-token-of-the-usual-kind"
+    challenge = b64('{"e":"' + "x" * before + token + '"}')
+    servers("220 mx", offering("XOAUTH2"), f"334 {challenge}", "535 no", BYE)
+    with pytest.raises(AuthenticationError):
+        async with servers.open(LOCAL.replace(auth="XOAUTH2", password=token)):
+            pass
+    recorded = str(servers.rows.of("command", "AUTH")[0]["reply_text"])
+    left, right = recorded.split("[redacted]")
+    readable = base64.b64decode(left) + base64.b64decode(right)
+    parts = {token[i : i + 6].encode() for i in range(len(token) - 5)}
+    assert not [part for part in parts if part in readable]
+
+
 # --- no secret ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN", "XOAUTH2"])
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"])
 @pytest.mark.parametrize("spelled", SPELLINGS, ids=["text", "base64", "PLAIN", "XOAUTH2"])
 @pytest.mark.parametrize(
     "reply",
@@ -176,6 +286,7 @@ async def test_a_server_that_repeats_the_secret_is_not_quoted(
     secrets = {
         "PLAIN": SPELLINGS[:3],
         "LOGIN": SPELLINGS[:2],
+        "OAUTHBEARER": SPELLINGS[:2],
         "XOAUTH2": (*SPELLINGS[:2], SPELLINGS[3]),
     }[auth]
     for secret in secrets:
@@ -199,7 +310,7 @@ async def test_no_secret_is_in_the_transcript_after_a_login(
 
 def test_the_lab_keeps_no_secret_in_its_log() -> None:
     with Lab(users={USER: PASSWORD}) as lab:
-        for auth in ("PLAIN", "LOGIN", "XOAUTH2"):
+        for auth in ("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"):
             trio.run(_log_in, lab.account.replace(auth=auth), Rows())
         text = lab.log.to_csv()
     for secret in SPELLINGS:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
 from smtpbook.session.stream import TcpStream, tcp_below, tls_context, translated
@@ -99,6 +101,17 @@ async def test_the_tcp_stream_is_found_under_tls() -> None:
         ours, _theirs = trio.testing.memory_stream_pair()
         assert tcp_below(ours) is None
         await stream.aclose()
+
+
+def test_authorities_are_read_once_until_their_file_changes(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    context = tls_context(ca_file)
+    assert tls_context(str(ca_file)) is context
+    assert tls_context(None) is tls_context(None) is not context
+    trustme.CA().cert_pem.write_to_path(str(ca_file), append=True)
+    assert len(tls_context(ca_file).get_ca_certs()) == 2
+    assert len(context.get_ca_certs()) == 1
 
 
 def test_tls_is_verified_and_1_2_or_newer() -> None:

@@ -1,50 +1,39 @@
-"""A mechanism speaks as its document says, nothing twice and no secret in clear text."""
+"""Which mechanism is chosen, both sides of each, and no secret where it does not belong."""
 
 from __future__ import annotations
 
 import pytest
 
 from smtpbook.errors import LocalProtocolError
-from smtpbook.protocol.sasl import MECHANISMS, ServerMechanism, choose, client
+from smtpbook.sasl.mechanism import ClientMechanism, Credentials
+from smtpbook.sasl.registry import BY_PASSWORD, BY_TOKEN, MECHANISMS, choose, client, server
 
 NONCE = "<1896.697170952@postoffice.reston.mci.net>"
-PASSWORDS = {"tim": "tanstaaftanstaaf", "jürgen": "schlüssel", "empty": ""}
+PASSWORDS = {
+    "tim": "tanstaaftanstaaf",
+    "jürgen": "schlüssel",
+    "empty": "",
+    "a,b=c": "commas, =2C",
+}
 
 
-def test_plain_is_the_example_of_rfc_4616() -> None:
-    assert client("PLAIN", "tim", "tanstaaftanstaaf").start() == b"\0tim\0tanstaaftanstaaf"
-
-
-def test_cram_md5_is_the_example_of_rfc_2195() -> None:
-    mechanism = client("CRAM-MD5", "tim", "tanstaaftanstaaf")
-    assert mechanism.start() is None
-    assert mechanism.respond(NONCE.encode()) == b"tim b913a602c7eda7a495b4e6e7334d3890"
-
-
-def test_login_gives_name_and_password_whatever_the_prompts_say() -> None:
-    mechanism = client("LOGIN", "tim", "pw")
-    assert mechanism.start() is None
-    assert [mechanism.respond(b"?"), mechanism.respond(b"Username:")] == [b"tim", b"pw"]
-
-
-def test_xoauth2_is_the_example_of_its_documentation() -> None:
-    mechanism = client(
-        "XOAUTH2", "someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+def ours(name: str, username: str = "tim", secret: str = "secret") -> ClientMechanism:
+    credentials = Credentials(
+        username=username, secret=secret, host="smtp.example.org", port=587
     )
-    assert mechanism.start() == (
-        b"user=someuser@example.com\1auth=Bearer "
-        b"ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg\1\1"
-    )
-    assert mechanism.respond(b'{"status":"401"}') == b""
+    return client(name, credentials)
+
+
+# --- both sides ---------------------------------------------------------------------------
 
 
 def exchange(name: str, username: str, secret: str, *, sends_initial: bool = True) -> bool:
     """Let both sides talk until there is a verdict."""
-    ours = client(name, username, secret)
-    theirs = ServerMechanism(name, PASSWORDS, nonce=NONCE)
-    turn = theirs.turn(ours.start() if sends_initial else None)
+    mechanism = ours(name, username, secret)
+    theirs = server(name, PASSWORDS, nonce=NONCE)
+    turn = theirs.turn(mechanism.start() if sends_initial else None)
     while isinstance(turn, bytes):
-        turn = theirs.turn(ours.respond(turn))
+        turn = theirs.turn(mechanism.respond(turn))
     return turn
 
 
@@ -56,6 +45,7 @@ def exchange(name: str, username: str, secret: str, *, sends_initial: bool = Tru
         ("tim", "tanstaaftanstaaf", True),
         ("jürgen", "schlüssel", True),
         ("empty", "", True),
+        ("a,b=c", "commas, =2C", True),
         ("tim", "wrong", False),
         ("tim", "", False),
         ("nobody", "", False),
@@ -83,30 +73,30 @@ def test_client_and_server_agree_on_who_may_come_in(
         b"\1\1",
         b"user=tim",
         b"auth=Bearer tanstaaftanstaaf",
+        b"n,a=tim,\1\1",
+        b"n,,\1auth=Bearer tanstaaftanstaaf\1\1",
+        b"y,a=tim,\1auth=Bearer tanstaaftanstaaf\1\1",
+        b"n,tim,\1auth=Bearer tanstaaftanstaaf\1\1",
+        b"n,a=tim,\1auth=Basic tanstaaftanstaaf\1\1",
         b"tim " + b"0" * 32,
         "tim ü".encode(),
     ],
 )
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_server_refuses_nonsense_without_breaking(name: str, response: bytes) -> None:
-    theirs = ServerMechanism(name, PASSWORDS, nonce=NONCE)
+    theirs = server(name, PASSWORDS, nonce=NONCE)
     turn = theirs.turn(response)
     if isinstance(turn, bytes):
         turn = theirs.turn(response)
     assert turn is False
 
 
-def test_server_lets_nobody_act_for_another() -> None:
-    theirs = ServerMechanism("PLAIN", PASSWORDS, nonce=NONCE)
-    assert theirs.turn(b"admin\0tim\0tanstaaftanstaaf") is False
-    assert theirs.turn(b"tim\0tim\0tanstaaftanstaaf") is True
-
-
 @pytest.mark.parametrize(
-    ("name", "turns"), [("PLAIN", 1), ("LOGIN", 2), ("CRAM-MD5", 1), ("XOAUTH2", 2)]
+    ("name", "turns"),
+    [("PLAIN", 1), ("LOGIN", 2), ("CRAM-MD5", 1), ("OAUTHBEARER", 2), ("XOAUTH2", 2)],
 )
 def test_server_that_asks_on_and_on_gets_nothing_twice(name: str, turns: int) -> None:
-    mechanism = client(name, "tim", "secret")
+    mechanism = ours(name)
     mechanism.start()
     said = [mechanism.respond(b"") for _ in range(turns)]
     assert len(set(said)) == turns
@@ -115,22 +105,21 @@ def test_server_that_asks_on_and_on_gets_nothing_twice(name: str, turns: int) ->
     assert "secret" not in str(info.value)
 
 
-def test_token_is_not_repeated_behind_an_error() -> None:
-    mechanism = client("XOAUTH2", "tim", "secret")
-    mechanism.start()
-    assert mechanism.respond(b'{"status":"401"}') == b""
-    with pytest.raises(LocalProtocolError):
-        mechanism.respond(b"")
-
-
 @pytest.mark.parametrize("name", MECHANISMS)
 @pytest.mark.parametrize("text", ["a\0b", "a\1b", "a\ud800b"], ids=ascii)
 def test_name_and_password_cannot_bring_a_field_of_their_own(name: str, text: str) -> None:
     for username, secret in ((text, "pw"), ("tim", text)):
         with pytest.raises(LocalProtocolError) as info:
-            client(name, username, secret)
+            ours(name, username, secret)
         assert text not in str(info.value)
         assert info.value.__cause__ is None
+
+
+def test_credentials_do_not_show_their_secret() -> None:
+    assert "tanstaaf" not in repr(Credentials(username="tim", secret="tanstaaf"))
+
+
+# --- the choice ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,15 +130,47 @@ def test_name_and_password_cannot_bring_a_field_of_their_own(name: str, text: st
         ("auto", "LOGIN", True, "LOGIN"),
         ("auto", "PLAIN CRAM-MD5 LOGIN", True, "CRAM-MD5"),
         ("auto", "PLAIN CRAM-MD5 LOGIN", False, "CRAM-MD5"),
-        ("auto", "XOAUTH2 PLAIN", True, "PLAIN"),
+        ("auto", "XOAUTH2 OAUTHBEARER PLAIN", True, "PLAIN"),
         ("plain", "PLAIN LOGIN", True, "PLAIN"),
         ("LOGIN", "PLAIN LOGIN", True, "LOGIN"),
         ("XOAUTH2", "PLAIN XOAUTH2", True, "XOAUTH2"),
+        ("OAUTHBEARER", "PLAIN OAUTHBEARER", True, "OAUTHBEARER"),
         ("CRAM-MD5", "PLAIN CRAM-MD5", False, "CRAM-MD5"),
     ],
 )
 def test_mechanism_chosen(wanted: str, offered: str, is_private: bool, chosen: str) -> None:
     assert choose(wanted, offered.split(), is_private=is_private) == chosen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "chosen"),
+    [
+        ("auto", "PLAIN LOGIN XOAUTH2", "XOAUTH2"),
+        ("auto", "PLAIN OAUTHBEARER", "OAUTHBEARER"),
+        ("auto", "PLAIN XOAUTH2 OAUTHBEARER", "OAUTHBEARER"),
+        ("xoauth2", "PLAIN XOAUTH2 OAUTHBEARER", "XOAUTH2"),
+    ],
+)
+def test_a_token_goes_where_tokens_are_taken(
+    wanted: str, offered: str, chosen: str
+) -> None:
+    assert choose(wanted, offered.split(), is_private=True, serves=BY_TOKEN) == chosen
+
+
+@pytest.mark.parametrize("wanted", ["auto", *BY_PASSWORD])
+@pytest.mark.parametrize("is_private", [True, False])
+def test_a_token_is_never_sent_as_a_password(wanted: str, is_private: bool) -> None:
+    with pytest.raises(LocalProtocolError, match=r"this secret, which|this secret serves"):
+        choose(wanted, BY_PASSWORD, is_private=is_private, serves=BY_TOKEN)
+
+
+@pytest.mark.parametrize("offered", [BY_TOKEN, BY_TOKEN[:1], BY_TOKEN[1:]])
+def test_a_password_is_not_sent_as_a_token_unless_that_is_asked_for(
+    offered: tuple[str, ...],
+) -> None:
+    with pytest.raises(LocalProtocolError, match="no common mechanism"):
+        choose("auto", offered, is_private=True)
+    assert choose(offered[0], offered, is_private=True) == offered[0]
 
 
 @pytest.mark.parametrize(
@@ -162,8 +183,10 @@ def test_mechanism_chosen(wanted: str, offered: str, is_private: bool, chosen: s
         ("PLAIN", "PLAIN", False, "clear text"),
         ("LOGIN", "LOGIN", False, "clear text"),
         ("XOAUTH2", "XOAUTH2", False, "clear text"),
+        ("OAUTHBEARER", "OAUTHBEARER", False, "clear text"),
         ("PLAIN", "LOGIN", True, "does not offer PLAIN"),
         ("CRAM_MD5", "CRAM-MD5", True, "did you mean 'CRAM-MD5'"),
+        ("OAUTHBEARER2", "OAUTHBEARER", True, "did you mean 'OAUTHBEARER'"),
         ("GSSAPI", "GSSAPI", True, "not known here"),
     ],
 )
@@ -174,11 +197,14 @@ def test_no_mechanism_is_forced_and_no_secret_goes_in_clear_text(
         choose(wanted, offered.split(), is_private=is_private)
 
 
+@pytest.mark.parametrize("serves", [None, BY_TOKEN])
 @pytest.mark.parametrize("wanted", ["auto", *MECHANISMS])
-def test_only_cram_md5_is_ever_chosen_without_tls(wanted: str) -> None:
+def test_only_cram_md5_is_ever_chosen_without_tls(
+    wanted: str, serves: tuple[str, ...] | None
+) -> None:
     for offered in (MECHANISMS, MECHANISMS[::-1]):
         try:
-            chosen = choose(wanted, offered, is_private=False)
+            chosen = choose(wanted, offered, is_private=False, serves=serves)
         except LocalProtocolError:
             continue
         assert chosen == "CRAM-MD5"

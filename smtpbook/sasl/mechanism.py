@@ -1,0 +1,111 @@
+"""Mechanism: what the two sides of a SASL exchange are made of.
+
+A mechanism is a small machine on octets: the client's turns ``challenge -> response``, the
+server's ``response -> challenge | verdict``.  Each mechanism has a module beside this one;
+which there are, and which may be used when, is `registry`'s.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from smtpbook.errors import LocalProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who logs in, with what, and where: all that a mechanism may need.
+
+    Attributes
+    ----------
+    username : str
+    secret : str
+        Password or access token; not shown by repr.
+    host : str
+        The server's name as the user gave it; ``""`` = not known.
+    port : int
+        0 = not known.
+    """
+
+    username: str
+    secret: str = field(repr=False)
+    host: str = ""
+    port: int = 0
+
+
+class ClientMechanism(Protocol):
+    """The client's side of one exchange.
+
+    Attributes
+    ----------
+    name : str
+        As in the AUTH command.
+    failure : str
+        What the server said in a challenge about why it refuses, as it came; ``""`` = it
+        said nothing.
+    """
+
+    name: str
+    failure: str
+
+    def start(self) -> bytes | None:
+        """Give the initial response, or None when the server speaks first."""
+
+    def respond(self, challenge: bytes) -> bytes:
+        """Answer a challenge.
+
+        Raises
+        ------
+        LocalProtocolError
+            The server asks more often than the mechanism has turns; nothing is repeated.
+        """
+
+
+class ServerMechanism(Protocol):
+    """The server's side of one exchange."""
+
+    def turn(self, response: bytes | None) -> bytes | bool:
+        """Give a challenge (bytes) or the verdict (bool) on the client's response.
+
+        `response` is None at the start when the client sent no initial response.
+        """
+
+
+def next_turn(turns: list[bytes]) -> bytes:
+    """Take the last of what is left to say.
+
+    Raises
+    ------
+    LocalProtocolError
+        Nothing is left.
+    """
+    if not turns:
+        raise LocalProtocolError("the server asks for more than the mechanism has to say")
+    return turns.pop()
+
+
+def clean(text: str) -> bytes:
+    """Give the octets of a user name or secret; it cannot end its field.
+
+    Raises
+    ------
+    LocalProtocolError
+        NUL, SOH or a surrogate stands in it; the message does not repeat it.
+    """
+    # NUL separates the fields of PLAIN, SOH those of the OAuth mechanisms -- RFC 4616
+    # section 2, RFC 7628 section 3.1.  A surrogate has no octets, and the error of encode()
+    # would carry the whole text.
+    if re.search("[\0\1\ud800-\udfff]", text):
+        raise LocalProtocolError(
+            "a user name or password holds a NUL, SOH or surrogate character"
+        )
+    return text.encode("utf-8")
+
+
+def matches(passwords: dict[str, str], username: str, secret: str) -> bool:
+    """Whether the secret is that user's, in a time that does not tell how much fits."""
+    known = passwords.get(username)
+    return known is not None and hmac.compare_digest(known.encode(), secret.encode())

@@ -1,0 +1,339 @@
+"""The usual traps are named, with the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from smtpbook.errors import ColumnError
+from smtpbook.events import Event
+from smtpbook.insight.explain_probe import explain_probe
+from smtpbook.lab.lab import Lab
+from smtpbook.log.frame import to_frame
+from smtpbook.session.probe import probe
+
+SHA256 = "ab" * 32
+CERTIFICATE = {
+    "names": ["smtp.example.org", "*.example.org"],
+    "subject": "CN=smtp.example.org",
+    "issuer": "CN=Some Authority",
+    "not_before": "1969-01-01T00:00:00+00:00",
+    "not_after": "1971-01-01T00:00:00+00:00",
+    "is_self_signed": False,
+    "sha256": SHA256,
+}
+GREETED = Event(kind="greeting", verb="GREETING", reply_code=220, reply_text="mx")
+
+
+def ehlo(*keywords: str, tls: str | None = None) -> Event:
+    text = "\n".join(["mx", *keywords])
+    return Event(verb="EHLO", reply_code=250, reply_text=text, tls_version=tls)
+
+
+def probed(
+    *events: Event, host: str = "mx.example.org", port: int = 587, **attrs: Any
+) -> pd.DataFrame:
+    """Make the log of a probe that came so far."""
+    log = to_frame(event.to_row() for event in events)
+    log["server"], log["port"] = host, port
+    log["port"] = log["port"].astype("Int32")
+    log["server_address"] = "192.0.2.1"
+    log.attrs.update(attrs)
+    return log
+
+
+def end(error: str) -> Event:
+    return Event(kind="disconnect", error=error)
+
+
+def refused(verb: str, code: int, text: str, error: str) -> tuple[Event, Event]:
+    return Event(verb=verb, reply_code=code, reply_text=text), end(error)
+
+
+def last(log: pd.DataFrame) -> pd.Series:
+    return explain_probe(log).iloc[-1]
+
+
+def test_a_good_probe_asks_for_nothing() -> None:
+    with Lab(users={"ann": "horse"}, tls="starttls") as lab:
+        told = explain_probe(probe(lab.account))
+    assert list(told.columns) == ["step", "said", "meaning", "advice"]
+    assert told["step"].tolist() == [
+        *("Name", "Connection", "Greeting", "Extensions", "STARTTLS", "TLS"),
+        *("Extensions", "Login", "Goodbye"),
+    ]
+    assert set(told["advice"]) == {""}
+    assert not told.isna().any(axis=None)
+    assert told["said"][0] == "127.0.0.1 (A)"
+    assert "certificate for localhost" in told["said"][5]
+    assert "gone: STARTTLS" in told["meaning"][6]
+    assert told["meaning"].iloc[-1] == "The session is over; nothing was sent."
+
+
+def test_without_attrs_it_tells_what_the_rows_tell() -> None:
+    with Lab(users={"ann": "another"}, tls="starttls") as lab:
+        log = probe(lab.account.replace(password="horse"))
+    with_attrs = explain_probe(log)
+    log.attrs.clear()
+    told = explain_probe(log)
+    assert told["step"].tolist() == with_attrs["step"].tolist()
+    assert told["advice"].tolist() == with_attrs["advice"].tolist()
+
+
+def test_an_empty_log_has_no_steps() -> None:
+    assert explain_probe(probed()).empty
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(ColumnError, match="'reply_code' not found"):
+        explain_probe(probed().drop(columns="reply_code"))
+
+
+@pytest.mark.parametrize(
+    ("log", "step", "meaning", "advice"),
+    [
+        (
+            probed(Event(kind="dns", error="TransportError"), host="smtp.gmial.com"),
+            "Name",
+            "No server of the name smtp.gmial.com was found",
+            "Did you mean 'smtp.gmail.com'?",
+        ),
+        (
+            probed(Event(kind="dns", error="TransportError"), host="mail.zebra.test"),
+            "Name",
+            "No server",
+            "Check how host= is spelled",
+        ),
+        (
+            probed(
+                Event(kind="connect", error="TransportError"),
+                error="connecting to mx: Connection refused",
+            ),
+            "Connection",
+            "nothing listens at 192.0.2.1 port 587",
+            '465 with tls="implicit", or 587 with tls="starttls"',
+        ),
+        (
+            probed(Event(kind="connect", error="TransportTimeout"), port=25),
+            "Connection",
+            "does not answer at all",
+            "block port 25",
+        ),
+        (
+            probed(Event(kind="connect", error="TransportTimeout")),
+            "Connection",
+            "does not answer at all",
+            "firewall",
+        ),
+        (
+            probed(Event(kind="connect", error="TransportError")),
+            "Connection",
+            "cannot be reached",
+            "Check host=",
+        ),
+        (
+            probed(
+                Event(kind="greeting", verb="GREETING", error="TransportTimeout"),
+                end("TransportTimeout"),
+                port=465,
+                tls="starttls",
+            ),
+            "Greeting",
+            "does not greet",
+            'waiting for TLS: use tls="implicit" (port 465',
+        ),
+        (
+            probed(
+                Event(kind="tls", error="TLSError"),
+                end("TLSError"),
+                tls="implicit",
+                error="TLS handshake: wrong version number",
+            ),
+            "TLS",
+            "does not begin with TLS",
+            'Port 587 begins in clear text: use tls="starttls"',
+        ),
+        (
+            probed(Event(kind="tls", error="TransportTimeout"), tls="implicit", port=25),
+            "TLS",
+            "does not begin with TLS",
+            'Port 25 begins in clear text: use tls="starttls"',
+        ),
+        (
+            probed(
+                Event(kind="tls", error="TLSError"),
+                tls="starttls",
+                error="ca_file 'x.pem' cannot be read",
+            ),
+            "TLS",
+            "authorities to trust cannot be used",
+            "Check ca_file=",
+        ),
+        (
+            probed(
+                GREETED,
+                ehlo("STARTTLS"),
+                Event(kind="tls", error="TLSError"),
+                error="unsupported protocol",
+            ),
+            "TLS",
+            "could not agree",
+            "At least TLS 1.2",
+        ),
+        (
+            probed(GREETED, ehlo("SIZE"), end("TLSError"), tls="starttls"),
+            "STARTTLS",
+            "does not offer to encrypt",
+            'port 465 with tls="implicit"',
+        ),
+        (
+            probed(GREETED, ehlo("STARTTLS"), end("LocalProtocolError"), tls="none"),
+            "Login",
+            "does not offer a login",
+            'under TLS only: use tls="starttls"',
+        ),
+        (
+            probed(
+                GREETED, ehlo("SIZE", tls="TLSv1.3"), end("LocalProtocolError"), port=25
+            ),
+            "Login",
+            "does not offer a login",
+            "leave out username=",
+        ),
+        (
+            probed(GREETED, ehlo("AUTH PLAIN"), end("OAuthError"), error="authorize again"),
+            "Login",
+            "not begun",
+            "",
+        ),
+        (
+            probed(
+                *refused("AUTH", 535, "5.7.8 not accepted", "AuthenticationError"),
+                host="smtp.gmail.com",
+                port=465,
+            ),
+            "Login",
+            "refused",
+            "Google",
+        ),
+        (
+            probed(*refused("AUTH", 454, "4.7.0 later", "AuthenticationError")),
+            "Login",
+            "cannot check logins now",
+            "Try again later",
+        ),
+        (
+            probed(*refused("GREETING", 554, "no", "RejectedError")),
+            "Greeting",
+            "gives this client no SMTP service",
+            "blocklist",
+        ),
+        (
+            probed(
+                GREETED, Event(verb="EHLO", error="TransportError"), end("TransportError")
+            ),
+            "Extensions",
+            "gave no reply to EHLO",
+            "Try again",
+        ),
+        (probed(end("TransportError")), "Connection", "ended before", ""),
+    ],
+)
+def test_the_usual_traps(log: pd.DataFrame, step: str, meaning: str, advice: str) -> None:
+    told = last(log)
+    assert told["step"] == step
+    assert meaning in told["meaning"]
+    assert advice in told["advice"]
+    assert bool(told["advice"]) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("problem", "changes", "meaning", "advice"),
+    [
+        ("expired", {"not_after": "1969-06-01T00:00:00+00:00"}, "on 1969-06-01", "clock"),
+        ("not yet valid", {}, "not valid yet", "clock"),
+        (
+            "another name",
+            {},
+            "is not for mx.example.org, but for smtp.example.org, *.example.org",
+            "Perhaps host='smtp.example.org'",
+        ),
+        (
+            "self-signed",
+            {},
+            "is self-signed",
+            f"give ca_file=; compare its SHA-256 .*{SHA256}",
+        ),
+        ("unknown authority", {}, "was issued by CN=Some Authority, which", "ca_file="),
+        ("certificate revoked", {}, "not accepted: certificate revoked", "ca_file="),
+    ],
+)
+def test_certificates_that_are_not_accepted(
+    problem: str, changes: dict[str, str], meaning: str, advice: str
+) -> None:
+    facts = CERTIFICATE | changes | {"problem": problem}
+    event = Event(kind="tls", error="TLSError")
+    told = last(probed(event, tls="implicit", certificate=facts, error="not accepted"))
+    assert meaning in told["meaning"]
+    assert pd.Series(told["advice"]).str.contains(advice).all()
+    # The server may not have shown it a second time.
+    told = last(probed(event, tls="implicit", certificate={"problem": problem}))
+    assert told["step"] == "TLS"
+    assert told["advice"]
+
+
+@pytest.mark.parametrize(("days", "is_soon"), [(13, True), (15, False)])
+def test_a_certificate_that_ends_soon_is_told(days: int, is_soon: bool) -> None:
+    facts = CERTIFICATE | {"not_after": f"1970-01-{days + 1:02}T00:00:00+00:00"}
+    event = Event(kind="tls", tls_version="TLSv1.3", tls_cipher="X")
+    told = last(probed(event, certificate=facts))
+    assert ("ends on 1970-01" in told["advice"]) is is_soon
+
+
+def test_an_address_that_failed_is_forgotten_when_the_next_one_answers() -> None:
+    log = probed(
+        Event(kind="connect", error="TransportError"),
+        Event(kind="connect", latency_s=0.1),
+        GREETED,
+        ehlo("SIZE"),
+        end("TLSError"),
+        tls="starttls",
+    )
+    assert explain_probe(log)["step"].tolist()[-1] == "STARTTLS"
+
+
+def test_why_it_ended_comes_before_the_goodbye() -> None:
+    bye = Event(verb="QUIT", reply_code=221, reply_text="bye")
+    log = probed(GREETED, ehlo("SIZE"), bye, end("TLSError"), tls="starttls")
+    assert explain_probe(log)["step"].tolist()[-2:] == ["STARTTLS", "Goodbye"]
+
+
+def test_a_password_in_clear_text_is_warned_of() -> None:
+    told = last(probed(GREETED, ehlo("STARTTLS"), tls="none"))
+    assert 'use tls="starttls"' in told["advice"]
+
+
+def test_the_reason_of_a_refused_token_is_said() -> None:
+    log = probed(
+        Event(verb="AUTH", reply_code=334, reply_text="eyJzIjoxfQ=="),
+        *refused("AUTH", 535, "5.7.8 no", "AuthenticationError"),
+        error="AUTH XOAUTH2: 535 5.7.8 no; the server says status=invalid_token",
+    )
+    assert explain_probe(log)["said"].tolist() == ["535 5.7.8 no; status=invalid_token"]
+
+
+def test_what_came_from_the_server_does_not_act() -> None:
+    log = probed(
+        Event(kind="greeting", verb="GREETING", reply_code=220, reply_text="\x1b[2J\u202e"),
+        ehlo("X\x1b[31m"),
+        ehlo("Y\x1b[31m", tls="TLSv1.3"),
+        Event(kind="tls", error="TLSError"),
+        host="mx\u202e.test",
+        certificate=CERTIFICATE | {"names": ["\x1b[2J"], "problem": "another name"},
+        error="\x1b[2J",
+    )
+    text = explain_probe(log).to_csv()
+    assert "\x1b" not in text
+    assert "\u202e" not in text
