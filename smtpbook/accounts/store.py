@@ -13,7 +13,7 @@ import re
 import tempfile
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,11 @@ class SavableToken(Protocol):
     def refresh_secret(self) -> Secret | None:
         """Give the refresh token; None = there is none."""
 
+    def keep_in(
+        self, read: Callable[[], Secret | None], keep: Callable[[Secret], None]
+    ) -> None:
+        """From now on have it read from and kept in another place."""
+
 
 def save_account(account: Account, name: str) -> None:
     """Keep an account for later, in place of one of that name.
@@ -103,6 +108,9 @@ def save_account(account: Account, name: str) -> None:
         else:
             passwords.keep(path.stem, before)
         raise
+    if isinstance(account.password, SavableToken):
+        # A server that gives a new refresh token takes the old one back.
+        account.password.keep_in(*_keyring(path.stem))
 
 
 def load_account(name: str) -> Account:
@@ -210,6 +218,17 @@ def _to_keep(
     )
 
 
+def _keyring(
+    entry: str,
+) -> tuple[Callable[[], Secret | None], Callable[[Secret], None]]:
+    """Give how a token reads its secret in the keyring, and how it keeps a new one."""
+
+    def keep(secret: Secret) -> None:
+        passwords.keep(entry, secret)
+
+    return partial(passwords.find, entry), keep
+
+
 def _from_kept(
     path: Path, text: str, kind: str | None, oauth: dict[str, str | int] | None
 ) -> Password:
@@ -217,11 +236,8 @@ def _from_kept(
     if oauth is not None:
         from smtpbook.accounts.oauth import from_settings
 
-        def keep(secret: Secret) -> None:
-            passwords.keep(entry, secret)
-
         try:
-            return from_settings(oauth, refresh=partial(passwords.find, entry), keep=keep)
+            return from_settings(oauth, *_keyring(entry))
         except ValueError as exc:
             raise ValueError(f"{_place(path, text, 'oauth')}: {exc}") from None
     if kind is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import keyring
@@ -374,6 +375,20 @@ class Token:
 
     def refresh_secret(self) -> Secret | None:
         return self._refresh
+
+    def keep_in(
+        self, read: Callable[[], Secret | None], keep: Callable[[Secret], None]
+    ) -> None:
+        self.keep = keep
+
+
+def test_token_in_use_keeps_its_next_secret_where_it_was_saved(
+    vault: MemoryKeyring,
+) -> None:
+    token = Token(Secret(TEXT))
+    save_account(WORK.replace(password=token), "work")
+    token.keep(Secret("the next one"))
+    assert vault.kept == {("smtpbook", "work"): "the next one"}
 
 
 def test_tokens_settings_are_in_the_file_and_its_secret_in_the_keyring(
