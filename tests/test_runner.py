@@ -224,7 +224,9 @@ def test_a_process_ends_although_the_thread_runs() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_forked_child_has_a_thread_of_its_own() -> None:
     done = python(
-        "import os, sys\n"
+        "import os, sys, warnings\n"
+        # Python 3.12 and later warn of every fork beside a thread; that is what is tried.
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
         "from smtpbook.runner import SENDER\n"
         "async def who(): return os.getpid()\n"
         "assert SENDER.run(who) == os.getpid()\n"
