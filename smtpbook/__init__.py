@@ -11,13 +11,22 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from smtpbook.accounts.account import Account as Account
+    from smtpbook.accounts.oauth import authorize as authorize
+    from smtpbook.accounts.passwords import FromEnvironment as FromEnvironment
+    from smtpbook.accounts.passwords import FromKeyring as FromKeyring
+    from smtpbook.accounts.passwords import FromPrompt as FromPrompt
     from smtpbook.accounts.secret import Secret as Secret
+    from smtpbook.accounts.store import delete_account as delete_account
+    from smtpbook.accounts.store import list_accounts as list_accounts
+    from smtpbook.accounts.store import load_account as load_account
+    from smtpbook.accounts.store import save_account as save_account
     from smtpbook.accounts.timeouts import Timeouts as Timeouts
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.run import Run as Run
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
     from smtpbook.events import Event as Event
+    from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
     from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
     from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
@@ -32,23 +41,54 @@ if TYPE_CHECKING:
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.messages.template import Template as Template
+    from smtpbook.moving import export_settings as export_settings
+    from smtpbook.moving import import_settings as import_settings
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
     from smtpbook.protocol.transaction import Result as Result
+    from smtpbook.recipients.export import export_recipients as export_recipients
     from smtpbook.recipients.read import read_recipients as read_recipients
     from smtpbook.recipients.recipients import Recipients as Recipients
+    from smtpbook.recipients.saved import delete_recipients as delete_recipients
+    from smtpbook.recipients.saved import list_recipients as list_recipients
+    from smtpbook.recipients.saved import load_recipients as load_recipients
+    from smtpbook.recipients.saved import save_recipients as save_recipients
+    from smtpbook.recipients.suppression import SuppressionList as SuppressionList
     from smtpbook.samples import sample as sample
+    from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
+    from smtpbook.widgets.account_form import account_form as account_form
+    from smtpbook.widgets.recipients_form import recipients_form as recipients_form
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Account": "accounts.account",
     "Secret": "accounts.secret",
     "Timeouts": "accounts.timeouts",
+    "FromEnvironment": "accounts.passwords",
+    "FromKeyring": "accounts.passwords",
+    "FromPrompt": "accounts.passwords",
+    "authorize": "accounts.oauth",
+    "save_account": "accounts.store",
+    "load_account": "accounts.store",
+    "list_accounts": "accounts.store",
+    "delete_account": "accounts.store",
+    "account_form": "widgets.account_form",
+    "probe": "session.probe",
+    "explain_probe": "insight.explain_probe",
     "read_recipients": "recipients.read",
     "Recipients": "recipients.recipients",
+    "SuppressionList": "recipients.suppression",
+    "save_recipients": "recipients.saved",
+    "load_recipients": "recipients.saved",
+    "list_recipients": "recipients.saved",
+    "delete_recipients": "recipients.saved",
+    "export_recipients": "recipients.export",
+    "recipients_form": "widgets.recipients_form",
+    "export_settings": "moving",
+    "import_settings": "moving",
     "Template": "messages.template",
     "Message": "protocol.message",
     "Campaign": "campaign.campaign",

@@ -14,6 +14,7 @@ def test_its_python_runs_from_top_to_bottom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMTPBOOK_HOME", str(tmp_path / "home"))
     names: dict[str, object] = {}
     try:
         for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):

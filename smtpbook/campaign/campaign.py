@@ -93,8 +93,12 @@ class Campaign:
         self.connections = connections
         self.id = f"{name}-{secrets.token_hex(3)}"
         self._interval = interval_s(pace)
-        self._suppress = suppress if isinstance(suppress, SuppressionList) else None
-        self._plan = Plan(self.people, () if self._suppress is not None else suppress)
+        if isinstance(suppress, SuppressionList):
+            self._suppress: SuppressionList | None = suppress
+            suppress = ()
+        else:
+            self._suppress = None
+        self._plan = Plan(self.people, suppress)
         self._suppress_newcomers()
         self._is_sending = threading.Lock()
 

@@ -20,6 +20,8 @@ from smtpbook.protocol.transaction import RecipientResult
 
 # What `only` may name besides reasons and addresses.
 _AGAIN = ("deferred", "rejected", "failed", "in_doubt")
+# What a suppression that comes later cannot undo.
+_TAKEN = ("accepted", "in_doubt")
 
 
 @dataclass(slots=True)
@@ -63,15 +65,12 @@ class Plan:
     def __init__(
         self, rows: Iterable[Mapping[str, Any]], suppressed: Iterable[str]
     ) -> None:
-        never = {_key(address) for address in _addresses(suppressed)}
+        self._never: set[str] = set()
         self._entries: dict[str, Entry] = {}
         for row in rows:
             address = str(row["email"])
-            entry = Entry(address, row)
-            key = _key(address)
-            if key in never:
-                entry.outcome = "suppressed"
-            self._entries.setdefault(key, entry)
+            self._entries.setdefault(_key(address), Entry(address, row))
+        self.suppress(suppressed)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -80,6 +79,21 @@ class Plan:
     def counts(self) -> Counter[str]:
         """How many recipients stand where; ``pending`` are those never tried."""
         return Counter(entry.outcome or "pending" for entry in self._entries.values())
+
+    def suppress(self, addresses: Iterable[str]) -> None:
+        """Never write to these again; what was accepted, or may have been, stays so.
+
+        Raises
+        ------
+        ValueError
+            What is no address would protect nobody.
+        """
+        for address in _addresses(addresses):
+            key = _key(address)
+            self._never.add(key)
+            entry = self._entries.get(key)
+            if entry is not None and entry.outcome not in _TAKEN:
+                entry.outcome = "suppressed"
 
     def suppressed(self) -> list[Entry]:
         """Give those who are never written to."""
@@ -113,7 +127,7 @@ class Plan:
             chosen = [
                 entry
                 for key, entry in self._entries.items()
-                if entry.outcome != "suppressed"
+                if key not in self._never
                 and (key in wanted or entry.outcome in wanted or entry.reason in wanted)
             ]
         return deque(chosen if limit is None else chosen[:limit])

@@ -13,14 +13,19 @@ from typing import Any
 import click
 
 import smtpbook
+from smtpbook.cli.accounts import accounts
 from smtpbook.cli.demo import demo
+from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
+from smtpbook.cli.moving import export_settings, import_settings
+from smtpbook.cli.probe import probe
+from smtpbook.cli.recipients import recipients
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.lab.behaviours import PLACES
 
 
-class _Group(click.Group):
-    """Says our own errors in one line, and the near miss of a command's name."""
+class _Main(Group):
+    """Says our own errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,20 +41,23 @@ class _Group(click.Group):
             click.echo(f"smtpbook: {exc.strerror or exc}{place}", err=True)
             ctx.exit(2)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"no command {args[0]!r}{near_miss(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
 
-
-@click.group(cls=_Group)
+@click.group(cls=_Main)
 @click.version_option(smtpbook.__version__, prog_name="smtpbook")
 def main() -> None:
     """Send mail, and see every word of the SMTP conversation as data."""
 
 
-main.add_command(demo)
-main.add_command(lab)
+for command in (
+    demo,
+    lab,
+    accounts,
+    probe,
+    recipients,
+    export_settings,
+    import_settings,
+):
+    main.add_command(command)
 
 
 @main.command()

@@ -21,6 +21,8 @@ from smtpbook.errors import near_miss
 from smtpbook.protocol.replies import Reply
 
 _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
+# The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
+_STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
 _SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S+", re.IGNORECASE)
 _EXPECTED: Final = (
     "a reply ('550 5.1.1 no such user'), a command ('MAIL FROM:<ann@example.org>') or a "
@@ -47,10 +49,11 @@ def explain(
     Parameters
     ----------
     text : str or Reply
-        A reply of one line or several, a command line, or a dialogue whose lines begin
-        with ``C:``/``S:``, ``Client:``/``Server:`` or ``->``/``<-`` (or stand on one line
-        between slashes).  A dialogue is explained by its first refusal, or else by its
-        last reply, and ``faults`` names what is wrong in it, line by line.
+        A reply of one line or several, with or without its code (``"5.1.1"`` will do), a
+        command line, or a dialogue whose lines begin with ``C:``/``S:``,
+        ``Client:``/``Server:`` or ``->``/``<-`` (or stand on one line between slashes).  A
+        dialogue is explained by its first refusal, or else by its last reply, and
+        ``faults`` names what is wrong in it, line by line.
     verb : str, optional
         The command that drew the reply, such as ``"RCPT"``; ``"GREETING"`` is the
         connection, ``"END-OF-DATA"`` the lone dot.  550 means another thing after each.
@@ -77,6 +80,8 @@ def explain(
     'user_unknown'
     >>> explain("550", verb="GREETING").reason, explain("550", verb="END-OF-DATA").reason
     ('ip_blocked', 'policy')
+    >>> explain("5.2.2").reason
+    'mailbox_full'
     >>> explain("250 OK", verb="SEND").faults[0][:47]
     "SEND FROM delivers to the recipient's terminal "
 
@@ -92,6 +97,8 @@ def explain(
     shown = text.strip()
     if not shown:
         raise ValueError(f"nothing to explain: the text is empty; expected {_EXPECTED}")
+    if status := _STATUS.match(shown):
+        return _explain_status(status[0], shown, _verb(verb), host)
     if shown[0].isdigit():
         reply = _read_reply(shown)
         return _explain_reply(reply, shown, _verb(verb), host, accepted_recipients)
@@ -171,6 +178,18 @@ def _explain_reply(
         why=finding.why,
         faults=(*command_faults(verb), *reply_faults(verb, reply, accepted_recipients)),
     )
+
+
+def _explain_status(
+    status: str, text: str, verb: str | None, host: str | None
+) -> Explanation:
+    """Explain an enhanced status that stands without a reply code."""
+    # A code of its class that nobody has registered: it adds nothing of its own.
+    reply = Reply(code=int(f"{status[0]}99"), lines=tuple(text.splitlines()))
+    found = _explain_reply(reply, text, verb, host, None)
+    is_known = found.why.startswith("enhanced status")
+    why = found.why if is_known else f"enhanced status {status}, by its class alone"
+    return replace(found, code=None, why=why, faults=tuple(command_faults(verb)))
 
 
 def _explain_command(text: str) -> Explanation:

@@ -1,48 +1,39 @@
 """Checking: which rows of a table can be written to, and what is wrong with the others.
 
-A row needs one address of RFC 5321, not met before, and no NUL in any cell.  Whether the
-domain exists, or whether anybody there wants mail, is not asked.
+A row needs one address, not met before, and no NUL in any cell.  What an address is,
+`syntax` says; what is odd about one, `hints`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smtpbook.errors import LocalProtocolError
-from smtpbook.escape import visible
-from smtpbook.protocol.addresses import Mailbox
+from smtpbook.recipients.cells import to_series
 from smtpbook.recipients.columns import name_columns
-from smtpbook.recipients.table import TEXT, Problem, Table, may_hold_text, problems_frame
-
-# What Mailbox.parse takes and most lists hold throughout: dot-atoms in ASCII.  With 64
-# octets in all, local part, labels and path are within the limits of RFC 5321 section
-# 4.5.3.1 whatever their share.
-_PLAIN_LENGTH: Final = 64
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_PLAIN: Final = (
-    rf"^(?P<local_part>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})*)$"
-)
+from smtpbook.recipients.hints import find_hints
+from smtpbook.recipients.problems import Findings, Note
+from smtpbook.recipients.syntax import Checked, check_column, comparison_key, to_mask
+from smtpbook.sources.table import TEXT, Problem, Table
 
 
 def check(
     table: Table, *, address: str | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+) -> tuple[pd.DataFrame, Note, Mapping[str, str]]:
     """Separate the rows that can be written to from those that cannot.
 
     Returns
     -------
     frame : DataFrame
-        The good rows: the table's columns under their field names, ``email`` with the
-        addresses in canonical form, then ``source`` and ``source_row``.
-    problems : DataFrame
-        ``row`` (Int64; null = the whole source), ``address`` (string, shown with
-        control characters as escapes; null = none), ``rule``, ``message``.
-    labels : dict of str to str
+        The good rows: ``email`` with the addresses in canonical form, the table's other
+        columns under their field names, then ``source`` and ``source_row``.
+    note : Note
+        How many rows were read, and what is wrong with them.
+    labels : mapping of str to str
         The header as written in the source, for each field.
 
     Raises
@@ -51,118 +42,81 @@ def check(
         The column with the addresses cannot be told.
     """
     names, doubts = name_columns(table, address)
-    frame = pd.concat(
-        [table.cells.set_axis(names, axis="columns"), table.provenance], axis="columns"
+    texts = table.cells.column(names.index("email")).cast(pa.large_string())
+    findings = Findings(table, texts)
+    checked = check_column(texts)
+    _note_faults(checked, findings)
+    _find_nuls(table, names, findings)
+    _find_duplicates(checked.addresses, table, findings)
+    none = pa.scalar(None, pa.large_string())
+    good = pc.replace_with_mask(checked.addresses, pa.array(findings.dropped), none)
+    findings.add(
+        np.flatnonzero(checked.named & ~findings.dropped),
+        "display_name",
+        "only the address was taken, not the name in front of it",
+        drop=False,
     )
-    given = _as_text(frame["email"])
-    frame["email"], faults = canonical(given)
-    _find_nuls(frame, names, faults)
-    _find_duplicates(frame, faults)
-    places = sorted(faults)
-    rows = frame["source_row"].iloc[places]
-    problems = [*table.problems, *doubts] + [
-        Problem(
-            row,
-            None if pd.isna(text) else visible(text),
-            faults[place][0],
-            f"{table.name}, row {row}: {faults[place][1]}",
-        )
-        for place, row, text in zip(places, rows, given.iloc[places], strict=True)
-    ]
-    if not len(frame) and not problems:
-        problems.append(
-            Problem(None, None, "empty", f"{table.name} has a header, but no rows")
-        )
-    others = [name for name in frame.columns if name != "email"]
-    good = frame.drop(index=places).reset_index(drop=True)[["email", *others]]
-    return good, problems_frame(problems), dict(zip(names, table.headers, strict=True))
+    for hint in find_hints(good):
+        findings.add(hint.places, hint.rule, hint.messages, drop=False)
+    if not len(texts) and not (table.problems or doubts):
+        said = f"{table.name} has a header, but no rows"
+        doubts = [Problem(None, None, "empty", said)]
+    frame = _to_frame(table, names, checked.addresses, ~findings.dropped)
+    return frame, findings.note(doubts), dict(zip(names, table.headers, strict=True))
 
 
-def canonical(addresses: pd.Series) -> tuple[pd.Series, dict[int, tuple[str, str]]]:
-    """Bring addresses into the form in which logs and lists write them.
+def _note_faults(checked: Checked, findings: Findings) -> None:
+    findings.add(np.flatnonzero(checked.missing), "missing", "no address")
+    invalid = np.fromiter(checked.invalid, np.int64, len(checked.invalid))
+    findings.add(invalid, "invalid", checked.invalid.values())
 
-    Parameters
-    ----------
-    addresses : Series of string
-        One address each, blanks around it allowed; null = none.
 
-    Returns
-    -------
-    addresses : Series of string
-        As ``str(Mailbox.parse(address))``: the domain in lower-case A-labels, the local
-        part as given.  Null where there is no valid address.
-    faults : dict of int to (rule, message)
-        For each of those positions, why.
-    """
-    text = pc.utf8_trim_whitespace(pa.array(addresses, pa.string()))
-    # A match's groups, or null: RE2 runs once over the whole column.
-    groups = pc.extract_regex(text, _PLAIN)
-    plain = pc.and_(
-        pc.is_valid(groups), pc.less_equal(pc.binary_length(text), _PLAIN_LENGTH)
+def _find_nuls(table: Table, names: Sequence[str], findings: Findings) -> None:
+    for name, column in zip(names, table.cells.columns, strict=True):
+        if pa.types.is_large_string(column.type):
+            found = to_mask(pc.match_substring(column, "\0")) & ~findings.dropped
+            findings.add(np.flatnonzero(found), "nul", f"column {name!r} holds a NUL")
+
+
+def _find_duplicates(addresses: pa.Array, table: Table, findings: Findings) -> None:
+    good = np.flatnonzero(~findings.dropped)
+    codes = _codes(comparison_key(addresses.take(pa.array(good))))
+    # Codes are given in order: the first of a kind is above all before it.
+    highest = np.maximum.accumulate(np.concatenate([[-1], codes[:-1]]))
+    is_again = codes <= highest[: len(codes)]
+    if not is_again.any():
+        return
+    first = good[~is_again][codes[is_again]]
+    rows = table.rows.take(pa.array(first)).cast(pa.large_string())
+    rows = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+    before, behind, glue = (
+        pa.scalar(text, pa.large_string()) for text in ("the address of row ", " again", "")
     )
-    joined = pc.binary_join_element_wise(
-        pc.struct_field(groups, "local_part"),
-        pc.ascii_lower(pc.struct_field(groups, "domain")),
-        "@",
-    )
-    result = pd.Series(joined.to_pandas(), index=addresses.index, dtype=TEXT)
-    faults: dict[int, tuple[str, str]] = {}
-    parsed: dict[int, str | None] = {}
-    for place in pc.indices_nonzero(pc.invert(pc.fill_null(plain, False))).to_pylist():
-        address = text[place].as_py()
-        parsed[place] = None
-        if not address:
-            faults[place] = ("missing", "no address")
-            continue
-        try:
-            parsed[place] = str(Mailbox.parse(address))
-        except LocalProtocolError as error:
-            faults[place] = ("invalid", str(error))
-    result.iloc[list(parsed)] = pd.array(list(parsed.values()), dtype=TEXT)
-    return result, faults
+    messages = pc.binary_join_element_wise(before, rows, behind, glue)
+    findings.add(good[is_again], "duplicate", messages)
 
 
-def comparison_key(addresses: pd.Series) -> pd.Series:
-    """Give what two addresses have in common if they reach the same mailbox.
-
-    "the local-part MUST be interpreted and assigned semantics only by the host specified
-    in the domain" (RFC 5321 section 2.3.11), but no known host tells ``Ann`` from ``ann``,
-    and nobody wants two letters.
-    """
-    return addresses.str.lower()
+def _codes(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.asarray(keys.dictionary_encode().indices, dtype=np.int64)
 
 
-def _as_text(column: pd.Series) -> pd.Series:
-    try:
-        return column.astype(TEXT)
-    except UnicodeEncodeError:  # surrogates; shown as escapes, which no address holds
-        return column.map(lambda cell: visible(str(cell)), na_action="ignore").astype(TEXT)
-
-
-def _find_duplicates(frame: pd.DataFrame, faults: dict[int, tuple[str, str]]) -> None:
-    key = comparison_key(frame["email"].drop(index=list(faults)))
-    is_again = key.duplicated()
-    again = key[is_again]
-    first = key[~is_again & key.isin(again)]
-    row_of = dict(zip(first, frame["source_row"].loc[first.index], strict=True))
-    for place, address in zip(again.index, again, strict=True):
-        faults[place] = ("duplicate", f"the address of row {row_of[address]} again")
-
-
-def _find_nuls(
-    frame: pd.DataFrame, names: list[str], faults: dict[int, tuple[str, str]]
-) -> None:
-    for name in names:
-        if frame[name].dtype == TEXT:
-            found = frame[name].str.contains("\0", regex=False, na=False)
-        elif may_hold_text(frame[name]):
-            found = frame[name].map(lambda cell: isinstance(cell, str) and "\0" in cell)
-        else:
-            continue
-        for place in frame.index[found.astype(bool)]:
-            faults.setdefault(place, ("nul", f"column {name!r} holds a NUL"))
-
-
-def as_table_of_addresses(addresses: list[Any]) -> pd.DataFrame:
-    """Make the frame of a list that is nothing but addresses."""
-    return pd.DataFrame({"email": pd.array(addresses, dtype=object)})
+def _to_frame(
+    table: Table, names: Sequence[str], addresses: pa.Array, kept: np.ndarray
+) -> pd.DataFrame:
+    columns = dict(zip(names, table.cells.columns, strict=True))
+    columns = {"email": addresses, **{k: v for k, v in columns.items() if k != "email"}}
+    rows: dict[str, pd.Series] = {}
+    is_kept = None if kept.all() else pa.array(kept)
+    for name, column in columns.items():
+        rows[name] = to_series(column if is_kept is None else column.filter(is_kept))
+    count = int(kept.sum())
+    frame = pd.DataFrame(rows, index=range(count))
+    if table.sources is None:
+        names_ = pd.Index([table.name], dtype=TEXT)
+        codes = np.zeros(count, dtype=np.int8)
+        frame["source"] = pd.Categorical.from_codes(codes, categories=names_)
+    else:
+        source = to_series(table.sources).astype("category")
+        frame["source"] = source[kept].reset_index(drop=True)
+    frame["source_row"] = np.asarray(table.rows.to_numpy(), dtype=np.int64)[kept]
+    return frame

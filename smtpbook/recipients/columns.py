@@ -11,13 +11,15 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-import pandas as pd
+import pyarrow as pa
 
 from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
-from smtpbook.recipients.table import PROVENANCE, Problem, Table
+from smtpbook.sources.frames import PROVENANCE
+from smtpbook.sources.table import Problem, Table, numbered, text_table
 
 # Names that Python's grammar (where) or Jinja2's (templates) keeps for itself.
 _RESERVED: Final = frozenset({*keyword.kwlist, "true", "false", "none"})
@@ -82,6 +84,30 @@ def name_columns(table: Table, address: str | None) -> tuple[list[str], list[Pro
     return names, problems
 
 
+def without_header(table: Table) -> Table:
+    """Give a table whose first line holds an address with that line as its first row."""
+    if not any(_SHAPE.fullmatch(header) for header in table.headers):
+        return table
+    first = text_table([header] for header in table.headers)
+    cells = [column.cast(pa.large_string()) for column in table.cells.columns]
+    rows = pa.chunked_array([[1], *_chunks(table.rows)], pa.int64())
+    is_address = [_SHAPE.fullmatch(header) is not None for header in table.headers]
+    return replace(
+        table,
+        headers=tuple(
+            "email" if is_address.index(True) == number else f"column_{number + 1}"
+            for number in range(len(is_address))
+        ),
+        cells=pa.concat_tables([first, numbered(cells)]),
+        rows=rows,
+        sources=None,
+    )
+
+
+def _chunks(rows: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return rows.chunks if isinstance(rows, pa.ChunkedArray) else [rows]
+
+
 def _refuse_missing_header(table: Table) -> None:
     for header in table.headers:
         if _SHAPE.fullmatch(header):
@@ -99,13 +125,16 @@ def _address_column(table: Table, names: Sequence[str], address: str | None) -> 
                 return list(known).index(address)
         hint = near_miss(address, [*table.headers, *names])
         raise RecipientsError(f"column {address!r} not found in {listed}{hint}")
-    shares = [_share_of_addresses(table.cells[number]) for number in range(len(names))]
+    shares = [_share_of_addresses(column) for column in table.cells.columns]
     named = [number for number, name in enumerate(names) if _NAMED.search(name)]
     candidates = [
         number
         for number, share in enumerate(shares)
         if share > 0.5 or (share > 0 and number in named)
     ] or named
+    if len(candidates) > 1:  # one that both its name and its cells speak for
+        sure = [one for one in candidates if one in named]
+        candidates = sure if len(sure) == 1 and shares[sure[0]] > 0.5 else candidates
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
@@ -119,8 +148,8 @@ def _address_column(table: Table, names: Sequence[str], address: str | None) -> 
     )
 
 
-def _share_of_addresses(column: pd.Series) -> float:
-    sample = column.dropna().head(_SAMPLE)
+def _share_of_addresses(column: pa.ChunkedArray) -> float:
+    sample = column.drop_null().slice(0, _SAMPLE).to_pylist()
     found = sum(_SHAPE.fullmatch(str(cell)) is not None for cell in sample)
     return found / len(sample) if found else 0.0
 

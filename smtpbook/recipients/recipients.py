@@ -1,30 +1,44 @@
 """Recipients: a list of people as a value; every operation gives a new list.
 
 The rows are checked already (`read.read_recipients` does that); here they are selected,
-joined, counted and shown.  Nothing here sends, suppresses or changes a list in place.
+joined, counted and shown.  Nothing here changes a list in place, and nothing sends.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from smtpbook.errors import LocalProtocolError, RecipientsError
-from smtpbook.escape import to_cell, to_html, visible
+from smtpbook.errors import ColumnError, LocalProtocolError, RecipientsError, near_miss
+from smtpbook.escape import to_html, visible
+from smtpbook.progress import told
 from smtpbook.protocol.addresses import Mailbox
-from smtpbook.recipients.checking import as_table_of_addresses, check, comparison_key
-from smtpbook.recipients.frames import read_frame
-from smtpbook.recipients.table import PROVENANCE, Problem, may_hold_text, problems_frame
+from smtpbook.recipients import export
+from smtpbook.recipients.cells import stacked, to_text_array
+from smtpbook.recipients.checking import check
+from smtpbook.recipients.columns import to_field_name
+from smtpbook.recipients.hints import RULES
+from smtpbook.recipients.problems import Note, joined, problems_frame
+from smtpbook.recipients.splitting import parts_of
+from smtpbook.recipients.suppression import SuppressionList
+from smtpbook.recipients.syntax import comparison_key, to_mask
 from smtpbook.recipients.where import matches
+from smtpbook.sources.frames import PROVENANCE, read_frame
+from smtpbook.sources.table import Problem
 
 _ITERATED: Final = 1000  # rows turned into Python objects at a time
 _SHOWN_ROWS: Final = 5
 _SHOWN_COLUMNS: Final = 8
+_FIXED: Final = ("email", *PROVENANCE)
+
+Others = pd.DataFrame | Iterable[str]
 
 
 class Recipients:
@@ -32,32 +46,36 @@ class Recipients:
 
     Make one with `read_recipients`.  ``a + b`` joins two lists (an address that both hold
     stays as it is in the first), ``a - b`` takes out the addresses of another list, of a
-    DataFrame or of any iterable of addresses.
+    DataFrame, of any iterable of addresses, or of a `SuppressionList`; ``a[:10]`` are the
+    first ten.
 
     Examples
     --------
     >>> from smtpbook.recipients.read import read_recipients
     >>> people = read_recipients(
-    ...     pd.DataFrame({"E-Mail": ["ann@x.example", "no"], "City": ["Paris", "Rome"]})
+    ...     pd.DataFrame({"E-Mail": ["ann@x.org", "no"], "City": ["Paris", "Rome"]})
     ... )
     >>> people
-    Recipients: 1 address at 1 domain, 1 problem; fields: email, city
+    Recipients: 1 address at 1 domain, 1 problem (2 read, 1 kept, 1 invalid); fields: \
+email, city
     >>> people.problems["message"][0]
     "DataFrame, row 1: address has no @: 'no'"
     >>> [row["city"] for row in people]
     ['Paris']
-    >>> len(people.where("city == 'Paris'") - ["ANN@x.example"])
+    >>> len(people.where("city == 'Paris'") - ["ANN@x.org"])
     0
     """
 
-    __slots__ = ("_frame", "_labels", "_problems")
+    __slots__ = ("_frame", "_labels", "_notes")
 
     def __init__(
-        self, frame: pd.DataFrame, problems: pd.DataFrame, labels: Mapping[str, str]
+        self, frame: pd.DataFrame, notes: Iterable[Note], labels: Mapping[str, str]
     ) -> None:
         self._frame = frame
-        self._problems = problems
+        self._notes = tuple(dict.fromkeys(notes))
         self._labels = MappingProxyType(dict(labels))
+
+    # -- what is in it
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -65,8 +83,8 @@ class Recipients:
 
         ``email`` (string) is the address as logs write it: the domain in lower-case
         A-labels, the local part as given.  The list's other columns follow under their
-        field names; then ``source`` (string), where the row was read, and ``source_row``
-        (int64), its line there (files) or position (DataFrames).
+        field names; then ``source`` (category), where the row was read, and ``source_row``
+        (int64), its line there (files) or position (other sources).
         """
         return self._frame.copy()
 
@@ -75,12 +93,42 @@ class Recipients:
         """What is not in `frame`, and doubts about what is, as a DataFrame of your own.
 
         Columns: ``row`` (Int64; null = the whole source), ``address`` (string, control
-        characters as escapes; null = none), ``rule`` (string) and ``message`` (string).
-        Rules that left a row out: ``missing``, ``invalid``, ``duplicate``, ``nul``,
-        ``unbalanced_quote``, ``too_many_cells``; those that did not: ``encoding``,
-        ``header``, ``empty``.
+        characters as escapes; null = none), ``rule`` and ``message`` (string), ``dropped``
+        (bool: the row is not in the list) and ``source`` (string).
+
+        Rules that drop a row: ``missing``, ``invalid``, ``duplicate``, ``nul``,
+        ``suppressed``, and those of rows that cannot be read, such as
+        ``unbalanced_quote`` and ``too_many_cells``.  Hints: ``role``, ``disposable``,
+        ``typo``, ``special_domain`` (once a name, at its first row), ``smtputf8``,
+        ``display_name``.  About the source: ``encoding``, ``header``, ``empty``, ….
         """
-        return self._problems.copy()
+        return joined(note.problems for note in self._notes)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the rows: ``read`` is the sum of all the others.
+
+        ``kept`` are those of `frame`; the rules of `problems` dropped others;
+        ``left_out`` are those that `where`, ``-``, a slice or the like left out.
+        """
+        read = sum(note.rows_read for note in self._notes)
+        counts = {"read": read, "kept": len(self)}
+        problems = self.problems
+        dropped = problems[problems["dropped"]].drop_duplicates(
+            ["source", "row", "address", "rule"]
+        )
+        if len(dropped):
+            rows = pd.MultiIndex.from_frame(self._frame[["source", "source_row"]])
+            is_back = pd.MultiIndex.from_frame(dropped[["source", "row"]]).isin(rows)
+            rules = dropped["rule"][~is_back].value_counts(sort=False)
+            counts |= {str(rule): int(count) for rule, count in rules.items()}
+        left_out = read - sum(counts.values()) + read
+        return counts | ({"left_out": left_out} if left_out else {})
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The readings and operations it comes from; `problems` and `counts` are theirs."""
+        return self._notes
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -91,6 +139,13 @@ class Recipients:
     def addresses(self) -> list[str]:
         """The addresses in the list's order."""
         return list(self._frame["email"])
+
+    @property
+    def fields(self) -> list[str]:
+        """What templates and conditions can name, ``email`` first."""
+        return [name for name in self._frame.columns if name not in PROVENANCE]
+
+    # -- some of it
 
     def where(self, condition: str) -> Recipients:
         """Give the rows that meet a condition, such as ``"city == 'Paris'"``.
@@ -122,17 +177,175 @@ class Recipients:
         chosen[drawn] = True
         return self._select(chosen)
 
+    @overload
+    def split(
+        self, parts: int | Sequence[float], *, seed: int | None = None
+    ) -> list[Recipients]: ...
+    @overload
+    def split(self, *, by: str) -> dict[Any, Recipients]: ...
+    def split(
+        self,
+        parts: int | Sequence[float] | None = None,
+        *,
+        by: str | None = None,
+        seed: int | None = None,
+    ) -> list[Recipients] | dict[Any, Recipients]:
+        """Share the list out: everybody is in exactly one part, in the list's order.
+
+        Parameters
+        ----------
+        parts : int or sequence of float
+            So many parts of equal size (give or take one), or their shares, which sum to 1.
+            Who comes into which is drawn.
+        by : str
+            Instead: a part for each value of this field.
+        seed : int, optional
+            Makes the draw repeatable.
+
+        Returns
+        -------
+        list of Recipients, or dict of value to Recipients
+            With `by`: in the order in which the values come; None for missing ones.
+
+        Raises
+        ------
+        ColumnError
+            There is no such field.
+        RecipientsError
+            The parts are none, or the shares do not sum to 1.
+        """
+        if (parts is None) == (by is None):
+            raise RecipientsError("split(parts) or split(by=field): one of the two")
+        if by is not None:
+            (field,) = self._known([by])
+            column = self._frame[field]
+            codes, values = pd.factorize(column, use_na_sentinel=True)
+            named = {value: self._select(codes == n) for n, value in enumerate(values)}
+            missing = codes == -1
+            return named | ({None: self._select(missing)} if missing.any() else {})
+        assert parts is not None
+        part = parts_of(len(self), parts, seed)
+        number = parts if isinstance(parts, int) else len(parts)
+        return [self._select(part == n) for n in range(number)]
+
+    def head(self, n: int = 5) -> Recipients:
+        """Give the first `n`."""
+        return self[:n]
+
+    def tail(self, n: int = 5) -> Recipients:
+        """Give the last `n`."""
+        return self[max(len(self) - n, 0) :]
+
+    def dedupe(
+        self, by: str | Sequence[str] = "email", *, keep: Literal["first", "last"] = "first"
+    ) -> Recipients:
+        """Keep one row of those that are alike in some fields.
+
+        No address is in a list twice in any case.  A row that lacks one of the fields is
+        like no other; those taken out are named in `problems`.
+
+        Raises
+        ------
+        ColumnError
+            There is no such field.
+        """
+        fields = self._known([by] if isinstance(by, str) else list(by))
+        keys = self._frame[fields]
+        again = keys.duplicated(keep=keep) & keys.notna().all(axis="columns")
+        what = f"alike in {', '.join(fields)}"
+        note = self._note(self._frame[again], "duplicate", what)
+        return self._select(~again, note)
+
+    # -- its fields
+
+    def rename(self, **fields: str) -> Recipients:
+        """Give fields other names: ``rename(first_name="prénom")`` is new name, old name.
+
+        The old name may be the header as it stands in the source.
+
+        Raises
+        ------
+        ColumnError
+            There is no such field.
+        RecipientsError
+            A new name is taken, or no name for a field; or the old is not to be changed.
+        """
+        old = dict(zip(self._known(fields.values()), fields, strict=True))
+        for name, new in old.items():
+            if name in _FIXED:
+                raise RecipientsError(f"{name!r} cannot be renamed")
+            if (new in self._frame.columns and new not in old) or new in _FIXED:
+                raise RecipientsError(f"there is a field {new!r} already")
+            if to_field_name(new) != new:
+                hint = to_field_name(new)
+                raise RecipientsError(f"{new!r} is no name for a field; {hint!r} would be")
+        labels = {old.get(name, name): label for name, label in self._labels.items()}
+        return Recipients(self._frame.rename(columns=old), self._notes, labels)
+
+    def drop(self, *fields: str) -> Recipients:
+        """Leave fields out.
+
+        Raises
+        ------
+        ColumnError
+            There is no such field.
+        RecipientsError
+            It is ``email``, or where the row comes from.
+        """
+        gone = self._known(fields)
+        for name in gone:
+            if name in _FIXED:
+                raise RecipientsError(f"{name!r} cannot be left out")
+        labels = {k: v for k, v in self._labels.items() if k not in gone}
+        return Recipients(self._frame.drop(columns=gone), self._notes, labels)
+
+    def select(self, *fields: str) -> Recipients:
+        """Keep these fields, in this order, beside ``email``; leave the others out.
+
+        Raises
+        ------
+        ColumnError
+            There is no such field.
+        """
+        wanted = [name for name in self._known(fields) if name not in _FIXED]
+        labels = {k: v for k, v in self._labels.items() if k in {"email", *wanted}}
+        frame = self._frame[["email", *wanted, *PROVENANCE]]
+        return Recipients(frame, self._notes, labels)
+
+    # -- to files
+
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the list as UTF-8 CSV: ``email`` and the other fields, not their origin.
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front;
-        control characters are written as escapes (`smtpbook.escape.to_cell`).
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front, which
+        `read_recipients` takes off again; control characters are written as escapes.
         """
-        frame = self._frame.drop(columns=list(PROVENANCE))
-        for name in frame.columns:
-            if may_hold_text(frame[name]):
-                frame[name] = frame[name].astype(object).map(_neutralised)
-        frame.to_csv(path, index=False, encoding="utf-8")
+        export.export_recipients(self, path, form="csv")
+
+    def to_excel(self, path: str | os.PathLike[str]) -> None:
+        """Write the list as XLSX; text is text there and needs no apostrophe.
+
+        Raises
+        ------
+        RecipientsError
+            A sheet holds no more than 1,048,576 rows, a cell no more than 32,767
+            characters.
+        """
+        export.export_recipients(self, path, form="xlsx")
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write the list as Parquet; every column keeps its type."""
+        export.export_recipients(self, path, form="parquet")
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write the list as JSON: an array of objects, times as ISO 8601."""
+        export.export_recipients(self, path, form="json")
+
+    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
+        """Write the list as JSON Lines: an object a line, times as ISO 8601."""
+        export.export_recipients(self, path, form="jsonl")
+
+    # -- as a collection
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -146,53 +359,81 @@ class Recipients:
             for cells in zip(*columns, strict=True):
                 yield dict(zip(names, cells, strict=True))
 
+    def __getitem__(self, rows: slice) -> Recipients:
+        if not isinstance(rows, slice):
+            raise TypeError(
+                f"people[{rows!r}]: people[:10] are the first ten; a column is in "
+                f"people.frame, one row in list(people)"
+            )
+        return self._select(np.arange(len(self))[rows])
+
     def __contains__(self, address: object) -> bool:
         try:
-            key = str(Mailbox.parse(str(address))).lower()
+            key = Mailbox.parse(str(address)).key
         except LocalProtocolError:
             return False
-        return bool((comparison_key(self._frame["email"]) == key).any())
+        return bool(pc.any(pc.equal(self._keys(), key)).as_py())
 
-    def __add__(self, other: Recipients | pd.DataFrame | Iterable[str]) -> Recipients:
+    def __add__(self, other: Recipients | Others) -> Recipients:
         added = _listed(other)
-        known = comparison_key(added._frame["email"]).isin(
-            comparison_key(self._frame["email"])
-        )
+        place = pc.index_in(added._keys(), value_set=self._keys())
+        known = to_mask(pc.is_valid(place))
         again = added._frame[known]
-        duplicates = [
-            Problem(
-                row, visible(address), "duplicate", f"{source}, row {row}: listed already"
-            )
-            for source, row, address in zip(
-                again["source"], again["source_row"], again["email"], strict=True
-            )
-        ]
-        problems = [self._problems, added._problems, problems_frame(duplicates)]
-        frames = [frame for frame in (self._frame, added._frame[~known]) if len(frame)]
-        joined = pd.concat(frames or [self._frame], ignore_index=True)
-        own = [name for name in joined.columns if name not in PROVENANCE]
+        first = self._frame.iloc[place.drop_null().to_numpy()]
+        is_same = (
+            again["source"].astype(str).to_numpy() == first["source"].astype(str).to_numpy()
+        ) & (again["source_row"].to_numpy() == first["source_row"].to_numpy())
+        note = self._note(again[~is_same], "duplicate", "listed already")
+        frame = stacked([self._frame, added._frame[~known]])
+        own = [name for name in frame.columns if name not in PROVENANCE]
         return Recipients(
-            joined[[*own, *PROVENANCE]],
-            _joined(problems),
+            frame[[*own, *PROVENANCE]],
+            [*self._notes, *added._notes, *note],
             {**added._labels, **self._labels},
         )
 
-    def __sub__(self, other: Recipients | pd.DataFrame | Iterable[str]) -> Recipients:
+    def __sub__(self, other: Recipients | SuppressionList | Others) -> Recipients:
+        if isinstance(other, SuppressionList):
+            return self.without(other)
         removed = _listed(other)
-        keys = comparison_key(removed._frame["email"])
-        rest = self._select(~comparison_key(self._frame["email"]).isin(keys))
+        known = to_mask(pc.is_in(self._keys(), value_set=removed._keys()))
         if removed is other:
-            return rest
+            return self._select(~known)
         # An address that cannot be read cannot be taken out; that must not stay unsaid.
-        return Recipients(
-            rest._frame, _joined([rest._problems, removed._problems]), rest._labels
-        )
+        said = removed.problems
+        unread = said[said["dropped"] & (said["rule"] != "duplicate")]
+        note = Note(rows_read=0, problems=unread.assign(dropped=False))
+        return self._select(~known, [note] if len(unread) else [])
+
+    def without(
+        self, suppressed: SuppressionList | Iterable[str], *, campaign: str | None = None
+    ) -> Recipients:
+        """Take out who is not to be written to; they are named in `problems`.
+
+        Parameters
+        ----------
+        suppressed : SuppressionList or iterable of str
+            Those of every campaign, or addresses.
+        campaign : str, optional
+            Those of this campaign, too.
+        """
+        if isinstance(suppressed, SuppressionList):
+            reasons = suppressed.reasons_for(self._frame["email"], campaign=campaign)
+        else:
+            keys = _listed(suppressed)._keys()
+            found = pc.is_in(self._keys(), value_set=keys)
+            reasons = pc.if_else(found, "suppressed", None).cast(pa.large_string())
+        hit = to_mask(pc.is_valid(reasons))
+        note = self._note(self._frame[hit], "suppressed", reasons.drop_null())
+        return self._select(~hit, note)
+
+    # -- shown
 
     def __repr__(self) -> str:
-        return f"Recipients: {self._summary()}; fields: {', '.join(self._fields())}"
+        return f"Recipients: {self._summary()}; fields: {', '.join(self.fields)}"
 
     def _repr_html_(self) -> str:
-        fields = self._fields()[:_SHOWN_COLUMNS]
+        fields = self.fields[:_SHOWN_COLUMNS]
         head = self._frame[fields].head(_SHOWN_ROWS)
         titles = "".join(f"<th>{to_html(name)}</th>" for name in fields)
         rows = "".join(
@@ -206,42 +447,72 @@ class Recipients:
             f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>{more}"
         )
 
-    def _fields(self) -> list[str]:
-        return [name for name in self._frame.columns if name not in PROVENANCE]
-
     def _summary(self) -> str:
-        domains = self._frame["email"].str.rpartition("@")[2].nunique() if len(self) else 0
+        found = pc.extract_regex(to_text_array(self._frame["email"]), "@(?P<at>[^@]*)$")
+        domains = pc.count_distinct(pc.struct_field(found, "at")).as_py()
+        rules = self.problems["rule"]
+        hints = int(rules.isin(RULES).sum())
+        counts = self.counts
         return (
             f"{_count(len(self), 'address', 'addresses')} at "
             f"{_count(domains, 'domain', 'domains')}, "
-            f"{_count(len(self._problems), 'problem', 'problems')}"
+            f"{_count(len(rules) - hints, 'problem', 'problems')}"
+            + (f", {_count(hints, 'hint', 'hints')}" if hints else "")
+            + (f" ({told(counts)})" if counts["read"] != len(self) else "")
         )
 
-    def _select(self, rows: pd.Series | np.ndarray[Any, Any]) -> Recipients:
-        chosen = self._frame[rows].reset_index(drop=True)
-        return Recipients(chosen, self._problems, self._labels)
+    # -- underneath
 
+    def _keys(self) -> pa.Array:
+        return comparison_key(to_text_array(self._frame["email"]))
 
-def _neutralised(cell: object) -> object:
-    return to_cell(cell) if isinstance(cell, str) else cell
+    def _known(self, names: Iterable[str]) -> list[str]:
+        """Give fields by their names or their headers in the source."""
+        found: list[str] = []
+        by_label = {label: name for name, label in self._labels.items()}
+        for name in names:
+            if name not in self._frame.columns and name not in by_label:
+                hint = near_miss(name, [*self._frame.columns, *by_label])
+                raise ColumnError(f"column {name!r} not found{hint}")
+            found.append(name if name in self._frame.columns else by_label[name])
+        return found
+
+    def _note(self, rows: pd.DataFrame, rule: str, why: str | pa.Array) -> list[Note]:
+        """Say of rows why they are no longer in the list."""
+        reasons = [why] * len(rows) if isinstance(why, str) else why.to_pylist()
+        said = [
+            Problem(row, visible(address), rule, f"{source}, row {row}: {reason}")
+            for source, row, address, reason in zip(
+                rows["source"], rows["source_row"], rows["email"], reasons, strict=True
+            )
+        ]
+        source = rows["source"].astype(str).reset_index(drop=True)
+        problems = problems_frame(said, dropped=True, source=source)
+        return [Note(rows_read=0, problems=problems)] if said else []
+
+    def _select(
+        self, rows: pd.Series | np.ndarray[Any, Any], notes: Iterable[Note] = ()
+    ) -> Recipients:
+        places = np.asarray(rows)
+        frame = self._frame[places] if places.dtype == bool else self._frame.iloc[places]
+        frame = frame.reset_index(drop=True)
+        return Recipients(frame, [*self._notes, *notes], self._labels)
 
 
 def _plain_values(column: pd.Series) -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()
 
 
-def _listed(other: Recipients | pd.DataFrame | Iterable[str]) -> Recipients:
+def _listed(other: Recipients | Others) -> Recipients:
     if isinstance(other, Recipients):
         return other
     if isinstance(other, pd.DataFrame):
-        return Recipients(*check(read_frame(other)))
-    addresses = [other] if isinstance(other, str) else list(other)
-    table = read_frame(as_table_of_addresses(addresses), name="addresses")
-    return Recipients(*check(table, address="email"))
-
-
-def _joined(problems: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(problems, ignore_index=True)
+        frame, note, labels = check(read_frame(other))
+    else:
+        given = [other] if isinstance(other, str) else list(other)
+        listed = pd.DataFrame({"email": pd.array(given, dtype=object)})
+        frame, note, labels = check(read_frame(listed, name="addresses"), address="email")
+    return Recipients(frame, [note], labels)
 
 
 def _count(number: int, one: str, many: str) -> str:

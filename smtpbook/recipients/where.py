@@ -13,7 +13,7 @@ import pandas as pd
 
 from smtpbook.errors import ColumnError, RecipientsError, near_miss
 from smtpbook.escape import visible
-from smtpbook.recipients.table import may_hold_text
+from smtpbook.recipients.cells import may_hold_text
 
 _ALLOWED: Final = (
     *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert),
@@ -100,6 +100,11 @@ def _compared_with_numbers(tree: ast.Expression) -> set[str]:
 
 
 def _comparable(column: pd.Series, *, as_number: bool) -> pd.Series:
+    if isinstance(column.dtype, pd.ArrowDtype):
+        kind = str(column.dtype)  # pandas compares no date with text, no decimal with 0.5
+        if kind.startswith("date"):
+            return column.astype("datetime64[s]")
+        return column.astype("float64") if kind.startswith("decimal") else column
     if not may_hold_text(column):
         return column
     cells = column.astype(object)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
+
+import pytest
 
 from tests.servers.process import ROOT
 
@@ -40,3 +43,16 @@ def test_throughput_measures_every_sender_against_every_server() -> None:
 def test_import_loads_nothing_heavy() -> None:
     found = run("imports", "--rounds=2")
     assert {row["heavy libraries"] for row in found["rows"]} == {"none"}
+
+
+@pytest.mark.real_server
+def test_lists_are_read_from_every_source_by_every_reader() -> None:
+    found = run("lists", "--rows=2000")
+    measured = {(row["source"], row["reader"]) for row in found["rows"]}
+    sources = {"PostgreSQL", "MariaDB", "CSV", "Parquet"}
+    if not os.environ.get("CI"):  # where they may be missing
+        sources &= {source for source, _ in measured}
+    readers = ("smtpbook", "unchecked", "pandas")
+    assert measured == {(source, reader) for source in sources for reader in readers}
+    assert all(row["rows/s"] > 0 for row in found["rows"])
+    assert found["ratios"]["addresses checked/s"] > 0

@@ -23,6 +23,7 @@ from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+from smtpbook.recipients.suppression import SuppressionList
 
 People = Callable[[int], pd.DataFrame]
 
@@ -95,6 +96,26 @@ def test_the_suppressed_are_named_and_not_written_to(
     assert rows["outcome"].tolist() == ["suppressed"]
 
 
+def test_a_suppression_list_is_asked_before_each_send(
+    people: People, letter: Template, tmp_path: Path
+) -> None:
+    stop = SuppressionList.open(tmp_path / "never.csv")
+    stop.add("P1@patience.example", reason="unsubscribed")
+    stop.add("@gone.example", campaign="c")
+    stop.add("p0@ordinary.example", campaign="another")
+    with Lab() as lab:
+        campaign = Campaign("c", lab.account, people(6), letter, suppress=stop)
+        assert campaign.counts == {"pending": 4, "suppressed": 2}
+        campaign.send(limit=1, progress=False)
+        stop.add_many(people(6))
+        run = campaign.send(progress=False)
+        assert run.counts["suppressed"] == 5
+        assert campaign.counts == {"accepted": 1, "suppressed": 5}
+        again = campaign.send(only="p0@ordinary.example", progress=False)
+        assert len(again.log) == 0
+        assert len(lab.received) == 1
+
+
 def test_a_dry_run_checks_every_row_and_asks_nobody(
     people: People, letter: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +140,7 @@ def test_a_row_that_cannot_be_rendered_stops_everything_before_it_begins(
     with Lab() as lab:
         campaign = Campaign("c", lab.account, frame, letter)
         if cell == "nul\0":  # such a row is left out of the list, and said to be
-            assert campaign.people.problems["rule"].tolist() == ["nul"]
+            assert "nul" in campaign.people.problems["rule"].tolist()
             return
         with pytest.raises(TemplateError, match="message 4 of 5.*nothing has been sent"):  # noqa: RUF043
             campaign.send(progress=False)
@@ -347,6 +368,7 @@ from smtpbook.campaign.campaign import Campaign
 from smtpbook.errors import SendStopped
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+from smtpbook.recipients.suppression import SuppressionList
 
 letter = Template(header_from="ann@x.test", subject="Hello", text="Come.")
 people = pd.DataFrame({"email": [f"p{n}@y.test" for n in range(5_000)]})

@@ -255,6 +255,37 @@ def test_secret_of_a_login_is_not_shown() -> None:
     assert "AGFub" not in str(explained) + explained._repr_html_() + explained.text
 
 
+@pytest.mark.parametrize("text", ["5.1.1", "5.1.1 no such user", "5.1.1 no\nnobody"])
+def test_an_enhanced_status_is_explained_without_its_reply_code(text: str) -> None:
+    explained = explain(text)
+    with_code = explain(f"550 {text}")
+    assert explained.text == text
+    assert explained.code is None
+    assert explained.enhanced_status == "5.1.1"
+    assert explained.permanence == "permanent"
+    assert explained.meaning == with_code.meaning
+    assert (explained.reason, explained.why) == (with_code.reason, with_code.why)
+
+
+@pytest.mark.parametrize(
+    ("status", "permanence"),
+    [("2.99.9", "success"), ("4.99.9", "transient"), ("5.99.9", "permanent")],
+)
+def test_a_status_nobody_has_registered_is_known_by_its_class(
+    status: str, permanence: str
+) -> None:
+    explained = explain(status, verb="RCPT")
+    assert explained.permanence == permanence
+    assert explained.why == f"enhanced status {status}, by its class alone"
+    assert explained.faults == ()
+
+
+@pytest.mark.parametrize("text", ["3.1.1", "5.1", "5.1.1.1", "5.1.1x", "5.1.1000"])
+def test_what_is_no_status_is_still_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a reply"):
+        explain(text)
+
+
 def test_explanation_shows_itself_as_text() -> None:
     shown = str(explain("550 5.1.1 no such user", verb="RCPT"))
     assert shown.startswith("550 5.1.1 no such user\n")

@@ -1,0 +1,188 @@
+"""Saved lists: kept between runs under a name, with their problems and labels.
+
+One Parquet file each in the user's data folder; other programs can read it, too.  A list
+is saved whole or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import unicodedata
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from smtpbook.errors import RecipientsError, near_miss
+from smtpbook.places import data_folder
+from smtpbook.recipients.cells import to_series
+from smtpbook.recipients.problems import Note
+from smtpbook.recipients.recipients import Recipients
+from smtpbook.sources.frames import to_arrow
+
+# Names of files on every system: no separators, nothing hidden, nothing Windows keeps.
+_NAME: Final = re.compile(r"[\w][\w .+-]{0,99}(?<![ .])")
+_KEPT: Final = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")
+_SUFFIX: Final = ".parquet"
+_KEY: Final = b"smtpbook"
+_VERSION: Final = 1
+
+
+def save_recipients(people: Recipients, name: str, *, overwrite: bool = False) -> None:
+    """Keep a list under a name, with its problems, counts and labels.
+
+    Raises
+    ------
+    RecipientsError
+        The name is none for a file, or taken (then ``overwrite=True``); or the list cannot
+        be written.
+    """
+    path = _path(name)
+    if path.exists() and not overwrite:
+        raise RecipientsError(
+            f"there is a list {name!r} already; choose another name, or pass overwrite=True"
+        )
+    frame = people.frame
+    table = pa.table({field: to_arrow(frame[field]) for field in frame.columns})
+    table = table.replace_schema_metadata({_KEY: _described(people)})
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            pyarrow.parquet.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise RecipientsError(f"cannot save {name!r}: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_recipients(name: str) -> Recipients:
+    """Give a list that was saved.
+
+    Raises
+    ------
+    RecipientsError
+        There is none of that name, or its file is damaged.
+    """
+    path = _known(name)
+    try:
+        table = pyarrow.parquet.read_table(path, memory_map=True)
+        said = json.loads((table.schema.metadata or {})[_KEY])
+        if said["version"] > _VERSION:
+            raise RecipientsError(
+                f"the list {name!r} was saved by a newer smtpbook; update this one"
+            )
+        notes = [
+            Note(rows_read=note["rows_read"], problems=_unpacked(note["problems"]))
+            for note in said["notes"]
+        ]
+        frame = pd.DataFrame(
+            {field: to_series(table.column(field)) for field in table.column_names},
+            index=range(len(table)),
+        ).astype({"source": "category"})
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RecipientsError(
+            f"the saved list {name!r} is damaged ({error}): {path}; delete it, or put a "
+            f"copy in its place"
+        ) from error
+    return Recipients(frame, notes, said["labels"])
+
+
+def list_recipients() -> pd.DataFrame:
+    """Name the saved lists.
+
+    Returns
+    -------
+    DataFrame
+        ``name`` (string), ``recipients`` (Int64; null = the file is damaged) and ``saved``
+        (datetime64[us, UTC]), by name.
+    """
+    rows: list[tuple[str, int | None, datetime]] = []
+    for path in _saved():
+        try:
+            count: int | None = pyarrow.parquet.read_metadata(path).num_rows
+        except (OSError, pa.ArrowException):
+            count = None
+        time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        rows.append((path.name.removesuffix(_SUFFIX), count, time))
+    frame = pd.DataFrame(rows, columns=["name", "recipients", "saved"])
+    frame["saved"] = pd.to_datetime(frame["saved"], utc=True).dt.as_unit("us")
+    return frame.astype({"name": "string", "recipients": "Int64"})
+
+
+def delete_recipients(name: str) -> None:
+    """Delete a saved list.
+
+    Raises
+    ------
+    RecipientsError
+        There is none of that name, or it cannot be deleted.
+    """
+    path = _known(name)
+    try:
+        path.unlink()
+    except OSError as error:
+        raise RecipientsError(f"cannot delete {name!r}: {error.strerror}") from error
+
+
+def _folder() -> Path:
+    return data_folder() / "recipients"
+
+
+def _saved() -> list[Path]:
+    return sorted(path for path in _folder().glob(f"*{_SUFFIX}") if path.name[0] != ".")
+
+
+def _path(name: str) -> Path:
+    plain = unicodedata.normalize("NFC", name)
+    if not _NAME.fullmatch(plain) or _KEPT.fullmatch(plain):
+        raise RecipientsError(
+            f"{name!a} is no name for a list; use letters, digits, blanks and . + - _, at "
+            f"most 100"
+        )
+    return _folder() / f"{plain}{_SUFFIX}"
+
+
+def _known(name: str) -> Path:
+    path = _path(name)
+    if not path.exists():
+        names = [one.name.removesuffix(_SUFFIX) for one in _saved()]
+        raise RecipientsError(
+            f"no saved list {name!r}{near_miss(name, names)}; there are: "
+            f"{', '.join(names) or 'none'}"
+        )
+    return path
+
+
+def _described(people: Recipients) -> bytes:
+    notes = [
+        {"rows_read": note.rows_read, "problems": _packed(note.problems)}
+        for note in people.notes
+    ]
+    said = {"version": _VERSION, "labels": dict(people.labels), "notes": notes}
+    return json.dumps(said, ensure_ascii=True).encode()
+
+
+def _packed(problems: pd.DataFrame) -> str:
+    table = pa.table({name: to_arrow(problems[name]) for name in problems.columns})
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
+        stream.write_table(table)
+    return base64.b64encode(sink.getvalue()).decode("ascii")
+
+
+def _unpacked(text: str) -> pd.DataFrame:
+    table = pa.ipc.open_stream(base64.b64decode(text)).read_all()
+    return pd.DataFrame(
+        {name: to_series(table.column(name)) for name in table.column_names}
+    )

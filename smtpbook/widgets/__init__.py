@@ -1,0 +1,1 @@
+"""Widgets: forms and displays for notebooks; they ask, show, and decide nothing."""

@@ -1,0 +1,269 @@
+"""Real JupyterLab in a real headless Chromium, for tests that type and click.
+
+JupyterLab is started once per session, with private folders and a kernel that is this very
+interpreter; Chromium once per test file, because Playwright's synchronous form keeps an
+event loop open in this thread that other tests must not meet.  What is waited for is what
+JupyterLab itself says to be ready, never an indicator on the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import nbformat
+import pytest
+
+from tests.servers.process import ROOT, stop
+
+CHROMIUM: Final = shutil.which("chromium")
+_CHROMIUM_ARGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_SETTINGS: Final[dict[str, dict[str, object]]] = {
+    # Off by default; nbclient's default is on.  The tests prove what is then saved.
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+    "@jupyterlab/apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+}
+_READY: Final = """async path => {
+    const app = window.jupyterapp;
+    await app.started;
+    await app.restored;
+    if (path) await app.commands.execute("docmanager:open", {path});
+    const panel = app.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    const kernel = panel.sessionContext.session.kernel;
+    await kernel.info;
+    while (kernel.status !== "idle")
+        await new Promise(done => kernel.statusChanged.connect(done));
+}"""
+_EXECUTE: Final = """async code => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({code, store_history: false, silent: false});
+    let text = "";
+    future.onIOPub = message => {
+        text += message.content.text ?? (message.content.traceback ?? []).join("\\n");
+    };
+    const reply = await future.done;
+    return [reply.content.status, text];
+}"""
+_MISSING: Final = [
+    what
+    for what, is_there in (
+        ("chromium (Debian's package)", CHROMIUM),
+        *((name, find_spec(name)) for name in ("playwright", "jupyterlab", "anywidget")),
+    )
+    if not is_there
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of this folder out where they cannot run; CI calls that a failure."""
+    if _MISSING:
+        reason = f"browser tests need {', '.join(_MISSING)}"
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@dataclass(frozen=True, slots=True)
+class JupyterLab:
+    """A running JupyterLab: its address with the token, and its folder of notebooks."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def jupyterlab() -> Iterator[JupyterLab]:
+    """Start JupyterLab with nothing of the user's, and end it by its own process id."""
+    with tempfile.TemporaryDirectory(prefix="smtpbook-jupyterlab-") as name:
+        home = Path(name)
+        environment = _environment(home)
+        token = secrets.token_hex(16)
+        (home / "notebooks").mkdir()
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
+                f"--IdentityProvider.token={token}",
+                f"--ServerApp.root_dir={home / 'notebooks'}",
+                "--LabApp.expose_app_in_browser=True",
+            ],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield JupyterLab(f"{_address(process)}/lab?token={token}", home / "notebooks")
+        finally:
+            stop(process)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Make the private folders and name them in the environment."""
+    folders = {
+        "HOME": home,
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_DATA_DIR": home / "data",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "IPYTHONDIR": home / "ipython",
+        "SMTPBOOK_HOME": home / "smtpbook",
+    }
+    for name, settings in _SETTINGS.items():
+        path = home / "config/lab/user-settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+    kernel = home / "data/kernels/python3/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(
+        json.dumps({"argv": command, "display_name": "smtpbook", "language": "python"})
+    )
+    kept = {name: value for name, value in os.environ.items() if "JUPYTER" not in name}
+    return {
+        **kept,
+        **{name: str(path) for name, path in folders.items()},
+        "PYTHONPATH": str(ROOT),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Read the server's own words until it says where it listens; then keep reading."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            # A full pipe would stop the server.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            return found[0]
+    raise RuntimeError(f"JupyterLab ended before it listened:\n{''.join(said)}")
+
+
+class LabPage:
+    """One JupyterLab page in Chromium, and what the tests do with it."""
+
+    def __init__(self, page: Any, server: JupyterLab) -> None:
+        self.page = page
+        self._server = server
+
+    def open(self, *cells: str) -> Path:
+        """Write a notebook of these cells, open it, run it; give its path."""
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "smtpbook"}},
+        )
+        path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
+        nbformat.write(notebook, path)
+        self.page.evaluate(_READY, path.name)
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        return path
+
+    def execute(self, code: str) -> str:
+        """Run code in the notebook's kernel, outside its cells; give what it prints."""
+        status, text = self.page.evaluate(_EXECUTE, code)
+        assert status == "ok", text
+        return str(text)
+
+    def save(self) -> None:
+        """Save the notebook, and return when it is saved."""
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+
+    def reload(self) -> None:
+        """Reload the page; the kernel goes on."""
+        self.page.reload()
+        self.page.wait_for_function("window.jupyterapp !== undefined")
+        self.page.evaluate(_READY)
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme."""
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            name,
+        )
+
+    def close(self) -> None:
+        """Close the notebook with its kernel."""
+        self.page.evaluate("""async () => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            if (!panel?.sessionContext) return;
+            await panel.sessionContext.shutdown();
+            panel.context.model.dirty = false;
+            panel.dispose();
+        }""")
+
+
+@pytest.fixture(scope="module")
+def _browser(jupyterlab: JupyterLab) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with (
+        tempfile.TemporaryDirectory(prefix="smtpbook-chromium-") as folder,
+        sync_playwright() as playwright,
+    ):
+        context = playwright.chromium.launch_persistent_context(
+            folder,
+            executable_path=CHROMIUM,
+            args=list(_CHROMIUM_ARGS),
+            viewport={"width": 1280, "height": 1400},
+        )
+        page = context.pages[0]
+        page.set_default_timeout(60_000)
+        page.goto(jupyterlab.url)
+        page.wait_for_function("window.jupyterapp !== undefined")
+        yield page
+        context.close()
+
+
+@pytest.fixture
+def lab_page(_browser: Any, jupyterlab: JupyterLab) -> Iterator[LabPage]:
+    """Give JupyterLab's page; what the test opened is closed."""
+    lab = LabPage(_browser, jupyterlab)
+    yield lab
+    with suppress(Exception):  # the test's own failure is the one to see
+        lab.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep a picture of the page when a test fails, and say where."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab_page")
+    if report.when == "call" and report.failed and lab is not None:
+        folder = Path(tempfile.gettempdir()) / "smtpbook-screenshots"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{item.name}.png"
+        lab.page.screenshot(path=path, full_page=True)
+        report.sections.append(("screenshot", str(path)))
+    return report

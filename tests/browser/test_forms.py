@@ -1,0 +1,299 @@
+"""The forms in JupyterLab: typed into, clicked, saved with the notebook, and looked at."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from smtpbook.lab.lab import Lab
+from tests.browser.conftest import LabPage
+
+PASSWORD = "k33p-Me<0ut>&Zq"
+USERNAME = "ann@example.org"
+ACCOUNT_FORM = """\
+from smtpbook.widgets.account_form import account_form
+form = account_form()
+display(form)
+"""
+RECIPIENTS_FORM = """\
+from smtpbook.widgets.recipients_form import recipients_form
+form = recipients_form()
+display(form)
+"""
+FILLED_IN = """\
+form.fields["provider"].value = "gmail"
+form.fields["host"].note.say("wrong", "error")
+form.save_note.say("saved", "done")
+form.code_button.value = True
+form.test.conversation.append("client", "-> EHLO me")
+"""
+LIST_WITH_PROBLEMS = """\
+import pandas as pd
+from smtpbook.recipients.read import read_recipients
+from smtpbook.widgets.recipients_form import recipients_form
+people = read_recipients(pd.DataFrame({"email": ["ann@x.com", "bob@", "c@gmial.com"]}))
+display(recipients_form(people))
+"""
+# Everything a front end or a saved notebook could learn from the kernel.
+STATES = """\
+from ipywidgets.widgets.widget import _instances
+print([widget.get_state() for widget in _instances.values()])
+"""
+# What an attribute or a text says, what stands in fields, and what the browser keeps.
+PAGE = """() => [
+    document.documentElement.outerHTML,
+    ...Array.from(document.querySelectorAll("input, textarea"), field => field.value),
+    JSON.stringify({...localStorage}), JSON.stringify({...sessionStorage}),
+].join("\\n")"""
+# Text and controls of the form that a reader cannot read, or not know by a name.
+FAULTS = """form => {
+    const numbers = color => color.match(/[\\d.]+/g).map(Number);
+    const light = color => {
+        const [r, g, b] = numbers(color).slice(0, 3).map(value => {
+            const part = value / 255;
+            return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = node => {
+        for (; node; node = node.parentElement) {
+            const color = getComputedStyle(node).backgroundColor;
+            if ((numbers(color)[3] ?? 1) > 0.5) return color;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const faults = [];
+    for (const node of form.querySelectorAll("*")) {
+        if (!node.checkVisibility() || node.disabled) continue;
+        const own = Array.from(node.childNodes, child => child.nodeType === 3
+            ? child.textContent.trim() : "").join("") || node.value;
+        if (own) {
+            const [a, b] = [light(getComputedStyle(node).color), light(behind(node))];
+            const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            if (contrast < 4.5)
+                faults.push(`contrast ${contrast.toFixed(1)}: ${node.outerHTML}`);
+        }
+        if (node.matches("input, select, textarea, button, [tabindex]")) {
+            const label = node.ariaLabel ?? node.labels?.[0]?.textContent;
+            if (!(label || node.matches("button") && node.textContent).trim())
+                faults.push(`no name: ${node.outerHTML}`);
+        }
+    }
+    return faults;
+}"""
+FOCUSED = """() => {
+    const node = document.activeElement;
+    return node.ariaLabel || node.labels?.[0]?.textContent || node.textContent;
+}"""
+
+
+@pytest.fixture
+def server() -> Iterator[Lab]:
+    with Lab(users={USERNAME: PASSWORD}, tls="starttls") as lab:
+        yield lab
+
+
+def spellings(secret: str) -> list[str]:
+    """Give the forms in which a text may stand in JSON, HTML, a URL or base64."""
+    octets = secret.encode()
+    # Within a longer text, base64 depends on where the text begins; the first and the last
+    # characters also depend on its neighbours.
+    shifted = (
+        base64.b64encode(b"\0" * shift + octets).decode().rstrip("=")[shift + 1 : -1]
+        for shift in range(3)
+    )
+    plain = [secret, json.dumps(secret)[1:-1], html.escape(secret), repr(secret)[1:-1]]
+    return [*plain, quote(secret), octets.hex(), *shifted]
+
+
+def places_of(secret: str, lab: LabPage, notebook: Path) -> list[str]:
+    """Save the notebook, and say where a secret is to be found."""
+    lab.save()
+    searched = {
+        "the notebook": notebook.read_text("utf-8"),
+        "the kernel's widgets": lab.execute(STATES),
+        "the page": lab.page.evaluate(PAGE),
+    }
+    assert "application/vnd.jupyter.widget-state+json" in searched["the notebook"]
+    assert "IPY_MODEL" in searched["the kernel's widgets"]
+    return [
+        place
+        for place, text in searched.items()
+        if any(spelling in text for spelling in spellings(secret))
+    ]
+
+
+def form_on(lab: LabPage) -> Any:
+    """Give the form on the page, once its scripts have come."""
+    lab.page.locator(".smtpbook-form .smtpbook-style").first.wait_for(state="attached")
+    return lab.page.locator(".smtpbook-form")
+
+
+def fill(form: Any, server: Lab) -> None:
+    """Fill in all but the password."""
+    form.get_by_label("Server", exact=True).fill("127.0.0.1")
+    form.get_by_label("Port").fill(str(server.port))
+    form.get_by_label("Username").fill(USERNAME)
+    form.get_by_role("button", name="More settings").click()
+    form.get_by_label("Certificates").fill(str(server.ca_file))
+
+
+def test_a_password_that_is_typed_and_used_is_found_nowhere(
+    lab_page: LabPage, server: Lab
+) -> None:
+    notebook = lab_page.open(ACCOUNT_FORM)
+    form = form_on(lab_page)
+    fill(form, server)
+    form.get_by_label("Password", exact=True).click()
+    lab_page.page.keyboard.type(PASSWORD)
+    form.get_by_role("button", name="Test connection").click()
+    form.get_by_text("it works").wait_for()
+    said = form.get_by_role("log").inner_text()
+    assert "235 2.7.0 Authentication successful" in said
+    assert form.get_by_text("kept in the kernel's memory").is_visible()
+    assert places_of(PASSWORD, lab_page, notebook) == []
+    same = f"print(form.password.secret.reveal() == {PASSWORD!r})"
+    assert lab_page.execute(same) == "True\n"
+
+
+def test_the_search_would_find_the_value_of_an_ordinary_field(lab_page: LabPage) -> None:
+    notebook = lab_page.open(
+        "import ipywidgets\nipywidgets.Password(description='Password')"
+    )
+    lab_page.page.get_by_label("Password", exact=True).click()
+    lab_page.page.keyboard.type(PASSWORD)
+    lab_page.page.keyboard.press("Tab")
+    found = places_of(PASSWORD, lab_page, notebook)
+    assert found == ["the notebook", "the kernel's widgets", "the page"]
+
+
+def test_the_form_is_filled_in_by_keyboard_alone(lab_page: LabPage, server: Lab) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    page = lab_page.page
+    form = form_on(lab_page)
+    keyboard = page.keyboard
+    form.get_by_label("Provider").focus()
+    visited = []
+
+    def to(name: str, *, keys: str = "") -> None:
+        """Go on to the next stop, which must be this one, and type there."""
+        keyboard.press("Tab")
+        visited.append(page.evaluate(FOCUSED))
+        assert visited[-1].endswith(name), visited
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", f"no ring around {name}"
+        keyboard.type(keys)
+
+    keyboard.press("ArrowDown")
+    hint = form.get_by_text("app password at")
+    hint.wait_for()
+    assert form.get_by_label("Server", exact=True).input_value() == "smtp.gmail.com"
+    keyboard.press("ArrowUp")
+    hint.wait_for(state="hidden")  # it holds a link, which is a stop for Tab
+    to("Server")
+    keyboard.press("Control+A")
+    keyboard.type("127.0.0.1")
+    to("Encryption")
+    keyboard.press("ArrowDown")
+    to("Port")
+    keyboard.press("Control+A")
+    keyboard.type(str(server.port))
+    to("Username", keys=USERNAME)
+    to("Password", keys=PASSWORD)
+    to("Show: Password")
+    keyboard.press("Space")
+    assert form.get_by_label("Password", exact=True).get_attribute("type") == "text"
+    keyboard.press("Enter")
+    form.get_by_text("kept in the kernel's memory").wait_for()
+    to("Show: Password")
+    to("Forget: Password")
+    to("Login by")
+    to("More settings")
+    keyboard.press("Enter")
+    form.get_by_label("Our name (EHLO)").wait_for()
+    to("Our name (EHLO)", keys="client.example.org")
+    to("Local address")
+    to("Certificates", keys=str(server.ca_file))
+    to("Time limit (s)", keys="20")
+    to("Test connection")
+    keyboard.press("Enter")
+    form.get_by_text("it works").wait_for()
+    assert "EHLO client.example.org" in form.get_by_role("log").inner_text()
+
+
+def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
+    lab_page: LabPage, tmp_path: Path
+) -> None:
+    rows = [
+        f"p{n}@x.example.org,Name {n},{'Paris' if n % 2 else 'Rome'}" for n in range(99)
+    ]
+    rows[2] = "not an address,<img src=x onerror=alert(1)>,Rome"
+    rows[4] = rows[3]
+    path = tmp_path / "people.csv"
+    path.write_text("\n".join(["E-Mail,First Name,City", *rows]))
+    notebook = lab_page.open(RECIPIENTS_FORM)
+    form = form_on(lab_page)
+    with lab_page.page.expect_file_chooser() as chooser:
+        form.get_by_role("button", name="Choose a file").click()
+    chooser.value.set_files(path)
+    form.get_by_text("97 recipients", exact=False).first.wait_for()
+    left_out = form.locator("tr.smtpbook-left-out")
+    assert left_out.count() == 2
+    assert form.get_by_text("1 invalid, 1 duplicate").is_visible()
+    assert form.locator("img").count() == 0
+    condition = form.get_by_label("Only where")
+    condition.click()
+    lab_page.page.keyboard.type("cty == 'Paris'")
+    form.get_by_text("did you mean 'city'").wait_for()
+    condition.fill("city == 'Paris'")
+    form.get_by_text("49 of 97 recipients").wait_for()
+    assert lab_page.execute("print(len(form.people))") == "49\n"
+    # What is not in the preview stays out of the notebook.
+    lab_page.save()
+    assert "p11@x.example.org" in notebook.read_text("utf-8")
+    assert places_of("p90@x.example.org", lab_page, notebook) == []
+
+
+def test_all_can_be_read_in_both_themes_and_has_a_name(lab_page: LabPage) -> None:
+    lab_page.open(ACCOUNT_FORM + FILLED_IN, LIST_WITH_PROBLEMS)
+    forms = form_on(lab_page)
+    forms.get_by_text("EHLO me").wait_for()
+    forms.get_by_role("cell", name="invalid").wait_for()
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        lab_page.theme(theme)
+        assert [form.evaluate(FAULTS) for form in forms.all()] == [[], []]
+
+
+def test_a_page_that_is_reloaded_shows_what_was_said_and_no_password(
+    lab_page: LabPage,
+) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    form_on(lab_page)
+    lab_page.execute(f"form.password.keep({PASSWORD!r})")
+    lab_page.execute("form.test.conversation.append('server', '220 <b>')")
+    lab_page.save()
+    lab_page.reload()
+    form = form_on(lab_page)
+    form.get_by_text("kept in the kernel's memory").wait_for()
+    assert form.get_by_role("log").inner_text() == "220 <b>"
+    assert form.get_by_label("Password", exact=True).input_value() == ""
+
+
+def test_a_progress_bar_leaves_a_line_in_the_notebook(lab_page: LabPage) -> None:
+    notebook = lab_page.open(
+        "from smtpbook.widgets.progress import open_display\n"
+        "bar = open_display('sending', 1000)\n"
+        "bar.update(500, {'accepted': 500})"
+    )
+    lab_page.page.get_by_text("500 of 1,000 (50 %)").wait_for()
+    lab_page.execute("bar.update(1000, {'accepted': 999, 'deferred': 1}); bar.close()")
+    lab_page.page.get_by_text("999 accepted, 1 deferred").wait_for()
+    lab_page.save()
+    assert "sending: 1,000 of 1,000 (100 %)" in notebook.read_text("utf-8")

@@ -1,0 +1,35 @@
+"""Every command here has a settings folder of its own, and no keyring unless it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backends import fail
+
+from tests.accounts.keyrings import MemoryKeyring
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv("SMTPBOOK_HOME", str(folder))
+    monkeypatch.delenv("SMTPBOOK_PASSWORD", raising=False)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_keyring() -> Iterator[None]:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def vault(no_keyring: None) -> MemoryKeyring:
+    memory = MemoryKeyring()
+    keyring.set_keyring(memory)
+    return memory
