@@ -475,10 +475,8 @@ def _asked(settings: dict[str, Any]) -> list[Any]:
 
 def _without_secret(account: Account) -> Account:
     """Give a copy that, saved, leaves the keyring as it is."""
-    from smtpbook.accounts.oauth import OAuthToken
-
     password = account.password
-    if isinstance(password, OAuthToken):
+    if isinstance(password, SavableToken):
         password.keep_in(lambda: None, lambda _: None)
     elif isinstance(password, FromKeyring):
         password = None

@@ -55,8 +55,8 @@ def sample(name: str, *, size: int | None = None, seed: int | None = None) -> An
     Examples
     --------
     >>> sample("people", size=1000)
-    Recipients: 1,000 addresses at 12 domains, 0 problems; fields: email, first_name, \
-last_name, company, language, city
+    Recipients: 1,000 addresses at 12 domains, 0 problems, 1 hint; fields: email, \
+first_name, last_name, company, language, city
     """
     _check_name(name)
     if size is not None and (name != "people" or size < 0):

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "smtpbook"
 FLOORS = [
     {"errors", "escape", "places"},
-    {"events", "protocol", "progress", "sasl"},  # the words; sans-I/O SMTP
-    {"accounts", "codes", "dkim", "runner"},  # who, what it means, the trio thread
+    {"events", "protocol", "progress", "sasl", "table"},  # the words; sans-I/O SMTP
+    {"accounts", "codes", "databases", "dkim", "runner"},  # who, what it means
     {"log", "sources"},  # what happened, as a table; where lists come from
     {"session", "lab", "recipients", "messages", "deliverability"},  # siblings
     {"campaign", "samples", "moving"},  # where they meet
@@ -27,6 +27,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "recipients",
         "messages",
         "log",
+        "table",
         "sources",
         "deliverability",
         "campaign",
@@ -35,17 +36,21 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "lessons",
         "widgets",
     },
-    "numpy": {"recipients", "sources", "log", "samples", "insight", "lessons"},
-    "pyarrow": {"log", "recipients", "sources", "insight"},
+    "numpy": {"databases", "recipients", "sources", "log", "samples", "insight", "lessons"},
+    "pyarrow": {"log", "table", "databases", "sources", "recipients", "insight"},
     "matplotlib": {"insight"},
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},
     "jinja2": {"messages"},
-    "sqlalchemy": {"sources"},
-    "adbc_driver_postgresql": {"sources"},
+    "sqlalchemy": {"databases", "sources"},
+    "adbc_driver_postgresql": {"databases"},
+    "adbc_driver_manager": {"databases"},
     "python_calamine": {"sources"},
     "email_validator": {"recipients"},
+    "disposable_email_domains": {"recipients"},
+    "filelock": {"recipients"},
+    "xlsxwriter": {"recipients"},
     "keyring": {"accounts"},
     "authlib": {"accounts"},
     "requests": {"accounts"},

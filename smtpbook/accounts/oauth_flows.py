@@ -22,14 +22,13 @@ from smtpbook.accounts.oauth_endpoints import Endpoints, check_url
 from smtpbook.accounts.oauth_requests import (
     REQUEST,
     Grant,
-    OAuthError,
     ask,
     no_answer,
     refusal,
     seconds,
 )
 from smtpbook.accounts.secret import Secret
-from smtpbook.errors import TransportTimeout
+from smtpbook.errors import OAuthError, TransportTimeout
 from smtpbook.escape import visible
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from smtpbook.errors import near_miss
 from smtpbook.escape import visible
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from smtpbook.accounts.account import Account
     from smtpbook.events import Event
+    from smtpbook.log.frame import Log as Frame  # pandas is not at home here
 
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\s]+))(?::([0-9]{1,5}))?")
 
@@ -131,7 +130,7 @@ def _print(event: Event) -> None:
         click.echo(line)
 
 
-def _tell(steps: pd.DataFrame) -> None:
+def _tell(steps: Frame) -> None:
     for step, said, meaning, advice in steps.itertuples(index=False):
         told = "\n".join(filter(None, (said, meaning, advice and f"→ {advice}")))
         click.echo(labelled([(step, told)]))

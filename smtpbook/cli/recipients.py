@@ -18,8 +18,7 @@ from smtpbook.errors import RecipientsError
 from smtpbook.escape import to_cell, visible
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from smtpbook.log.frame import Log as Frame  # pandas is not at home here
     from smtpbook.recipients.recipients import Recipients
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -238,7 +237,7 @@ def _tell(people: Recipients) -> None:
     click.echo(labelled([*counts.items(), ("fields", ", ".join(people.fields))]))
 
 
-def _tell_problems(problems: pd.DataFrame, more: str) -> None:
+def _tell_problems(problems: Frame, more: str) -> None:
     if not len(problems):
         return
     dropped = problems[problems["dropped"]]
@@ -251,7 +250,7 @@ def _tell_problems(problems: pd.DataFrame, more: str) -> None:
                 click.echo(f"… and {len(rows) - _SHOWN:,} more; {more}")
 
 
-def _write_problems(problems: pd.DataFrame, path: Path) -> None:
+def _write_problems(problems: Frame, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(problems.columns)
@@ -261,7 +260,7 @@ def _write_problems(problems: pd.DataFrame, path: Path) -> None:
             )
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[list[Any]]:
+def _rows(frame: Frame) -> Iterator[list[Any]]:
     """Give rows for people: a missing cell is None, a time ends with its minute."""
     cells = frame.astype(object).where(frame.notna(), None)
     for row in cells.itertuples(index=False):
@@ -270,5 +269,5 @@ def _rows(frame: pd.DataFrame) -> Iterator[list[Any]]:
         ]
 
 
-def _to_json(frame: pd.DataFrame) -> str:
+def _to_json(frame: Frame) -> str:
     return str(frame.to_json(orient="records", date_format="iso", indent=1))

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtpbook.sources.frames import to_arrow
-from smtpbook.sources.table import TEXT
+from smtpbook.table import TEXT
 
 # With missing cells among them, whole numbers and truth values would become objects or
 # fractions.

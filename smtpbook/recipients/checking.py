@@ -18,7 +18,7 @@ from smtpbook.recipients.columns import name_columns
 from smtpbook.recipients.hints import find_hints
 from smtpbook.recipients.problems import Findings, Note
 from smtpbook.recipients.syntax import Checked, check_column, comparison_key, to_mask
-from smtpbook.sources.table import TEXT, Problem, Table
+from smtpbook.table import TEXT, Problem, Table
 
 
 def check(

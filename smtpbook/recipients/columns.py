@@ -19,7 +19,7 @@ import pyarrow as pa
 from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
 from smtpbook.sources.frames import PROVENANCE
-from smtpbook.sources.table import Problem, Table, numbered, text_table
+from smtpbook.table import Problem, Table, numbered, text_table
 
 # Names that Python's grammar (where) or Jinja2's (templates) keeps for itself.
 _RESERVED: Final = frozenset({*keyword.kwlist, "true", "false", "none"})

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from smtpbook.escape import visible
 from smtpbook.recipients.cells import to_series
-from smtpbook.sources.table import TEXT, Problem, Table
+from smtpbook.table import TEXT, Problem, Table
 
 _DTYPES: Final[dict[str, Any]] = {
     "row": "Int64",

@@ -31,7 +31,7 @@ from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.recipients.syntax import comparison_key, to_mask
 from smtpbook.recipients.where import matches
 from smtpbook.sources.frames import PROVENANCE, read_frame
-from smtpbook.sources.table import Problem
+from smtpbook.table import Problem
 
 _ITERATED: Final = 1000  # rows turned into Python objects at a time
 _SHOWN_ROWS: Final = 5

@@ -30,7 +30,7 @@ from smtpbook.progress import told
 from smtpbook.protocol.addresses import Mailbox, to_a_labels
 from smtpbook.recipients.cells import to_text_array
 from smtpbook.recipients.syntax import check_column, comparison_key
-from smtpbook.sources.table import TEXT
+from smtpbook.table import TEXT
 
 COLUMNS: Final = ("address_or_rule", "reason", "date", "campaign")
 REASONS: Final = ("unsubscribed", "bounced", "complaint", "deleted", "manual")

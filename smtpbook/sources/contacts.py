@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smtpbook.sources.table import Table, blank_to_null, numbered
+from smtpbook.table import Table, blank_to_null, numbered
 
 EMAIL: Final = "email"
 EMAIL_TYPE: Final = "email_type"

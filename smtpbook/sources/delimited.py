@@ -28,7 +28,7 @@ import pyarrow.csv
 
 from smtpbook import progress
 from smtpbook.errors import RecipientsError
-from smtpbook.sources.table import Problem, Table, blank_to_null, numbered, text_table
+from smtpbook.table import Problem, Table, blank_to_null, numbered, text_table
 
 EXTENSIONS: Final = (".csv", ".tsv", ".tab", ".txt")
 DELIMITERS: Final = (",", ";", "\t", "|")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtpbook.escape import visible
-from smtpbook.sources.table import Table, blank_to_null, numbered
+from smtpbook.table import Table, blank_to_null, numbered
 
 PROVENANCE: Final = ("source", "source_row")
 """Columns of `Recipients.frame` that say where a row was read."""

@@ -27,7 +27,7 @@ from smtpbook.escape import visible
 from smtpbook.sources.cells import Columns
 from smtpbook.sources.contacts import EMAIL
 from smtpbook.sources.reading import MAX_LINE, Faults, open_octets
-from smtpbook.sources.table import Table, blank_to_null, numbered
+from smtpbook.table import Table, blank_to_null, numbered
 
 MAX_DOCUMENT: Final = 256 << 20  # octets; as Python objects, some ten times as much
 _BLOCK: Final = 4 << 20  # octets of lines taken together

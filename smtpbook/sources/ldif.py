@@ -22,7 +22,7 @@ from smtpbook.escape import visible
 from smtpbook.sources.cells import Columns
 from smtpbook.sources.contacts import EMAIL, EMAIL_NUMBER
 from smtpbook.sources.reading import Faults, read_lines
-from smtpbook.sources.table import Table, numbered
+from smtpbook.table import Table, numbered
 
 # attrval-spec = AttributeDescription value-spec -- RFC 2849
 _ATTRIBUTE: Final = re.compile(r"([A-Za-z0-9.-]+)((?:;[A-Za-z0-9-]+)*+):([:<]?) *(.*)")

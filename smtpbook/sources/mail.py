@@ -25,7 +25,7 @@ from smtpbook.errors import RecipientsError
 from smtpbook.sources.cells import Columns
 from smtpbook.sources.contacts import EMAIL
 from smtpbook.sources.reading import Faults, open_octets
-from smtpbook.sources.table import Table, numbered
+from smtpbook.table import Table, numbered
 
 HEADERS: Final = ("from", "reply-to", "to", "cc")
 MAX_HEADERS: Final = 256 << 10  # octets of one message; a list of 5,000 addresses fits

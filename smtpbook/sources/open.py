@@ -24,7 +24,7 @@ from smtpbook.escape import visible
 from smtpbook.sources.contacts import unfold
 from smtpbook.sources.detect import FORMATS, Format, detect
 from smtpbook.sources.frames import read_frame
-from smtpbook.sources.table import Problem, Table
+from smtpbook.table import Problem, Table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -83,7 +83,7 @@ def read_table(
         _refuse_unused(options, (), "a DataFrame")
         return read_frame(source)
     if _is_database(source):
-        from smtpbook.sources.database import read_database
+        from smtpbook.databases.database import read_database
 
         _refuse_unused(options, _FOR_DATABASES, "a database")
         read: Callable[..., Table] = read_database
@@ -117,7 +117,7 @@ def _is_database(source: object) -> bool:
         return True
     if not isinstance(source, str) or "://" not in source:
         return False
-    from smtpbook.sources.database import is_database_url
+    from smtpbook.databases.database import is_database_url
 
     if not is_database_url(source):
         raise RecipientsError(

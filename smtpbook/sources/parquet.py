@@ -21,7 +21,7 @@ from smtpbook.errors import RecipientsError
 from smtpbook.escape import visible
 from smtpbook.sources.cells import MAX_CELLS
 from smtpbook.sources.reading import Faults
-from smtpbook.sources.table import Table, blank_to_null, numbered
+from smtpbook.table import Table, blank_to_null, numbered
 
 MAX_BYTES: Final = 2 << 30  # of all columns in memory
 _BATCH: Final = 1 << 16  # rows

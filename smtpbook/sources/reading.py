@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 from smtpbook import progress
 from smtpbook.errors import RecipientsError
 from smtpbook.sources.delimited import detect_encoding
-from smtpbook.sources.table import Problem
+from smtpbook.table import Problem
 
 MAX_LINE: Final = 16 << 20  # characters; no text has such lines, and one must fit in memory
 MAX_FAULTS: Final = 1000  # of one rule that are listed; the others are counted

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from smtpbook.errors import RecipientsError
 from smtpbook.escape import visible
-from smtpbook.sources.table import Problem, Table, numbered
+from smtpbook.table import Problem, Table, numbered
 
 MAX_FILE: Final = 256 << 20  # octets
 MAX_TIME_S: Final = 300.0  # a full sheet of a million rows takes about ten

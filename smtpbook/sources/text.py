@@ -13,7 +13,7 @@ from typing import Final
 from smtpbook.sources.cells import Columns
 from smtpbook.sources.contacts import EMAIL
 from smtpbook.sources.reading import Faults, read_lines
-from smtpbook.sources.table import Table, numbered
+from smtpbook.table import Table, numbered
 
 # Runs of what a local part and a domain are made of (RFC 5321 section 4.1.2, RFC 6531
 # section 3.3).  Each is taken whole or not at all, and none begins inside another, so no

@@ -23,7 +23,7 @@ from smtpbook.escape import visible
 from smtpbook.sources.cells import Columns
 from smtpbook.sources.contacts import EMAIL, EMAIL_NUMBER, EMAIL_TYPE
 from smtpbook.sources.reading import Faults, read_lines
-from smtpbook.sources.table import Table, numbered
+from smtpbook.table import Table, numbered
 
 # contentline = [group "."] name *(";" param) ":" value -- RFC 6350 section 3.3
 _PROPERTY: Final = re.compile(

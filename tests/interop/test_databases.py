@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
 
+from smtpbook.databases.database import read_database
 from smtpbook.errors import RecipientsError
-from smtpbook.sources.database import read_database
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 from tests.benchmarks.memory import measure
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PASSWORD, PostgreSQL
@@ -497,7 +497,7 @@ def test_a_large_table_streams(server: Server, params: dict[str, int] | None) ->
     )
     cost = measure(
         """
-from smtpbook.sources.database import read_database
+from smtpbook.databases.database import read_database
 read_database(given["url"], query="select * from large limit 2000")
 """,
         """

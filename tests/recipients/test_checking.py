@@ -12,7 +12,7 @@ import pytest
 
 from smtpbook.recipients.checking import check
 from smtpbook.recipients.recipients import Recipients
-from smtpbook.sources.table import Problem, Table, numbered, text_table
+from smtpbook.table import Problem, Table, numbered, text_table
 
 
 def people_of(table: Table) -> Recipients:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from smtpbook.sources.contacts import unfold
 from smtpbook.sources.open import read_table
-from smtpbook.sources.table import Table, text_table
+from smtpbook.table import Table, text_table
 
 
 def exported(tmp_path: Path, *lines: str) -> Table:

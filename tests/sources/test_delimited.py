@@ -15,7 +15,7 @@ from smtpbook import progress
 from smtpbook.errors import RecipientsError
 from smtpbook.sources import delimited
 from smtpbook.sources.delimited import detect_encoding, read_delimited
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 Write = Callable[..., Path]
 

@@ -13,7 +13,7 @@ import pytest
 from smtpbook.errors import RecipientsError
 from smtpbook.sources import json_lines
 from smtpbook.sources.json_lines import read_json
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 
 def read(tmp_path: Path, text: str, name: str = "people.json") -> Table:

@@ -9,7 +9,7 @@ import pytest
 
 from smtpbook.errors import RecipientsError
 from smtpbook.sources.ldif import read_ldif
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 
 def read(tmp_path: Path, text: str) -> Table:

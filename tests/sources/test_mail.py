@@ -11,7 +11,7 @@ import pytest
 
 from smtpbook.errors import RecipientsError
 from smtpbook.sources.mail import MAX_HEADERS, read_mail
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 
 def read(tmp_path: Path, octets: bytes, name: str = "mail.mbox") -> Table:

@@ -20,7 +20,7 @@ from smtpbook.errors import RecipientsError
 from smtpbook.sources import open as opening
 from smtpbook.sources.detect import FORMATS, detect
 from smtpbook.sources.open import read_table
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 CSV = b"email,city\nann@x.example,Graz\nbob@x.example,Linz\n"
 CARD = b"BEGIN:VCARD\nFN:Ann\nEMAIL:ann@x.example\nEND:VCARD\n"

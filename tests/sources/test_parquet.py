@@ -13,7 +13,7 @@ import pytest
 
 from smtpbook.errors import RecipientsError
 from smtpbook.sources.parquet import read_arrow, read_parquet
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 Read = Callable[[pa.Table], Table]
 

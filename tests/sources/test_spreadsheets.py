@@ -16,7 +16,7 @@ import xlsxwriter
 from smtpbook.errors import RecipientsError
 from smtpbook.sources import spreadsheets
 from smtpbook.sources.spreadsheets import read_spreadsheet
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 from tests.sources.workbooks import ods_row, text_cell, write_ods, write_xlsx
 
 HEADER = f'<row r="1">{text_cell("A1", "email")}{text_cell("B1", "city")}</row>'

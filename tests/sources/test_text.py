@@ -9,8 +9,8 @@ import pytest
 
 from smtpbook.errors import RecipientsError
 from smtpbook.sources import reading
-from smtpbook.sources.table import Table
 from smtpbook.sources.text import read_text
+from smtpbook.table import Table
 
 
 def read(tmp_path: Path, text: str | bytes) -> Table:

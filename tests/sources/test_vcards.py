@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from smtpbook.errors import RecipientsError
-from smtpbook.sources.table import Table
 from smtpbook.sources.vcards import read_vcards
+from smtpbook.table import Table
 
 
 def read(tmp_path: Path, text: str | bytes, **options: str) -> Table:

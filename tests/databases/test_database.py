@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import URL, StaticPool, create_engine
 
 from smtpbook import progress
+from smtpbook.databases import sql
+from smtpbook.databases.database import is_database_url, read_database
 from smtpbook.errors import RecipientsError
-from smtpbook.sources import sql
-from smtpbook.sources.database import is_database_url, read_database
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_is_no_url_of_a_database(text: str) -> None:
 
 def test_telling_a_url_loads_no_sqlalchemy() -> None:
     code = (
-        "import sys; from smtpbook.sources.database import is_database_url; "
+        "import sys; from smtpbook.databases.database import is_database_url; "
         "is_database_url('sqlite://'); sys.exit('sqlalchemy' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

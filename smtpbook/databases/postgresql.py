@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import UserDefinedType
 
-from smtpbook.sources.batches import Rows
+from smtpbook.databases.batches import Rows
 
 _BATCH_BYTES: Final = 4 << 20
 _FETCH: Final = 20_000  # rows of a cursor at a time

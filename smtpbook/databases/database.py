@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpbook.errors import RecipientsError
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -80,7 +80,7 @@ def read_database(
         import sqlalchemy  # noqa: F401
     except ModuleNotFoundError:
         raise RecipientsError(f"databases need SQLAlchemy: {INSTALL}") from None
-    from smtpbook.sources.sql import parse_url, read
+    from smtpbook.databases.sql import parse_url, read
 
     if isinstance(source, str):
         source = parse_url(

@@ -11,8 +11,8 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
-from smtpbook.sources.batches import Answer, to_array
-from smtpbook.sources.table import Table
+from smtpbook.databases.batches import Answer, to_array
+from smtpbook.table import Table
 
 DAY, NOON = date(2024, 2, 29), datetime(2024, 2, 29, 12)
 

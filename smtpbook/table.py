@@ -1,6 +1,6 @@
 """Table: what every source gives before anything in it is checked.
 
-A source (one file each: `delimited`, `frames`, …) knows a format and nothing of
+A source (one file each in `sources` and `databases`) knows a format and nothing of
 addresses.  It hands over cells as Arrow columns, where each row came from, and the rows it
 could not read.
 """

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from smtpbook.errors import RecipientsError
 from smtpbook.escape import visible
-from smtpbook.sources.table import Problem, Table, blank_to_null, numbered
+from smtpbook.table import Problem, Table, blank_to_null, numbered
 
 Rows = tuple[Sequence[str], Iterator[Sequence[pa.Array]]]
 """An answer as it comes: the columns' names, and their arrays a batch at a time."""

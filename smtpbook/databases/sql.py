@@ -45,11 +45,11 @@ from sqlalchemy.exc import (
 )
 
 from smtpbook import progress
+from smtpbook.databases.batches import Answer, Rows, to_array
+from smtpbook.databases.database import INSTALL
 from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
-from smtpbook.sources.batches import Answer, Rows, to_array
-from smtpbook.sources.database import INSTALL
-from smtpbook.sources.table import Table
+from smtpbook.table import Table
 
 _ROWS: Final = 10_000  # held as Python objects
 _CONNECT_S: Final = 10  # seconds to wait for PostgreSQL; PyMySQL's own default
@@ -348,7 +348,7 @@ def _rows(
     params: Mapping[str, Any],
 ) -> Iterator[Rows]:
     if isinstance(source, URL) and source.drivername in _LIBPQ and find_spec(_ADBC):
-        from smtpbook.sources.postgresql import open_rows
+        from smtpbook.databases.postgresql import open_rows
 
         with open_rows(_conninfo(source), statement, params) as rows:
             yield rows
