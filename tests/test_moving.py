@@ -194,6 +194,7 @@ def test_no_secret_leaves_the_computer(go: Go, file: Path, vault: MemoryKeyring)
     "line",
     [
         'password = "hunter2"',
+        'ca_file = "smb://ann:hunter2@x.org/own.pem"',
         '[oauth]\nclient_secret = "hunter2"',
         '[oauth]\nscope = "s"\nclient_id = "c"\ntoken_url = "https://ann:hunter2@x.org/"',
     ],

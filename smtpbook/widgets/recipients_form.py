@@ -250,8 +250,9 @@ class RecipientsForm(Form):
         try:
             with self._source() as source:
                 headers, self._read = self._read_from(source)
-        except SMTPBookError as error:
-            self.read_note.say(self._without_password(str(error)), "error")
+        except Exception as error:  # a button has nobody to raise to
+            said = str(error) or type(error).__name__
+            self.read_note.say(self._without_password(said), "error")
         self._offer(headers)
         self._narrow()
 

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,18 +47,27 @@ _SETTINGS: Final[dict[str, dict[str, object]]] = {
         "checkForUpdates": False,
     },
 }
-_READY: Final = """async path => {
+_OPEN: Final = """async path => {
     const app = window.jupyterapp;
     await app.started;
     await app.restored;
-    if (path) await app.commands.execute("docmanager:open", {path});
-    const panel = app.shell.currentWidget;
+    const panel = await app.commands.execute("docmanager:open", {path});
+    while (app.shell.currentWidget !== panel)
+        await new Promise(done => app.shell.currentChanged.connect(done));
     await panel.context.ready;
     await panel.sessionContext.ready;
     const kernel = panel.sessionContext.session.kernel;
     await kernel.info;
     while (kernel.status !== "idle")
         await new Promise(done => kernel.statusChanged.connect(done));
+}"""
+_CLOSE: Final = """async () => {
+    const app = window.jupyterapp;
+    await app.serviceManager.sessions.shutdownAll();
+    for (const panel of Array.from(app.shell.widgets("main"))) {
+        if (panel.context) panel.context.model.dirty = false;
+        panel.dispose();
+    }
 }"""
 _EXECUTE: Final = """async code => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -122,7 +130,9 @@ def jupyterlab() -> Iterator[JupyterLab]:
             text=True,
         )
         try:
-            yield JupyterLab(f"{_address(process)}/lab?token={token}", home / "notebooks")
+            yield JupyterLab(
+                f"{_address(process)}/lab?reset&token={token}", home / "notebooks"
+            )
         finally:
             stop(process)
 
@@ -184,7 +194,7 @@ class LabPage:
         )
         path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
         nbformat.write(notebook, path)
-        self.page.evaluate(_READY, path.name)
+        self.page.evaluate(_OPEN, path.name)
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         return path
 
@@ -198,11 +208,15 @@ class LabPage:
         """Save the notebook, and return when it is saved."""
         self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
-    def reload(self) -> None:
-        """Reload the page; the kernel goes on."""
-        self.page.reload()
+    def reload(self, notebook: Path) -> None:
+        """Load the page and the notebook anew; its kernel goes on."""
+        self.load()
+        self.page.evaluate(_OPEN, notebook.name)
+
+    def load(self) -> None:
+        """Load JupyterLab's page, with nothing open."""
+        self.page.goto(self._server.url)
         self.page.wait_for_function("window.jupyterapp !== undefined")
-        self.page.evaluate(_READY)
 
     def theme(self, name: str) -> None:
         """Change JupyterLab's theme."""
@@ -212,18 +226,12 @@ class LabPage:
         )
 
     def close(self) -> None:
-        """Close the notebook with its kernel."""
-        self.page.evaluate("""async () => {
-            const panel = window.jupyterapp.shell.currentWidget;
-            if (!panel?.sessionContext) return;
-            await panel.sessionContext.shutdown();
-            panel.context.model.dirty = false;
-            panel.dispose();
-        }""")
+        """Close every notebook with its kernel."""
+        self.page.evaluate(_CLOSE)
 
 
 @pytest.fixture(scope="module")
-def _browser(jupyterlab: JupyterLab) -> Iterator[Any]:
+def _lab_page(jupyterlab: JupyterLab) -> Iterator[LabPage]:
     from playwright.sync_api import sync_playwright
 
     with (
@@ -238,19 +246,17 @@ def _browser(jupyterlab: JupyterLab) -> Iterator[Any]:
         )
         page = context.pages[0]
         page.set_default_timeout(60_000)
-        page.goto(jupyterlab.url)
-        page.wait_for_function("window.jupyterapp !== undefined")
-        yield page
+        lab = LabPage(page, jupyterlab)
+        lab.load()
+        yield lab
         context.close()
 
 
 @pytest.fixture
-def lab_page(_browser: Any, jupyterlab: JupyterLab) -> Iterator[LabPage]:
+def lab_page(_lab_page: LabPage) -> Iterator[LabPage]:
     """Give JupyterLab's page; what the test opened is closed."""
-    lab = LabPage(_browser, jupyterlab)
-    yield lab
-    with suppress(Exception):  # the test's own failure is the one to see
-        lab.close()
+    yield _lab_page
+    _lab_page.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -202,6 +202,10 @@ def test_the_form_is_filled_in_by_keyboard_alone(lab_page: LabPage, server: Lab)
     keyboard.type("127.0.0.1")
     to("Encryption")
     keyboard.press("ArrowDown")
+    # The port follows, and must not do so while it is typed over.
+    page.wait_for_function(
+        "port => port.value === '587'", arg=form.get_by_label("Port").element_handle()
+    )
     to("Port")
     keyboard.press("Control+A")
     keyboard.type(str(server.port))
@@ -245,6 +249,7 @@ def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
     chooser.value.set_files(path)
     form.get_by_text("97 recipients", exact=False).first.wait_for()
     left_out = form.locator("tr.smtpbook-left-out")
+    left_out.last.wait_for()
     assert left_out.count() == 2
     assert form.get_by_text("1 invalid, 1 duplicate").is_visible()
     assert form.locator("img").count() == 0
@@ -274,12 +279,12 @@ def test_all_can_be_read_in_both_themes_and_has_a_name(lab_page: LabPage) -> Non
 def test_a_page_that_is_reloaded_shows_what_was_said_and_no_password(
     lab_page: LabPage,
 ) -> None:
-    lab_page.open(ACCOUNT_FORM)
+    notebook = lab_page.open(ACCOUNT_FORM)
     form_on(lab_page)
     lab_page.execute(f"form.password.keep({PASSWORD!r})")
     lab_page.execute("form.test.conversation.append('server', '220 <b>')")
     lab_page.save()
-    lab_page.reload()
+    lab_page.reload(notebook)
     form = form_on(lab_page)
     form.get_by_text("kept in the kernel's memory").wait_for()
     assert form.get_by_role("log").inner_text() == "220 <b>"

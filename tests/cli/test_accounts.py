@@ -96,6 +96,15 @@ def test_a_preset_says_what_it_wants_before_it_asks(
     assert "Warning" not in result.output
 
 
+def test_a_typed_password_is_not_taken_for_a_token(
+    vault: MemoryKeyring, typed: list[str]
+) -> None:
+    assert PROVIDERS["microsoft365"].auth == "XOAUTH2"
+    args = ("add", "work", "--preset", "microsoft365", "--username", "ann@x.example")
+    assert run(*args).exit_code == 0
+    assert load_account("work").auth == "auto"
+
+
 def test_a_region_and_every_other_field_are_taken(tmp_path: Path) -> None:
     pem = tmp_path / "own.pem"
     pem.write_text("")
