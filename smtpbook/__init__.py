@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from smtpbook.protocol.replies import Reply as Reply
     from smtpbook.protocol.transaction import Result as Result
     from smtpbook.recipients.export import export_recipients as export_recipients
+    from smtpbook.recipients.read import read_onto as read_onto
     from smtpbook.recipients.read import read_recipients as read_recipients
     from smtpbook.recipients.recipients import Recipients as Recipients
     from smtpbook.recipients.saved import delete_recipients as delete_recipients
@@ -79,6 +80,7 @@ _HOME = {
     "probe": "session.probe",
     "explain_probe": "insight.explain_probe",
     "read_recipients": "recipients.read",
+    "read_onto": "recipients.read",
     "Recipients": "recipients.recipients",
     "SuppressionList": "recipients.suppression",
     "save_recipients": "recipients.saved",
