@@ -52,7 +52,7 @@ def to_series(cells: pa.Array | pa.ChunkedArray) -> pd.Series:
 def to_text_array(column: pd.Series) -> pa.Array:
     """Give a column of text as one Arrow array (large_string)."""
     cells = to_arrow(column).cast(pa.large_string())
-    return pa.concat_arrays(cells.chunks) if isinstance(cells, pa.ChunkedArray) else cells
+    return cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

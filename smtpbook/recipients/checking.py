@@ -7,6 +7,7 @@ A row needs one address, not met before, and no NUL in any cell.  What an addres
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,17 @@ from smtpbook.recipients.cells import to_series
 from smtpbook.recipients.columns import name_columns
 from smtpbook.recipients.hints import find_hints
 from smtpbook.recipients.problems import Findings, Note
-from smtpbook.recipients.syntax import Checked, check_column, comparison_key, to_mask
+from smtpbook.recipients.syntax import (
+    Checked,
+    Mask,
+    check_column,
+    comparison_key,
+    pieces,
+    to_mask,
+)
 from smtpbook.table import TEXT, Problem, Table
+
+_NO_ROWS: Final = np.zeros(0, dtype=bool)
 
 
 def check(
@@ -42,21 +52,19 @@ def check(
         The column with the addresses cannot be told.
     """
     names, doubts = name_columns(table, address)
-    texts = table.cells.column(names.index("email")).cast(pa.large_string())
+    texts = table.cells.column(names.index("email"))
     findings = Findings(table, texts)
     checked = check_column(texts)
     _note_faults(checked, findings)
     _find_nuls(table, names, findings)
     _find_duplicates(checked.addresses, table, findings)
-    none = pa.scalar(None, pa.large_string())
-    good = pc.replace_with_mask(checked.addresses, pa.array(findings.dropped), none)
     findings.add(
         np.flatnonzero(checked.named & ~findings.dropped),
         "display_name",
         "only the address was taken, not the name in front of it",
         drop=False,
     )
-    for hint in find_hints(good):
+    for hint in find_hints(checked.addresses, findings.dropped):
         findings.add(hint.places, hint.rule, hint.messages, drop=False)
     if not len(texts) and not (table.problems or doubts):
         said = f"{table.name} has a header, but no rows"
@@ -73,27 +81,51 @@ def _note_faults(checked: Checked, findings: Findings) -> None:
 
 def _find_nuls(table: Table, names: Sequence[str], findings: Findings) -> None:
     for name, column in zip(names, table.cells.columns, strict=True):
-        if pa.types.is_large_string(column.type):
-            found = to_mask(pc.match_substring(column, "\0")) & ~findings.dropped
-            findings.add(np.flatnonzero(found), "nul", f"column {name!r} holds a NUL")
+        found = np.concatenate([_NO_ROWS, *map(_holds_nul, column.chunks)])
+        places = np.flatnonzero(found & ~findings.dropped)
+        findings.add(places, "nul", f"column {name!r} holds a NUL")
 
 
-def _find_duplicates(addresses: pa.Array, table: Table, findings: Findings) -> None:
-    good = np.flatnonzero(~findings.dropped)
-    codes = _codes(comparison_key(addresses.take(pa.array(good))))
+def _holds_nul(cells: pa.Array) -> Mask:
+    if pa.types.is_dictionary(cells.type):
+        hit = pa.array(_holds_nul(cells.dictionary))
+        return to_mask(hit.take(cells.indices))
+    if pa.types.is_large_string(cells.type):
+        return to_mask(pc.match_substring(cells, "\0"))
+    return np.zeros(len(cells), dtype=bool)
+
+
+def _find_duplicates(addresses: pa.ChunkedArray, table: Table, findings: Findings) -> None:
+    is_suspect = _may_be_again(addresses, findings.dropped)
+    suspects = np.flatnonzero(is_suspect)
+    alike = addresses.filter(pa.array(is_suspect)).combine_chunks()
+    codes = _codes(comparison_key(alike))
     # Codes are given in order: the first of a kind is above all before it.
     highest = np.maximum.accumulate(np.concatenate([[-1], codes[:-1]]))
     is_again = codes <= highest[: len(codes)]
     if not is_again.any():
         return
-    first = good[~is_again][codes[is_again]]
+    first = suspects[~is_again][codes[is_again]]
     rows = table.rows.take(pa.array(first)).cast(pa.large_string())
     rows = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
     before, behind, glue = (
         pa.scalar(text, pa.large_string()) for text in ("the address of row ", " again", "")
     )
     messages = pc.binary_join_element_wise(before, rows, behind, glue)
-    findings.add(good[is_again], "duplicate", messages)
+    findings.add(suspects[is_again], "duplicate", messages)
+
+
+def _may_be_again(addresses: pa.ChunkedArray, dropped: Mask) -> Mask:
+    """Tell which addresses share a short hash: all that are alike, and few besides."""
+    hashes = [np.zeros(0, dtype=np.uint32)]
+    for piece in pieces(addresses):
+        keys = comparison_key(piece).to_numpy(zero_copy_only=False)
+        numbers = np.fromiter(map(hash, keys), np.int64, len(keys))
+        hashes.append(numbers.astype(np.uint32))
+    of_all = np.concatenate(hashes)
+    ordered = np.sort(of_all[~dropped])
+    shared = pa.array(ordered[1:][ordered[1:] == ordered[:-1]])
+    return to_mask(pc.is_in(pa.array(of_all), value_set=shared)) & ~dropped
 
 
 def _codes(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -101,7 +133,7 @@ def _codes(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _to_frame(
-    table: Table, names: Sequence[str], addresses: pa.Array, kept: np.ndarray
+    table: Table, names: Sequence[str], addresses: pa.ChunkedArray, kept: Mask
 ) -> pd.DataFrame:
     columns = dict(zip(names, table.cells.columns, strict=True))
     columns = {"email": addresses, **{k: v for k, v in columns.items() if k != "email"}}
@@ -110,7 +142,7 @@ def _to_frame(
     for name, column in columns.items():
         rows[name] = to_series(column if is_kept is None else column.filter(is_kept))
     count = int(kept.sum())
-    frame = pd.DataFrame(rows, index=range(count))
+    frame = pd.DataFrame(rows, index=range(count), copy=False)
     if table.sources is None:
         names_ = pd.Index([table.name], dtype=TEXT)
         codes = np.zeros(count, dtype=np.int8)
@@ -118,5 +150,6 @@ def _to_frame(
     else:
         source = to_series(table.sources).astype("category")
         frame["source"] = source[kept].reset_index(drop=True)
-    frame["source_row"] = np.asarray(table.rows.to_numpy(), dtype=np.int64)[kept]
+    numbers = np.asarray(table.rows.to_numpy(), dtype=np.int64)
+    frame["source_row"] = numbers if is_kept is None else numbers[kept]
     return frame

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smtpbook.recipients.syntax import to_mask
+from smtpbook.recipients.syntax import Mask, pieces, to_mask
 
-Places = np.ndarray[Any, np.dtype[np.int64]]
+Places = np.ndarray[Any, np.dtype[np.signedinteger]]
 
 RULES: Final = ("role", "disposable", "typo", "special_domain", "smtputf8", "display_name")
 """Rules in `Recipients.problems` that are hints."""
@@ -63,6 +63,7 @@ _NO_ENDINGS: Final = {
 }
 # Within a slip of a provider, and a domain of its own.
 _REAL: Final = frozenset({"gail.com", "gmall.com", "gmx.com", "hotmall.com", "outlok.de"})
+_NO_ROWS: Final = np.zeros(0, dtype=bool)
 _ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
@@ -83,23 +84,42 @@ class Hint(NamedTuple):
     messages: str | pa.Array
 
 
-def find_hints(addresses: pa.Array) -> Iterator[Hint]:
-    """Look at addresses in canonical form (large_string); nulls are passed over."""
-    role = to_mask(pc.match_substring_regex(addresses, _ROLE))
-    yield Hint("role", np.flatnonzero(role), "a role's address, read by whoever has it")
-    beyond = to_mask(pc.invert(pc.string_is_ascii(addresses)))
+def find_hints(addresses: pa.ChunkedArray, dropped: Mask) -> Iterator[Hint]:
+    """Look at addresses in canonical form (large_string), but not at rows dropped."""
+    role, beyond, names = [_NO_ROWS], [_NO_ROWS], []
+    for piece in pieces(addresses):
+        role.append(to_mask(pc.match_substring_regex(piece, _ROLE)))
+        beyond.append(to_mask(pc.invert(pc.string_is_ascii(piece))))
+        found = pc.extract_regex(piece, "@(?P<domain>[^@]*)$")
+        names.append(pc.struct_field(found, "domain").dictionary_encode())
+    yield Hint(
+        "role",
+        np.flatnonzero(np.concatenate(role) & ~dropped),
+        "a role's address, read by whoever has it",
+    )
     yield Hint(
         "smtputf8",
-        np.flatnonzero(beyond),
+        np.flatnonzero(np.concatenate(beyond) & ~dropped),
         "only servers that offer SMTPUTF8 take an address that is not ASCII",
     )
-    found = pc.struct_field(pc.extract_regex(addresses, "@(?P<domain>[^@]*)$"), "domain")
-    encoded = found.dictionary_encode()
-    domains = encoded.dictionary.to_pylist()
-    codes = np.asarray(encoded.indices.fill_null(len(domains)), dtype=np.int64)
+    domains, codes = _numbered(names)
+    codes[dropped] = -1
     yield from _by_domain("disposable", domains, codes, _is_disposable)
     yield from _by_domain("typo", domains, codes, _typo)
     yield from _special(domains, codes)
+
+
+def _numbered(names: list[pa.DictionaryArray]) -> tuple[list[str], Places]:
+    """Give the names, each once, and for each place its number there; -1 = null."""
+    known: dict[str, int] = {}
+    codes: list[Places] = [np.zeros(0, dtype=np.int32)]
+    for piece in names:
+        numbers = [
+            known.setdefault(name, len(known)) for name in piece.dictionary.to_pylist()
+        ]
+        places = piece.indices.fill_null(len(numbers))
+        codes.append(np.array([*numbers, -1], dtype=np.int32)[places])
+    return list(known), np.concatenate(codes)
 
 
 def _by_domain(rule: str, domains: list[str], codes: Places, judge: Any) -> Iterator[Hint]:

@@ -55,7 +55,7 @@ class Findings:
     ----------
     table : Table
         What a source gave.
-    texts : pyarrow.ChunkedArray of large_string
+    texts : pyarrow.ChunkedArray of text
         For each row, the cell with the address.
 
     Attributes
@@ -97,7 +97,7 @@ class Findings:
         )
         columns = {
             "row": to_series(rows).astype("Int64"),
-            "address": to_series(_shown(pa.concat_arrays(self._texts.take(taken).chunks))),
+            "address": to_series(_shown(_large(self._texts.take(taken)))),
             "message": to_series(said),
         }
         part = pd.DataFrame(columns).assign(rule=rule, dropped=drop)
@@ -148,4 +148,7 @@ def _shown(texts: pa.Array) -> pa.Array:
 
 
 def _large(text: str | pa.Array | pa.ChunkedArray) -> Any:
-    return pa.scalar(text, pa.large_string()) if isinstance(text, str) else text
+    if isinstance(text, str):
+        return pa.scalar(text, pa.large_string())
+    text = text.cast(pa.large_string())
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text

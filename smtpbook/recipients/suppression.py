@@ -369,7 +369,7 @@ def _word(reason: object) -> str:
 
 def _readable(addresses: pa.Array) -> pa.Array:
     """Give addresses in canonical form; null for what is none."""
-    return check_column(pc.fill_null(addresses, "")).addresses
+    return check_column(pc.fill_null(addresses, "")).addresses.combine_chunks()
 
 
 def _rows_of(

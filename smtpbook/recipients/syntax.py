@@ -12,6 +12,7 @@ Whether the domain exists, or whether anybody there wants mail, is not asked.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -42,7 +43,7 @@ _SPECIAL: Final = re.compile(
 
 
 _PIECE: Final = 1 << 16  # texts looked at together
-_NO_TEXTS: Final = pa.array([], pa.large_string())
+_NO_ROWS: Final = np.zeros(0, dtype=bool)
 _NOTHING: Final = pa.scalar("", pa.large_string())
 _LONGEST: Final = 1000  # characters; no address comes near, and Python looks at each
 
@@ -52,9 +53,10 @@ class Checked(NamedTuple):
 
     Attributes
     ----------
-    addresses : pyarrow.Array of large_string
+    addresses : pyarrow.ChunkedArray of large_string
         As ``str(Mailbox.parse(address))``: the domain in lower-case A-labels, the local
-        part as given.  Null where there is no valid address.
+        part as given.  Null where there is no valid address.  Pieces that were so already
+        are those of the column, not copies.
     missing : numpy array of bool
         Where there is no text at all.
     invalid : dict of int to str
@@ -63,29 +65,42 @@ class Checked(NamedTuple):
         Where the address stood in angle brackets behind a name.
     """
 
-    addresses: pa.Array
+    addresses: pa.ChunkedArray
     missing: Mask
     invalid: dict[int, str]
     named: Mask
 
 
 def check_column(texts: pa.Array | pa.ChunkedArray) -> Checked:
-    """Check a column of texts (large_string); blanks around an address are allowed."""
-    pieces: list[Checked] = []
+    """Check a column of texts (large_string, or a dictionary of that).
+
+    Blanks around an address are allowed.
+    """
+    addresses: list[pa.Array] = []
+    missing: list[Mask] = [_NO_ROWS]
+    named: list[Mask] = [_NO_ROWS]
     invalid: dict[int, str] = {}
-    for start in range(0, len(texts), _PIECE):
-        piece = texts.slice(start, _PIECE)
-        if isinstance(piece, pa.ChunkedArray):
-            piece = pa.concat_arrays(piece.chunks)
-        pieces.append(_check_piece(piece))
-        invalid |= {start + place: said for place, said in pieces[-1].invalid.items()}
-    none = np.zeros(0, dtype=bool)
+    start = 0
+    for piece in pieces(texts):
+        checked = _check_piece(piece)
+        addresses.append(piece if checked.addresses.equals(piece) else checked.addresses)
+        missing.append(checked.missing)
+        named.append(checked.named)
+        invalid |= {start + place: said for place, said in checked.invalid.items()}
+        start += len(piece)
     return Checked(
-        pa.concat_arrays([piece.addresses for piece in pieces] or [_NO_TEXTS]),
-        np.concatenate([none, *(piece.missing for piece in pieces)]),
+        pa.chunked_array(addresses, pa.large_string()),
+        np.concatenate(missing),
         invalid,
-        np.concatenate([none, *(piece.named for piece in pieces)]),
+        np.concatenate(named),
     )
+
+
+def pieces(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    """Give a column in pieces (large_string): what is made of one is soon free again."""
+    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        for start in range(0, len(chunk), _PIECE):
+            yield chunk.slice(start, _PIECE).cast(pa.large_string())
 
 
 def _check_piece(texts: pa.Array) -> Checked:

@@ -12,6 +12,7 @@ import pytest
 
 from smtpbook.recipients.checking import check
 from smtpbook.recipients.recipients import Recipients
+from smtpbook.recipients.syntax import check_column
 from smtpbook.table import Problem, Table, numbered, text_table
 
 
@@ -218,3 +219,39 @@ def test_a_list_of_nothing_but_trouble_stays_arrow() -> None:
     assert not {str(kind) for kind in problems.dtypes} & {"object", "str"}
     assert isinstance(people.frame["source_row"].to_numpy(), np.ndarray)
     assert isinstance(problems["row"].dtype, pd.Int64Dtype)
+
+
+def test_a_nul_is_found_in_text_that_repeats_itself() -> None:
+    table = Table(
+        name="db",
+        headers=("email", "city"),
+        cells=numbered(
+            [
+                pa.array(["a@x.org", "b@x.org", "c@x.org"], pa.large_string()),
+                pa.array(["Graz", "nul\0", None], pa.large_string()).dictionary_encode(),
+            ]
+        ),
+        rows=pa.array([1, 2, 3]),
+    )
+    people = people_of(table)
+    assert people.addresses == ["a@x.org", "c@x.org"]
+    assert people.problems["rule"].tolist() == ["nul"]
+
+
+def test_an_address_is_known_again_a_hundred_thousand_rows_later() -> None:
+    texts = [f"p{number}@x.org" for number in range(100_000)]
+    people = emails(*texts, "P7@x.org", "no", "p7@X.org")
+    assert people.addresses == texts
+    assert people.problems["message"].tolist() == [
+        "f.csv, row 100002: the address of row 9 again",
+        "f.csv, row 100003: address has no @: 'no'",
+        "f.csv, row 100004: the address of row 9 again",
+    ]
+
+
+def test_addresses_that_may_stay_as_they_are_take_no_room_again() -> None:
+    texts = pa.array([f"p{number}@x.org" for number in range(100_000)], pa.large_string())
+    before = pa.total_allocated_bytes()
+    checked = check_column(texts)
+    assert pa.total_allocated_bytes() - before < texts.nbytes / 10
+    assert checked.addresses.combine_chunks().equals(texts)
