@@ -141,15 +141,18 @@ def _to_frame(
     is_kept = None if kept.all() else pa.array(kept)
     for name, column in columns.items():
         rows[name] = to_series(column if is_kept is None else column.filter(is_kept))
-    count = int(kept.sum())
-    frame = pd.DataFrame(rows, index=range(count), copy=False)
-    if table.sources is None:
-        names_ = pd.Index([table.name], dtype=TEXT)
-        codes = np.zeros(count, dtype=np.int8)
-        frame["source"] = pd.Categorical.from_codes(codes, categories=names_)
-    else:
-        source = to_series(table.sources).astype("category")
-        frame["source"] = source[kept].reset_index(drop=True)
+    rows["source"] = _sources(table, kept)
     numbers = np.asarray(table.rows.to_numpy(), dtype=np.int64)
-    frame["source_row"] = numbers if is_kept is None else numbers[kept]
-    return frame
+    rows["source_row"] = pd.Series(
+        numbers if is_kept is None else numbers[kept], copy=False
+    )
+    return pd.DataFrame(rows, index=range(int(kept.sum())), copy=False)
+
+
+def _sources(table: Table, kept: Mask) -> pd.Series:
+    if table.sources is not None:
+        sources = to_series(table.sources).astype("category")
+        return sources[kept].reset_index(drop=True)
+    codes = np.zeros(int(kept.sum()), dtype=np.int8)
+    names = pd.Index([table.name], dtype=TEXT)
+    return pd.Series(pd.Categorical.from_codes(codes, categories=names))

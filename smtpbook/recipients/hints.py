@@ -86,12 +86,13 @@ class Hint(NamedTuple):
 
 def find_hints(addresses: pa.ChunkedArray, dropped: Mask) -> Iterator[Hint]:
     """Look at addresses in canonical form (large_string), but not at rows dropped."""
-    role, beyond, names = [_NO_ROWS], [_NO_ROWS], []
+    role, beyond = [_NO_ROWS], [_NO_ROWS]
+    codes: list[Places] = [np.zeros(0, dtype=np.int32)]
+    numbers: dict[str, int] = {}  # of the domains met so far
     for piece in pieces(addresses):
         role.append(to_mask(pc.match_substring_regex(piece, _ROLE)))
         beyond.append(to_mask(pc.invert(pc.string_is_ascii(piece))))
-        found = pc.extract_regex(piece, "@(?P<domain>[^@]*)$")
-        names.append(pc.struct_field(found, "domain").dictionary_encode())
+        codes.append(_codes(piece, numbers))
     yield Hint(
         "role",
         np.flatnonzero(np.concatenate(role) & ~dropped),
@@ -102,24 +103,20 @@ def find_hints(addresses: pa.ChunkedArray, dropped: Mask) -> Iterator[Hint]:
         np.flatnonzero(np.concatenate(beyond) & ~dropped),
         "only servers that offer SMTPUTF8 take an address that is not ASCII",
     )
-    domains, codes = _numbered(names)
-    codes[dropped] = -1
-    yield from _by_domain("disposable", domains, codes, _is_disposable)
-    yield from _by_domain("typo", domains, codes, _typo)
-    yield from _special(domains, codes)
+    domains, code = list(numbers), np.concatenate(codes)
+    code[dropped] = -1
+    yield from _by_domain("disposable", domains, code, _is_disposable)
+    yield from _by_domain("typo", domains, code, _typo)
+    yield from _special(domains, code)
 
 
-def _numbered(names: list[pa.DictionaryArray]) -> tuple[list[str], Places]:
-    """Give the names, each once, and for each place its number there; -1 = null."""
-    known: dict[str, int] = {}
-    codes: list[Places] = [np.zeros(0, dtype=np.int32)]
-    for piece in names:
-        numbers = [
-            known.setdefault(name, len(known)) for name in piece.dictionary.to_pylist()
-        ]
-        places = piece.indices.fill_null(len(numbers))
-        codes.append(np.array([*numbers, -1], dtype=np.int32)[places])
-    return list(known), np.concatenate(codes)
+def _codes(addresses: pa.Array, numbers: dict[str, int]) -> Places:
+    """Give the number of each address's domain, new ones the next; -1 for a null."""
+    found = pc.extract_regex(addresses, "@(?P<domain>[^@]*)$")
+    names = pc.struct_field(found, "domain").dictionary_encode()
+    domains = names.dictionary.to_pylist()
+    known = [numbers.setdefault(domain, len(numbers)) for domain in domains]
+    return np.array([*known, -1], dtype=np.int32)[names.indices.fill_null(len(known))]
 
 
 def _by_domain(rule: str, domains: list[str], codes: Places, judge: Any) -> Iterator[Hint]:

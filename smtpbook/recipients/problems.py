@@ -78,14 +78,20 @@ class Findings:
         *,
         drop: bool = True,
     ) -> None:
-        """Note something about rows, which are dropped unless it is a hint."""
+        """Note something about rows, which are dropped unless it is a hint.
+
+        Their `places` rise.
+        """
         if not len(places):
             return
-        table, taken = self._table, pa.array(places, pa.int64())
-        rows = table.rows.take(taken)
+        # Not take, which joins the chunks of a column for a single cell of it.
+        table, chosen = self._table, np.zeros(len(self.dropped), dtype=bool)
+        chosen[places] = True
+        taken = pa.array(chosen)
+        rows = table.rows.filter(taken)
         sources: Any = table.name
         if table.sources is not None:
-            sources = table.sources.take(taken).cast(pa.large_string())
+            sources = table.sources.filter(taken).cast(pa.large_string())
         if not isinstance(messages, str | pa.Array):
             messages = pa.array(messages, pa.large_string())
         said = pc.binary_join_element_wise(
@@ -97,7 +103,7 @@ class Findings:
         )
         columns = {
             "row": to_series(rows).astype("Int64"),
-            "address": to_series(_shown(_large(self._texts.take(taken)))),
+            "address": to_series(_shown(_large(self._texts.filter(taken)))),
             "message": to_series(said),
         }
         part = pd.DataFrame(columns).assign(rule=rule, dropped=drop)
@@ -113,7 +119,8 @@ class Findings:
         given = np.array([problem.row or 0 for problem in said], dtype=np.int64)
         # What the source says of a row that it gave is a hint.
         unread = np.array([problem.row is not None for problem in said], dtype=bool)
-        unread &= ~np.isin(given, kept)
+        if unread.any():
+            unread &= ~np.isin(given, kept)
         first = problems_frame(said, dropped=unread, source=self._table.name)
         problems = joined([first, *self._parts])
         problems = problems.sort_values(

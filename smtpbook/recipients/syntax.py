@@ -42,7 +42,7 @@ _SPECIAL: Final = re.compile(
 )
 
 
-_PIECE: Final = 1 << 16  # texts looked at together
+_PIECE: Final = 1 << 14  # texts looked at together
 _NO_ROWS: Final = np.zeros(0, dtype=bool)
 _NOTHING: Final = pa.scalar("", pa.large_string())
 _LONGEST: Final = 1000  # characters; no address comes near, and Python looks at each
@@ -97,10 +97,11 @@ def check_column(texts: pa.Array | pa.ChunkedArray) -> Checked:
 
 
 def pieces(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
-    """Give a column in pieces (large_string): what is made of one is soon free again."""
+    """Give a column in pieces (large_string), so that little is needed beside it."""
     for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
         for start in range(0, len(chunk), _PIECE):
             yield chunk.slice(start, _PIECE).cast(pa.large_string())
+    pa.default_memory_pool().release_unused()
 
 
 def _check_piece(texts: pa.Array) -> Checked:

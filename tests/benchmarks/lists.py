@@ -55,10 +55,8 @@ from smtpbook.sources.open import read_table
 progress.use(lambda title, total: progress.Silent())
 is_database = "://" in given["source"]
 options = {"table": "people"} if is_database else {}
-if is_database:
-    read_table(given["source"], query="select * from people limit 1")
-else:
-    read_recipients(given["small"])
+small = {"query": "select * from people limit 1"} if is_database else {}
+read_recipients(given["source"] if is_database else given["small"], **small)
 """
 _OURS: Final = _PREPARE, """
 people = read_recipients(given["source"], **options)
