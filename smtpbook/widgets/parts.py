@@ -6,12 +6,13 @@ How a form looks is in ``form.css``; what it does with what is typed is its own 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import anywidget
 import ipywidgets as ipw
+import traitlets
 
 from smtpbook.escape import to_html, visible
 
@@ -29,10 +30,20 @@ _URL: Final = re.compile(r"https://[\w./?=#&;%+~-]*[\w/]")
 
 
 class _Style(anywidget.AnyWidget):
-    """Brings the style sheet, and keeps JupyterLab's shortcuts away from the form."""
+    """Brings the style sheet; keeps JupyterLab's shortcuts away, and clicks in their order.
+
+    Parameters
+    ----------
+    fields : iterable of Widget
+        Those whose changes must reach the kernel before a click does.
+    """
 
     _esm = _HERE / "form.js"
     _css = _HERE / "form.css"
+    _fields = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self, fields: Iterable[ipw.Widget]) -> None:
+        super().__init__(_fields=[field.model_id for field in fields])
 
 
 class Note(ipw.HTML):
@@ -125,7 +136,8 @@ class Form(ipw.VBox):
         self.code_button.observe(lambda _: self._show_code(), "value")
         # Without the style sheet this is seen: the front end lacks anywidget.
         missing = ipw.HTML(f'<div class="smtpbook-without-anywidget">{_WITHOUT}</div>')
-        super().__init__([_Style(), missing, *parts, self.code_button, self._shown_code])
+        style = _Style(widget for widget in _inside(parts) if widget.has_trait("value"))
+        super().__init__([style, missing, *parts, self.code_button, self._shown_code])
         self.add_class("smtpbook-form")
         for control in watched:
             if control.has_trait("value"):
@@ -151,6 +163,12 @@ class Form(ipw.VBox):
         code = to_html(self.code, newlines=True)
         plain = {"text/plain": repr(self), "text/html": f"<pre><code>{code}</code></pre>"}
         return {**bundle, **plain}
+
+
+def _inside(widgets: Iterable[ipw.Widget]) -> Iterator[ipw.Widget]:
+    for widget in widgets:
+        yield widget
+        yield from _inside(getattr(widget, "children", ()))
 
 
 _WITHOUT: Final = (

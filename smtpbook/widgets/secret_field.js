@@ -43,6 +43,7 @@ function render({ model, el }) {
     input.value = shown = "";
     mask(model.get("_masked"));
     status.textContent = "sending …";
+    el.dataset.sending = ""; // a form holds clicks back until it is kept
     model.send({ kind: "text" }, undefined, [text]);
   };
 
@@ -72,6 +73,7 @@ function render({ model, el }) {
     if (message.kind !== "status") return;
     status.textContent = message.text;
     forget.hidden = !message.is_kept;
+    if (message.is_kept) delete el.dataset.sending;
     if (message.shown !== undefined) input.value = shown = message.shown;
   };
   const replace = () => {

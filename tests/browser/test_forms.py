@@ -232,6 +232,28 @@ def test_the_form_is_filled_in_by_keyboard_alone(lab_page: LabPage, server: Lab)
     assert "EHLO client.example.org" in form.get_by_role("log").inner_text()
 
 
+def test_a_click_does_not_overtake_what_was_typed_before_it(lab_page: LabPage) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    form = form_on(lab_page)
+    form.get_by_label("Server", exact=True).fill("mx.example.org")
+    # A kernel that takes its time, as one far away does.
+    lab_page.execute(
+        "import time\n"
+        "form.name_field.control.observe(lambda _: time.sleep(0.1), 'value')\n"
+        "form.password.on_change(lambda: time.sleep(0.3))"
+    )
+    form.get_by_label("Save as").click()
+    lab_page.page.keyboard.type("holiday")
+    form.get_by_role("button", name="Save", exact=True).click()
+    form.get_by_text("saved").wait_for()
+    listed = "from smtpbook.accounts.store import list_accounts; print(list_accounts())"
+    assert lab_page.execute(listed) == "['holiday']\n"
+    form.get_by_label("Password", exact=True).click()
+    lab_page.page.keyboard.type(PASSWORD)
+    form.get_by_role("button", name="Save", exact=True).click()
+    form.get_by_text("a password needs a username").wait_for()
+
+
 def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
     lab_page: LabPage, tmp_path: Path
 ) -> None:
