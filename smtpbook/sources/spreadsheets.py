@@ -25,6 +25,7 @@ from smtpbook.escape import visible
 from smtpbook.table import Problem, Table, numbered
 
 MAX_FILE: Final = 256 << 20  # octets
+MAX_MEMORY: Final = 3 << 30  # octets, of the process that parses
 MAX_TIME_S: Final = 300.0  # a full sheet of a million rows takes about ten
 _REFUSED: Final = 3
 
@@ -37,7 +38,7 @@ def read_spreadsheet(path: Path, *, sheet: str | None = None) -> Table:
     said in the problems.  Rows are numbered as in the spreadsheet; empty ones are passed
     over.  A column that holds several kinds becomes text.
 
-    The process that parses may take 3 GB of memory (kept to on Linux) and `MAX_TIME_S`.
+    The process that parses may take `MAX_MEMORY` (kept to on Linux) and `MAX_TIME_S`.
 
     Parameters
     ----------
@@ -77,9 +78,10 @@ def read_spreadsheet(path: Path, *, sheet: str | None = None) -> Table:
 @contextmanager
 def _parsing(path: Path, sheet: str) -> Iterator[IO[bytes]]:
     """Start the process; give what it writes; say why, if it does not end well."""
+    program = [sys.executable, "-P", "-m", "smtpbook.sources.worksheet"]
     with tempfile.TemporaryFile() as said:
         process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", "smtpbook.sources.worksheet", str(path), sheet],
+            [*program, str(path), sheet, str(MAX_MEMORY)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

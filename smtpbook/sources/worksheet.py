@@ -42,7 +42,6 @@ from smtpbook.escape import visible
 from smtpbook.sources.cells import BATCH, Columns, to_arrow, to_text
 
 REFUSED: Final = 3
-MAX_MEMORY: Final = 3 << 30  # octets
 MAX_UNPACKED: Final = 2 << 30  # octets; a full sheet of ten columns has a quarter of it
 # Parsed cells take 32 octets each, be they empty (calamine's Data).
 MAX_GRID: Final = 30_000_000
@@ -75,9 +74,13 @@ class Remark(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read a sheet; the arguments are the path and the sheet's name, which may be empty."""
-    _limit_memory()
+    """Read a sheet.
+
+    The arguments are the path, the sheet's name (may be empty), and how many octets of
+    memory this may take.
+    """
     path, sheet = Path(arguments[0]), arguments[1] or None
+    _limit_memory(int(arguments[2]))
     try:
         write(path, sheet, sys.stdout.buffer)
     except RecipientsError as error:
@@ -128,13 +131,13 @@ def write(path: Path, wanted: str | None, output: BinaryIO) -> None:
         raise _damaged(path, error) from None
 
 
-def _limit_memory() -> None:
+def _limit_memory(octets: int) -> None:
     with suppress(ImportError, ValueError, OSError):  # Windows; a lower limit is in force
         import resource
 
         # Not RLIMIT_AS: Arrow reserves address space that it never uses.  macOS takes the
         # limit and does not keep it.
-        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+        resource.setrlimit(resource.RLIMIT_DATA, (octets, octets))
 
 
 def _damaged(path: Path, error: object) -> RecipientsError:

@@ -68,10 +68,16 @@ def any_log(request: pytest.FixtureRequest) -> pd.DataFrame:
     return log
 
 
-@pytest.fixture
-def log() -> pd.DataFrame:
-    """300 recipients and one that is suppressed."""
+@pytest.fixture(scope="session")
+def one_day() -> pd.DataFrame:
+    """300 recipients and one that is suppressed; not to be changed."""
     return to_frame([*day(300), suppressed("no@x.example")])
+
+
+@pytest.fixture
+def log(one_day: pd.DataFrame) -> pd.DataFrame:
+    """300 recipients and one that is suppressed."""
+    return one_day.copy()
 
 
 @pytest.fixture

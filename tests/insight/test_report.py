@@ -46,9 +46,13 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_file_needs_no_other(log: pd.DataFrame, tmp_path: Path) -> None:
-    path = report(log, tmp_path / "report.html")
-    html = path.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def html(one_day: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = report(one_day, tmp_path_factory.mktemp("report") / "report.html")
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_file_needs_no_other(html: str) -> None:
     page = Page(html)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     sources = [
@@ -60,10 +64,8 @@ def test_the_file_needs_no_other(log: pd.DataFrame, tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in html
 
 
-def test_it_tells_the_outcomes_the_refusals_and_the_versions(
-    log: pd.DataFrame, tmp_path: Path
-) -> None:
-    text = Page(report(log, tmp_path / "report.html").read_text()).text
+def test_it_tells_the_outcomes_the_refusals_and_the_versions(html: str) -> None:
+    text = Page(html).text
     assert "Campaign november" in text
     assert "301 recipients in all." in text
     assert "450 after RCPT: 20 times" in text
@@ -72,11 +74,8 @@ def test_it_tells_the_outcomes_the_refusals_and_the_versions(
     assert f"pandas {pd.__version__}" in text
 
 
-def test_every_picture_has_a_text_for_those_who_do_not_see_it(
-    log: pd.DataFrame, tmp_path: Path
-) -> None:
-    page = Page(report(log, tmp_path / "report.html").read_text())
-    alts = [value for name, value in page.attributes if name == "alt"]
+def test_every_picture_has_a_text_for_those_who_do_not_see_it(html: str) -> None:
+    alts = [value for name, value in Page(html).attributes if name == "alt"]
     assert alts == [
         "Bar chart: 1,150 replies by code",
         "Distributions: How long 1,150 replies took, by command",
