@@ -1,6 +1,6 @@
 """Reading a list of a million people: rows per second and memory, beside plain pandas.
 
-    python -m tests.benchmarks.lists [--rows N] [--rounds N] [--json]
+    python -m tests.benchmarks.lists [--rows N] [--rounds N] [--sources NAME …] [--json]
 
 The same people, ten columns, are in PostgreSQL, MariaDB, a CSV and a Parquet file.
 smtpbook reads them with `read_recipients`, every address checked; *unchecked* is the part
@@ -91,6 +91,7 @@ check_column(addresses[:10])
 """, """
 answer = len(check_column(addresses).addresses)
 """  # fmt: skip
+SOURCES: Final = ("PostgreSQL", "MariaDB", "CSV", "Parquet")
 READERS: Final = {"smtpbook": _OURS, "unchecked": _UNCHECKED, "pandas": _PANDAS}
 
 
@@ -98,12 +99,15 @@ def main() -> None:
     """Measure and print."""
     options = parser(__doc__, rounds=1)
     options.add_argument("--rows", type=int, default=1_000_000, help="default: %(default)s")
+    options.add_argument(
+        "--sources", nargs="+", choices=SOURCES, default=SOURCES, help="default: all"
+    )
     given = options.parse_args()
     people = make_people(given.rows)
     rows: list[Row] = []
     ratios: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, source, small in open_sources(people, Path(folder)):
+        for name, source, small in open_sources(people, Path(folder), given.sources):
             rounds = [
                 {
                     reader: _checked(measure(*code, source=source, small=small), given.rows)
@@ -152,26 +156,29 @@ def make_people(count: int) -> pa.Table:
     )
 
 
-def open_sources(people: pa.Table, folder: Path) -> Iterator[tuple[str, str, str]]:
+def open_sources(
+    people: pa.Table, folder: Path, wanted: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
     """Put the people everywhere; give each place's name, URL or path, and a small one."""
     small = people[:10]
     for name, table in (("people", people), ("small", small)):
         parquet.write_table(table, folder / f"{name}.parquet")
         csv.write_csv(table, folder / f"{name}.csv")
     with ExitStack() as stack:
-        for start, load in (
-            (PostgreSQL.start, _fill_postgresql),
-            (MariaDB.start, _fill_mariadb),
-        ):
+        for kind, load in ((PostgreSQL, _fill_postgresql), (MariaDB, _fill_mariadb)):
+            if kind.__name__ not in wanted:
+                continue
             try:
-                server = stack.enter_context(start())
+                server = stack.enter_context(kind.start())
             except ServerMissing as exc:
                 print(exc, file=sys.stderr)
                 continue
             load(server.url(), people, folder / "people.csv")
-            yield type(server).__name__, server.url(), ""
-    yield "CSV", str(folder / "people.csv"), str(folder / "small.csv")
-    yield "Parquet", str(folder / "people.parquet"), str(folder / "small.parquet")
+            yield kind.__name__, server.url(), ""
+    for name in ("CSV", "Parquet"):
+        if name in wanted:
+            file = f"people.{name.lower()}"
+            yield name, str(folder / file), str(folder / file.replace("people", "small"))
 
 
 def _fill_postgresql(url: str, people: pa.Table, _: Path) -> None:

@@ -46,10 +46,10 @@ def test_import_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.real_server
-def test_lists_are_read_from_every_source_by_every_reader() -> None:
-    found = run("lists", "--rows=2000")
+def test_lists_are_read_from_every_database_by_every_reader() -> None:
+    found = run("lists", "--rows=2000", "--sources", "PostgreSQL", "MariaDB")
     measured = {(row["source"], row["reader"]) for row in found["rows"]}
-    sources = {"PostgreSQL", "MariaDB", "CSV", "Parquet"}
+    sources = {"PostgreSQL", "MariaDB"}
     if not os.environ.get("CI"):  # where they may be missing
         sources &= {source for source, _ in measured}
     readers = ("smtpbook", "unchecked", "pandas")
