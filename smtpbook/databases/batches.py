@@ -159,7 +159,7 @@ class _Column:
         return _narrowed(cells) if pa.types.is_dictionary(kind) else cells
 
     def _text(self, array: pa.Array) -> pa.Array:
-        array = _without_blanks(array.cast(pa.large_string()))
+        array = blank_to_null(array.cast(pa.large_string()))
         if self._is_encoded is None and len(array) - array.null_count >= _WORTH_ENCODING:
             self._is_encoded = 2 * array.dictionary_encode().nbytes < array.nbytes
         return array.dictionary_encode() if self._is_encoded else array
@@ -177,7 +177,7 @@ class _Column:
             if not self.beyond:
                 self.first_beyond = rows_before + pc.index(is_beyond, True).as_py() + 1
             self.beyond += count
-            array = pc.if_else(is_beyond, pa.scalar(None, array.type), array)
+            array = pc.replace_with_mask(array, is_beyond, pa.scalar(None, array.type))
         return array
 
 
@@ -210,12 +210,6 @@ def _told(value: object) -> str | None:
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
-
-
-def _without_blanks(text: pa.Array) -> pa.Array:
-    # Looked for before anything is copied: most columns have none.
-    is_blank = pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0))
-    return blank_to_null(text) if pc.any(is_blank).as_py() else text
 
 
 def _narrowed(cells: pa.ChunkedArray) -> pa.ChunkedArray:
