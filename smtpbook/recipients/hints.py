@@ -116,7 +116,8 @@ def _codes(addresses: pa.Array, numbers: dict[str, int]) -> Places:
     names = pc.struct_field(found, "domain").dictionary_encode()
     domains = names.dictionary.to_pylist()
     known = [numbers.setdefault(domain, len(numbers)) for domain in domains]
-    return np.array([*known, -1], dtype=np.int32)[names.indices.fill_null(len(known))]
+    places = np.asarray(names.indices.fill_null(len(known)))
+    return np.array([*known, -1], dtype=np.int32)[places]
 
 
 def _by_domain(rule: str, domains: list[str], codes: Places, judge: Any) -> Iterator[Hint]:
