@@ -117,7 +117,8 @@ def _codes(addresses: pa.Array, numbers: dict[str, int]) -> Places:
     domains = names.dictionary.to_pylist()
     known = [numbers.setdefault(domain, len(numbers)) for domain in domains]
     places = np.asarray(names.indices.fill_null(len(known)))
-    return np.array([*known, -1], dtype=np.int32)[places]
+    found_at: Places = np.array([*known, -1], dtype=np.int32)[places]
+    return found_at
 
 
 def _by_domain(rule: str, domains: list[str], codes: Places, judge: Any) -> Iterator[Hint]:
