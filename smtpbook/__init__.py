@@ -6,6 +6,8 @@ The public names, in the order a campaign uses them.  Each is loaded when first 
 
 from __future__ import annotations
 
+import sys
+
 # Not from typing, which costs as much as the rest of this module; type checkers know it.
 TYPE_CHECKING = False
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from smtpbook.messages.template import Template as Template
     from smtpbook.moving import export_settings as export_settings
     from smtpbook.moving import import_settings as import_settings
+    from smtpbook.progress import Display
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
     from smtpbook.protocol.transaction import Result as Result
@@ -138,3 +141,21 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__", "errors", "events"])
+
+
+def _show_in_notebook(title: str, total: int) -> Display:
+    from smtpbook import progress
+
+    try:
+        from smtpbook.widgets.progress import open_display
+    except ModuleNotFoundError:  # installed without the notebook extra
+        progress.use(None)
+        return progress.show(title, total)
+    return open_display(title, total)
+
+
+if "ipykernel" in sys.modules:  # where a bar can be a widget
+    from smtpbook.progress import use
+
+    use(_show_in_notebook)
+    del use

@@ -60,6 +60,21 @@ def test_import_is_light() -> None:
     subprocess.run([sys.executable, "-I", "-c", f"{_path()}; {code}"], check=True)
 
 
+def test_a_kernel_without_widgets_shows_progress_as_text() -> None:
+    code = (
+        "sys.modules['ipykernel'] = sys; sys.modules['ipywidgets'] = None; "
+        "import smtpbook; from smtpbook import progress; "
+        "progress.show('sending', 4).update(4, {})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"{_path()}; {code}"],
+        check=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stderr == "sending: 4 of 4 (100 %)\n"
+
+
 def test_errors_and_events_are_at_hand() -> None:
     assert smtpbook.errors.TLSError.__mro__[1] is smtpbook.errors.TransportError
     assert "reply_code" in smtpbook.events.describe()

@@ -23,7 +23,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import nbformat
 import pytest
 
 from tests.servers.process import ROOT, stop
@@ -188,12 +187,17 @@ class LabPage:
 
     def open(self, *cells: str) -> Path:
         """Write a notebook of these cells, open it, run it; give its path."""
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "smtpbook"}},
-        )
+        code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+        notebook = {
+            "cells": [
+                code | {"id": f"cell-{at}", "source": cell} for at, cell in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": {"name": "python3", "display_name": "smtpbook"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
         path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
-        nbformat.write(notebook, path)
+        path.write_text(json.dumps(notebook), "utf-8")
         self.page.evaluate(_OPEN, path.name)
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         return path

@@ -315,8 +315,8 @@ def test_a_page_that_is_reloaded_shows_what_was_said_and_no_password(
 
 def test_a_progress_bar_leaves_a_line_in_the_notebook(lab_page: LabPage) -> None:
     notebook = lab_page.open(
-        "from smtpbook.widgets.progress import open_display\n"
-        "bar = open_display('sending', 1000)\n"
+        "from smtpbook import progress\n"
+        "bar = progress.show('sending', 1000)\n"
         "bar.update(500, {'accepted': 500})"
     )
     lab_page.page.get_by_text("500 of 1,000 (50 %)").wait_for()

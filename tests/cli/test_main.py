@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import smtplib
@@ -7,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 from click.testing import CliRunner, Result
 
@@ -82,7 +82,7 @@ def test_notebooks_are_copied_once(tmp_path: Path) -> None:
     names = {path.name for path in out.glob("*.ipynb")}
     assert names == {path.name for path in share_path("notebooks").glob("*.ipynb")}
     first = out / sorted(names)[0]
-    nbformat.validate(nbformat.read(first, 4))
+    assert json.loads(first.read_text("utf-8"))["nbformat"] == 4
     first.write_text("mine")
     assert "kept" in run("notebooks", "--out", str(out)).output
     assert first.read_text() == "mine"

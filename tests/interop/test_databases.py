@@ -348,7 +348,6 @@ def test_tables_with_types_unknown_to_sqlalchemy_are_listed(postgresql: PostgreS
 # --- only reading ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", [str, engine_of], ids=["URL", "engine"])
 @pytest.mark.parametrize(
     "query",
     [
@@ -368,9 +367,10 @@ def test_tables_with_types_unknown_to_sqlalchemy_are_listed(postgresql: PostgreS
         "commit",
     ],
 )
-def test_nothing_is_written(people: str, query: str, way: Callable[[str], Any]) -> None:
-    with pytest.raises(RecipientsError):
-        read_database(way(people), query=query)
+def test_nothing_is_written(people: str, query: str) -> None:
+    for source in (people, engine_of(people)):
+        with pytest.raises(RecipientsError):
+            read_database(source, query=query)
     found = read_database(people, table="people")
     assert found.headers == ("id", "email")
     assert len(found.rows) == 3
@@ -436,7 +436,7 @@ def test_postgresql_ends_in_the_middle(
     query = """
         select n, case when n = 290000 then pg_terminate_backend(pg_backend_pid()) end as x,
             repeat('x', 100) as filling
-        from generate_series(1, 300000) as n
+        from generate_series(1, 200000) as n
     """
     with pytest.raises(RecipientsError, match=r"broke off after row [\d,]+: .*again"):
         read_database(way(postgresql.url()), query=query)
@@ -486,9 +486,9 @@ def test_a_query_that_takes_too_long_for_the_server(server: Server) -> None:
 @pytest.mark.parametrize("params", [None, {"least": 0}], ids=["table", "parameters"])
 def test_a_large_table_streams(server: Server, params: dict[str, int] | None) -> None:
     numbers = (
-        "generate_series(1, 300000) as n"
+        "generate_series(1, 200000) as n"
         if isinstance(server, PostgreSQL)
-        else "(select seq as n from seq_1_to_300000) as n"
+        else "(select seq as n from seq_1_to_200000) as n"
     )
     run(
         server.url(),
@@ -511,10 +511,10 @@ answer = [len(table.rows), table.cells.nbytes, str(table.cells.column(2).type)]
     )
     run(server.url(), "drop table large")
     count, size_bytes, kind = cost.answer
-    assert count == 300_000
+    assert count == 200_000
     assert kind.startswith("dictionary<values=large_string, indices=int8")
-    # Fetched before it is converted, the answer takes more than 200 MB.
-    assert size_bytes < 14_000_000
+    # Fetched before it is converted, the answer takes more than 140 MB.
+    assert size_bytes < 10_000_000
     assert cost.growth_bytes < size_bytes + 40_000_000
 
 
