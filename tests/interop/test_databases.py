@@ -434,7 +434,7 @@ def test_postgresql_ends_in_the_middle(
     postgresql: PostgreSQL, way: Callable[[str], Any]
 ) -> None:
     query = """
-        select n, case when n = 290000 then pg_terminate_backend(pg_backend_pid()) end as x,
+        select n, case when n = 190000 then pg_terminate_backend(pg_backend_pid()) end as x,
             repeat('x', 100) as filling
         from generate_series(1, 200000) as n
     """
