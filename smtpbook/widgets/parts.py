@@ -29,8 +29,8 @@ _CODE_WIDTH: Final = 79
 _URL: Final = re.compile(r"https://[\w./?=#&;%+~-]*[\w/]")
 
 
-class _Style(anywidget.AnyWidget):
-    """Brings the style sheet; keeps JupyterLab's shortcuts away, and clicks in their order.
+class _Page(anywidget.AnyWidget):
+    """What a form needs of the page it stands in: see ``form.js``; brings the style sheet.
 
     Parameters
     ----------
@@ -84,6 +84,7 @@ class Field(ipw.VBox):
         self.control = control
         self.note = Note()
         super().__init__([control, self.note])
+        self.add_class("smtpbook-field")
         if control.has_trait("value"):
             # What was wrong may no longer be.
             control.observe(lambda _: self.note.clear(), "value")
@@ -116,6 +117,7 @@ class Fold(ipw.VBox):
 
         self.button.observe(turn, "value")
         super().__init__([self.button, inside])
+        self.add_class("smtpbook-fold")
 
 
 class Form(ipw.VBox):
@@ -136,8 +138,9 @@ class Form(ipw.VBox):
         self.code_button.observe(lambda _: self._show_code(), "value")
         # Without the style sheet this is seen: the front end lacks anywidget.
         missing = ipw.HTML(f'<div class="smtpbook-without-anywidget">{_WITHOUT}</div>')
-        style = _Style(widget for widget in _inside(parts) if widget.has_trait("value"))
-        super().__init__([style, missing, *parts, self.code_button, self._shown_code])
+        self._page = _Page(widget for widget in _inside(parts) if widget.has_trait("value"))
+        self._page.on_msg(self._refuse)
+        super().__init__([self._page, missing, *parts, self.code_button, self._shown_code])
         self.add_class("smtpbook-form")
         for control in watched:
             if control.has_trait("value"):
@@ -147,6 +150,14 @@ class Form(ipw.VBox):
     def code(self) -> str:
         """The cell this form stands for, without secrets."""
         raise NotImplementedError
+
+    def _refuse(self, _: ipw.Widget, message: Mapping[str, Any], __: object) -> None:
+        """Say beside its field that the page did not send a file."""
+        for field in _inside(self.children):
+            if isinstance(field, Field) and field.control.model_id == message["field"]:
+                said = f"{message['name']} has {message['size_bytes']:,} bytes: more than "
+                said += "a page can send; put it where the kernel runs and give its path"
+                field.note.say(said, "error")
 
     def _show_code(self) -> None:
         is_shown = self.code_button.value

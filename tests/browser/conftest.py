@@ -78,6 +78,9 @@ _EXECUTE: Final = """async code => {
     const reply = await future.done;
     return [reply.content.status, text];
 }"""
+_RESTART: Final = """() =>
+    window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()
+"""
 _MISSING: Final = [
     what
     for what, is_there in (
@@ -207,6 +210,14 @@ class LabPage:
         status, text = self.page.evaluate(_EXECUTE, code)
         assert status == "ok", text
         return str(text)
+
+    def touch(self, name: str) -> None:
+        """Make an empty file in the kernel's working folder."""
+        (self._server.folder / name).touch()
+
+    def restart(self) -> None:
+        """End the notebook's kernel, and start it anew."""
+        self.page.evaluate(_RESTART)
 
     def save(self) -> None:
         """Save the notebook, and return when it is saved."""

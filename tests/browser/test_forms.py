@@ -132,8 +132,13 @@ def places_of(secret: str, lab: LabPage, notebook: Path) -> list[str]:
 
 def form_on(lab: LabPage) -> Any:
     """Give the form on the page, once its scripts have come."""
-    lab.page.locator(".smtpbook-form .smtpbook-style").first.wait_for(state="attached")
+    lab.page.locator(".smtpbook-form .smtpbook-page").first.wait_for(state="attached")
     return lab.page.locator(".smtpbook-form")
+
+
+def note_on(form: Any, text: str) -> Any:
+    """Give what the form says to who sees it; the same is said aloud in another place."""
+    return form.locator(".smtpbook-note", has_text=text)
 
 
 def fill(form: Any, server: Lab) -> None:
@@ -154,7 +159,7 @@ def test_a_password_that_is_typed_and_used_is_found_nowhere(
     form.get_by_label("Password", exact=True).click()
     lab_page.page.keyboard.type(PASSWORD)
     form.get_by_role("button", name="Test connection").click()
-    form.get_by_text("it works").wait_for()
+    note_on(form, "it works").wait_for()
     said = form.get_by_role("log").inner_text()
     assert "235 2.7.0 Authentication successful" in said
     assert form.get_by_text("kept in the kernel's memory").is_visible()
@@ -192,7 +197,7 @@ def test_the_form_is_filled_in_by_keyboard_alone(lab_page: LabPage, server: Lab)
         keyboard.type(keys)
 
     keyboard.press("ArrowDown")
-    hint = form.get_by_text("app password at")
+    hint = note_on(form, "app password at")
     hint.wait_for()
     assert form.get_by_label("Server", exact=True).input_value() == "smtp.gmail.com"
     keyboard.press("ArrowUp")
@@ -228,7 +233,7 @@ def test_the_form_is_filled_in_by_keyboard_alone(lab_page: LabPage, server: Lab)
     to("Time limit (s)", keys="20")
     to("Test connection")
     keyboard.press("Enter")
-    form.get_by_text("it works").wait_for()
+    note_on(form, "it works").wait_for()
     assert "EHLO client.example.org" in form.get_by_role("log").inner_text()
 
 
@@ -245,13 +250,99 @@ def test_a_click_does_not_overtake_what_was_typed_before_it(lab_page: LabPage) -
     form.get_by_label("Save as").click()
     lab_page.page.keyboard.type("holiday")
     form.get_by_role("button", name="Save", exact=True).click()
-    form.get_by_text("saved").wait_for()
+    note_on(form, "saved").wait_for()
     listed = "from smtpbook.accounts.store import list_accounts; print(list_accounts())"
     assert lab_page.execute(listed) == "['holiday']\n"
     form.get_by_label("Password", exact=True).click()
     lab_page.page.keyboard.type(PASSWORD)
     form.get_by_role("button", name="Save", exact=True).click()
-    form.get_by_text("a password needs a username").wait_for()
+    note_on(form, "a password needs a username").wait_for()
+
+
+def test_a_click_that_waits_for_a_busy_kernel_says_so_and_happens_once(
+    lab_page: LabPage,
+) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    form = form_on(lab_page)
+    form.get_by_label("Server", exact=True).fill("mx.example.org")
+    lab_page.execute(
+        "import time\n"
+        "from pathlib import Path\n"
+        "clicks = []\n"
+        "form.save_button.on_click(clicks.append)\n"
+        "go_on = Path('go-on'); go_on.unlink(missing_ok=True)\n"
+        "def wait(_):\n"
+        "    while not go_on.exists(): time.sleep(0.01)\n"
+        "form.name_field.control.observe(wait, 'value')"
+    )
+    form.get_by_label("Save as").fill("journey")
+    save = form.get_by_role("button", name="Save", exact=True)
+    save.click()
+    save.click()
+    waiting = note_on(form, "waiting until the kernel has taken")
+    waiting.wait_for()
+    assert waiting.count() == 1
+    lab_page.touch("go-on")
+    note_on(form, "saved").wait_for()
+    assert waiting.count() == 0
+    assert lab_page.execute("print(len(clicks))") == "1\n"
+
+
+def test_a_click_whose_kernel_has_gone_is_given_up(lab_page: LabPage) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    form = form_on(lab_page)
+    form.get_by_label("Server", exact=True).fill("mx.example.org")
+    lab_page.execute(
+        "import threading\n"
+        "form.name_field.control.observe(lambda _: threading.Event().wait(), 'value')"
+    )
+    form.get_by_label("Save as").fill("journey")
+    form.get_by_role("button", name="Save", exact=True).click()
+    waiting = note_on(form, "waiting until the kernel has taken")
+    waiting.wait_for()
+    lab_page.restart()
+    waiting.wait_for(state="detached")
+
+
+def test_what_is_wrong_with_a_field_is_heard_at_the_field(lab_page: LabPage) -> None:
+    lab_page.open(ACCOUNT_FORM)
+    form = form_on(lab_page)
+    name = form.get_by_label("Save as")
+    more = form.get_by_role("button", name="More settings")
+    assert more.get_attribute("aria-expanded") == "false"
+    more.click()
+    form.locator("[aria-expanded=true]").wait_for()
+    lab_page.execute("form.name_field.note.say('this name is taken', 'error')")
+    form.locator("input[aria-invalid=true]").wait_for()
+    assert name.get_attribute("aria-invalid") == "true"
+    note = form.locator(f"#{name.get_attribute('aria-describedby')}")
+    assert "this name is taken" in note.inner_text()
+    name.fill("work")
+    form.locator("input[aria-invalid=true]").wait_for(state="detached")
+    assert name.get_attribute("aria-describedby") is None
+    # Only what is put into a node that was there is read aloud.
+    lab_page.execute("form.save_note.say('it is saved', 'done')")
+    form.locator(".smtpbook-page[role=status]", has_text="it is saved").wait_for()
+
+
+def test_a_file_larger_than_a_page_can_send_is_refused_beside_its_field(
+    lab_page: LabPage, tmp_path: Path
+) -> None:
+    path = tmp_path / "all <b>.csv"
+    path.write_bytes(b"email\n" + b"ann@example.org\n" * 700_000)
+    lab_page.open(RECIPIENTS_FORM)
+    form = form_on(lab_page)
+    for file, said in (
+        (path, "all <b>.csv has 11,200,006 bytes"),
+        (tmp_path / "few.csv", "few.csv is here"),
+    ):
+        if not file.exists():
+            file.write_text("email\nann@example.org\n")
+        with lab_page.page.expect_file_chooser() as chooser:
+            form.get_by_role("button", name="Choose a file").click()
+        chooser.value.set_files(file)
+        note_on(form, said).wait_for()
+    assert lab_page.execute("print(len(form.people))") == "1\n"
 
 
 def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
@@ -269,7 +360,7 @@ def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
     with lab_page.page.expect_file_chooser() as chooser:
         form.get_by_role("button", name="Choose a file").click()
     chooser.value.set_files(path)
-    form.get_by_text("97 recipients", exact=False).first.wait_for()
+    note_on(form, "97 recipients").wait_for()
     left_out = form.locator("tr.smtpbook-left-out")
     left_out.last.wait_for()
     assert left_out.count() == 2
@@ -278,9 +369,9 @@ def test_an_uploaded_list_shows_its_problems_and_narrows_as_one_types(
     condition = form.get_by_label("Only where")
     condition.click()
     lab_page.page.keyboard.type("cty == 'Paris'")
-    form.get_by_text("did you mean 'city'").wait_for()
+    note_on(form, "did you mean 'city'").wait_for()
     condition.fill("city == 'Paris'")
-    form.get_by_text("49 of 97 recipients").wait_for()
+    note_on(form, "49 of 97 recipients").wait_for()
     assert lab_page.execute("print(len(form.people))") == "49\n"
     # What is not in the preview stays out of the notebook.
     lab_page.save()
