@@ -64,8 +64,6 @@ _END: Final = struct.Struct("<4s4xHHL4xH")
 _END_MARK: Final = b"PK\5\6"
 _BIG_END_MARK: Final = b"PK\6\7"
 _BIG_END_BYTES: Final = 20
-# What the standard library raises about archives it cannot read.
-_DAMAGE: Final = (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error)
 
 # Settings that would hold a secret, and the values that say only where it is.
 _SECRET_NAME: Final = re.compile(r"(?:.*_)?(?:password|passwd|secret|token|key)", re.I)
@@ -311,18 +309,30 @@ def import_settings(path: str | os.PathLike[str], *, overwrite: bool = False) ->
     with open(path, "rb") as file:
         try:
             _check_size(file)
-            with zipfile.ZipFile(file) as archive:
-                members = _checked(archive, os.fstat(file.fileno()).st_size)
-                return Moved(tuple(_take_all(archive, members, overwrite)))
-        except (*_DAMAGE, _Refused) as exc:
+            archive = zipfile.ZipFile(file)
+            members = _checked(archive, os.fstat(file.fileno()).st_size)
+        except _DAMAGE as exc:
             name = visible(Path(path).name)
             raise SMTPBookError(
                 f"{name} cannot be imported, nothing was changed: {visible(str(exc))}"
             ) from None
+        return Moved(tuple(_take_all(archive, members, overwrite)))
 
 
 class _Refused(Exception):
     """An archive that is none of ours, or not as it was written."""
+
+
+# What the standard library raises about archives it cannot read; places before the file's
+# beginning, too.
+_DAMAGE: Final = (
+    _Refused,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    struct.error,
+)
 
 
 def _check_size(file: BinaryIO) -> None:
@@ -431,7 +441,7 @@ def _take(
         with archive.open(member) as source, staged.open("xb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         return take(staged, name, overwrite)
-    except (SMTPBookError, ValueError, OSError) as exc:
+    except (SMTPBookError, ValueError, MemoryError, *_DAMAGE) as exc:
         said = str(exc).replace(str(staged), member).replace(staged.stem, name)
         return Item(kind, name, "refused", said)
     finally:
@@ -462,7 +472,7 @@ def _settings(path: Path) -> dict[str, Any]:
     """Give an account's settings; nothing of one that cannot be read."""
     try:
         settings = tomllib.loads(path.read_text("utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     settings.pop("is_lab", None)  # a lab server is on the computer that runs it
     return settings

@@ -377,6 +377,17 @@ def test_a_bad_account_or_list_keeps_no_other_from_arriving(go: Go, file: Path) 
     assert list(everything(new)) == ["accounts/good.toml"]
 
 
+def test_an_account_nested_too_deep_is_refused_alone(go: Go, file: Path) -> None:
+    deep = TOML + b"a = " + b"[" * 20_000
+    new = go("new")
+    (new / "accounts").mkdir(parents=True)
+    (new / "accounts" / "c.toml").write_bytes(deep)
+    members = {"accounts/a.toml": TOML, "accounts/b.toml": deep, "accounts/c.toml": TOML}
+    archive(file, dict(members))
+    items = import_settings(file, overwrite=True).items
+    assert done(items) == {"a": "added", "b": "refused", "c": "replaced"}
+
+
 def test_a_list_that_claims_more_than_it_can_hold_is_not_unpacked(
     go: Go, file: Path
 ) -> None:
@@ -509,6 +520,14 @@ def test_a_hostile_or_damaged_file_is_refused_and_changes_nothing(
         "settings.zip cannot be imported, nothing was changed"
     )
     assert everything(new) == before
+
+
+def test_a_directory_that_begins_before_the_file_is_refused(go: Go, file: Path) -> None:
+    octets = bytearray(archive(file, {"accounts/a.toml": TOML}).read_bytes())
+    octets[-10:-6] = struct.pack("<L", len(octets))  # the directory's size
+    file.write_bytes(octets)
+    with pytest.raises(SMTPBookError, match="cannot be imported, nothing was changed"):
+        import_settings(file)
 
 
 def test_one_file_in_two_places_of_the_directory_is_refused(go: Go, file: Path) -> None:

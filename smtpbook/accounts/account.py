@@ -75,6 +75,8 @@ class Account:
     ------
     ValueError
         A field cannot be what it says; the message names it.
+    TypeError
+        The password is none of what it may be.
     LocalProtocolError
         `helo` is neither a domain name nor an address literal.
 
@@ -128,6 +130,11 @@ class Account:
             put("timeouts", Timeouts.all(self.timeouts))
         if self.helo is not None:
             check_helo(self.helo)
+        if isinstance(self.password, type):  # see _hidden
+            raise TypeError(
+                f"a password is a string, a Secret or a function, not "
+                f"{self.password.__name__}"
+            )
         if self.username is None and self.password is not None:
             raise ValueError("a password needs a username")
         if self.name is None:
@@ -141,7 +148,15 @@ class Account:
 
     @property
     def _own_name(self) -> str:
-        return f"{self.username}@{self.host}" if self.username else self.host
+        if not self.username or self.is_username_secret:
+            return self.host
+        return f"{self.username}@{self.host}"
+
+    @property
+    def is_username_secret(self) -> bool:
+        """Whether the user name is the password, too, as some providers' tokens are."""
+        password = self.password
+        return isinstance(password, Secret) and password.reveal() == self.username
 
     def _warn(self) -> None:
         if self.username is None or not isinstance(self.password, Secret):
@@ -292,8 +307,15 @@ class Account:
 
 
 def _hidden(password: Any) -> Any:
-    """Make a plain password a `Secret`; anything else stays what it is."""
-    return Secret(password) if isinstance(password, str) else password
+    """Make a plain password a `Secret`; what cannot be one leaves its type behind.
+
+    It may be a password all the same (bytes, a number), and is not to be shown.
+    """
+    if isinstance(password, str):
+        return Secret(password)
+    if password is None or isinstance(password, Secret) or callable(password):
+        return password
+    return type(password)
 
 
 def _outside() -> int:

@@ -68,9 +68,15 @@ def check_url(url: str) -> None:
     Raises
     ------
     ValueError
-        It does not.
+        It does not; or the URL holds a login, which would be shown, or a character that
+        none may hold.
     """
     parts = urlsplit(url)
+    # To a browser, a backslash ends the host; to urlsplit, "@" does what stands before it.
+    if "@" in parts.netloc:
+        raise ValueError("a URL of an OAuth server must not hold a login")
+    if "\\" in url or not url.isascii() or not url.isprintable():
+        raise ValueError(f"{url!a} holds characters that no URL may hold")
     if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme == "http" and _is_loopback(parts.hostname or ""):

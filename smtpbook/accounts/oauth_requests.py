@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from smtpbook.accounts.oauth_endpoints import host_of
-from smtpbook.accounts.secret import MASK, Secret
+from smtpbook.accounts.secret import MASK, Secret, repeats
 from smtpbook.errors import (
     OAuthError,
     SMTPBookError,
@@ -33,6 +33,8 @@ _REQUEST_S: Final = 30.0
 # -- RFC 6749 section 5.1.  Where it does not, a token is used for a few logins.
 _UNTOLD_S: Final = 300.0
 _MAX_TOLD: Final = 300  # characters of what a server says
+# 408 Request Timeout, 429 Too Many Requests: RFC 9110 section 15.5.9, RFC 6585 section 4
+_LATER: Final = frozenset({408, 429})
 
 REQUEST: Final = {"timeout": _REQUEST_S, "allow_redirects": False}
 """For every request: a redirect would carry the secret to somebody else."""
@@ -137,7 +139,9 @@ def _translated(error: Exception, url: str, hide: tuple[Secret, ...]) -> SMTPBoo
         case AuthlibBaseError():
             return refusal(url, str(error.error or ""), str(error.description or ""), hide)
         case requests.exceptions.HTTPError():
-            code = error.response.status_code if error.response is not None else "?"
+            code = error.response.status_code if error.response is not None else 500
+            if code < 500 and code not in _LATER:
+                return no_answer(url)
             return TransportError(f"{host} answers HTTP {code}; try again later")
         case requests.exceptions.InvalidJSONError():
             return no_answer(url)
@@ -167,12 +171,19 @@ def refusal(
     url: str, code: str, description: str, hide: tuple[Secret, ...] = ()
 ) -> OAuthError:
     """Give the error for what a server says, with what to do about it."""
-    said = f"{code}: {description}".removesuffix(": ")
-    for secret in hide:
-        said = said.replace(secret.reveal(), MASK)
-    said = visible(said, max_chars=_MAX_TOLD)
+    code, description = _masked(code, hide), _masked(description, hide)
+    said = visible(f"{code}: {description}".removesuffix(": "), max_chars=_MAX_TOLD)
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
-    return OAuthError(f"{host_of(url)} says {said}{advice}", code)
+    return OAuthError(
+        f"{host_of(url)} says {said}{advice}", visible(code, max_chars=_MAX_TOLD)
+    )
+
+
+def _masked(text: str, hide: tuple[Secret, ...]) -> str:
+    """Give what a server says without what was sent; if spelled otherwise, nothing."""
+    for secret in hide:
+        text = text.replace(secret.reveal(), MASK)
+    return MASK if any(repeats(text, secret) for secret in hide) else text
 
 
 def no_answer(url: str) -> OAuthError:

@@ -6,10 +6,17 @@ protect against code that asks for it by `reveal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import html
+import re
+from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
+from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "••••••"
+# Shorter pieces of base64 may stand anywhere by chance.
+_MIN_PIECE: Final = 12
+_JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 
 
 class Secret:
@@ -66,3 +73,39 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled; let the other process ask for it itself")
+
+
+def repeats(text: str, secret: Secret) -> bool:
+    """Tell whether a text holds a secret, as it is or as programs spell it.
+
+    Spellings are those of a form or a URL, JSON, HTML, and base64 wherever it begins.
+
+    >>> repeats("bad request: password=correct%20horse", Secret("correct horse"))
+    True
+    """
+    if not secret:
+        return False
+    standard = text.translate(str.maketrans("-_", "+/"))  # RFC 4648 section 5
+    return any(secret.reveal() in spelled for spelled in _spelled_out(text)) or any(
+        piece in standard for piece in _pieces(secret.reveal().encode("utf-8", "replace"))
+    )
+
+
+def _spelled_out(text: str) -> Iterator[str]:
+    yield text
+    yield unquote(text)
+    yield unquote_plus(text)
+    yield html.unescape(text)
+    yield _JSON_ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else m[2], text)
+
+
+def _pieces(octets: bytes) -> Iterator[str]:
+    """Give what base64 makes of octets wherever they stand inside others.
+
+    Three octets make four characters, so there are three spellings, but for their ends.
+    """
+    for before in range(3):
+        spelled = base64.b64encode(b"\0" * before + octets)
+        piece = spelled[4 if before else 0 : (before + len(octets)) // 3 * 4]
+        if len(piece) >= _MIN_PIECE:
+            yield piece.decode("ascii")

@@ -50,6 +50,9 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 _LIMITS: Final = tuple(field.name for field in fields(Timeouts))
 # A file's name on every system: no separator, nothing hidden, no end that Windows drops.
 _NAME: Final = re.compile(r"\w(?:[\w.@+ -]{0,62}[\w@+-])?")
+_DEVICE: Final = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # Windows'
+# tomllib goes one call deeper for each bracket.
+_NOT_TOML: Final = (tomllib.TOMLDecodeError, RecursionError)
 
 
 @runtime_checkable
@@ -75,14 +78,15 @@ def save_account(account: Account, name: str) -> None:
     ----------
     account : Account
         Its password goes into the keyring.  `FromEnvironment` and `FromPrompt` are kept as
-        such; without a password, whatever the keyring has under this name stays there.
+        such; without a password, the one the keyring has under this name stays there.
     name : str
         Letters, digits, spaces and ``._@+-``; 64 characters at most.
 
     Raises
     ------
     ValueError
-        The name cannot be one, or the password is a function, which no file can hold.
+        The name cannot be one, or the password is a function, which no file can hold, or
+        is the user name, too, which no file may hold.
     LocalProtocolError
         The keyring does not take the password; nothing was saved.  The message lists the
         other ways.
@@ -91,26 +95,29 @@ def save_account(account: Account, name: str) -> None:
     """
     path = _path(name)
     settings = _settings(account)
-    kind, secret, oauth = _to_keep(account.password, account.username, path.stem)
+    kind, secret, oauth = _to_keep(account.password, account.username, _name_of(path))
     if kind is not None:
         settings["password"] = kind
     if oauth is not None:
         settings["oauth"] = oauth
     if secret is None:
+        if kind == "keyring" and _holds_token(path):
+            # What is kept would be sent as a password.
+            passwords.forget(_name_of(path))
         _write(path, settings)
         return
-    before = passwords.keep(path.stem, secret)
+    before = passwords.keep(_name_of(path), secret)
     try:
         _write(path, settings)
     except BaseException:
         if before is None:
-            passwords.forget(path.stem)
+            passwords.forget(_name_of(path))
         else:
-            passwords.keep(path.stem, before)
+            passwords.keep(_name_of(path), before)
         raise
     if isinstance(account.password, SavableToken):
         # A server that gives a new refresh token takes the old one back.
-        account.password.keep_in(*_keyring(path.stem))
+        account.password.keep_in(*_keyring(_name_of(path)))
 
 
 def load_account(name: str) -> Account:
@@ -126,7 +133,7 @@ def load_account(name: str) -> Account:
     text = path.read_text("utf-8-sig", "surrogateescape")
     try:
         settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except _NOT_TOML as exc:
         raise ValueError(f"{path} is not TOML: {_first_line(exc)}") from None
     for key, value in settings.items():
         _check(path, text, key, value, _TYPES)
@@ -148,7 +155,7 @@ def load_account(name: str) -> Account:
 
 def list_accounts() -> list[str]:
     """Give the names of the saved accounts, in alphabetical order."""
-    return sorted((path.stem for path in _files()), key=str.casefold)
+    return sorted(map(_name_of, _files()), key=str.casefold)
 
 
 def delete_account(name: str) -> None:
@@ -162,7 +169,7 @@ def delete_account(name: str) -> None:
         The keyring cannot be opened; nothing was removed.
     """
     path = _existing(name)
-    passwords.forget(path.stem)
+    passwords.forget(_name_of(path))
     path.unlink()
 
 
@@ -171,6 +178,11 @@ def delete_account(name: str) -> None:
 
 def _settings(account: Account) -> dict[str, Any]:
     """Give the fields that are not the default's, as TOML has them."""
+    if account.is_username_secret and not account.is_loopback:
+        raise ValueError(
+            "the user name is the password itself, which no file may hold"
+            + (f"; {account.advice}" if account.advice else "")
+        )
     settings: dict[str, Any] = {
         "host": account.host,
         "port": account.port,
@@ -218,6 +230,14 @@ def _to_keep(
     )
 
 
+def _holds_token(path: Path) -> bool:
+    """Whether what the keyring keeps for a saved account is an OAuth token's secret."""
+    try:
+        return "oauth" in tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def _keyring(
     entry: str,
 ) -> tuple[Callable[[], Secret | None], Callable[[Secret], None]]:
@@ -232,7 +252,7 @@ def _keyring(
 def _from_kept(
     path: Path, text: str, kind: str | None, oauth: dict[str, str | int] | None
 ) -> Password:
-    entry = path.stem
+    entry = _name_of(path)
     if oauth is not None:
         from smtpbook.accounts.oauth import from_settings
 
@@ -268,28 +288,39 @@ def _folder() -> Path:
 def _files() -> Iterator[Path]:
     folder = _folder()
     if folder.is_dir():
-        yield from (path for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem))
+        yield from (path for path in folder.glob("*.toml") if _can_be(_name_of(path)))
+
+
+def _name_of(path: Path) -> str:
+    # A file system may decompose letters; the same name must find the same file.
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def _can_be(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and not _DEVICE.fullmatch(name)
 
 
 def _path(name: str) -> Path:
     """Give the file of a name, once it is one."""
-    # A file system may decompose letters; the same name must find the same file.
     name = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
-    if not _NAME.fullmatch(name):
+    if not _can_be(name):
         raise ValueError(
             f"{name!a} cannot be an account's name: letters, digits, spaces and ._@+- can, "
-            "64 characters at most"
+            "64 characters at most, and no device's name such as CON"
         )
     for path in _files():
-        if path.stem.casefold() == name.casefold() and path.stem != name:
+        there = _name_of(path)
+        if there == name:
+            return path
+        if there.casefold() == name.casefold():
             # One file where the file system does not tell capitals apart.
-            raise ValueError(f"there is an account {path.stem!r}; {name!r} is too like it")
+            raise ValueError(f"there is an account {there!r}; {name!r} is too like it")
     return _folder() / f"{name}.toml"
 
 
 def _existing(name: str) -> Path:
     for path in _files():
-        if path.stem == unicodedata.normalize("NFC", name):
+        if _name_of(path) == unicodedata.normalize("NFC", name):
             return path
     names = list_accounts()
     said = f"there are {', '.join(map(repr, names))}" if names else "there is none yet"

@@ -23,7 +23,7 @@ from smtpbook.protocol.replies import Reply
 _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
 # The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
-_SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S+", re.IGNORECASE)
+_SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S.*", re.IGNORECASE | re.DOTALL)
 _EXPECTED: Final = (
     "a reply ('550 5.1.1 no such user'), a command ('MAIL FROM:<ann@example.org>') or a "
     "dialogue with C: and S: at the head of its lines"
@@ -197,12 +197,12 @@ def _explain_command(text: str) -> Explanation:
     command = commands().get(verb)
     if command is None or "\n" in text:
         raise ValueError(
-            f"cannot explain {text[:60]!a}: expected {_EXPECTED}"
+            f"cannot explain {_redacted(text)[:60]!a}: expected {_EXPECTED}"
             f"{near_miss(verb, commands()) if command is None else ''}"
         )
     faults = tuple(command_faults(verb))
     return Explanation(
-        text=_SECRET.sub(r"\1[redacted]", text),
+        text=_redacted(text),
         verb=verb,
         advice="fix the command" if faults else "continue",
         confidence=1.0,
@@ -212,6 +212,10 @@ def _explain_command(text: str) -> Explanation:
         why=f"command {verb}",
         faults=faults,
     )
+
+
+def _redacted(command: str) -> str:
+    return _SECRET.sub(r"\1[redacted]", command)
 
 
 def _explain_dialogue(text: str, host: str | None) -> Explanation:

@@ -244,3 +244,23 @@ def test_own_name_is_a_full_host_name_or_an_address(
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: machine)
     assert own_name(address) == name
+
+
+@pytest.mark.parametrize(
+    "password", [b"open sesame", 12345678, ["open sesame"], FromPrompt]
+)
+def test_what_cannot_be_a_password_is_refused_by_its_type(password: object) -> None:
+    with pytest.raises(
+        TypeError, match="a password is a string, a Secret or a function"
+    ) as e:
+        Account(host="h.example", username="ann", password=password)  # type: ignore[arg-type]
+    assert "sesame" not in str(e.value)
+    assert "1234" not in str(e.value)
+
+
+def test_a_username_that_is_the_password_too_is_in_no_name() -> None:
+    """So it is with the API tokens of Postmark."""
+    account = Account(host="smtp.postmarkapp.com", username="a-token", password="a-token")
+    assert account.name == "smtp.postmarkapp.com"
+    assert "a-token" not in repr(account)
+    assert account.replace(username="key").name == "key@smtp.postmarkapp.com"

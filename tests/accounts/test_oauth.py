@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import json
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Thread
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -22,7 +23,13 @@ from IPython.core.ultratb import VerboseTB
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.oauth import OAuthToken, authorize, from_settings
-from smtpbook.accounts.oauth_endpoints import GOOGLE, Endpoints, find_endpoints, microsoft
+from smtpbook.accounts.oauth_endpoints import (
+    GOOGLE,
+    Endpoints,
+    check_url,
+    find_endpoints,
+    microsoft,
+)
 from smtpbook.accounts.oauth_flows import Prompt
 from smtpbook.accounts.oauth_requests import REQUEST
 from smtpbook.accounts.secret import Secret
@@ -441,6 +448,8 @@ def test_what_is_no_secret_of_ours_must_be_authorized_again(
             OAuthError,
             "type 'mac', which no mail server takes",
         ),
+        (Answer(404, b"<h1>access-9</h1>"), OAuthError, "did not answer as"),
+        (Answer(429, b"<h1>access-9</h1>"), TransportError, "HTTP 429; try again later"),
         (refusal("no\x1b[2J"), OAuthError, r"says no\\x1b\[2J$"),
         (refusal("x", "y" * 9999), OAuthError, "y…$"),
     ],
@@ -519,6 +528,22 @@ def test_plain_http_is_for_this_machine_only() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:s3cret@login.example.org/token",
+        "http://ann:s3cret@127.0.0.1/token",
+        "https://login.example.org\\@127.0.0.1/token",
+        "https://login.example.org\\.x.org/token",
+        "https://login.example.org/a\r\nHost: x",
+    ],
+)
+def test_a_url_with_a_login_or_two_readings_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"login|characters") as refused:
+        check_url(url)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_a_flow_there_is_not(server: OAuthServer) -> None:
     endpoints = dataclasses.replace(server.endpoints, device=None)
     with pytest.raises(ValueError, match="has no device flow"):
@@ -580,6 +605,36 @@ def test_an_error_of_the_renewal_shows_no_secret(answer: Answer) -> None:
         else:
             raise AssertionError("it was renewed")
     assert [secret for secret in SECRETS if secret in told] == []
+
+
+@pytest.mark.parametrize("field", ["error", "error_description"])
+def test_a_server_that_spells_what_was_sent_otherwise_is_not_quoted(
+    server: OAuthServer, field: str
+) -> None:
+    """Requests are percent-encoded; a proxy that quotes one repeats it so."""
+    refresh, client = "1//0g+refresh", "GOC/SPX s3cret"
+    kept = Secret(json.dumps({"refresh_token": refresh, "client_secret": client}))
+    settings = {"token_url": server.endpoints.token, "client_id": "c", "scope": "s"}
+    for sent in (refresh, client):
+        for spelled in (sent, quote(sent, safe=""), quote_plus(sent), b64(sent)):
+            said = {"error": "invalid_request", field: f"client=c&secret={spelled}"}
+            server.instead["/token"] = Answer(400, json.dumps(said).encode())
+            with pytest.raises(OAuthError) as failed:
+                from_settings(settings, lambda: kept, print)()
+            told = f"{failed.value} {failed.value.code}"
+            assert spelled not in told
+            assert "••••••" in told
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_an_error_code_that_could_act_is_escaped(server: OAuthServer) -> None:
+    server.instead["/device"] = refusal("no\x1b[2J")
+    with pytest.raises(OAuthError) as failed:
+        device_token(server)
+    assert failed.value.code == r"no\x1b[2J"
 
 
 def test_an_error_of_the_authorization_shows_no_secret() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import getpass
+import html
 import io
 import json
 import logging
@@ -12,6 +14,7 @@ import pickle
 import pprint
 import traceback
 from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import keyring
 import pytest
@@ -24,7 +27,7 @@ from smtpbook import places
 from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
-from smtpbook.accounts.secret import MASK, Secret
+from smtpbook.accounts.secret import MASK, Secret, repeats
 from smtpbook.accounts.store import load_account, save_account
 from smtpbook.errors import AuthenticationError
 from smtpbook.lab.lab import Lab
@@ -177,6 +180,42 @@ def test_only_a_string_is_a_secret_and_anything_else_is_not_shown(text: object) 
     assert "text" not in frame
 
 
+# --- who repeats it -----------------------------------------------------------------------
+
+ODD = 'pass/word+ "ü%20'
+
+
+@pytest.mark.parametrize("begins", range(4))
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        lambda text: quote(text, safe=""),
+        lambda text: quote(text).lower(),
+        quote_plus,
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
+        html.escape,
+    ],
+)
+def test_a_secret_is_found_however_it_is_spelled(
+    spell: Callable[[str], str], begins: int
+) -> None:
+    for text in (TEXT, ODD):
+        said = "x" * begins + spell(text) + " is wrong"
+        assert repeats(said, Secret(text))
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            inside = encode(("x" * begins + text + " is wrong").encode()).decode()
+            assert repeats(f"got {inside.rstrip('=')}", Secret(text))
+
+
+def test_what_does_not_repeat_it_may_be_shown() -> None:
+    assert not repeats("535 no, % \\u00 &; \\", Secret(TEXT))
+    assert not repeats("anything", Secret(""))
+    assert not repeats("YWJj YWI=", Secret("abcd"))  # too short to be looked for in base64
+
+
 # --- what is on its way to become a secret ------------------------------------------------
 # `typed` makes the text at run time: what stands in a source line is shown with that line.
 
@@ -196,6 +235,18 @@ def bad_preset() -> None:
 def bad_change() -> None:
     account = Account(host="smtp.example.org", username="ann")
     account.replace(tls="maybe", password=typed())
+
+
+def password_of_another_type() -> None:
+    Account(host="h.example", username="ann", password=typed().encode())  # type: ignore[arg-type]
+
+
+def preset_with_another_type() -> None:
+    Account.preset("gmail", username="ann", password=[typed()])  # type: ignore[arg-type]
+
+
+def change_to_another_type() -> None:
+    Account(host="h.example", username="ann").replace(password=[typed()])
 
 
 def field_that_is_not_there() -> None:
@@ -255,6 +306,9 @@ FAILURES = [
     bad_account,
     bad_preset,
     bad_change,
+    password_of_another_type,
+    preset_with_another_type,
+    change_to_another_type,
     field_that_is_not_there,
     warned_account,
     callable_password,

@@ -167,6 +167,9 @@ def test_account_that_is_not_there_is_named_with_the_near_miss(
         "end ",
         "x" * 65,
         "a:b",
+        "CON",
+        "nul",
+        "com1.x",
         None,
     ],
 )
@@ -188,6 +191,20 @@ def test_name_is_the_same_however_its_letters_are_composed(vault: MemoryKeyring)
     save_account(WORK, "bu\u0308ro")
     assert list_accounts() == ["b\u00fcro"]
     assert load_account("bu\u0308ro") == load_account("b\u00fcro")
+
+
+def test_file_whose_name_was_decomposed_is_found_and_replaced(
+    vault: MemoryKeyring, home: Path
+) -> None:
+    save_account(WORK, "b\u00fcro")
+    (home / "accounts" / "b\u00fcro.toml").rename(home / "accounts" / "bu\u0308ro.toml")
+    assert list_accounts() == ["b\u00fcro"]
+    assert load_account("b\u00fcro").secret() == WORK.secret()
+    save_account(WORK.replace(port=2525), "b\u00fcro")
+    assert load_account("b\u00fcro").port == 2525
+    assert len(list((home / "accounts").iterdir())) == 1
+    delete_account("b\u00fcro")
+    assert vault.kept == {}
 
 
 def test_saved_account_logs_in(vault: MemoryKeyring) -> None:
@@ -230,6 +247,17 @@ def test_function_cannot_be_saved_and_the_ways_that_can_are_named(home: Path) ->
 
 
 # --- whole or not at all ------------------------------------------------------------------
+
+
+def test_username_that_is_the_password_is_not_written(
+    vault: MemoryKeyring, home: Path
+) -> None:
+    account = Account(host="smtp.postmarkapp.com", username=TEXT, password=TEXT)
+    with pytest.raises(ValueError, match=r"user name is the password.*SMTP token") as error:
+        save_account(account, "work")
+    assert TEXT not in str(error.value)
+    assert vault.kept == {}
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", [fail.Keyring, LockedKeyring, BrokenBusKeyring])
@@ -293,6 +321,7 @@ def test_processes_that_save_at_once_lose_nothing(home: Path) -> None:
     [
         ("host = 'h.example'\nport 5\n", "work.toml is not TOML: .*line 2"),
         ("host = 'h.example", "work.toml is not TOML: .*end of document"),
+        ("a = " + "[" * 20_000, "work.toml is not TOML: .*recursion"),
         (b"host = '\xff\xfe'\n", "line 1: host '.*' is not a host name"),
         ("", "names no host"),
         ("# mine\nhots = 'h.example'\n", "line 2: no setting 'hots'; did you mean 'host'"),
@@ -412,6 +441,14 @@ def test_token_comes_back_with_its_secret_and_keeps_a_new_one(
     assert loaded.password.refresh_secret() == Secret(TEXT)
     save_account(loaded, "home")
     assert vault.kept == {("smtpbook", "work"): TEXT, ("smtpbook", "home"): TEXT}
+
+
+def test_tokens_secret_is_never_taken_for_a_password(vault: MemoryKeyring) -> None:
+    save_account(WORK.replace(password=Token(Secret("refresh-1"))), "work")
+    save_account(WORK.replace(password=None), "work")
+    assert vault.kept == {}
+    with pytest.raises(LocalProtocolError, match="no password for work"):
+        load_account("work").secret()
 
 
 def test_token_without_a_secret_needs_no_keyring() -> None:

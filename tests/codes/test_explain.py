@@ -315,3 +315,11 @@ def test_explanation_is_a_value() -> None:
     explained = explain("450", verb="RCPT")
     assert explained == explain("450", verb="RCPT")
     assert pickle.loads(pickle.dumps(explained)) == explained
+
+
+@pytest.mark.parametrize("secret", ["AGFubgBzM2NyZXQ=", "AGFu bgBzM2NyZXQ="])
+def test_secret_of_a_login_is_in_no_answer_and_no_error(secret: str) -> None:
+    assert "M2NyZXQ" not in str(explain(f"AUTH PLAIN {secret}"))
+    with pytest.raises(ValueError, match="redacted") as error:
+        explain(f"AUTH PLAIN {secret}\nMAIL")
+    assert "M2NyZXQ" not in str(error.value)
