@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -45,8 +46,22 @@ def to_series(cells: pa.Array | pa.ChunkedArray) -> pd.Series:
             return pd.ArrowDtype(kind)
         return None
 
+    if pa.types.is_timestamp(cells.type) and cells.type.tz:
+        return _instants(cells)
     series: pd.Series = cells.to_pandas(types_mapper=dtype_of)
     return series
+
+
+def _instants(cells: pa.Array | pa.ChunkedArray) -> pd.Series:
+    """Give times with a zone; Arrow's own way copies them twice."""
+    dtype = pd.DatetimeTZDtype(cells.type.unit, cells.type.tz)
+    counts = np.empty(len(cells), dtype=np.int64)
+    start = 0
+    for chunk in cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]:
+        end = start + len(chunk)
+        counts[start:end] = chunk.view(pa.int64()).fill_null(pd.NaT.value)
+        start = end
+    return pd.Series(pd.DatetimeIndex(counts, dtype=dtype, copy=False))
 
 
 def to_text_array(column: pd.Series) -> pa.Array:

@@ -63,7 +63,6 @@ _NO_ENDINGS: Final = {
 }
 # Within a slip of a provider, and a domain of its own.
 _REAL: Final = frozenset({"gail.com", "gmall.com", "gmx.com", "hotmall.com", "outlok.de"})
-_NO_ROWS: Final = np.zeros(0, dtype=bool)
 _ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
@@ -86,28 +85,31 @@ class Hint(NamedTuple):
 
 def find_hints(addresses: pa.ChunkedArray, dropped: Mask) -> Iterator[Hint]:
     """Look at addresses in canonical form (large_string), but not at rows dropped."""
-    role, beyond = [_NO_ROWS], [_NO_ROWS]
-    codes: list[Places] = [np.zeros(0, dtype=np.int32)]
+    role, beyond = np.zeros_like(dropped), np.zeros_like(dropped)
+    codes = np.full(len(dropped), -1, dtype=np.int32)
     numbers: dict[str, int] = {}  # of the domains met so far
+    start = 0
     for piece in pieces(addresses):
-        role.append(to_mask(pc.match_substring_regex(piece, _ROLE)))
-        beyond.append(to_mask(pc.invert(pc.string_is_ascii(piece))))
-        codes.append(_codes(piece, numbers))
+        rows = slice(start, start + len(piece))
+        role[rows] = to_mask(pc.match_substring_regex(piece, _ROLE))
+        beyond[rows] = to_mask(pc.invert(pc.string_is_ascii(piece)))
+        codes[rows] = _codes(piece, numbers)
+        start = rows.stop
     yield Hint(
         "role",
-        np.flatnonzero(np.concatenate(role) & ~dropped),
+        np.flatnonzero(role & ~dropped),
         "a role's address, read by whoever has it",
     )
     yield Hint(
         "smtputf8",
-        np.flatnonzero(np.concatenate(beyond) & ~dropped),
+        np.flatnonzero(beyond & ~dropped),
         "only servers that offer SMTPUTF8 take an address that is not ASCII",
     )
-    domains, code = list(numbers), np.concatenate(codes)
-    code[dropped] = -1
-    yield from _by_domain("disposable", domains, code, _is_disposable)
-    yield from _by_domain("typo", domains, code, _typo)
-    yield from _special(domains, code)
+    domains = list(numbers)
+    codes[dropped] = -1
+    yield from _by_domain("disposable", domains, codes, _is_disposable)
+    yield from _by_domain("typo", domains, codes, _typo)
+    yield from _special(domains, codes)
 
 
 def _codes(addresses: pa.Array, numbers: dict[str, int]) -> Places:
@@ -132,17 +134,17 @@ def _by_domain(rule: str, domains: list[str], codes: Places, judge: Any) -> Iter
 
 def _special(domains: list[str], codes: Places) -> Iterator[Hint]:
     """Give one hint a reserved name, at its first address: test lists have no other."""
-    names = [_special_name(domain) for domain in domains]
+    names = [*map(_special_name, domains), None]  # the last is that of code -1
     for name in sorted({name for name in names if name is not None}):
-        members = [code for code, its in enumerate(names) if its == name]
-        places = np.flatnonzero(np.isin(codes, members))
-        count = f"{len(places):,} address{'es' if len(places) > 1 else ''}"
+        is_there = np.array([its == name for its in names])[codes]
+        total = np.count_nonzero(is_there)
+        count = f"{total:,} address{'es' if total > 1 else ''}"
         if name in _SPECIAL:
             why = f"at {name!r}, a name kept for {_SPECIAL[name]}"
         else:
             why = "at a name without a dot, known in a local network at most"
         said = f"{count} {why}: no mail is delivered there"
-        yield Hint("special_domain", places[:1], said)
+        yield Hint("special_domain", np.argmax(is_there, keepdims=True), said)
 
 
 def _special_name(domain: str) -> str | None:
