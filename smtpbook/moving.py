@@ -64,6 +64,8 @@ _END: Final = struct.Struct("<4s4xHHL4xH")
 _END_MARK: Final = b"PK\5\6"
 _BIG_END_MARK: Final = b"PK\6\7"
 _BIG_END_BYTES: Final = 20
+# What the standard library raises about archives it cannot read.
+_DAMAGE: Final = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, struct.error)
 
 # Settings that would hold a secret, and the values that say only where it is.
 _SECRET_NAME: Final = re.compile(r"(?:.*_)?(?:password|passwd|secret|token|key)", re.I)
@@ -319,20 +321,8 @@ def import_settings(path: str | os.PathLike[str], *, overwrite: bool = False) ->
         return Moved(tuple(_take_all(archive, members, overwrite)))
 
 
-class _Refused(Exception):
+class _Refused(zipfile.BadZipFile):
     """An archive that is none of ours, or not as it was written."""
-
-
-# What the standard library raises about archives it cannot read; places before the file's
-# beginning, too.
-_DAMAGE: Final = (
-    _Refused,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    EOFError,
-    OSError,
-    struct.error,
-)
 
 
 def _check_size(file: BinaryIO) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from smtpbook.accounts.oauth_endpoints import host_of
-from smtpbook.accounts.secret import MASK, Secret, repeats
+from smtpbook.accounts.secret import MASK, Redactor, Secret
 from smtpbook.errors import (
     OAuthError,
     SMTPBookError,
@@ -171,19 +171,14 @@ def refusal(
     url: str, code: str, description: str, hide: tuple[Secret, ...] = ()
 ) -> OAuthError:
     """Give the error for what a server says, with what to do about it."""
-    code, description = _masked(code, hide), _masked(description, hide)
+    redactor = Redactor(MASK)
+    redactor.hide(*(secret.reveal().encode("utf-8", "replace") for secret in hide))
+    code, description = redactor.redacted(code), redactor.redacted(description)
     said = visible(f"{code}: {description}".removesuffix(": "), max_chars=_MAX_TOLD)
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
     return OAuthError(
         f"{host_of(url)} says {said}{advice}", visible(code, max_chars=_MAX_TOLD)
     )
-
-
-def _masked(text: str, hide: tuple[Secret, ...]) -> str:
-    """Give what a server says without what was sent; if spelled otherwise, nothing."""
-    for secret in hide:
-        text = text.replace(secret.reveal(), MASK)
-    return MASK if any(repeats(text, secret) for secret in hide) else text
 
 
 def no_answer(url: str) -> OAuthError:

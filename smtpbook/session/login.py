@@ -6,9 +6,8 @@ which hides it from then on.
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -30,8 +29,6 @@ from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.record import Record
 
 _MAX_TOLD: Final = 300  # characters of what a server says about a refused token
-# Shorter pieces of base64 may stand anywhere by chance.
-_MIN_PIECE: Final = 12
 
 
 async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
@@ -70,8 +67,6 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     )
     # No variable here holds the secret: tracebacks may be shown with their locals.
     record.hide(secret.reveal().encode(), mechanism.start() or b"")
-    if name in sasl.BY_TOKEN:
-        record.hide(*_pieces(secret.reveal().encode()))
     reply = await talk.ask(Auth(name, mechanism.start()))
     while reply.code == 334:
         response = await _answer(mechanism, talk, reply)
@@ -92,20 +87,6 @@ def _serves(account: Account) -> Sequence[str] | None:
     """What the secret is good for, where its source says so; a token does."""
     serves: Sequence[str] | None = getattr(account.password, "mechanisms", None)
     return serves
-
-
-def _pieces(secret: bytes) -> Iterator[bytes]:
-    """Give what base64 makes of the secret wherever it stands inside another text.
-
-    A refused token may come back inside the error, which is base64 as a whole: three
-    octets make four characters, so there are three spellings, but for their ends.
-    """
-    for before in range(3):
-        spelled = base64.b64encode(b"\0" * before + secret)
-        first = 0 if before == 0 else 4
-        piece = spelled[first : len(spelled) // 4 * 4 - 4]
-        if len(piece) >= _MIN_PIECE:
-            yield piece
 
 
 def told(failure: str) -> str:

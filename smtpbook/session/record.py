@@ -7,12 +7,11 @@ is given by the caller, in seconds of trio's clock.
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from typing import Final
 
 from smtpbook.accounts.account import Account
-from smtpbook.escape import visible
+from smtpbook.accounts.secret import Redactor
 from smtpbook.events import Row, Sink
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
@@ -82,36 +81,33 @@ class Record:
         self._wall_us = wall_us
         self._clock = clock
         self._seq = 0
-        self._secrets: tuple[str, ...] = ()
+        self._redactor = Redactor(REDACTED)
         self._message: Message | None = None
         self._about: _About = _NOBODY
         self._recipients: list[_Recipient] = []
 
     def hide(self, *secrets: bytes) -> None:
-        """Mask these octets, and their base64, wherever a server repeats them."""
-        hidden = set(self._secrets)
-        for secret in filter(None, secrets):
-            text = secret.decode("utf-8", "surrogateescape")
-            # As a reply has it, as it is shown, and as an error shows octets.
-            hidden |= {text, visible(text), repr(secret)[2:-1]}
-            hidden.add(base64.b64encode(secret).decode("ascii"))
-        # The longest first: one may be part of another.
-        self._secrets = tuple(sorted(hidden, key=len, reverse=True))
+        """Mask these octets wherever a server repeats them, however it spells them."""
+        self._redactor.hide(*secrets)
 
     @property
     def hides(self) -> bool:
         """Whether there is anything to mask."""
-        return bool(self._secrets)
+        return bool(self._redactor)
 
     def masked(self, text: str) -> str:
         """Give what a server said, or an error that quotes it, without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
+        return self._redactor.redacted(text)
 
     def masked_reply(self, reply: Reply) -> Reply:
-        """Give a reply without the secrets."""
-        lines = tuple(map(self.masked, reply.lines)) if self._secrets else reply.lines
+        """Give a reply without the secrets, be they cut in two by a line's end."""
+        masked = self.masked
+        lines = tuple(map(masked, reply.lines))
+        if len(lines) > 1:
+            status = reply.enhanced_status or ""
+            parts = [line.removeprefix(status).strip() for line in lines]
+            if any(masked(text) != text for text in ("".join(parts), " ".join(parts))):
+                lines = (REDACTED,) * len(lines)
         return reply if lines == reply.lines else Reply(code=reply.code, lines=lines)
 
     def note(

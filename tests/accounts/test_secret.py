@@ -27,7 +27,7 @@ from smtpbook import places
 from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
-from smtpbook.accounts.secret import MASK, Secret, repeats
+from smtpbook.accounts.secret import MASK, Redactor, Secret
 from smtpbook.accounts.store import load_account, save_account
 from smtpbook.errors import AuthenticationError
 from smtpbook.lab.lab import Lab
@@ -185,35 +185,56 @@ def test_only_a_string_is_a_secret_and_anything_else_is_not_shown(text: object) 
 ODD = 'pass/word+ "ü%20'
 
 
+SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    lambda text: quote(text, safe=""),
+    lambda text: quote(text).lower(),
+    quote_plus,
+    json.dumps,
+    lambda text: json.dumps(text, ensure_ascii=False),
+    lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
+    html.escape,
+    lambda text: "".join(f"={octet:02X}" for octet in text.encode()),
+    lambda text: "".join(f"+{octet:02X}" for octet in text.encode()),
+]
+
+
 @pytest.mark.parametrize("begins", range(4))
-@pytest.mark.parametrize(
-    "spell",
-    [
-        str,
-        lambda text: quote(text, safe=""),
-        lambda text: quote(text).lower(),
-        quote_plus,
-        json.dumps,
-        lambda text: json.dumps(text, ensure_ascii=False),
-        lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
-        html.escape,
-    ],
-)
-def test_a_secret_is_found_however_it_is_spelled(
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_secret_is_taken_out_however_it_is_spelled(
     spell: Callable[[str], str], begins: int
 ) -> None:
-    for text in (TEXT, ODD):
-        said = "x" * begins + spell(text) + " is wrong"
-        assert repeats(said, Secret(text))
+    for secret in (TEXT, ODD):
+        redactor = Redactor(MASK)
+        assert not redactor
+        redactor.hide(b"", secret.encode(), b"another")
+        assert redactor
+        spelled = spell(secret)
+        told = redactor.redacted("x" * begins + spelled + " is wrong")
+        assert MASK in told
+        assert spelled not in told
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            inside = encode(("x" * begins + text + " is wrong").encode()).decode()
-            assert repeats(f"got {inside.rstrip('=')}", Secret(text))
+            inside = encode(("x" * begins + secret + " is wrong").encode()).decode()
+            assert redactor.redacted(f"got {inside.rstrip('=')}") == MASK
 
 
-def test_what_does_not_repeat_it_may_be_shown() -> None:
-    assert not repeats("535 no, % \\u00 &; \\", Secret(TEXT))
-    assert not repeats("anything", Secret(""))
-    assert not repeats("YWJj YWI=", Secret("abcd"))  # too short to be looked for in base64
+@pytest.mark.parametrize("spell", [SPELLINGS[i] for i in (0, 1, 4, 5, 7)])
+def test_a_secret_within_an_answer_that_is_base64_is_taken_out(
+    spell: Callable[[str], str],
+) -> None:
+    redactor = Redactor(MASK)
+    redactor.hide(ODD.encode())
+    for begins in range(3):
+        inside = "x" * begins + spell(ODD) + " is wrong"
+        assert redactor.redacted(base64.b64encode(inside.encode()).decode()) == MASK
+
+
+def test_what_does_not_repeat_a_secret_is_left_as_it_is() -> None:
+    redactor = Redactor(MASK)
+    redactor.hide(TEXT.encode(), b"abcd")
+    # "abcd" is too short to be looked for inside base64.
+    for text in ("535 no, % \\u00 &; \\ =A +4", "eGFiY2Q= YWJj", ""):
+        assert redactor.redacted(text) == text
 
 
 # --- what is on its way to become a secret ------------------------------------------------

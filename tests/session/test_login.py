@@ -209,7 +209,7 @@ async def test_a_token_is_not_sent_as_a_password(
         ("[1]", "[1]"),
         ("[" * 2900, "[[[…"),
         (f'{{"got":"{PASSWORD}"}}', "[redacted]"),
-        (json.dumps({"got": PASSWORD}), "got=[redacted]"),
+        (json.dumps({"got": PASSWORD}), "[redacted]"),
     ],
     ids=["RFC 7628", "escapes", "words", "a list", "deep", "the token", "escaped token"],
 )

@@ -65,6 +65,23 @@ def test_a_secret_is_masked_however_it_is_spelled(secret: str) -> None:
     assert record.masked_reply(untouched) is untouched
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("5.7.8 correct horse bat", "5.7.8 tery"),
+        ("correct horse", "battery"),
+        ("Y29ycmVjdCBob3J", "zZSBiYXR0ZXJ5"),
+    ],
+)
+def test_a_secret_that_a_lines_end_cuts_in_two_is_masked(lines: tuple[str, ...]) -> None:
+    record, _ = make_record()
+    record.hide(b"correct horse battery")
+    masked = record.masked_reply(Reply(code=535, lines=lines))
+    assert set(masked.lines) == {"[redacted]"}
+    untouched = Reply(code=250, lines=("2.0.0 correct", "2.0.0 horse"))
+    assert record.masked_reply(untouched) is untouched
+
+
 def test_a_secret_within_another_leaves_nothing_of_either() -> None:
     record, _ = make_record()
     record.hide(b"horse")
