@@ -36,7 +36,9 @@ _KEPT: Final = pa.system_memory_pool()
 
 # From the year 1 to 9999, counted from 1970.
 _DAYS: Final = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
-_MICROSECONDS: Final = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
+_SECONDS: Final = (_DAYS[0] * 86_400, (_DAYS[1] + 1) * 86_400 - 1)
+_PER_SECOND: Final = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
+_MOST: Final = (1 << 63) - 1  # nanoseconds reach from 1677 to 2262
 
 
 class Answer:
@@ -165,20 +167,36 @@ class _Column:
         return array.dictionary_encode() if self._is_encoded else array
 
     def _times(self, array: pa.Array, rows_before: int) -> pa.Array:
-        # PostgreSQL has infinity and years before Christ; Python's dates know neither.
-        if pa.types.is_date(array.type):
-            (least, most), whole = _DAYS, pa.int32()
-        else:
+        if not pa.types.is_date(array.type):
             array = array.cast(pa.timestamp("us", "UTC" if array.type.tz else None))
-            (least, most), whole = _MICROSECONDS, pa.int64()
-        number = array.view(whole)
-        is_beyond = pc.or_(pc.less(number, least), pc.greater(number, most))
+        array, is_beyond = within_calendar(array)
         if count := pc.sum(is_beyond).as_py():
             if not self.beyond:
                 self.first_beyond = rows_before + pc.index(is_beyond, True).as_py() + 1
             self.beyond += count
-            array = pc.replace_with_mask(array, is_beyond, pa.scalar(None, array.type))
         return array
+
+
+def within_calendar(times: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Give dates or times with those null that Python has none for, and tell which.
+
+    PostgreSQL has infinity and years before Christ, files have whatever was put there.
+    """
+    kind, slack = times.type, 0
+    if pa.types.is_date(kind):
+        (least, most), per = _DAYS, 1 if pa.types.is_date32(kind) else 86_400_000
+    else:
+        (least, most), per = _SECONDS, _PER_SECOND[kind.unit]
+        if kind.tz not in {None, "UTC"}:
+            slack = 86_400 * per  # it is to be shown in its zone
+    number = times.view(pa.int32() if kind.bit_width == 32 else pa.int64())
+    is_beyond = pc.or_(
+        pc.less(number, max(least * per, -_MOST) + slack),
+        pc.greater(number, min((most + 1) * per - 1, _MOST) - slack),
+    )
+    if pc.any(is_beyond).as_py():
+        times = pc.replace_with_mask(times, is_beyond, pa.scalar(None, kind))
+    return times, is_beyond
 
 
 def to_array(values: Sequence[Any]) -> pa.Array:

@@ -8,13 +8,15 @@ what was tried and never shows a password.
 from __future__ import annotations
 
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 from sqlalchemy import (
@@ -27,6 +29,7 @@ from sqlalchemy import (
     TableClause,
     TextClause,
     create_engine,
+    event,
     func,
     inspect,
     literal_column,
@@ -104,6 +107,8 @@ def parse_url(written: str) -> URL:
     """
     try:
         url = make_url(written)
+        if "@" in (url.host or ""):  # the rest of a password with @ in it
+            raise ValueError
     except (ArgumentError, ValueError):
         raise RecipientsError(
             "this is no database's URL; expected such as "
@@ -234,7 +239,10 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         url = _existing(url)
     try:
-        return create_engine(url, poolclass=NullPool)
+        engine = create_engine(url, poolclass=NullPool)
+        if url.get_backend_name() == "sqlite":
+            event.listen(engine, "connect", _alone)
+        return engine
     except NoSuchModuleError:
         known = ("postgresql", "mariadb", "mysql", "sqlite", "mssql", "oracle")
         raise RecipientsError(
@@ -250,6 +258,11 @@ def _engine(url: URL) -> Engine:
         raise RecipientsError(
             f"{url.get_backend_name()} needs the driver {missing!r}: {package}"
         ) from None
+
+
+def _alone(connection: Any, _: object) -> None:
+    # ATTACH and VACUUM INTO make a file, even where every other statement is refused.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
 
 def _existing(url: URL) -> URL:
@@ -407,6 +420,10 @@ def _conninfo(url: URL) -> str:
 
 def _shown(url: URL) -> str:
     """Give a URL without its password, and without options that may hold one."""
+    if url.get_backend_name() == "sqlite" and (url.database or "").startswith("file:///"):
+        url = url.set(
+            database=url2pathname(urlsplit(url.database or "").path)
+        )  # `_existing`
     return visible(url.set(query={}).render_as_string(hide_password=True))
 
 

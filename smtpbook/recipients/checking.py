@@ -7,6 +7,7 @@ A row needs one address, not met before, and no NUL in any cell.  What an addres
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from smtpbook.databases.batches import within_calendar
+from smtpbook.escape import visible
 from smtpbook.recipients.cells import to_series
 from smtpbook.recipients.columns import name_columns
 from smtpbook.recipients.hints import find_hints
@@ -26,7 +29,7 @@ from smtpbook.recipients.syntax import (
     pieces,
     to_mask,
 )
-from smtpbook.table import TEXT, Problem, Table
+from smtpbook.table import TEXT, Problem, Table, numbered
 
 _NO_ROWS: Final = np.zeros(0, dtype=bool)
 
@@ -51,6 +54,7 @@ def check(
     RecipientsError
         The column with the addresses cannot be told.
     """
+    table = _within_calendar(table)
     names, doubts = name_columns(table, address)
     texts = table.cells.column(names.index("email"))
     findings = Findings(table, texts)
@@ -71,6 +75,32 @@ def check(
         doubts = [Problem(None, None, "empty", said)]
     frame = _to_frame(table, names, checked.addresses, ~findings.dropped)
     return frame, findings.note(doubts), dict(zip(names, table.headers, strict=True))
+
+
+def _within_calendar(table: Table) -> Table:
+    """Take out the times that Python has none for; databases did so already."""
+    columns: list[pa.ChunkedArray] = []
+    problems = list(table.problems)
+    for header, column in zip(table.headers, table.cells.columns, strict=True):
+        kind = column.type
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            pairs = [within_calendar(chunk) for chunk in column.chunks]
+            is_beyond = pa.chunked_array([beyond for _, beyond in pairs], pa.bool_())
+            column = pa.chunked_array([times for times, _ in pairs], kind)
+            if count := pc.sum(is_beyond).as_py():
+                row = table.rows[pc.index(is_beyond, True).as_py()].as_py()
+                said = (
+                    f"{table.name}: column {visible(header)!r} has dates before the year 1 "
+                    f"or after 9999, {_times(count)}, first in row {row:,}; they are read "
+                    f"as missing"
+                )
+                problems.append(Problem(None, None, "date", said))
+        columns.append(column)
+    return replace(table, cells=numbered(columns), problems=tuple(problems))
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _note_faults(checked: Checked, findings: Findings) -> None:

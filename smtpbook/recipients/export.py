@@ -7,6 +7,7 @@ keep a list with everything, `saved` is the place.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -82,6 +83,10 @@ def export_recipients(
             f"cannot write {Path(path).name!r}{hint}; there are {', '.join(_WRITERS)}"
         )
     lists = _named(people)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise RecipientsError(
+            f"cannot write {os.fspath(path)!r}: no ordinary file; name one, or a new one"
+        )
     # Beside its place first: a list that is being written over stays whole until then.
     beside = Path(f"{os.fspath(path)}.part")
     try:
@@ -97,7 +102,7 @@ def export_recipients(
 
 def _named(people: Recipients | Iterable[Recipients] | Mapping[str, Recipients]) -> Lists:
     if isinstance(people, Mapping):
-        named = dict(people)
+        named = {str(name): one for name, one in people.items()}
     elif isinstance(people, list | tuple):
         named = {f"list {number}": one for number, one in enumerate(people, 1)}
     else:
@@ -210,6 +215,8 @@ def _write_row(sheet: Any, number: int, cells: Iterable[Any]) -> None:
     for place, cell in enumerate(cells):
         if isinstance(cell, str):
             sheet.write_string(number, place, cell)
+        elif isinstance(cell, float) and not math.isfinite(cell):
+            sheet.write_string(number, place, str(cell))  # a sheet knows no infinity
         elif cell is not None:
             sheet.write(number, place, cell)
 
@@ -233,7 +240,7 @@ def _refuse_too_large(name: str, frame: pd.DataFrame) -> None:
 
 def _title(name: str, taken: set[str]) -> str:
     """Give a sheet's title: what Excel allows, and none twice."""
-    clean = visible(name).translate(_NOT_IN_TITLES).strip("'")[:_MAX_TITLE] or "list"
+    clean = visible(name).translate(_NOT_IN_TITLES)[:_MAX_TITLE].strip("' ") or "list"
     title, number = clean, 1
     while title.lower() in taken or title.lower() == "history":  # kept by Excel
         number += 1

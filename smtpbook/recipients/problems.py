@@ -7,8 +7,9 @@ read are those kept, those dropped and those left out on purpose: the counts add
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -30,11 +31,12 @@ _DTYPES: Final[dict[str, Any]] = {
 _PRINTABLE: Final = "^[ -~]*$"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """What is to be said about a reading, or about an operation on a list.
 
-    Two lists that come of the same reading share its note; joined, they have it once.
+    Two lists that come of the same reading share its note; joined, they have it once, even
+    if one of them was saved in between.
 
     Attributes
     ----------
@@ -42,10 +44,13 @@ class Note:
         0 for an operation.
     problems : DataFrame
         As `Recipients.problems`.
+    key : str
+        Equal for the same reading or operation, and for no other.
     """
 
-    rows_read: int
-    problems: pd.DataFrame
+    rows_read: int = field(compare=False)
+    problems: pd.DataFrame = field(compare=False)
+    key: str = field(default_factory=lambda: uuid4().hex)
 
 
 class Findings:
@@ -103,7 +108,7 @@ class Findings:
         )
         columns = {
             "row": to_series(rows).astype("Int64"),
-            "address": to_series(_shown(_large(self._texts.filter(taken)))),
+            "address": to_series(shown(_large(self._texts.filter(taken)))),
             "message": to_series(said),
         }
         part = pd.DataFrame(columns).assign(rule=rule, dropped=drop)
@@ -121,12 +126,17 @@ class Findings:
         unread = np.array([problem.row is not None for problem in said], dtype=bool)
         if unread.any():
             unread &= ~np.isin(given, kept)
+            # Of several things said of one row that is not there, the first counts it.
+            places = np.flatnonzero(unread)
+            unread[np.delete(places, np.unique(given[places], return_index=True)[1])] = (
+                False
+            )
         first = problems_frame(said, dropped=unread, source=self._table.name)
         problems = joined([first, *self._parts])
         problems = problems.sort_values(
             "row", kind="stable", na_position="first", ignore_index=True
         )
-        return Note(rows_read=len(kept) + len(set(given[unread])), problems=problems)
+        return Note(rows_read=len(kept) + int(unread.sum()), problems=problems)
 
 
 def problems_frame(
@@ -146,7 +156,8 @@ def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else problems_frame([])
 
 
-def _shown(texts: pa.Array) -> pa.Array:
+def shown(texts: pa.Array) -> pa.Array:
+    """Give text as `visible` shows it."""
     is_hostile = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _PRINTABLE)), False)
     if not pc.any(is_hostile).as_py():
         return texts

@@ -25,7 +25,7 @@ from smtpbook.recipients.cells import stacked, to_text_array
 from smtpbook.recipients.checking import check
 from smtpbook.recipients.columns import to_field_name
 from smtpbook.recipients.hints import RULES
-from smtpbook.recipients.problems import Note, joined, problems_frame
+from smtpbook.recipients.problems import Note, joined, problems_frame, shown
 from smtpbook.recipients.splitting import parts_of
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.recipients.syntax import comparison_key, to_mask
@@ -113,15 +113,10 @@ email, city
         """
         read = sum(note.rows_read for note in self._notes)
         counts = {"read": read, "kept": len(self)}
-        problems = self.problems
-        dropped = problems[problems["dropped"]].drop_duplicates(
-            ["source", "row", "address", "rule"]
-        )
-        if len(dropped):
-            rows = pd.MultiIndex.from_frame(self._frame[["source", "source_row"]])
-            is_back = pd.MultiIndex.from_frame(dropped[["source", "row"]]).isin(rows)
-            rules = dropped["rule"][~is_back].value_counts(sort=False)
-            counts |= {str(rule): int(count) for rule, count in rules.items()}
+        readings = joined(note.problems for note in self._notes if note.rows_read)
+        gone = [readings[readings["dropped"]], self._taken_out()]
+        rules = pd.concat([rows["rule"] for rows in gone]).value_counts(sort=False)
+        counts |= {str(rule): int(count) for rule, count in rules.items()}
         left_out = read - sum(counts.values()) + read
         return counts | ({"left_out": left_out} if left_out else {})
 
@@ -270,7 +265,10 @@ email, city
         RecipientsError
             A new name is taken, or no name for a field; or the old is not to be changed.
         """
-        old = dict(zip(self._known(fields.values()), fields, strict=True))
+        known = self._known(fields.values())
+        if twice := [name for name in known if known.count(name) > 1]:
+            raise RecipientsError(f"{twice[0]!r} is to have two names; give it one")
+        old = dict(zip(known, fields, strict=True))
         for name, new in old.items():
             if name in _FIXED:
                 raise RecipientsError(f"{name!r} cannot be renamed")
@@ -307,7 +305,8 @@ email, city
         ColumnError
             There is no such field.
         """
-        wanted = [name for name in self._known(fields) if name not in _FIXED]
+        known = dict.fromkeys(self._known(fields))
+        wanted = [name for name in known if name not in _FIXED]
         labels = {k: v for k, v in self._labels.items() if k in {"email", *wanted}}
         frame = self._frame[["email", *wanted, *PROVENANCE]]
         return Recipients(frame, self._notes, labels)
@@ -463,6 +462,24 @@ email, city
 
     # -- underneath
 
+    def _taken_out(self) -> pd.DataFrame:
+        """Give the rows that operations took out and that are not back, each once.
+
+        One row of a source may have several addresses; and what one operation took out of
+        a list, another may have taken out of its copy, or joined to it again.
+        """
+        said = joined(note.problems for note in self._notes if not note.rows_read)
+        where = ["source", "row", "address"]
+        gone = said[said["dropped"]].drop_duplicates(where)
+        addresses = shown(to_text_array(self._frame["email"]))
+        near = pc.is_in(addresses, value_set=to_text_array(gone["address"]))
+        frame = self._frame[to_mask(near)]
+        here = [frame["source"].astype(str), frame["source_row"], addresses.filter(near)]
+        back = pd.MultiIndex.from_arrays(list(map(_plain, here)))
+        return gone[
+            ~pd.MultiIndex.from_arrays([_plain(gone[it]) for it in where]).isin(back)
+        ]
+
     def _keys(self) -> pa.Array:
         return comparison_key(to_text_array(self._frame["email"]))
 
@@ -501,6 +518,10 @@ email, city
 
 def _plain_values(column: pd.Series) -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()
+
+
+def _plain(column: pd.Series | pa.Array) -> list[Any]:
+    return column.to_pylist() if isinstance(column, pa.Array) else column.tolist()
 
 
 def _listed(other: Recipients | Others) -> Recipients:

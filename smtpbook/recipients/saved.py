@@ -14,6 +14,7 @@ import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
@@ -82,7 +83,11 @@ def load_recipients(name: str) -> Recipients:
                 f"the list {name!r} was saved by a newer smtpbook; update this one"
             )
         notes = [
-            Note(rows_read=note["rows_read"], problems=_unpacked(note["problems"]))
+            Note(
+                rows_read=note["rows_read"],
+                problems=_unpacked(note["problems"]),
+                key=note.get("key") or uuid4().hex,
+            )
             for note in said["notes"]
         ]
         frame = pd.DataFrame(
@@ -165,7 +170,11 @@ def _known(name: str) -> Path:
 
 def _described(people: Recipients) -> bytes:
     notes = [
-        {"rows_read": note.rows_read, "problems": _packed(note.problems)}
+        {
+            "key": note.key,
+            "rows_read": note.rows_read,
+            "problems": _packed(note.problems),
+        }
         for note in people.notes
     ]
     said = {"version": _VERSION, "labels": dict(people.labels), "notes": notes}

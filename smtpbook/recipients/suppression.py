@@ -11,17 +11,19 @@ from __future__ import annotations
 import csv
 import io
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from smtpbook.errors import ColumnError, LocalProtocolError, RecipientsError, near_miss
 from smtpbook.escape import to_cell, visible
@@ -81,6 +83,7 @@ class SuppressionList:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._entries: dict[tuple[str, str | None], Entry] = {}
+        self._can_grow = False  # its columns are ours, and its last line ends
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> SuppressionList:
@@ -97,7 +100,8 @@ class SuppressionList:
             It is no suppression list, or a line of it cannot be understood: what it was to
             suppress would be written to.
         """
-        stop = cls(Path(path) if path is not None else data_folder() / "suppressed.csv")
+        given = None if path is None else Path(os.path.expanduser(path))
+        stop = cls(given or data_folder() / "suppressed.csv")
         stop._refresh()
         return stop
 
@@ -166,9 +170,9 @@ class SuppressionList:
             self._refresh()
             new = {_key(entry): entry for entry in reversed(given)}
             new = {key: new[key] for key in reversed(new) if key not in self._entries}
-            if new and self._ends_a_line():
+            if new and self._can_grow:
                 self._append(list(new.values()))
-            elif new:  # edited by hand, or cut off while it was written
+            elif new:  # not there yet, edited by hand, or cut off while it was written
                 self._rewrite([*self._entries.values(), *new.values()])
         return len(new)
 
@@ -184,9 +188,13 @@ class SuppressionList:
         with self._locked():
             self._refresh()
             if (rule, campaign) not in self._entries:
+                where = [
+                    its or "every campaign" for name, its in self._entries if name == rule
+                ]
                 hint = near_miss(rule, [name for name, _ in self._entries])
                 raise RecipientsError(
-                    f"no entry {rule!a} for {campaign or 'every campaign'}{hint}"
+                    f"no entry {rule!a} for {campaign or 'every campaign'}"
+                    + (f"; there is one for {', '.join(where)}" if where else hint)
                 )
             gone = self._entries[rule, campaign]
             self._rewrite([entry for entry in self._entries.values() if entry != gone])
@@ -277,12 +285,23 @@ class SuppressionList:
 
     # -- the file
 
-    def _locked(self) -> FileLock:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(f"{self._path}.lock", timeout=_LOCK_S)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise RecipientsError(
+                f"cannot write {str(self._path)!r}: another program has written it for "
+                f"{_LOCK_S:g} s; try again when it has ended"
+            ) from None
         except OSError as error:
             raise _unwritable(self._path, error) from error
-        return FileLock(f"{self._path}.lock", timeout=_LOCK_S)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _append(self, entries: Sequence[Entry]) -> None:
         self._write(self._path, "ab", map(_cells, entries))
@@ -305,14 +324,6 @@ class SuppressionList:
         except OSError as error:
             raise _unwritable(self._path, error) from error
 
-    def _ends_a_line(self) -> bool:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read(1) == b"\n"
-        except OSError:  # none yet, or empty
-            return False
-
     def _refresh(self) -> None:
         """Read the file again if it has changed."""
         try:
@@ -320,13 +331,17 @@ class SuppressionList:
             seen = (state.st_ino, state.st_size, state.st_mtime_ns)
             if seen == self._seen:
                 return
+            if not stat.S_ISREG(state.st_mode):  # a pipe may block for ever
+                raise OSError("it is no ordinary file")
             text = self._path.read_text("utf-8-sig")
         except FileNotFoundError:
-            self._seen, self._entries = None, {}
+            self._seen, self._entries, self._can_grow = None, {}, False
             return
         except (OSError, UnicodeError) as error:
             raise RecipientsError(f"cannot read {str(self._path)!r}: {error}") from error
         self._entries = {_key(entry): entry for entry in _parse(self._path.name, text)}
+        first = text.partition("\n")[0].rstrip("\r")
+        self._can_grow = text.endswith("\n") and first == ",".join(COLUMNS)
         self._seen = seen
 
 
@@ -364,7 +379,7 @@ def _rule(text: str) -> str:
 
 
 def _word(reason: object) -> str:
-    return visible(str(reason).strip(), max_chars=200)
+    return visible(str(reason).strip(), max_chars=200) or "manual"
 
 
 def _readable(addresses: pa.Array) -> pa.Array:
@@ -385,30 +400,46 @@ def _rows_of(
         raise ColumnError(f"column 'address_or_rule' not found{hint}")
     for row in entries.to_dict("records"):
         cells = {key: None if pd.isna(cell) else cell for key, cell in row.items()}
-        when = cells.get("date")
-        if when is not None:
-            when = pd.to_datetime(when, utc=True).to_pydatetime().replace(microsecond=0)
+        when = _date_of(cells.get("date"))
         own = cells.get("campaign")
         yield cells[name], cells.get("reason") or reason, when, own or campaign
 
 
+def _date_of(cell: Any) -> datetime | None:
+    if cell is None:
+        return None
+    try:
+        if isinstance(cell, int | float):  # since when, nobody can tell
+            raise ValueError
+        time = pd.to_datetime(cell, utc=True)
+        return datetime.fromtimestamp(int(time.timestamp()), UTC)
+    except (ValueError, OverflowError):
+        shown = ascii(visible(str(cell), max_chars=80))
+        raise RecipientsError(f"{shown} is no date; expected such as 2026-11-23") from None
+
+
 def _cells(entry: Entry) -> tuple[str, ...]:
     date = f"{entry.date:%Y-%m-%dT%H:%M:%SZ}" if entry.date else ""
-    # "@x.example" would be a formula to a spreadsheet.
-    rule = to_cell(entry.address_or_rule)
-    return rule, to_cell(entry.reason), date, to_cell(entry.campaign or "")
+    rule, campaign = entry.address_or_rule, entry.campaign or ""
+    return _marked(rule), _marked(entry.reason), date, _marked(campaign)
+
+
+def _marked(cell: str) -> str:
+    """Put an apostrophe before what a spreadsheet would run, and before its own."""
+    return f"'{cell}" if cell.startswith("'") else to_cell(cell)
 
 
 def _parse(name: str, text: str) -> Iterator[Entry]:
     reader = csv.reader(io.StringIO(text))
-    header = [cell.strip().lower() for cell in next(reader, COLUMNS)]
+    records = _records(name, reader)
+    header = [cell.strip().lower() for cell in next(records, COLUMNS)]
     if "address_or_rule" not in header:
         raise RecipientsError(
             f"{name} is no suppression list: its first line lacks address_or_rule; to take "
             f"a list's addresses, open a new file and add_many() them"
         )
     is_torn = not text.endswith("\n")
-    for cells in reader:
+    for cells in records:
         # An apostrophe: `_cells` put it there.
         plain = [cell.strip().removeprefix("'") for cell in cells]
         row = dict(zip(header, plain, strict=False))
@@ -429,6 +460,13 @@ def _parse(name: str, text: str) -> Iterator[Entry]:
             ) from None
 
 
+def _records(name: str, reader: Any) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise RecipientsError(f"{name}, line {reader.line_num}: {error}") from None
+
+
 def _time(text: str | None) -> datetime | None:
     if not text:
         return None
@@ -437,4 +475,4 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _unwritable(path: Path, error: OSError) -> RecipientsError:
-    return RecipientsError(f"cannot write {str(path)!r}: {error.strerror}")
+    return RecipientsError(f"cannot write {str(path)!r}: {error.strerror or error}")

@@ -45,6 +45,7 @@ _SPECIAL: Final = re.compile(
 _PIECE: Final = 1 << 14  # texts looked at together
 _NO_ROWS: Final = np.zeros(0, dtype=bool)
 _NOTHING: Final = pa.scalar("", pa.large_string())
+_UNREAD: Final = "\ufffd"  # what decoders put for octets that mean nothing
 _LONGEST: Final = 1000  # characters; no address comes near, and Python looks at each
 
 
@@ -137,6 +138,11 @@ def canonical(address: str) -> str:
     """
     if len(address) > _LONGEST:
         raise LocalProtocolError(f"{len(address):,} characters are no address")
+    if _UNREAD in address:
+        raise LocalProtocolError(
+            f"address holds octets that are no text in the encoding it was read in; say "
+            f"the right one: {address!a}"
+        )
     mailbox = Mailbox.parse(address)
     local_part, _, domain = address.rpartition("@")
     if address.isascii() and "--" not in domain:

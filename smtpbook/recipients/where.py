@@ -83,6 +83,11 @@ def _parse(condition: str) -> ast.Expression:
                 f"{_shown(condition)}: {type(node).__name__} is not available in a "
                 f"condition; compare columns as in \"city == 'Paris' and age >= 18\""
             )
+        if isinstance(node, ast.Constant) and node.value is None:
+            raise RecipientsError(
+                f"{_shown(condition)}: None is not available in a condition; a missing "
+                f"text compares like the empty one: \"city == ''\""
+            )
     return tree
 
 

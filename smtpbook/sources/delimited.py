@@ -41,6 +41,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# The line by which Excel is told the delimiter, and others are, too.
+_SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?\n', re.IGNORECASE)
 _BLOCK: Final = 4 << 20  # octets or characters read at a time
 _SAMPLE: Final = 50  # lines that the delimiter is judged by
 _WIDE: Final = 200  # columns; RE2 repeats up to 1000 times, in time and memory
@@ -67,7 +69,8 @@ def read_delimited(
         Default: by the byte order mark, else UTF-8 if the whole file is that, else
         Windows-1252, which is then said in the problems.
     delimiter : str, optional
-        Default: the one of comma, semicolon, tab and bar that cuts most rows alike.
+        Default: the one that a first line such as ``sep=;`` names, as Excel reads it; else
+        the one of comma, semicolon, tab and bar that cuts most rows alike.
 
     Raises
     ------
@@ -91,8 +94,9 @@ def read_delimited(
         with path.open("rb") as file:
             text = io.TextIOWrapper(file, encoding=encoding, errors=errors)
             blocks = _Blocks(path.name, text)
-            delimiter = delimiter or _detect_delimiter(blocks)
-            header, used = _read_header(path, blocks, delimiter)
+            said = _SEPARATOR.fullmatch(next(blocks.from_(0), ""))
+            delimiter = delimiter or (said[1] if said else _detect_delimiter(blocks))
+            header, used = _read_header(path, blocks, delimiter, first=1 if said else 0)
             cutter = _Cutter(path.name, delimiter, len(header), problems)
             rows, cells = [], []
             blocks.advance(used)
@@ -299,9 +303,11 @@ class _Cutter:
         )
 
 
-def _read_header(path: Path, blocks: _Blocks, delimiter: str) -> tuple[list[str], int]:
+def _read_header(
+    path: Path, blocks: _Blocks, delimiter: str, *, first: int
+) -> tuple[list[str], int]:
     """Give the header's cells, and how many lines it and what is above it take."""
-    place = 0
+    place = first
     while place < len(blocks.lines):
         cells, used = _cut(blocks.from_(place), delimiter)
         if isinstance(cells, str):

@@ -137,6 +137,10 @@ def _blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     with closing(open_octets(path)) as file:
         # A small first block: what Arrow is to expect is learnt from it.
         number, size = 1, _BLOCK // 64
+        if file.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            raise RecipientsError(
+                f"{path.name} is JSON Lines in UTF-16; save it again as UTF-8"
+            )
         if file.peek(3).startswith(b"\xef\xbb\xbf"):
             file.read(3)
         while lines := _lines(file, size):

@@ -44,16 +44,9 @@ _FIELDS: Final = {
 }
 _ADDRESSES: Final = ("mail", "mozillasecondemail")
 # Secrets and what is no text are not carried into a list.
-_LEFT_OUT: Final = frozenset(
-    {
-        "objectclass",
-        "userpassword",
-        "jpegphoto",
-        "usercertificate",
-        "usersmimecertificate",
-        "changetype",
-        "control",
-    }
+_LEFT_OUT: Final = re.compile(
+    "objectclass|.*(?:passw|pwd|secret|privatekey|principalkey|pkcs12).*"
+    "|jpegphoto|usercertificate|usersmimecertificate|changetype|control"
 )
 _MAX_VALUE: Final = 1 << 16  # characters
 
@@ -143,7 +136,7 @@ def _entries(
 
 
 def _value(number: int, name: str, mark: str, text: str, faults: Faults) -> str | None:
-    if not mark or name in _LEFT_OUT:
+    if not mark or _LEFT_OUT.fullmatch(name):
         return text
     if mark == "<":
         faults.add(
@@ -164,7 +157,7 @@ def _value(number: int, name: str, mark: str, text: str, faults: Faults) -> str 
 def _rows(entry: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
     fields: dict[str, str] = {}
     for name, values in entry.items():
-        if values and name not in _ADDRESSES and name not in _LEFT_OUT:
+        if values and name not in _ADDRESSES and not _LEFT_OUT.fullmatch(name):
             fields.setdefault(_FIELDS.get(name, name), values[0])
     addresses = [address for name in _ADDRESSES for address in entry.get(name, ())]
     if not addresses:

@@ -5,7 +5,7 @@ same address may be found in many messages.
 
 References
 ----------
-RFC 5322 (headers), RFC 2047 (encoded words), RFC 4155 (mbox).
+RFC 5322 (headers), RFC 6532 (headers in UTF-8), RFC 2047 (encoded words), RFC 4155 (mbox).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import closing
 from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +94,9 @@ def _headers(path: Path) -> Iterator[tuple[bytes, bool]]:
                     in_headers = False
                 elif size <= MAX_HEADERS:
                     lines.append(line)
+                elif not at_start and size - len(line) <= MAX_HEADERS:
+                    # Half an address is none, or somebody else's.
+                    lines[-1] = lines[-1].rpartition(b",")[0]
             was_empty = at_start and not line.strip()
             at_start = line.endswith(b"\n")
         if lines:
@@ -101,7 +104,7 @@ def _headers(path: Path) -> Iterator[tuple[bytes, bool]]:
 
 
 def _people(octets: bytes, number: int, faults: Faults) -> Iterator[dict[str, Any]]:
-    message = BytesHeaderParser().parsebytes(octets)
+    message = HeaderParser().parsestr(_text(octets, number, faults))
     date = _date(message["date"])
     subject = _decoded(message["subject"])
     for header in HEADERS:
@@ -123,6 +126,15 @@ def _people(octets: bytes, number: int, faults: Faults) -> Iterator[dict[str, An
                         "date": date,
                         "subject": subject,
                     }
+
+
+def _text(octets: bytes, number: int, faults: Faults) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        message = "its headers are neither ASCII nor UTF-8, read as Windows-1252"
+        faults.add(None, "encoding", message, line=number)
+        return octets.decode("cp1252", "replace")
 
 
 def _decoded(value: Any) -> str | None:

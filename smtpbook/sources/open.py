@@ -7,6 +7,7 @@ then by the file (`detect`).  Only the format that is needed is imported.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT: Final = "-"
 CLIPBOARD: Final = "clipboard"
+_PASSWORD: Final = re.compile(r":[^:@]*@")
 _FOR_DATABASES: Final = ("query", "table", "params")
 
 
@@ -99,8 +101,9 @@ def read_table(
         return _read_spooled("standard input", options)
     if source == CLIPBOARD:
         return _read_spooled(CLIPBOARD, options)
-    path = Path(source).expanduser()
+    path = Path(source)
     try:
+        path = _expanded(path)
         return _read_file(path, options)
     except PermissionError as error:
         raise RecipientsError(
@@ -174,6 +177,13 @@ def _reader(form: Format) -> Callable[..., Table]:
     return reader
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name has a home here, or ~ belongs to the name
+        return path
+
+
 def _refuse_what_is_no_file(path: Path) -> None:
     if not path.exists():
         raise RecipientsError(f"no file {_shown(path)}{_neighbour(path)}")
@@ -205,4 +215,5 @@ def _neighbour(path: Path) -> str:
 
 
 def _shown(path: Path) -> str:
-    return repr(visible(str(path)))
+    # A database's URL with a slash too few is taken for a path, and may hold a password.
+    return repr(visible(_PASSWORD.sub(":***@", str(path))))

@@ -49,7 +49,7 @@ def read_parquet(path: Path) -> Table:
         with pq.ParquetFile(path, read_dictionary=text, pre_buffer=False) as file:
             batches = file.iter_batches(_BATCH, columns=[field.name for field in kept])
             return _gathered(path, kept, count, batches, faults)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeError) as error:
         raise _damaged(path, "Parquet", error) from None
 
 
@@ -65,12 +65,13 @@ def read_arrow(path: Path) -> Table:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
             faults = Faults(path.name)
             kept = _flat(file.schema, faults)
+            names = [field.name for field in kept]
             batches = (
-                file.get_batch(place).select([field.name for field in kept])
+                file.get_batch(place).select(names)
                 for place in range(file.num_record_batches)
             )
             return _gathered(path, kept, file.count_rows(), batches, faults)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeError) as error:
         raise _damaged(path, "Arrow", error) from None
 
 
@@ -109,9 +110,15 @@ def _gathered(
         )
     room = _Room(path.name)
     columns: list[list[pa.Array]] = [[] for _ in kept]
+    found = 0
     for batch in _watched(batches, path.name, count):
+        # Arrow takes a file at its word: an offset beyond its end would end Python.
+        batch.validate(full=True)
+        found += len(batch)
         for array, field, chunks in zip(batch.columns, kept, columns, strict=True):
             chunks.append(_within(room, array, field.type))
+    if kept and found != count:
+        raise pa.ArrowInvalid(f"it claims {count:,} rows and has {found:,}")
     cells: dict[str, pa.ChunkedArray] = {}
     for field, chunks in zip(kept, columns, strict=True):
         column = pa.chunked_array(chunks, chunks[0].type if chunks else _target(field.type))

@@ -219,9 +219,14 @@ def test_what_is_no_database_is_refused(source: Any) -> None:
         "pragma user_version = 7",
         "select 1; drop table people",
         "vacuum",
+        "vacuum into 'more.db'",
+        "attach 'more.db' as more",
     ],
 )
-def test_nothing_is_written(file: Path, query: str, tmp_path: Path) -> None:
+def test_nothing_is_written(
+    file: Path, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     before = file.read_bytes()
     with pytest.raises(RecipientsError):
         read_database(url(file), query=query)
@@ -251,6 +256,18 @@ def test_a_file_that_is_not_there_is_not_made(file: Path, tmp_path: Path) -> Non
     with pytest.raises(RecipientsError, match="unable to open database file"):
         read_database(f"sqlite:///file:{tmp_path}/new.db?uri=true", table="people")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_shown_by_its_path(file: Path) -> None:
+    with pytest.raises(RecipientsError, match="no such column") as refused:
+        read_database(url(file), query="select nobody from people")
+    assert url(file) in str(refused.value)
+
+
+def test_a_password_with_an_at_sign_is_not_taken_for_a_host() -> None:
+    with pytest.raises(RecipientsError, match="no database's URL") as refused:
+        read_database("postgresql://ann:s3c@Zqx@h.example/crm", table="people")
+    assert "Zqx" not in str(refused.value)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from smtpbook.recipients.cells import to_series
 from smtpbook.recipients.checking import check
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.syntax import check_column
@@ -255,3 +256,50 @@ def test_addresses_that_may_stay_as_they_are_take_no_room_again() -> None:
     checked = check_column(texts)
     assert pa.total_allocated_bytes() - before < texts.nbytes / 10
     assert checked.addresses.combine_chunks().equals(texts)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "+02:00"])
+def test_times_that_python_has_none_for_are_missing_and_said(
+    unit: str, zone: str | None
+) -> None:
+    most = (1 << 63) - 1
+    times = pa.array([0, most, None, -most], pa.timestamp(unit, zone))
+    days = pa.array([0, 1 << 30, None, -(1 << 30)], pa.date32())
+    cells = numbered(
+        [
+            pa.chunked_array(
+                [pa.array([f"{it}@x.org" for it in "abcd"], pa.large_string())]
+            ),
+            pa.chunked_array([times[:1], times[1:]]),
+            pa.chunked_array([days]),
+        ]
+    )
+    table = Table(
+        name="f.parquet",
+        headers=("email", "when", "day"),
+        cells=cells,
+        rows=pa.array([1, 2, 3, 4], pa.int64()),
+    )
+    people = people_of(table)
+    said = people.problems["message"].tolist()
+    assert people.frame["day"].isna().tolist() == [False, True, True, True]
+    if unit == "ns" and zone != "+02:00":  # from 1677 to 2262
+        assert people.frame["when"].isna().tolist() == [False, False, True, False]
+        assert len(said) == 1
+    else:
+        assert people.frame["when"].isna().tolist() == [False, True, True, True]
+        assert said[0] == (
+            "f.parquet: column 'when' has dates before the year 1 or after 9999, 2 times, "
+            "first in row 2; they are read as missing"
+        )
+    repr(people)
+    assert people.counts == {"read": 4, "kept": 4}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "+02:00"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_with_a_zone_are_what_arrow_makes_of_them(unit: str, zone: str) -> None:
+    cells = pa.array([0, None, -5, 10**9], pa.timestamp(unit, zone))
+    for column in (cells, cells[:0], pa.chunked_array([cells, cells[1:], cells[:0]])):
+        pd.testing.assert_series_equal(to_series(column), column.to_pandas())

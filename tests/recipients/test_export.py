@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 
 import openpyxl
@@ -191,3 +192,28 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(RecipientsError):
         people_with(["x" * 40_000]).to_excel(path)
     assert path.read_bytes() == old
+
+
+def test_infinity_is_text_in_a_sheet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"email": ["a@x.org", "b@x.org"], "n": [float("inf"), 1.5]})
+    export_recipients(read_recipients(frame), tmp_path / "out.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    assert [sheet.cell(row, 2).value for row in (2, 3)] == ["inf", 1.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [(1, "1"), ("x" * 30 + "'y", "x" * 30), (" ", "list"), ("' '", "list")],
+)
+def test_a_sheets_title_is_one_that_excel_opens(
+    tmp_path: Path, name: object, title: str
+) -> None:
+    export_recipients({name: people_with(["x"])}, tmp_path / "out.xlsx")  # type: ignore[dict-item]
+    assert openpyxl.load_workbook(tmp_path / "out.xlsx").sheetnames == [title]
+
+
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(RecipientsError, match="no ordinary file"):
+        export_recipients(people_with(["x"]), tmp_path / "pipe.csv")
+    assert (tmp_path / "pipe.csv").is_fifo()

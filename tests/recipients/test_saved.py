@@ -111,3 +111,12 @@ def test_a_damaged_file_is_named(people: Recipients, home: Path, damage: bytes) 
     people.to_parquet(path)  # a Parquet file, but none of ours
     with pytest.raises(RecipientsError, match="saved list 'mine' is damaged"):
         load_recipients("mine")
+
+
+def test_a_saved_list_joined_with_its_origin_was_read_once(people: Recipients) -> None:
+    save_recipients(people, "mine")
+    again = load_recipients("mine")
+    both = people + again
+    assert both.counts["read"] == people.counts["read"]
+    assert (again[:1] + people[1:]).counts["read"] == people.counts["read"]
+    assert (again + load_recipients("mine")).counts["read"] == people.counts["read"]

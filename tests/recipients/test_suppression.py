@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from smtpbook.errors import ColumnError, RecipientsError
+from smtpbook.recipients import suppression
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.suppression import SuppressionList
 
@@ -218,3 +221,74 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("")
     with pytest.raises(RecipientsError, match=r"cannot write .*never.csv"):
         stop.add("a@x.example")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["reason,address_or_rule,date,campaign", "address_or_rule", "ADDRESS_OR_RULE,x"],
+)
+def test_a_file_with_other_columns_is_written_anew(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "never.csv"
+    place = header.lower().split(",").index("address_or_rule")
+    path.write_text(f"{header}\n{',' * place}a@x.example\n")
+    stop = SuppressionList.open(path)
+    stop.add("b@x.example", reason="bounced", campaign="november")
+    frame = SuppressionList.open(path).frame
+    assert frame["address_or_rule"].tolist() == ["a@x.example", "b@x.example"]
+    assert frame["campaign"].tolist()[1] == "november"
+    assert frame["reason"].tolist()[1] == "bounced"
+
+
+def test_an_apostrophe_of_an_address_stays(stop: SuppressionList) -> None:
+    stop.add("'ann@x.example", reason="'asked")
+    frame = SuppressionList.open(stop.path).frame
+    assert frame["address_or_rule"].tolist() == ["'ann@x.example"]
+    assert frame["reason"].tolist() == ["'asked"]
+    assert "ann@x.example" not in stop
+
+
+@pytest.mark.parametrize("date", ["soon", 45000, "2026-99-01", "99999-01-01"])
+def test_what_is_no_date_is_refused(stop: SuppressionList, date: object) -> None:
+    frame = pd.DataFrame({"address_or_rule": ["a@x.example"], "date": [date]})
+    with pytest.raises(RecipientsError, match=r"is no date; expected such as 2026-11-23"):
+        stop.add_many(frame)
+    assert not stop.path.exists()
+
+
+def test_a_cell_too_long_for_any_list_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "never.csv"
+    path.write_text("address_or_rule\na@x.example\n" + "x" * 200_000 + "\n")
+    with pytest.raises(RecipientsError, match=r"never\.csv, line 3: "):
+        SuppressionList.open(path)
+
+
+def test_what_another_program_keeps_locked_is_said(
+    stop: SuppressionList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop.add("a@x.example")
+    monkeypatch.setattr(suppression, "_LOCK_S", 0.01)
+    with (
+        FileLock(f"{stop.path}.lock"),
+        pytest.raises(RecipientsError, match="another program"),
+    ):
+        stop.add("b@x.example")
+    stop.add("b@x.example")
+    assert len(SuppressionList.open(stop.path)) == 2
+
+
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    SuppressionList.open("~/never.csv").add("a@x.example")
+    assert (tmp_path / "never.csv").exists()
+
+
+def test_a_pipe_is_no_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never.csv")
+    with pytest.raises(RecipientsError, match="no ordinary file"):
+        SuppressionList.open(tmp_path / "never.csv")
+
+
+def test_to_remove_says_for_which_campaign_there_is_an_entry(stop: SuppressionList) -> None:
+    stop.add("a@x.example", campaign="november")
+    with pytest.raises(RecipientsError, match="there is one for november"):
+        stop.remove("a@x.example")

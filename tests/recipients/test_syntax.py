@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.addresses import Mailbox
-from smtpbook.recipients.syntax import check_column, comparison_key
+from smtpbook.recipients.syntax import canonical, check_column, comparison_key
 
 ASCII = st.one_of(
     st.emails(),
@@ -156,3 +156,9 @@ def test_addresses_are_compared_as_mailboxes_are(texts: list[str]) -> None:
     addresses = [address for address in checked(texts) if address]
     keys = comparison_key(pa.array(addresses, pa.large_string())).to_pylist()
     assert keys == [Mailbox.parse(address).key for address in addresses]
+
+
+def test_octets_that_were_no_text_make_no_address() -> None:
+    assert checked(["\ufffdnn@x.example", "ann@x.example"]) == [None, "ann@x.example"]
+    with pytest.raises(LocalProtocolError, match="no text in the encoding it was read in"):
+        canonical("\ufffdnn@x.example")

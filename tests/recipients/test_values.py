@@ -269,3 +269,49 @@ def test_such_a_file_is_never_a_list_to_write_to(tmp_path: Path) -> None:
         (tmp_path / name).write_text("email\np1@x.org\n")
         with pytest.raises(RecipientsError, match=f"people to {what}, not to write to"):
             read_recipients(tmp_path / name)
+
+
+def test_rows_of_several_addresses_are_counted_by_what_happened_to_each(
+    tmp_path: Path,
+) -> None:
+    """A message or a card is one row of its source, with an address or many."""
+    (tmp_path / "a.eml").write_text(
+        "From: a@x.org\nTo: b@x.org, not-one, c@x.org\nCc: d@x.org\n\n"
+    )
+    people = read_recipients(tmp_path / "a.eml")
+    assert people.counts == {"read": 5, "kept": 4, "invalid": 1}
+    stop = SuppressionList.open(tmp_path / "never.csv")
+    stop.add("b@x.org")
+    rest = people - stop
+    assert rest.counts == {"read": 5, "kept": 3, "invalid": 1, "suppressed": 1}
+    assert rest[:2].counts == {
+        "read": 5,
+        "kept": 2,
+        "invalid": 1,
+        "suppressed": 1,
+        "left_out": 1,
+    }
+
+
+def test_what_two_operations_took_out_is_counted_once(tmp_path: Path) -> None:
+    stop = SuppressionList.open(tmp_path / "never.csv")
+    stop.add("p1@x.org")
+    people = make(4)
+    first, second = people - stop, people - stop
+    both = first + second
+    assert both.counts["read"] == sum(both.counts.values()) - both.counts["read"]
+    assert both.counts["suppressed"] == 1
+    assert "suppressed" not in (both + people).counts
+
+
+def test_a_field_has_one_name_and_stands_once() -> None:
+    people = make(3)
+    with pytest.raises(RecipientsError, match="'city' is to have two names"):
+        people.rename(a="city", b="city")
+    assert people.select("city", "city").fields == people.select("city").fields
+
+
+def test_a_condition_on_none_says_what_a_missing_text_compares_like() -> None:
+    with pytest.raises(RecipientsError, match="compares like the empty one"):
+        make().where("city == None")
+    assert len(make().where("city == ''")) == 3

@@ -171,3 +171,18 @@ def test_the_encoding_is_told_to_other_readers(write: Write) -> None:
     encoding, doubt = detect_encoding(write("ë", encoding="latin-1"))
     assert encoding == "cp1252"
     assert "0xEB" in str(doubt)
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", "SEP=;\n", '"sep=;"\n', "\ufeffsep=;\n"])
+def test_excels_line_that_names_the_delimiter_is_understood(
+    write: Write, first: str
+) -> None:
+    table = read_delimited(write(first + "email;note\na@x.org;1,5\nb@x.org;a,b,c\n"))
+    assert table.headers == ("email", "note")
+    assert rows(table) == [(3, ["a@x.org", "1,5"]), (4, ["b@x.org", "a,b,c"])]
+    assert faults(table) == []
+
+
+def test_a_delimiter_asked_for_is_taken_whatever_the_first_line_names(write: Write) -> None:
+    table = read_delimited(write("sep=;\nemail,note\na@x.org,1;5\n"), delimiter=",")
+    assert rows(table) == [(3, ["a@x.org", "1;5"])]

@@ -155,3 +155,11 @@ def test_a_document_too_large_is_refused_unread(
     monkeypatch.setattr(json_lines, "MAX_DOCUMENT", 10)
     with pytest.raises(RecipientsError, match="save it as JSON Lines"):
         read(tmp_path, '[{"email": "a@x.example"}]')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_lines_in_utf_16_are_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text('\ufeff{"email": "a@x.example"}\n' * 3, encoding=encoding)
+    with pytest.raises(RecipientsError, match=r"UTF-16; save it again as UTF-8"):
+        read_json(path)

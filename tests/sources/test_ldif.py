@@ -84,3 +84,12 @@ def test_changes_files_and_broken_lines_are_said_and_left_out(tmp_path: Path) ->
 def test_a_file_without_entries_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(RecipientsError, match="holds no entry of a directory"):
         read(tmp_path, text)
+
+
+def test_no_kind_of_password_becomes_a_field(tmp_path: Path) -> None:
+    secrets = ("authPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword")
+    table = read(
+        tmp_path,
+        "dn: cn=Zoe\nmail: zoe@x.example\n" + "".join(f"{it}: s3cret\n" for it in secrets),
+    )
+    assert rows(table) == [{"dn": "cn=Zoe", "email": "zoe@x.example", "email_number": 1}]

@@ -103,3 +103,26 @@ def test_hostile_headers_end(tmp_path: Path, value: bytes) -> None:
     table = read(tmp_path, b"From: a@x.example\nTo: " + value + b"\n\n")
     assert rows(table)[0][0] == "a@x.example"
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rules"), [("utf-8", []), ("cp1252", [(None, "encoding")])]
+)
+def test_headers_that_are_not_ascii_are_read(
+    tmp_path: Path, encoding: str, rules: list[tuple[None, str]]
+) -> None:
+    """RFC 6532 has UTF-8 there; older programs put whatever they had."""
+    text = "From: Zoë <änn@x.example>\nSubject: Grüße\n\nbody\n"
+    table = read(tmp_path, text.encode(encoding), "a.eml")
+    assert rows(table) == [("änn@x.example", "Zoë", "from", None, "Grüße")]
+    assert [(problem.row, problem.rule) for problem in table.problems] == rules
+
+
+def test_an_address_that_the_limit_cuts_in_two_is_left_out(tmp_path: Path) -> None:
+    many = ", ".join(f"a{number}@{'x' * 40}.example" for number in range(9000))
+    table = read(tmp_path, f"To: {many}\n\nbody\n".encode(), "a.eml")
+    addresses = table.cells.column(0).to_pylist()
+    assert 4000 < len(addresses) < 9000
+    assert addresses == [
+        f"a{number}@{'x' * 40}.example" for number in range(len(addresses))
+    ]

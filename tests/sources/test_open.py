@@ -271,3 +271,21 @@ def test_an_option_without_use_is_refused_by_name(
 def test_options_are_refused_for_dataframes() -> None:
     with pytest.raises(RecipientsError, match="encoding= cannot be used with a DataFrame"):
         read_table(pd.DataFrame(), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/people.csv", "~people.csv"])
+def test_a_tilde_that_names_no_home_belongs_to_the_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipientsError, match=r"no file '~"):
+        read_table(name)
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_bytes(CSV)
+    assert read_table(name).headers == ("email", "city")
+
+
+def test_a_databases_url_taken_for_a_path_shows_no_password() -> None:
+    with pytest.raises(RecipientsError, match="no file") as refused:
+        read_table("postgresql:/ann:s3cret@h.example/people")
+    assert "s3cret" not in str(refused.value)

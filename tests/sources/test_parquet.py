@@ -137,3 +137,19 @@ def test_a_damaged_file_is_refused(
     path.write_bytes(octets)
     with pytest.raises(RecipientsError, match=r"people.data is damaged, or not the"):
         reader(path)
+
+
+def test_a_damaged_file_is_refused_and_ends_nothing(tmp_path: Path) -> None:
+    """Arrow takes offsets at their word: read unchecked, they may end the program."""
+    whole = pa.table({"email": [f"ann{number}@x.example" for number in range(50)]})
+    path = tmp_path / "people.arrow"
+    pyarrow.feather.write_feather(whole, path, compression="uncompressed")
+    octets = path.read_bytes()
+    offsets = np.frombuffer(whole.column(0).chunk(0).buffers()[1], np.int32)[:51]
+    place = octets.index(offsets.tobytes())
+    for offset, value in ((50, 1 << 30), (25, 1 << 29), (10, -5)):
+        bad = bytearray(octets)
+        bad[place + 4 * offset : place + 4 * offset + 4] = np.int32(value).tobytes()
+        path.write_bytes(bad)
+        with pytest.raises(RecipientsError, match=r"people\.arrow"):
+            read_arrow(path)
