@@ -414,6 +414,6 @@ def _fields() -> dict[str, Field]:
 
 def _without_those_on(people: Recipients, path: str) -> Recipients:
     # A list that is not there is made when it is first added to; here it is a slip.
-    if not Path(path).exists():
+    if not Path(path).expanduser().exists():
         raise RecipientsError(f"no file {path!r}")
     return people - SuppressionList.open(path)
