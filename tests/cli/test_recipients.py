@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,9 @@ def clean(tmp_path: Path) -> str:
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     path = tmp_path / "people.db"
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("create table people (email text, city text)")
         database.execute("insert into people values ('ann@x.org', 'Paris')")
-    database.close()
     return f"sqlite:///{path}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_a_path_is_read(csv: Path) -> None:
 
 def test_a_database_is_read_by_a_query(tmp_path: Path) -> None:
     path = tmp_path / "crm.db"
-    with sqlite3.connect(path) as crm:
+    with closing(sqlite3.connect(path)) as crm, crm:
         crm.execute("create table people (email text, city text)")
         crm.execute("insert into people values ('ann@x.example.org', 'Paris')")
     form = recipients_form()
