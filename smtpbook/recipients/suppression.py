@@ -304,7 +304,15 @@ class SuppressionList:
             lock.release()
 
     def _append(self, entries: Sequence[Entry]) -> None:
-        self._write(self._path, "ab", map(_cells, entries))
+        before = self._seen or (0, 0, 0)
+        text = self._write(self._path, "ab", map(_cells, entries))
+        state = self._path.stat()
+        seen = (state.st_ino, state.st_size, state.st_mtime_ns)
+        if seen[:2] == (before[0], before[1] + len(text.encode())):
+            # Nobody else has written to it: a long file is not read again for one line.
+            added = _parse(self._path.name, f"{','.join(COLUMNS)}\n{text}")
+            self._entries = self._entries | {_key(entry): entry for entry in added}
+            self._seen = seen
         self._refresh()
 
     def _rewrite(self, entries: Sequence[Entry]) -> None:
@@ -313,7 +321,7 @@ class SuppressionList:
         os.replace(beside, self._path)
         self._refresh()
 
-    def _write(self, path: Path, mode: str, rows: Iterable[Sequence[str]]) -> None:
+    def _write(self, path: Path, mode: str, rows: Iterable[Sequence[str]]) -> str:
         text = io.StringIO()
         csv.writer(text).writerows(rows)
         try:
@@ -323,6 +331,7 @@ class SuppressionList:
                 os.fsync(file.fileno())
         except OSError as error:
             raise _unwritable(self._path, error) from error
+        return text.getvalue()
 
     def _refresh(self) -> None:
         """Read the file again if it has changed."""

@@ -292,3 +292,16 @@ def test_to_remove_says_for_which_campaign_there_is_an_entry(stop: SuppressionLi
     stop.add("a@x.example", campaign="november")
     with pytest.raises(RecipientsError, match="there is one for november"):
         stop.remove("a@x.example")
+
+
+def test_what_others_add_between_two_of_ours_is_seen(stop: SuppressionList) -> None:
+    """Our own lines are not read again; everybody else's are."""
+    stop.add("a@x.example")
+    for round_ in range(3):
+        stop.add(f"ours{round_}@x.example", reason="=x", campaign="'y ")
+        SuppressionList.open(stop.path).add(f"theirs{round_}@x.example")
+        with stop.path.open("a") as file:  # an editor takes no lock
+            file.write(f"hand{round_}@x.example\n")
+    again = SuppressionList.open(stop.path)
+    assert list(stop) == list(again)
+    assert len(again) == 10
