@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
+    from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
+    from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
     from smtpbook.widgets.recipients_form import recipients_form as recipients_form
 
@@ -95,6 +97,8 @@ _HOME = {
     "export_settings": "moving",
     "import_settings": "moving",
     "Template": "messages.template",
+    "Unsubscribe": "unsubscribe",
+    "Unsubscribed": "unsubscribe",
     "Message": "protocol.message",
     "Campaign": "campaign.campaign",
     "Run": "campaign.run",
