@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
     from smtpbook.protocol.transaction import Result as Result
+    from smtpbook.receiver.mailbox import MailedRequest as MailedRequest
+    from smtpbook.receiver.mailbox import read_unsubscribes as read_unsubscribes
+    from smtpbook.receiver.server import UnsubscribeServer as UnsubscribeServer
+    from smtpbook.receiver.server import serve_unsubscribes as serve_unsubscribes
     from smtpbook.recipients.export import export_recipients as export_recipients
     from smtpbook.recipients.read import read_onto as read_onto
     from smtpbook.recipients.read import read_recipients as read_recipients
@@ -99,6 +103,10 @@ _HOME = {
     "Template": "messages.template",
     "Unsubscribe": "unsubscribe",
     "Unsubscribed": "unsubscribe",
+    "UnsubscribeServer": "receiver.server",
+    "serve_unsubscribes": "receiver.server",
+    "read_unsubscribes": "receiver.mailbox",
+    "MailedRequest": "receiver.mailbox",
     "Message": "protocol.message",
     "Campaign": "campaign.campaign",
     "Run": "campaign.run",

@@ -15,7 +15,7 @@ FLOORS = [
     {"accounts", "codes", "databases", "dkim", "runner", "unsubscribe"},  # who and how
     {"log", "sources"},  # what happened, as a table; where lists come from
     {"session", "lab", "recipients", "messages", "deliverability"},  # siblings
-    {"campaign", "samples", "moving"},  # where they meet
+    {"campaign", "samples", "moving", "receiver"},  # where they meet
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},

@@ -29,6 +29,7 @@ from smtpbook.table import Table, numbered
 
 HEADERS: Final = ("from", "reply-to", "to", "cc")
 MAX_HEADERS: Final = 256 << 10  # octets of one message; a list of 5,000 addresses fits
+_MAX_SUBJECT: Final = 1 << 13  # characters
 _PIECE: Final = 1 << 16  # octets of a line that are looked at
 # "each message in the mbox file is preceded by a separator line" -- RFC 4155 appendix A
 _SEPARATOR: Final = re.compile(rb"From \S.*\d\d:\d\d")
@@ -74,6 +75,20 @@ def read_mail(path: Path) -> Table:
         rows=rows,
         problems=faults.listed(),
     )
+
+
+def read_subjects(path: Path) -> Iterator[str]:
+    """Give the subject of each message, decoded and on one line; "" = it has none.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_mail`; a file without messages gives nothing.
+    """
+    faults = Faults(path.name, "message")
+    for number, (octets, _) in enumerate(_headers(path), 1):
+        message = HeaderParser().parsestr(_text(octets, number, faults))
+        yield _decoded(str(message["subject"] or "")[:_MAX_SUBJECT]) or ""
 
 
 def _headers(path: Path) -> Iterator[tuple[bytes, bool]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from smtpbook.errors import RecipientsError
-from smtpbook.sources.mail import MAX_HEADERS, read_mail
+from smtpbook.sources.mail import MAX_HEADERS, read_mail, read_subjects
 from smtpbook.table import Table
 
 
@@ -126,3 +126,15 @@ def test_an_address_that_the_limit_cuts_in_two_is_left_out(tmp_path: Path) -> No
     assert addresses == [
         f"a{number}@{'x' * 40}.example" for number in range(len(addresses))
     ]
+
+
+def test_subjects_are_read_one_for_each_message(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(
+        b"From a@x.example Mon Nov 23 10:00:00 2026\n"
+        b"Subject: =?utf-8?q?Gr=C3=BC?=\n =?utf-8?q?=C3=9Fe?=\n\nSubject: of the body\n\n"
+        b"From b@x.example Mon Nov 23 10:00:00 2026\nTo: c@x.example\n\n"
+    )
+    assert list(read_subjects(path)) == ["Grüße", ""]
+    path.write_bytes(b"no mail\n")
+    assert list(read_subjects(path)) == []
