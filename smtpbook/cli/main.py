@@ -20,6 +20,7 @@ from smtpbook.cli.lab import lab
 from smtpbook.cli.moving import export_settings, import_settings
 from smtpbook.cli.probe import probe
 from smtpbook.cli.recipients import recipients
+from smtpbook.cli.unsubscribes import unsubscribes
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.lab.behaviours import PLACES
 
@@ -54,6 +55,7 @@ for command in (
     accounts,
     probe,
     recipients,
+    unsubscribes,
     export_settings,
     import_settings,
 ):
