@@ -12,26 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context
-from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment
-from jinja2.utils import missing
 
 from smtpbook.errors import TemplateError, near_miss
+from smtpbook.messages.fence import Environment, MissingField
 
-# No mail server takes a message of this size; 10 MB is Postfix's default limit.
-MAX_OUTPUT: Final = 10_000_000
-MAX_NUMBER_BITS: Final = 4096
+__all__ = ["MissingField", "Part"]
 
-# Methods and filters that pad a string to any width, or run a format string.
-_PADDING: Final = frozenset(
-    {"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map"}
-)
-_WIDE_FORMAT: Final = re.compile(r"\*|\d{4,}")
 _TAGS: Final = (
     *("if", "elif", "else", "endif", "for", "endfor", "set", "endset"),
     *("macro", "endmacro", "call", "endcall", "filter", "endfilter"),
@@ -40,14 +30,6 @@ _TAGS: Final = (
 _UNKNOWN: Final = re.compile(
     r"(?:No (?P<kind>filter|test) named|Encountered unknown tag) '(?P<name>\w+)'"
 )
-
-
-class MissingField(jinja2.UndefinedError):
-    """A part printed, compared or walked through a field that has no value."""
-
-    def __init__(self, field: str, message: str | None) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,101 +94,7 @@ class Part:
             Whatever the part's own expressions raise: a `jinja2.TemplateError` when a
             limit stops it, or `ZeroDivisionError`, `TypeError` and the like.
         """
-        return self._template.render(values, range=_LoopBudget().range)
-
-
-class _LoopBudget:
-    """``range`` for one rendering: all calls together give so many numbers at most."""
-
-    def __init__(self) -> None:
-        self._left = MAX_RANGE
-
-    def range(self, *args: int) -> range:
-        numbers = range(*args)
-        self._left -= len(numbers)
-        if self._left < 0:
-            raise SecurityError(f"loops over more than {MAX_RANGE:,} numbers in all")
-        return numbers
-
-
-class _Missing(jinja2.StrictUndefined):
-    """StrictUndefined that says which field it stands for."""
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        hint: str | None = None,
-        obj: Any = missing,
-        name: str | None = None,
-        exc: type[jinja2.TemplateRuntimeError] = jinja2.UndefinedError,
-    ) -> None:
-        super().__init__(hint, obj, name, exc)
-        if obj is missing and name is not None and exc is jinja2.UndefinedError:
-            field = name
-            self._undefined_exception = lambda message: MissingField(field, message)  # type: ignore[assignment]
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def __init__(self, *, autoescape: bool) -> None:
-        super().__init__(
-            undefined=_Missing, autoescape=autoescape, keep_trailing_newline=True
-        )
-        # lipsum makes text of any length; joiner and cycler keep state between rows.
-        for name in ("lipsum", "joiner", "cycler"):
-            del self.globals[name]
-        del self.filters["center"]
-        self.filters["format"] = _format
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError("'%' on text is not available; use the format filter")
-        if operator == "*" and not (_is_number(left) and _is_number(right)):
-            raise SecurityError("'*' multiplies numbers only")
-        if operator in ("*", "**") and _bits(operator, left, right) > MAX_NUMBER_BITS:
-            raise SecurityError(f"a number of more than {MAX_NUMBER_BITS} bits")
-        return super().call_binop(context, operator, left, right)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str | bytes) and attr in _PADDING:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-    def wrap_str_format(self, value: Any) -> None:
-        """Leave str.format to `is_safe_attribute`, which refuses it."""
-
-    @staticmethod
-    def concat(pieces: Iterable[str]) -> str:
-        """Join what a template, macro or block printed, up to the limit."""
-        size, kept = 0, []
-        for piece in pieces:
-            size += len(piece)
-            if size > MAX_OUTPUT:
-                raise SecurityError(f"gives more than {MAX_OUTPUT:,} characters")
-            kept.append(piece)
-        return "".join(kept)
-
-
-def _format(value: str, *args: Any, **kwargs: Any) -> str:
-    """Jinja2's format filter, for widths and precisions of three digits at most."""
-    if _WIDE_FORMAT.search(value):
-        raise SecurityError(f"format {value[:40]!r} asks for more than 999 characters")
-    return value % (kwargs or args)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _bits(operator: str, left: Any, right: Any) -> int:
-    # Floats have a size of their own and overflow with an error.
-    if not (isinstance(left, int) and isinstance(right, int)):
-        return 0
-    if operator == "*":
-        return left.bit_length() + right.bit_length()
-    return left.bit_length() * max(right, 0)
+        return self._template.render(values)
 
 
 def _explain(error: jinja2.TemplateSyntaxError) -> str:
@@ -220,5 +108,5 @@ def _explain(error: jinja2.TemplateSyntaxError) -> str:
     return message
 
 
-_TEXT: Final = _Environment(autoescape=False)
-_HTML: Final = _Environment(autoescape=True)
+_TEXT: Final = Environment(autoescape=False)
+_HTML: Final = Environment(autoescape=True)
