@@ -97,10 +97,12 @@ class _Missing(jinja2.StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        message, obj, name = super()._undefined_message, self._undefined_obj, None
-        if self._undefined_hint is None and obj is not missing:
-            name = self._undefined_name
-        return message + near_miss(name, _names_in(obj)) if name else message
+        message, name = super()._undefined_message, self._undefined_name
+        if self._undefined_hint or self._undefined_obj is missing:
+            return message
+        if not isinstance(name, str):  # an index
+            return message
+        return message + near_miss(name, _names_in(self._undefined_obj))
 
 
 def _names_in(obj: Any) -> Iterator[str]:
@@ -143,6 +145,7 @@ class Environment(ImmutableSandboxedEnvironment):
             _WEIGHED: _weighed,
         }
         self.tests = dict(TESTS)
+        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
 
     # --- compiling ---
 
@@ -264,10 +267,13 @@ class _Fencing(NodeTransformer):
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
         self.generic_visit(node)
-        terms = [node.expr, *(operand.expr for operand in node.ops)]
-        # Comparing with a constant takes as long as the constant is.
-        looks_inside = any(operand.op in ("in", "notin") for operand in node.ops)
-        if looks_inside or not any(isinstance(term, nodes.Const) for term in terms):
+        first = node.ops[0]
+        # Comparing with a constant takes no longer than the constant is.
+        short = first.op not in ("in", "notin") and nodes.Const in (
+            type(node.expr),
+            type(first.expr),
+        )
+        if len(node.ops) > 1 or not short:
             node.expr = _filtered(_WEIGHED, node.expr)
             for operand in node.ops:
                 operand.expr = _filtered(_WEIGHED, operand.expr)
@@ -316,8 +322,11 @@ def _budget(context: runtime.Context) -> Budget:
 @jinja2.pass_context
 def _finalize(context: Context, value: Any) -> Any:
     """Let a value become text, unless it is missing."""
-    budget = context.budget
-    budget.characters -= len(value) if type(value) is str else weight(value, printed=True)
+    kind, budget = type(value), context.budget
+    if kind is str:
+        budget.characters -= len(value)
+    elif not ((kind is int or kind is float) and value == value):
+        budget.characters -= weight(value, printed=True)
     if budget.characters < 0:
         budget.handle(0)
     return value

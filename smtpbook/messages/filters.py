@@ -44,20 +44,24 @@ _MAX_PRECISION: Final = 308  # a float's largest power of ten
 _MAX_INDENT: Final = 8
 
 
-def _ahead(function: Callable[..., Any], context: Context) -> tuple[Any, ...]:
-    """Give what Jinja2 would put before the value."""
-    wanted = _PassArg.from_obj(function)
-    if wanted is _PassArg.context:
-        return (context,)
-    if wanted is _PassArg.eval_context:
-        return (context.eval_ctx,)
-    return (context.environment,) if wanted is _PassArg.environment else ()
+_AHEAD: Final[Mapping[_PassArg | None, Callable[[Context], tuple[Any, ...]]]] = {
+    None: lambda _context: (),
+    _PassArg.context: lambda context: (context,),
+    _PassArg.eval_context: lambda context: (context.eval_ctx,),
+    _PassArg.environment: lambda context: (context.environment,),
+}
+
+
+def _ahead(function: Callable[..., Any]) -> Callable[[Context], tuple[Any, ...]]:
+    """Find what Jinja2 would put before the value."""
+    return _AHEAD[_PassArg.from_obj(function)]
 
 
 def _guarded(
     function: Callable[..., Any], bound: Bound, *, printed: bool = False
 ) -> Callable[..., Any]:
     """Ask `bound` what a filter or test may give, before it is called."""
+    ahead = _ahead(function)
 
     @jinja2.pass_context
     @wraps(function)
@@ -65,13 +69,14 @@ def _guarded(
         if printed:
             weight(value, printed=True)
         context.budget.handle(bound(value, *args, **kwargs))
-        return function(*_ahead(function, context), value, *args, **kwargs)
+        return function(*ahead(context), value, *args, **kwargs)
 
     return guarded
 
 
 def _walking(function: Callable[..., Any], bound: Bound = constant) -> Callable[..., Any]:
     """Pay for a filter's walk over its value, and for what it does with the items."""
+    ahead = _ahead(function)
 
     @jinja2.pass_context
     @wraps(function)
@@ -79,7 +84,7 @@ def _walking(function: Callable[..., Any], bound: Bound = constant) -> Callable[
         budget = context.budget
         items = budget.walk(value, each=times(1)(*args, *kwargs.values()))
         budget.handle(bound(items))
-        return function(*_ahead(function, context), items, *args, **kwargs)
+        return function(*ahead(context), items, *args, **kwargs)
 
     return walking
 
@@ -150,7 +155,7 @@ def _slice(context: Context, value: Any, slices: int, fill_with: Any = None) -> 
     function = _JINJA_FILTERS["slice"]
     context.budget.step(index(slices))
     items = context.budget.walk(value)
-    return function(*_ahead(function, context), items, slices, fill_with)
+    return function(*_ahead(function)(context), items, slices, fill_with)
 
 
 def _reverse(value: Any) -> Any:
@@ -208,8 +213,10 @@ def _rounded(value: Any, precision: int = 0, *_rest: Any, **_named: Any) -> int:
 def _as_json(value: Any, indent: int | None = None) -> int:
     if indent is not None and not 0 <= index(indent) <= _MAX_INDENT:
         raise SecurityError(f"tojson indents by 0 to {_MAX_INDENT}")
-    # A character becomes up to twelve ("\ud83d\ude00"), an item an indented line.
-    return weight(value) * (12 + 2 * _MAX_INDENT * (indent is not None))
+    # A character becomes up to twelve ("\ud83d\ude00"), and an item, of a weight of 8
+    # at least, a line that is indented as often as it is deep.
+    deep = (indent or 0) * limits.MAX_DEPTH // 8
+    return (weight(value) + 2) * (12 + deep)
 
 
 def _attributes(value: Mapping[str, Any], _autospace: bool = True) -> int:

@@ -9,7 +9,7 @@ one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -35,10 +35,13 @@ MAX_DEPTH: Final = 100
 _ITEM: Final = 8  # octets of a reference; a character takes one to four
 _PIECE: Final = 30  # half the octets of a short text of its own
 _ESCAPED: Final = 5  # a quote becomes "&#34;"
-_NESTED: Final[tuple[type, ...]] = (
+_NESTED: Final[tuple[type[Any], ...]] = (
     *(list, tuple, dict, set, frozenset, deque),
     *(type({}.keys()), type({}.values()), type({}.items())),
 )
+_NOT_ATOMS: Final[tuple[type[Any], ...]] = (str, *_NESTED)
+_WALKED: Final[tuple[type[Any], ...]] = (range, *_NOT_ATOMS)
+_EXACT: Final = (str, int)
 _DECODERS: Final = frozenset({"ascii", "cp1252", "latin-1", "utf-8"})
 
 Bound = Callable[..., int]
@@ -52,7 +55,7 @@ def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or NA."""
     if value is None:
         return True
-    if isinstance(value, str | int):
+    if isinstance(value, _EXACT):
         return False
     if isinstance(value, float):
         return value != value
@@ -89,16 +92,17 @@ class Budget:
         if self.characters < 0:
             raise SecurityError(f"handles more than {MAX_HANDLED:,} characters in all")
 
-    def walk(self, value: Iterable[Any], each: int = 0) -> Collection[Any]:
+    def walk(self, value: Any, each: int = 0) -> Collection[Any]:
         """Pay for a walk over a value, and give something to walk over.
 
         Parameters
         ----------
-        value : iterable
+        value : object
+            What can be iterated over.
         each : int
             Characters that one item takes.
         """
-        if not isinstance(value, (str, range, *_NESTED)):
+        if not isinstance(value, _WALKED):
             value = list(islice(iter(value), self.steps + 1))
         count = len(value)
         self.step(count)
@@ -106,12 +110,21 @@ class Budget:
         return value
 
 
+class _FirstUse:
+    """A context's budget, made when it is asked for.
+
+    An `__init__` for it would take a twentieth of the time of a short rendering.
+    """
+
+    def __get__(self, context: Context, _owner: type) -> Budget:
+        budget = context.__dict__["budget"] = Budget()
+        return budget
+
+
 class Context(runtime.Context):
     """The names of one rendering, and its budget."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.budget = Budget()
+    budget = _FirstUse()
 
     def derived(self, locals: dict[str, Any] | None = None) -> Context:
         """Give a context of further names, at the same budget."""
@@ -144,7 +157,7 @@ def weight(value: Any, *, printed: bool = False) -> int:
     """
     if type(value) is str:
         return len(value)
-    if not isinstance(value, (str, *_NESTED)):
+    if not isinstance(value, _NOT_ATOMS):
         return _atom(value, printed=printed)
     total = items = 0
     level: list[Any] = [value]
@@ -175,7 +188,7 @@ def weight(value: Any, *, printed: bool = False) -> int:
 def _atom(value: Any, *, printed: bool) -> int:
     """Weigh what is neither text nor a container."""
     if isinstance(value, int):
-        return value.bit_length() // 3
+        return value.bit_length() // 3 + 5  # False
     if printed:
         _refuse_textless(value)
     if isinstance(value, bytes | bytearray):
@@ -292,6 +305,10 @@ def _dated(_value: Any, format: str) -> int:
     return 256 * len(format)
 
 
+def _alone(_value: Any) -> int:
+    return 1
+
+
 def _named(names: str, bound: Bound) -> dict[str, Bound]:
     return dict.fromkeys(names.split(), bound)
 
@@ -331,11 +348,11 @@ METHODS: Final[Mapping[type, Mapping[str, Bound]]] = {
         "strftime": _dated,
     },
     timedelta: _named("total_seconds", constant),
-    pd.Timestamp: _named(
-        "ceil day_name floor month_name normalize round to_pydatetime tz_convert "
-        "tz_localize",
-        constant,
-    ),
+    # No tz_convert: pandas opens the file that a name like "dateutil//etc/x" means.
+    pd.Timestamp: {
+        **_named("ceil floor normalize round to_pydatetime", constant),
+        **_named("day_name month_name", _alone),  # a locale would be set for the process
+    },
     pd.Timedelta: _named("ceil floor isoformat round to_pytimedelta", constant),
     list: _named("count index", times(1)),
     tuple: _named("count index", times(1)),

@@ -1,0 +1,786 @@
+"""What a template may not do, may not take, and may never print."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2.exceptions import SecurityError
+from markupsafe import Markup
+
+from smtpbook.errors import TemplateError
+from smtpbook.messages.fence import (
+    MAX_OUTPUT,
+    MAX_STEPS,
+    Environment,
+    MissingField,
+    MissingValue,
+)
+from smtpbook.messages.filters import FILTERS
+from smtpbook.messages.limits import METHODS, weight
+from smtpbook.messages.sandbox import Part
+
+ROW: dict[str, Any] = {
+    "city": "Graz",
+    "n": 7,
+    "cells": ["a", "b"],
+    "item": {"name": "tea", "price": 3.5, "note": None},
+    "when": datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+}
+
+
+def render(source: str, *, html: bool = False, **values: Any) -> str:
+    return Part.compile("text", source, html=html).render(ROW | values)
+
+
+def doubling(first: str, step: str, times: int = 60) -> str:
+    """Give a template that replaces ns.x by `step` again and again."""
+    return (
+        f"{{% set ns = namespace(x={first}) %}}{{% for i in range({times}) %}}"
+        f"{{% set ns.x = {step} %}}{{% endfor %}}done"
+    )
+
+
+# --- bombs ------------------------------------------------------------------------------
+
+# Each gives a short text, and so passes, if it is let through.
+BOMBS = [
+    # texts and lists that double
+    doubling("'ab'", "ns.x ~ ns.x"),
+    doubling("'ab'", "ns.x + ns.x"),
+    doubling("[0]", "ns.x + ns.x"),
+    doubling("(0,)", "ns.x + ns.x"),
+    doubling("[0]", "[ns.x, ns.x]") + "{{ ns.x | length }}",
+    doubling("(0,)", "(ns.x, ns.x)"),
+    doubling("1", "{'a': ns.x, 'b': ns.x}"),
+    doubling("1", "dict(a=ns.x, b=ns.x)"),
+    doubling("[0]", "(ns.x, ns.x) | list"),
+    doubling("[0]", "[ns.x] | slice(1) | list + ns.x"),
+    doubling("'ab'", "ns.x | replace('a', 'aa') | replace('b', 'bb')"),
+    doubling("'ab'", "ns.x.replace('a', 'aa').replace('b', 'bb')"),
+    doubling("'ab'", "[ns.x, ns.x] | join"),
+    doubling("'ab'", "''.join([ns.x, ns.x])"),
+    doubling("'ab'", "('%s%s' | format(ns.x, ns.x))"),
+    doubling("'ab'", "(ns.x ~ ns.x) | urlencode"),
+    doubling("'\"'", "(ns.x | forceescape ~ ns.x)"),
+    doubling("'ab'", "{'a': ns.x, 'b': ns.x} | string"),
+    doubling("'ab'", "[ns.x, ns.x] | tojson"),
+    doubling("'a b'", "ns.x | wordwrap(1, true, ns.x)"),
+    doubling("'a'", "ns.x | indent(ns.x, true)"),
+    doubling("'a'", "'a' | truncate(1, true, '') ~ ns.x ~ ns.x"),
+    doubling("'0123456789'", "ns.x[:] + ns.x[::-1]"),
+    "{% set ns = namespace(x='0123456789') %}{% for i in range(30) %}{% set s %}"
+    "{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = s %}{% endfor %}",
+    "{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set y %}"
+    "{% filter replace('a', 'aaaa') %}{{ ns.x }}{% endfilter %}{% endset %}"
+    "{% set ns.x = y %}{% endfor %}",
+    "{% macro twice(x) %}{{ x }}{{ x }}{% endmacro %}" + doubling("'ab'", "twice(ns.x)"),
+    # texts that are kept, each of them within the limit
+    "{% set ns = namespace(x=[]) %}{% for i in range(9000) %}"
+    "{% set ns.x = ns.x + [big[1:]] %}{% endfor %}",
+    "{% set ns = namespace(x=[]) %}{% for i in range(9000) %}"
+    "{% set ns.x = ns.x + [(big, i)] %}{% endfor %}",
+    "{% for i in range(9000) %}{% set x = big | upper %}{% endfor %}",
+    "{% for i in range(9000) %}{% if big == big ~ '' %}{% endif %}{% endfor %}",
+    "{% for i in range(9000) %}{% if 'y' in big %}{% endif %}{% endfor %}",
+    "{% for i in range(9000) %}{% set x %}{{ big }}{% endset %}{% endfor %}",
+    # one operation
+    "{{ ('a' * 20000000) | length }}",
+    "{{ ([0] * 20000000) | length }}",
+    "{{ (n * 'a') | length }}",
+    "{{ ('a' * 2e9) | length }}",
+    "{{ 2 ** 99999 > 0 }}",
+    "{{ 2 ** 4000 * 2 ** 4000 > 0 }}",
+    "{{ 10 ** (10 ** 10) > 0 }}",
+    "{{ ('%20000000d' % 1) | length }}",
+    "{{ '%20000000d' is odd }}",
+    "{{ '%20000000d' is divisibleby(1) }}",
+    "{{ '%20000000d' | format(1) | length }}",
+    "{{ '%*d' | format(20000000, 1) | length }}",
+    "{{ (big | replace('x', '%999d')) | format(1) | length }}",
+    "{{ ('%(a)s%(a)s%(a)s%(a)s' | format(a=big)) | length }}",
+    "{{ '{:>20000000}'.format(1) | length }}",
+    "{{ '{a}{a}'.format_map({'a': 1}) }}",
+    "{{ ['%20000000d'] | map('format', 1) | list | length }}",
+    "{{ 'a'.center(20000000) | length }}",
+    "{{ 'a' | center(20000000) | length }}",
+    "{{ 'a'.ljust(20000000) | length }}",
+    "{{ 'a'.rjust(20000000) | length }}",
+    "{{ 'a'.zfill(20000000) | length }}",
+    "{{ '\t'.expandtabs(20000000) | length }}",
+    "{{ 'a' | indent(20000000, true) | length }}",
+    "{{ ('aaaaaaaaaa' * 1) if false else 'a\nb' | indent(20000000) | length }}",
+    "{{ big | replace('x', 'yyyyyyyyyy') | length }}",
+    "{{ big.replace('', 'yyyyyyyyyy') | length }}",
+    "{{ ['x'] | map('replace', 'x', big) | map('replace', 'x', big) | list | length }}",
+    "{{ big.join(big) | length }}",
+    "{{ big | join(big) | length }}",
+    "{{ big | list | length }}",
+    "{{ big | map('string') | list | length }}",
+    "{{ big.split('x') | length }}",
+    "{{ big | wordwrap(1) | length }}",
+    "{{ big | urlize | length }}",
+    "{{ ('a@' ~ big) | urlize | length }}",
+    "{{ big | title | length }}",
+    "{{ big.rfind(big[:1500000] ~ 'y') }}",
+    "{{ big.strip('y' ~ big) | length }}",
+    "{{ big | trim('y' ~ big) | length }}",
+    "{{ big.encode('punycode') | length }}",
+    "{{ big.encode('ascii', 'namereplace') | length }}",
+    "{{ big.translate({120: big}) | length }}",
+    "{{ raw.decode('punycode') | length }}",
+    "{{ when.strftime(big) | length }}",
+    "{{ [1] | batch(2000000000, 0) | list | length }}",
+    "{{ [1] | slice(2000000000) | list | length }}",
+    "{{ [1] | tojson(indent=2000000000) | length }}",
+    "{{ 1.5 | round(1000000000, 'ceil') }}",
+    "{{ 5 | round(-1000000000) }}",
+    "{{ n.to_bytes(2000000000, 'big') | length }}",
+    "{{ vast | int > 0 }}",
+    "{{ '%d' | format(vast) | length }}",
+    "{{ (vast // 1) > 0 }}",
+    "{{ (big | replace('x', 'f') | int(0, 16)) // 3 > 0 }}",
+    "{{ [[0], [1]] | sum(start=[]) | length }}",
+    "{{ {} .fromkeys(range(100000)) | length }}",
+    # hostile keys: all of these numbers have the hash 0
+    "{{ range(0, 2305843009213693951 * 90000, 2305843009213693951) | unique | list"
+    " | length }}",
+    "{{ dict(range(90000) | map('string') | batch(2)) | length }}",
+    "{% for i in range(99) %}{{ range(90000) == range(90000) | list }}{% endfor %}",
+    "{% for i in range(9000) %}{% if 'a' in range(90000) %}{% endif %}{% endfor %}",
+    "{% for i in range(9000) %}{{ [big] | select('in', big) | list | length }}{% endfor %}",
+    "{% for i in range(9000) %}{% if big is lower %}{% endif %}{% endfor %}",
+    "{% for i in range(9000) %}{% if loop.changed(big ~ i) %}{% endif %}{% endfor %}",
+    "{% set ns = namespace() %}{% set ns.a = ns %}{{ [ns] | length }}",
+    "{% for i in range(99) %}{% set x = range(50000) | sort %}{% endfor %}",
+    "{% set ns = namespace(t=()) %}{% for i in range(90000) %}{% set ns.t = (ns.t,) %}"
+    "{% endfor %}{{ {ns.t: 1} | length }}",
+    # loops
+    "{{ range(20000000) | length }}",
+    "{{ range(10 ** 12) | length }}",
+    "{{ range(10 ** 30) | length }}",
+    "{{ range(-(10 ** 12), 10 ** 12, 7) | length }}",
+    "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
+    "{% for a in big %}{% endfor %}",
+    "{% for a in big if a == 'y' %}{% endfor %}",
+    "{% for a in range(99999) %}{% for b in cells %}{% endfor %}{% endfor %}",
+    "{% for a in range(29999) %}{% for b in item %}{% for c in b %}{% endfor %}{% endfor %}"
+    "{% endfor %}",
+    "{% for a in range(9999) %}{{ range(9999) | sum }}{% endfor %}",
+    "{% for a in range(9999) %}{{ range(9999) | select('odd') | first }}{% endfor %}",
+    "{% for a in range(9999) %}{{ range(9999) | map('abs') | list | length }}{% endfor %}",
+    "{% for a in endless() %}{% endfor %}",
+    "{% for a in forever %}{% endfor %}",
+    "{{ forever | list | length }}",
+    "{{ forever | join | length }}",
+    "{% for a in forever %}{{ loop.length }}{% endfor %}",
+    "{% for a in [0, 1] recursive %}{{ loop([0, 1]) }}{% endfor %}",
+    "{% for a in [5] recursive %}{% if loop.depth < 40 %}{{ loop([0, 1]) }}{% endif %}"
+    "{% endfor %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}"
+    "{{ m(60) }}",
+    "{% macro m(n) %}{% if n %}{% for i in range(9) %}{{ m(n - 1) }}{% endfor %}{% endif %}"
+    "{% endmacro %}{{ m(60) }}",
+    "{% block b %}{{ self.b() }}{% endblock %}",
+    "{% macro m() %}{{ caller() }}{% endmacro %}{% for i in range(99999) %}"
+    "{% call m() %}{% endcall %}{% endfor %}",
+    "{{ [0] | map('default', *big) | list }}",
+    "{% macro m() %}{{ varargs | length }}{% endmacro %}{{ m(*big) }}",
+    # what one turn of a loop writes counts, too
+    "{% set x %}{% for i in range(99999) %}" + "word " * 99 + "{% endfor %}{% endset %}",
+    "{% set x %}{% for i in range(99999) %}" + "{{ '' }}" * 99 + "{% endfor %}{% endset %}",
+    # what Jinja2 has and a letter does not need
+    "{{ lipsum(n=100000) | length }}",
+    "{{ cycler('a').next() }}",
+    "{{ joiner()() }}",
+]
+CHILD = """
+import json, resource, sys
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from smtpbook.messages.sandbox import Part
+
+resource.setrlimit(resource.RLIMIT_DATA, (1500 << 20, 1500 << 20))
+resource.setrlimit(resource.RLIMIT_CPU, (400, 400))
+for number, source in enumerate(json.load(sys.stdin)):
+    values = {
+        "n": 7, "cells": ["a", "b"], "item": {"name": "tea"}, "when": datetime(2026, 1, 1),
+        "big": "x" * 3_000_000, "raw": b"x-" * 1_000_000, "vast": Decimal("1E+999999999"),
+        "forever": count(), "endless": count,
+    }
+    try:
+        found = "gives " + repr(Part.compile("text", source).render(values)[:80])
+    except BaseException as error:
+        found = f"{type(error).__name__}: {error}"
+    print(json.dumps([number, found]), flush=True)
+"""
+STOPPED = (
+    "SecurityError:",
+    "RecursionError:",
+    "MissingField: 'lipsum'",
+    "MissingField: 'cycler'",
+    "MissingField: 'joiner'",
+    "OverflowError: Python int too large",
+    "InvalidOperation:",
+)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    """What became of each bomb, in a process with 1.5 GB of memory."""
+    found = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        input=json.dumps(BOMBS),
+        text=True,
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    lines = [json.loads(line)[1] for line in found.stdout.splitlines()]
+    after = f"the process ended: {found.returncode} {found.stderr[-500:]}"
+    return lines + [after] * (len(BOMBS) - len(lines))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's memory limit")
+@pytest.mark.parametrize("number", range(len(BOMBS)), ids=[b[:60] for b in BOMBS])
+def test_a_bomb_is_stopped_before_it_grows(told: list[str], number: int) -> None:
+    assert told[number].startswith(STOPPED), BOMBS[number]
+
+
+# --- what one rendering may take --------------------------------------------------------
+
+
+def test_a_hundred_thousand_steps_are_taken_and_no_more() -> None:
+    source = "{% for i in a %}{% endfor %}{% for i in b %}{% endfor %}"
+    assert render(source, a=range(MAX_STEPS - 1), b="x") == ""
+    with pytest.raises(SecurityError, match="more than 100,000 steps"):
+        render(source, a=range(MAX_STEPS - 1), b="xy")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ a }}{{ b }}",
+        "{% set x %}{{ a }}{{ b }}{% endset %}{{ x }}",
+        "{{ a ~ b }}",
+        "{{ a + b }}",
+        "{{ [a, b] | join }}",
+        "{{ '%s%s' | format(a, b) }}",
+    ],
+)
+def test_a_text_of_ten_million_characters_is_the_longest(source: str) -> None:
+    half = "x" * (MAX_OUTPUT // 2)
+    with pytest.raises(SecurityError):
+        render(source, a=half, b=half + "x")
+
+
+def test_a_letter_of_a_million_characters_is_no_bomb() -> None:
+    source = "{% macro m(x) %}<p>{{ x | replace('y', 'z') }}</p>{% endmacro %}{{ m(big) }}"
+    assert len(render(source, html=True, big="x" * 1_000_000)) == 1_000_007
+
+
+def test_each_rendering_has_a_budget_of_its_own() -> None:
+    part = Part.compile("text", "{% for i in range(60000) %}{% endfor %}")
+    assert [part.render(ROW) for _ in range(3)] == [""] * 3
+
+
+def test_a_context_is_enough_to_render_with_limits() -> None:
+    template = Environment(autoescape=False).from_string(
+        "{% macro m(i) %}{{ i }},{% endmacro %}{% for i in cells %}{{ m(i) }}{% endfor %}"
+    )
+    pieces = template.root_render_func(template.new_context({"cells": "ab"}))
+    assert "".join(pieces) == "a,b,"
+    with pytest.raises(SecurityError):
+        list(template.root_render_func(template.new_context({"cells": "ab" * MAX_STEPS})))
+
+
+def test_a_loop_inside_a_loop_spends_the_same_budget() -> None:
+    # A function that takes the context gets a derived one inside a loop.
+    with pytest.raises(SecurityError, match="steps"):
+        render("{% for i in range(99990) %}{{ dict(a=i) | length }}{% endfor %}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "(" * 1000 + "1" + ")" * 1000 + " }}",
+        "{{ " + "[" * 150 + "n" + "]" * 150 + " }}",
+        "{% for i in cells %}" * 30 + "{% endfor %}" * 30,
+        "{% if n %}" * 500 + "{% endif %}" * 500,
+        "{{ cells[1:2, 3] }}",
+        "{{ " + "-" * 5000 + "n }}",
+    ],
+    ids=["parentheses", "lists", "loops", "conditions", "index", "signs"],
+)
+def test_a_template_nested_too_deeply_is_an_error_when_it_is_compiled(source: str) -> None:
+    with pytest.raises(TemplateError, match=r"text, line 1: nested too deeply"):
+        Part.compile("text", source)
+
+
+WORDS = st.text(st.sampled_from("aB .-@<>&\"'ß\tﬃ\n%") | st.characters(), max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=WORDS, other=WORDS, third=WORDS, number=st.integers(0, 50))
+def test_no_method_gives_more_than_its_bound(
+    text: str, other: str, third: str, number: int
+) -> None:
+    arguments: dict[str, tuple[Any, ...]] = {
+        "center": (number,),
+        "expandtabs": (number,),
+        "join": ([other, third],),
+        "ljust": (number,),
+        "partition": (other or "x",),
+        "removeprefix": (other,),
+        "removesuffix": (other,),
+        "replace": (other, third, number),
+        "rjust": (number,),
+        "rpartition": (other or "x",),
+        "zfill": (number,),
+    }
+    for kind in (str, Markup):
+        for name, bound in METHODS[str].items():
+            values = arguments.get(name, ())
+            try:
+                found = getattr(kind(text), name)(*values)
+            except TypeError:  # those that look for something give a number
+                continue
+            parts = found if isinstance(found, list | tuple) else [found]
+            if isinstance(found, bool):
+                continue
+            assert sum(map(len, parts)) <= bound(kind(text), *values), (kind, name)
+
+
+GROWING = (
+    *("center", "forceescape", "indent", "replace", "title", "tojson", "upper"),
+    *("urlencode", "urlize", "wordwrap"),
+)
+COMPILED = {
+    (name, html): Environment(autoescape=html).from_string(
+        f"{{% set x = text | {name}(*values) %}}"
+    )
+    for name in GROWING
+    for html in (False, True)
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=WORDS, other=WORDS, third=WORDS, number=st.integers(0, 8), html=st.booleans())
+def test_no_filter_gives_more_than_it_is_charged(
+    text: str, other: str, third: str, number: int, html: bool
+) -> None:
+    arguments: dict[str, tuple[Any, ...]] = {
+        "center": (number,),
+        "indent": (other, True, True),
+        "replace": (other, Markup(third)),
+        "tojson": (number,),
+        "urlize": (number, True, other, third),
+        "wordwrap": (number + 1, True, other),
+    }
+    for name in GROWING:
+        template = COMPILED[name, html]
+        values = arguments.get(name, ())
+        context = template.new_context({"text": text, "values": values})
+        list(template.root_render_func(context))
+        spent = 2 * MAX_OUTPUT - context.budget.characters
+        assert len(context.vars["x"]) <= spent, name
+
+
+def test_weight_looks_into_containers_and_not_at_the_same_list_for_ever() -> None:
+    assert weight("x" * 99) == 99
+    assert weight(["x" * 99, {"a": "y" * 99}]) > 198
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(SecurityError, match="nested more than 100 deep"):
+        weight(loop)
+
+
+# --- values are data --------------------------------------------------------------------
+
+
+@dataclass
+class Customer:
+    name: str
+    written: list[str]
+
+    def save(self, text: str = "") -> str:
+        self.written.append(text)
+        return "saved"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ customer.save('x') }}",
+        "{{ customer['save']('x') }}",
+        "{{ (customer | attr('save'))('x') }}",
+        "{{ ([customer] | map(attribute='save') | first)('x') }}",
+        "{% call customer.save() %}{% endcall %}",
+        "{% set f = customer.save %}{{ f('x') }}",
+        "{{ customer.written.append('x') }}",
+        "{{ frame.to_csv(path) }}",
+        "{{ frame.city.to_csv(path) }}",
+        "{{ frame.eval('1') }}",
+        "{{ array.tofile(path) }}",
+        "{{ price.tofile(path) }}",
+        "{{ file.write('x') }}",
+        "{{ path.touch() }}",
+        "{{ path / 'x' }}",
+        "{{ write('x') }}",
+        "{{ cells.append('c') }}",
+        "{{ item.update(a=1) }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ city['__class__'] }}",
+        "{{ city | attr('__class__') }}",
+        "{{ cells | map(attribute='__class__') | list }}",
+        "{{ cells | groupby('__class__') }}",
+        "{{ cells | sort(attribute='__class__') }}",
+        "{{ cells | sum(attribute='__class__') }}",
+        "{{ cells | selectattr('__class__') | list }}",
+        "{{ cells | join(attribute='__class__') }}",
+        "{{ customer._private }}",
+        "{{ '{0.__class__}'.format(city) }}",
+        "{{ '%s' | format(city.__class__) }}",
+        "{{ range.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ when.now() }}",
+        "{{ when.today() }}",
+        "{{ stamp.day_name('C') }}",
+        "{{ stamp.tz_localize('dateutil//etc/localtime') }}",
+        "{{ cells | random }}",
+        "{{ cells | pprint }}",
+        "{% for x in cells %}{{ loop._iterable }}{% endfor %}",
+        "{% macro m() %}{% endmacro %}{{ m._func }}",
+    ],
+)
+def test_a_template_reaches_values_and_changes_nothing(source: str, tmp_path: Path) -> None:
+    written: list[str] = []
+    path = tmp_path / "out"
+    file = io.StringIO()
+    values = {
+        "customer": Customer("Zoë", written),
+        "frame": pd.DataFrame({"city": ["Graz"]}),
+        "array": np.zeros(3),
+        "price": np.float64(3.5),
+        "file": file,
+        "path": path,
+        "write": written.append,
+        "stamp": pd.Timestamp("2026-11-23"),
+        "cells": ["a", "b"],
+        "item": {"name": "tea"},
+    }
+    with pytest.raises((TemplateError, jinja2.TemplateError, TypeError)):
+        render(source, **values)
+    assert written == []
+    assert file.getvalue() == ""
+    assert list(tmp_path.iterdir()) == []
+    assert values["cells"] == ["a", "b"]
+    assert values["item"] == {"name": "tea"}
+
+
+def test_a_function_of_the_environment_can_be_called() -> None:
+    environment = Environment(autoescape=False)
+    environment.globals["twice"] = lambda text: text * 2
+    assert environment.from_string("{{ twice('ab') }}").render() == "abab"
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (
+            "{{ city.uper() }}",
+            "'str object' has no attribute 'uper'; did you mean 'upper'?",
+        ),
+        ("{{ city.nope }}", "'str object' has no attribute 'nope'"),
+        ("{{ item.nmae }}", "'dict object' has no attribute 'nmae'; did you mean 'name'?"),
+        (
+            "{{ item['prize'] }}",
+            "'dict object' has no attribute 'prize'; did you mean 'price",
+        ),
+        ("{{ when.day_of_week() }}", "no attribute 'day_of_week'"),
+        ("{{ cells[9] }}", "list object has no element 9"),
+        ("{{ city.upper }}", "prints upper, which has to be called: upper()"),
+        ("{{ cells | map('upper') }}", "prints a sequence; add | join(', ')"),
+        ("{{ city.encode() }}", "str.encode() is not for templates"),
+        ("{{ city.format(1) }}", "str.format() is not for templates"),
+        ("{{ (city | attr('isoformat'))() }}", "'str object' has no attribute 'isoformat'"),
+        ("{{ cells * 2 }}", "'*' takes numbers only"),
+        ("{{ frame + 1 }}", "'+' does not work on DataFrame"),
+        ("{{ -frame }}", "'-' does not work on DataFrame"),
+    ],
+)
+def test_an_error_says_what_there_is_instead(source: str, error: str) -> None:
+    with pytest.raises(jinja2.TemplateError) as caught:
+        render(source, frame=pd.DataFrame({"a": [1]}))
+    assert error in str(caught.value)
+
+
+# --- missing values ---------------------------------------------------------------------
+
+MISSING = [
+    None,
+    float("nan"),
+    np.float32("nan"),
+    pd.NA,
+    pd.NaT,
+    np.datetime64("NaT", "s"),
+    Decimal("NaN"),
+    Decimal("sNaN"),
+]
+
+
+@pytest.mark.parametrize("html", [False, True], ids=["text", "html"])
+@pytest.mark.parametrize("gone", MISSING, ids=repr)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ item.gone }}",
+        "{{ item['gone'] }}",
+        "{{ item }}",
+        "{{ list }}",
+        "{{ [[list]] }}",
+        "{{ item.values() | list }}",
+        "{{ false or item.gone }}",
+        "{{ item.gone if true }}",
+        "{% set x = item.gone %}{{ x }}",
+        "{% set x %}{{ item.gone }}{% endset %}",
+        "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(item.gone) }}",
+        "{% macro m(x=item.gone) %}{{ x }}{% endmacro %}{{ m() }}",
+        "{% for x in list %}{{ x }}{% endfor %}",
+        "{% filter upper %}{{ item.gone }}{% endfilter %}",
+        "{{ 'a' ~ item.gone }}",
+        "{{ list | join }}",
+        "{{ list | join(', ') }}",
+        "{{ [item] | join(attribute='gone') }}",
+        "{{ [item] | map(attribute='gone') | join }}",
+        "{{ list | map('string') | join }}",
+        "{{ list | last }}",
+        "{{ list | string }}",
+        "{{ item.gone | string }}",
+        "{{ item.gone | upper }}",
+        "{{ item.gone | lower }}",
+        "{{ item.gone | title }}",
+        "{{ item.gone | capitalize }}",
+        "{{ item.gone | trim }}",
+        "{{ item.gone | replace('a', 'b') }}",
+        "{{ item.gone | center }}",
+        "{{ item.gone | e }}",
+        "{{ item.gone | forceescape }}",
+        "{{ item.gone | safe }}",
+        "{{ item.gone | striptags }}",
+        "{{ item.gone | urlencode }}",
+        "{{ {'a': item.gone} | urlencode }}",
+        "{{ item.gone | urlize }}",
+        "{{ item.gone | wordcount }}",
+        "{{ '%s' | format(item.gone) }}",
+        "{{ '%s' | format(list) }}",
+        "{{ '%(a)s' | format(a=item.gone) }}",
+    ],
+)
+def test_a_missing_value_never_becomes_text(source: str, gone: object, html: bool) -> None:
+    with pytest.raises(MissingValue, match="default"):
+        render(source, html=html, item={"gone": gone}, list=["a", gone])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ none }}",
+        "{{ '' or none }}",
+        "{{ inf - inf }}",
+        "{{ 'nan' | float }}",
+        "{{ item.note }}",
+        "{{ [inf - inf] | sum }}",
+        "{{ [inf - inf] | max }}",
+        "{{ '%.2f' | format(inf - inf) }}",
+        "{{ none ~ '' }}",
+        "{{ frame }}",
+        "{{ frame.a }}",
+        "{{ array }}",
+        "{{ {none: 1} }}",
+        "{{ nat.isoformat() }}",
+        "{{ nat.strftime('%Y') }}",
+        "{{ nat.year }}",
+        "{{ {'a': inf - inf} | xmlattr }}",
+    ],
+)
+def test_a_missing_value_made_in_the_template_is_none_either(source: str) -> None:
+    with pytest.raises(MissingValue):
+        render(
+            source,
+            inf=float("inf"),
+            nat=pd.NaT,
+            frame=pd.DataFrame({"a": [1.0, None]}),
+            array=np.array([1.0, float("nan")]),
+        )
+
+
+def test_a_missing_number_is_no_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        render("{{ {'a': nan} | tojson }}", nan=float("nan"))
+    assert render("{{ {'a': none} | tojson }}") == '{"a": null}'
+
+
+@pytest.mark.parametrize("gone", MISSING, ids=repr)
+def test_default_stands_in_for_every_missing_value(gone: object) -> None:
+    assert render("{{ item.gone | default('-') }}", item={"gone": gone}) == "-"
+    assert render("{{ list | map('default', '-') | join }}", list=["a", gone]) == "a-"
+
+
+def test_an_undefined_field_inside_a_list_is_still_an_error() -> None:
+    for source in ("{{ [nope] }}", "{{ [nope] | join }}", "{{ {'a': nope} }}"):
+        with pytest.raises(MissingField) as caught:
+            render(source)
+        assert caught.value.field == "nope"
+
+
+# --- what letters do all the time -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("{{ city }} {{ n }} {{ 3.50 }} {{ true }}", "Graz 7 3.5 True"),
+        (
+            "{{ n + 1 }} {{ n - 1 }} {{ n * 2 }} {{ n / 2 }} {{ n // 2 }} {{ n % 2 }}",
+            "8 6 14 3.5 3 1",
+        ),
+        ("{{ -n }} {{ 2 ** 10 }} {{ 10 ** -1 }}", "-7 1024 0.1"),
+        ("{{ city ~ '-' ~ n }} {{ city + '!' }}", "Graz-7 Graz!"),
+        (
+            "{{ city[:2] }} {{ city[::-1] }} {{ cells[0] }} {{ cells[1:] | first }}",
+            "Gr zarG a b",
+        ),
+        ("{{ city == 'Graz' }} {{ 'a' in cells }} {{ 1 < n < 9 }}", "True True True"),
+        ("{{ city in ['Wien', other] }}", "False"),
+        ("{{ cells }} {{ ('a', n) }} {{ {'a': n} }}", "['a', 'b'] ('a', 7) {'a': 7}"),
+        ("{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}{{ v }}{% endfor %}", "a1b2"),
+        (
+            "{% for x in cells %}{{ loop.index }}/{{ loop.length }}{{ x }}{% endfor %}",
+            "1/2a2/2b",
+        ),
+        (
+            "{% for x in cells %}{{ loop.cycle(1, 2) }}{{ loop.changed(1) }}{% endfor %}",
+            "1True2False",
+        ),
+        ("{% for x in cells if x != 'a' %}{{ x }}{% else %}none{% endfor %}", "b"),
+        ("{% for x in [] %}{% else %}empty{% endfor %}", "empty"),
+        ("{% for i in range(3) %}{{ i }}{% endfor %}", "012"),
+        ("{% for x in tree recursive %}{{ x.n }}{{ loop(x.c) }}{% endfor %}", "123"),
+        ("{% macro m(x, y='!') %}{{ x }}{{ y }}{% endmacro %}{{ m('a') }}", "a!"),
+        (
+            "{% macro m() %}<{{ caller() }}>{% endmacro %}{% call m() %}a{% endcall %}",
+            "<a>",
+        ),
+        (
+            "{% set ns = namespace(s=0) %}{% for i in range(4) %}{% set ns.s = ns.s + i %}",
+            "6",
+        ),
+        ("{{ city | upper }} {{ city.lower() }} {{ cells | join('+') }}", "GRAZ graz a+b"),
+        ("{{ 'a,b'.split(',') | join('/') }} {{ '-'.join(cells) }}", "a/b a-b"),
+        (
+            "{{ city.ljust(6) }}|{{ city | center(6) }}|{{ '7'.zfill(3) }}",
+            "Graz  | Graz |007",
+        ),
+        (
+            "{{ '%.2f' | format(n) }} {{ '%-5s|' | format(city) }} {{ '50%%' | format }}",
+            "7.00 Graz | 50%",
+        ),
+        (
+            "{{ when.strftime('%d.%m.%Y') }} {{ when.date().isoformat() }}",
+            "23.11.2026 2026-11-23",
+        ),
+        ("{{ stamp.day_name() }} {{ stamp.year }}", "Monday 2026"),
+        (
+            "{{ (when - day).days }} {{ (day + week).isoformat() }}",
+            "22 2026-11-08T00:00:00+00:00",
+        ),
+        ("{{ price * 2 }} {{ price.quantize(price) }}", "7.00 3.50"),
+        ("{{ count * 2 }} {{ count ** 20 }}", "10 95367431640625"),
+        ("{{ item.get('x', 'no') }} {{ item.keys() | join }}", "no namepricenote"),
+        ("{{ cells | map('upper') | list }} {{ [3, 1] | sort }}", "['A', 'B'] [1, 3]"),
+        ("{{ [3, 1] | sum }} {{ [3, 1] | max }} {{ [1, 1] | unique | list }}", "4 3 [1]"),
+        (
+            "{{ cells | reverse | join }} {{ 'ab' | reverse }} {{ cells | length }}",
+            "ba ba 2",
+        ),
+        (
+            "{{ range(5) | batch(2) | list }} {{ [1, 2] | slice(2) | list }}",
+            "[[0, 1], [2, 3], [4]] [[1], [2]]",
+        ),
+        (
+            "{{ 2.567 | round(1) }} {{ '7' | int + 1 }} {{ 1500 | filesizeformat }}",
+            "2.6 8 1.5 kB",
+        ),
+        (
+            "{{ 'a b' | urlencode }} {{ 'see www.x.example' | urlize | length > 20 }}",
+            "a%20b True",
+        ),
+        ("{{ 'aa bb' | wordwrap(2) }} {{ 'a\nb' | indent(2) }}", "aa\nbb a\n  b"),
+        ("{{ {'a': [1]} | tojson }} {{ {'b': 1} | dictsort }}", "{\"a\": [1]} [('b', 1)]"),
+        (
+            "{{ n is odd }} {{ n is divisibleby(7) }} {{ nope is defined }}",
+            "True True False",
+        ),
+        (
+            "{{ cells is sequence }} {{ city is string }} {{ none is none }}",
+            "True True True",
+        ),
+        ("{{ nope | default('x') }} {{ '' | default('x', true) }}", "x x"),
+        ("{% with x = 1 %}{{ x }}{% endwith %}{% filter upper %}a{% endfilter %}", "1A"),
+        ("{% block b %}a{% endblock %}{{ self.b() }}", "aa"),
+        ("{{ dict(a=1).a }}", "1"),
+    ],
+)
+def test_an_ordinary_template_gives_what_jinja2_gives(source: str, result: str) -> None:
+    if "namespace" in source:
+        source += "{% endfor %}{{ ns.s }}"
+    values: dict[str, Any] = {
+        "other": "Linz",
+        "tree": [{"n": 1, "c": [{"n": 2, "c": []}]}, {"n": 3, "c": []}],
+        "day": datetime(2026, 11, 1, tzinfo=UTC),
+        "week": timedelta(days=7),
+        "stamp": pd.Timestamp("2026-11-23"),
+        "price": Decimal("3.50"),
+        "count": np.int64(5),
+        "birthday": date(1990, 5, 1),
+    }
+    assert render(source, **values) == result
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("{{ x }}", "&lt;b&gt;"),
+        ("{{ x | safe }}", "<b>"),
+        ("{{ '<i>' | safe ~ x }}", "<i>&lt;b&gt;"),
+        ("{{ [x, '<i>' | safe] | join('&') }}", "&lt;b&gt;&amp;<i>"),
+        ("{{ ('<i>' | safe) + x }}", "<i>&lt;b&gt;"),
+        ("{% macro m() %}<i>{{ x }}{% endmacro %}{{ m() }}", "<i>&lt;b&gt;"),
+        ("{% set y %}<i>{{ x }}{% endset %}{{ y }}", "<i>&lt;b&gt;"),
+        ("{% autoescape false %}{{ x ~ x }}{% endautoescape %}{{ x }}", "<b><b>&lt;b&gt;"),
+    ],
+)
+def test_html_is_escaped_once(source: str, result: str) -> None:
+    assert render(source, html=True, x="<b>") == result
+
+
+def test_every_filter_is_one_of_jinja2s() -> None:
+    known = set(jinja2.Environment().filters)
+    assert known - set(FILTERS) == {"pprint", "random"}
+    assert set(FILTERS) <= known
