@@ -5,7 +5,7 @@ Held in process, without threads or clocks, for each rendering:
 * Loops, calls, and walks of filters take 100,000 steps at most, whatever is looped over
   and however they are nested.
 * No text, also no intermediate one, has more than 10,000,000 characters, and all that are
-  read and written have 20,000,000 at most.  Each operation is asked first what it could
+  read and written have 50,000,000 at most.  Each operation is asked first what it could
   give: ``~``, ``+``, slices, comparisons, filters, tests and methods.
 * Numbers have 4096 bits at most; ``*`` and ``**`` take numbers only.
 * Values are data.  Only methods of text, numbers, dates and their containers can be

@@ -26,8 +26,9 @@ from markupsafe import Markup, escape
 MAX_STEPS: Final = 100_000
 # No mail server takes a message of this size; 10 MB is Postfix's default limit.
 MAX_OUTPUT: Final = 10_000_000
-# All that is read and written on the way to a text; half of it is for the way.
-MAX_HANDLED: Final = 2 * MAX_OUTPUT
+# All that is read and written on the way to a text; enough to add a thousand lines to
+# one another, one by one.
+MAX_HANDLED: Final = 5 * MAX_OUTPUT
 MAX_NUMBER_BITS: Final = 4096
 # Data out of JSON is some ten deep; Python's own walkers take about a thousand.
 MAX_DEPTH: Final = 100
@@ -104,10 +105,10 @@ class Budget:
         """
         if not isinstance(value, _WALKED):
             value = list(islice(iter(value), self.steps + 1))
-        count = len(value)
-        self.step(count)
-        self.handle(count * each)
-        return value
+        items: Collection[Any] = value
+        self.step(len(items))
+        self.handle(len(items) * each)
+        return items
 
 
 class _FirstUse:
