@@ -269,7 +269,7 @@ class _Writer:
         self, statement: Statement, inside: Statement | None, filled: frozenset[str]
     ) -> str:
         if inside is not None:
-            meaning = f"stands inside the <IF of line {inside.line}, and belongs to it"
+            meaning = f"belongs to the <IF of line {inside.line}; nested=False refuses it"
             self._assume("nested", statement.line, "<IF", meaning)
         if any(_touches_line_break(branch.pieces) for branch in statement.branches):
             meaning = "line breaks next to <IF …>, <ELSE> and </IF> belong to the branch"
@@ -320,12 +320,15 @@ class _Writer:
         number = _NUMBER.fullmatch(value) is not None
         doubts = []
         if '"' in value:
-            meaning = f"the value is {value}, its quotes being a part of it"
+            meaning = f"the value is {value}; quotes='doubled' takes two quotes for one"
             doubts.append(self._assume("quotes", line, source, meaning))
         if ordering and number:
-            meaning = "numbers are compared; a cell that is none is on neither side"
+            meaning = (
+                "numbers are compared, and a cell that is none is on neither side; "
+                "numbers=False compares texts"
+            )
             doubts.append(self._assume("numbers", line, source, meaning))
-        elif number and rule.operator in ("=", "<>"):
+        elif number and rule.operator in ("=", "<>") and str(float(value)) != value:
             meaning = f"texts are compared; a cell that prints as {float(value)} is another"
             doubts.append(self._assume("number", line, source, meaning))
         if ordering and value and not (number and self._options.numbers is not False):

@@ -308,6 +308,21 @@ def test_a_letter_prints_what_its_rules_say(
         assert printed == interpret(pieces, row, options)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "{{", "{{{", "}}", "{%", "%}", "{#", "#}", "{%-", "{% raw %}", "{{ x }}"),
+        *("{[A]}", "{{[A]}}", "{%[A]%}", "{#[A]#}", "{{{[A]", "[A]{"),
+        *("\\", "\\n{", "a\n", "\n", "\u2028{", "'\"", "# x", "## x"),
+    ],
+)
+def test_text_that_jinja_would_read_is_printed_as_it_is(text: str) -> None:
+    printed = text.replace("[A]", "-")
+    assert prints(text, {"A": "-"}) == printed
+    within = f'<IF [[A]] <> "">{text}<ELSE>{text}</IF>{text}'
+    assert prints(within, {"A": "-"}) == printed * 2
+
+
 # What each option does, and what the report says without it
 
 
@@ -362,7 +377,10 @@ def test_orderings_compare_numbers_unless_they_are_to_compare_texts(
     assert prints(text, row) == signs[as_numbers]
     assert prints(text, row, numbers=False) == signs[as_texts if as_texts else ""]
     (doubt,) = assumed(text)
-    assert doubt == "numbers are compared; a cell that is none is on neither side"
+    assert doubt == (
+        "numbers are compared, and a cell that is none is on neither side; "
+        "numbers=False compares texts"
+    )
     assert not assumed(text, numbers=True)
 
 
@@ -375,6 +393,7 @@ def test_a_number_is_equal_to_what_it_prints_as() -> None:
         "",
     ]
     assert assumed(text) == ["texts are compared; a cell that prints as 18.0 is another"]
+    assert not assumed('<IF [[A]] = "2.5">x</IF>')
 
 
 def test_an_order_of_words_is_said_to_be_that_of_unicode() -> None:
@@ -387,8 +406,8 @@ def test_a_statement_inside_another_is_read_unless_it_is_refused() -> None:
     text = '<IF [[A]] = "1"><IF [[B]] = "2">x<ELSE>y</IF></IF>'
     assert prints(text, {"A": 1, "B": 2}) == "x"
     assert prints(text, {"A": 1}) == "y"
-    assert "stands inside the <IF of line 1, and belongs to it" in assumed(text)
-    assert not any("inside" in meaning for meaning in assumed(text, nested=True))
+    assert "belongs to the <IF of line 1; nested=False refuses it" in assumed(text)
+    assert not any("belongs" in meaning for meaning in assumed(text, nested=True))
     with pytest.raises(TemplateError, match="nested=False"):
         translate(text, nested=False)
 
@@ -397,7 +416,7 @@ def test_quotes_inside_a_value_stand_for_themselves_unless_doubled() -> None:
     text = '<IF [[A]] = "5"" x">x</IF>'
     assert prints(text, {"A": '5"" x'}) == "x"
     assert prints(text, {"A": '5" x'}, quotes="doubled") == "x"
-    doubt = 'the value is 5"" x, its quotes being a part of it'
+    doubt = "the value is 5\"\" x; quotes='doubled' takes two quotes for one"
     assert doubt in assumed(text)
     assert doubt not in assumed(text, quotes="kept")
 
