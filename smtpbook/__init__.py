@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from smtpbook.campaign.run import Run as Run
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
+    from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
+    from smtpbook.smime import SmimeSigner as SmimeSigner
     from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
@@ -108,6 +110,8 @@ _HOME = {
     "read_unsubscribes": "receiver.mailbox",
     "MailedRequest": "receiver.mailbox",
     "Message": "protocol.message",
+    "DkimSigner": "dkim.signer",
+    "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
     "Run": "campaign.run",
     "open_session": "session.session",
