@@ -64,8 +64,8 @@ body is read, and the two that RFC 8058 section 4 requires."""
 # Mailing lists and those who send on for another add these of their own; a signature that
 # says there is none would break there.
 _ADDED_ON_THE_WAY: Final = frozenset(
-    {"sender", "in-reply-to", "references", "list-id", "list-unsubscribe"}
-    | {"list-unsubscribe-post"}
+    {b"sender", b"in-reply-to", b"references", b"list-id", b"list-unsubscribe"}
+    | {b"list-unsubscribe-post"}
 )
 _HEADER_NAME: Final = re.compile(r"[!-9<-~]+")  # ftext without ";", which ends h=
 # "sub-domain *( "." sub-domain )" (RFC 6376 section 3.1), with the underscore many use.
@@ -140,6 +140,7 @@ class DkimSigner:
     _key: Hidden[Key] = field(init=False, compare=False)
     _forms: Canonicalization = field(init=False, compare=False)
     _tags: tuple[str, ...] = field(init=False, compare=False)
+    _keys: tuple[tuple[str, bytes], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -148,6 +149,7 @@ class DkimSigner:
         put("domain", to_a_labels(self.domain))
         put("selector", _checked_selector(self.selector))
         put("headers", _checked_headers(self.headers))
+        put("_keys", tuple((name, name.lower().encode()) for name in self.headers))
         if self.canonicalization not in _FORMS:
             raise ValueError(
                 f"canonicalization={self.canonicalization!r} is not one of "
@@ -259,24 +261,28 @@ class DkimSigner:
                 f"the message has {count} From fields; DKIM signs messages with one "
                 f"(RFC 6376 section 5.4, RFC 5322 section 3.6)"
             )
-        names = self._names(fields)
+        names, keys = self._names(fields)
         body_hash = hashlib.sha256(canonical_body(body, self._forms.body)).digest()
         unsigned = self._unsigned(names, body_hash, time_s)
-        octets = signed_octets(fields, names, unsigned, self._forms.header)
+        octets = signed_octets(fields, keys, unsigned, self._forms.header)
         return _with_signature(unsigned, self._signature(octets))
 
     @property
     def _key_name(self) -> str:
         return f"{self.selector}._domainkey.{self.domain}"
 
-    def _names(self, fields: Mapping[bytes, Sequence[bytes]]) -> list[str]:
-        names = []
-        for name in self.headers:
-            lower = name.lower()
-            count = len(fields.get(lower.encode(), ()))
-            if count or lower not in _ADDED_ON_THE_WAY:
+    def _names(
+        self, fields: Mapping[bytes, Sequence[bytes]]
+    ) -> tuple[list[str], list[bytes]]:
+        """Give what h= lists, as it is written and in lower case."""
+        names: list[str] = []
+        keys: list[bytes] = []
+        for name, key in self._keys:
+            count = len(fields.get(key, ()))
+            if count or key not in _ADDED_ON_THE_WAY:
                 names += [name] * (count + 1)
-        return names
+                keys += [key] * (count + 1)
+        return names, keys
 
     def _unsigned(self, names: Sequence[str], body_hash: bytes, time_s: int) -> bytes:
         words = [*self._tags, f" t={time_s};"]

@@ -162,7 +162,7 @@ def _verified(
         return so_far
     octets = signed_octets(
         {**fields, b"dkim-signature": others},
-        signature.names,
+        [name.lower().encode() for name in signature.names],
         signature.unsigned,
         signature.canonicalization.header,
     )

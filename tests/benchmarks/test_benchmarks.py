@@ -56,3 +56,10 @@ def test_lists_are_read_from_every_database_by_every_reader() -> None:
     assert measured == {(source, reader) for source in sources for reader in readers}
     assert all(row["rows/s"] > 0 for row in found["rows"])
     assert found["ratios"]["addresses checked/s"] > 0
+
+
+def test_signing_is_measured_beside_dkimpy() -> None:
+    found = run("dkim_speed", "--messages=2", "--rounds=1")
+    signers = [row["signer"] for row in found["rows"]]
+    assert signers == ["smtpbook", "dkimpy", "OpenSSL alone", "smtpbook, Ed25519"]
+    assert found["ratios"]["messages/CPU s, smtpbook to dkimpy"] > 0

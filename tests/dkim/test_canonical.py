@@ -100,7 +100,7 @@ def test_field(field: bytes, relaxed: bytes) -> None:
 def test_fields_of_one_name_are_taken_from_the_bottom_up_and_then_none() -> None:
     """RFC 6376 section 5.4.2."""
     fields = by_name(b"A: 1\r\nB: 2\r\na: 3\r\nA: 4")
-    octets = signed_octets(fields, ["a", "A", "c", "a", "A"], b"Sig: b=", "relaxed")
+    octets = signed_octets(fields, [b"a", b"a", b"c", b"a", b"a"], b"Sig: b=", "relaxed")
     assert octets == b"a:4\r\na:3\r\na:1\r\nsig:b="
 
 

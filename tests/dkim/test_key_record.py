@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64encode
 
 import pytest
@@ -113,7 +114,5 @@ def test_a_short_rsa_key_proves_nothing() -> None:
 @given(st.binary(max_size=200))
 def test_any_octets_are_a_record_or_refused(octets: bytes) -> None:
     for text in (octets, b"p=" + b64encode(octets), b"k=ed25519;p=" + b64encode(octets)):
-        try:
-            KeyRecord.parse(text)
-        except TagError as exc:
-            assert str(exc)
+        with contextlib.suppress(TagError):
+            assert KeyRecord.parse(text).bits >= 256
