@@ -8,6 +8,7 @@ holds the addresses there is decided elsewhere.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -21,12 +22,41 @@ EMAIL: Final = "email"
 EMAIL_TYPE: Final = "email_type"
 EMAIL_NUMBER: Final = "email_number"
 
-# Google Contacts' CSV ("Type" until 2023), which puts several addresses of one label into
-# one cell; Outlook's CSV; Thunderbird's.
-_SEVERAL: Final = " ::: "
-_GOOGLE: Final = re.compile(r"E-mail (?P<number>\d+) - (?P<part>Value|Label|Type)")
-_OUTLOOK: Final = re.compile(r"E-mail (?:(?P<number>\d+) )?(?P<part>Address|Type)")
-_THUNDERBIRD: Final = ("Primary Email", "Secondary Email")
+_SEVERAL: Final = " ::: "  # Google puts several addresses of one label into one cell
+
+
+class _Export(NamedTuple):
+    """How a program heads its columns in one language; group 1 is the address's number.
+
+    Fewer than `least` columns of addresses are an ordinary table's.
+    """
+
+    address: str
+    label: str
+    least: int = 2
+
+
+# Google's CSV has English headers everywhere ("Type" until 2023); Outlook's and
+# Thunderbird's have those of the program's language.
+_EXPORTS: Final = (
+    _Export(r"E-mail (\d+) - Value", r"E-mail (\d+) - (?:Label|Type)", least=1),
+    _Export(r"E-mail (?:(\d+) )?Address", r"E-mail (?:(\d+) )?Type"),
+    _Export(r"E-Mail(?: (\d+): |-)Adresse", r"E-Mail(?: (\d+): |-)Typ"),
+    _Export(r"Adresse de messagerie(?: (\d+))?", r"Type de messagerie(?: (\d+))?"),
+    _Export(
+        r"Dirección del? correo electrónico(?: (\d+))?",
+        r"Tipo de correo electrónico(?: (\d+))?",
+    ),
+    _Export(
+        r"Indirizzo posta elettronica(?: (\d+))?", r"Tipo posta elettronica(?: (\d+))?"
+    ),
+)
+_THUNDERBIRD: Final = (
+    ("Primary Email", "Secondary Email"),
+    ("Primäre E-Mail-Adresse", "Sekundäre E-Mail-Adresse"),
+    ("Adresse électronique principale", "Adresse électronique secondaire"),
+    ("Email primaria", "Email secondaria"),
+)
 
 
 class _Pair(NamedTuple):
@@ -54,9 +84,12 @@ def unfold(table: Table) -> Table:
     ----------
     table : Table
         Any table.  Exports of Google Contacts, Outlook and Thunderbird are told by their
-        headers (in English); everything else is given back as it is.
+        headers, in English, German, French, Italian and (but for Thunderbird) Spanish;
+        everything else is given back as it is.
     """
-    pairs = _pairs([header.strip() for header in table.headers])
+    # macOS may have decomposed letters in what it saves.
+    headers = [unicodedata.normalize("NFC", header.strip()) for header in table.headers]
+    pairs = _pairs(headers)
     if not pairs:
         return table
     places, addresses, labels, numbers = _addresses(table.cells, pairs)
@@ -64,12 +97,12 @@ def unfold(table: Table) -> Table:
     kept = [column for column in range(len(table.headers)) if column not in used]
     first = sum(column < pairs[0].address for column in kept)
     columns = [table.cells.column(column).take(places) for column in kept]
-    headers = [table.headers[column] for column in kept]
+    kept_headers = [table.headers[column] for column in kept]
     columns[first:first] = [addresses, labels, numbers]
-    headers[first:first] = [EMAIL, EMAIL_TYPE, EMAIL_NUMBER]
+    kept_headers[first:first] = [EMAIL, EMAIL_TYPE, EMAIL_NUMBER]
     return replace(
         table,
-        headers=tuple(headers),
+        headers=tuple(kept_headers),
         cells=numbered(columns),
         rows=table.rows.take(places),
         sources=None if table.sources is None else table.sources.take(places),
@@ -77,23 +110,24 @@ def unfold(table: Table) -> Table:
 
 
 def _pairs(headers: list[str]) -> list[_Pair]:
-    for pattern, least in ((_GOOGLE, 1), (_OUTLOOK, 2)):
-        found = [pattern.fullmatch(header) for header in headers]
-        places = {
-            (match["number"] or "1", match["part"] in {"Value", "Address"}): place
-            for place, match in enumerate(found)
-            if match
-        }
+    for export in _EXPORTS:
+        labels = _numbered(export.label, headers)
         pairs = [
-            _Pair(place, places.get((number, False)))
-            for (number, is_address), place in places.items()
-            if is_address
+            _Pair(place, labels.get(number))
+            for number, place in _numbered(export.address, headers).items()
         ]
-        if len(pairs) >= least:
+        if len(pairs) >= export.least:
             return pairs
-    if all(name in headers for name in _THUNDERBIRD):
-        return [_Pair(headers.index(name), None) for name in _THUNDERBIRD]
+    for names in _THUNDERBIRD:
+        if all(name in headers for name in names):
+            return [_Pair(headers.index(name), None) for name in names]
     return []
+
+
+def _numbered(pattern: str, headers: list[str]) -> dict[str, int]:
+    """Give the places of the headers that match, by the number in them."""
+    found = [re.fullmatch(pattern, header) for header in headers]
+    return {match[1] or "1": place for place, match in enumerate(found) if match}
 
 
 def _addresses(

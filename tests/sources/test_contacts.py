@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from smtpbook.sources.contacts import unfold
 from smtpbook.sources.open import read_table
@@ -14,7 +16,7 @@ from smtpbook.table import Table, text_table
 
 def exported(tmp_path: Path, *lines: str) -> Table:
     path = tmp_path / "contacts.csv"
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")
     return read_table(path)
 
 
@@ -78,6 +80,61 @@ def test_thunderbird(tmp_path: Path) -> None:
         ("Ann", "a@x.example", None, 1),
         ("Ann", "a2@x.example", None, 2),
         ("Bob", "b@x.example", None, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "label", "second", "second_label"),
+    [
+        ("E-Mail-Adresse", "E-Mail-Typ", "E-Mail 2: Adresse", "E-Mail 2: Typ"),
+        (
+            "Adresse de messagerie",
+            "Type de messagerie",
+            "Adresse de messagerie 2",
+            "Type de messagerie 2",
+        ),
+        (
+            "Dirección de correo electrónico",
+            "Tipo de correo electrónico",
+            "Dirección del correo electrónico 2",
+            "Tipo de correo electrónico 2",
+        ),
+        (
+            "Indirizzo posta elettronica",
+            "Tipo posta elettronica",
+            "Indirizzo posta elettronica 2",
+            "Tipo posta elettronica 2",
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_outlook_in_other_languages(
+    tmp_path: Path, address: str, label: str, second: str, second_label: str, form: str
+) -> None:
+    header = f"Name,{address},{label},{second},{second_label}"
+    table = exported(
+        tmp_path, unicodedata.normalize(form, header), "Ann,a@x.example,SMTP,b@x.example,EX"
+    )
+    assert table.headers == ("Name", "email", "email_type", "email_number")
+    assert rows(table) == [
+        ("Ann", "a@x.example", "SMTP", 1),
+        ("Ann", "b@x.example", "EX", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Primäre E-Mail-Adresse", "Sekundäre E-Mail-Adresse"),
+        ("Adresse électronique principale", "Adresse électronique secondaire"),
+        ("Email primaria", "Email secondaria"),
+    ],
+)
+def test_thunderbird_in_other_languages(tmp_path: Path, first: str, second: str) -> None:
+    table = exported(tmp_path, f"Name,{first},{second}", "Ann,a@x.example,b@x.example")
+    assert rows(table) == [
+        ("Ann", "a@x.example", None, 1),
+        ("Ann", "b@x.example", None, 2),
     ]
 
 
