@@ -28,6 +28,7 @@ import pyarrow.csv
 
 from smtpbook import progress
 from smtpbook.errors import RecipientsError
+from smtpbook.sources.header import HEAD, find_header, is_blank, title_message
 from smtpbook.table import Problem, Table, blank_to_null, numbered, text_table
 
 EXTENSIONS: Final = (".csv", ".tsv", ".tab", ".txt")
@@ -55,11 +56,11 @@ def read_delimited(
 ) -> Table:
     r"""Read a file of delimited text.
 
-    Empty lines and rows of empty cells are passed over; the cells a short row lacks are
-    missing.  An apostrophe in front of ``= + - @`` or a tab is the mark for "text, not a
-    formula" and no part of the cell (`Recipients.to_csv` writes it).  `Table.rows` has the
-    line of the file the row begins on, the header's being line 1.  Ends of lines, those in
-    cells too, become ``\n``.
+    Empty lines, rows of empty cells and titles above the header are passed over; the cells
+    a short row lacks are missing.  An apostrophe in front of ``= + - @`` or a tab is the
+    mark for "text, not a formula" and no part of the cell (`Recipients.to_csv` writes it).
+    `Table.rows` has the line of the file the row begins on, the first being line 1.  Ends
+    of lines, those in cells too, become ``\n``.
 
     Parameters
     ----------
@@ -96,7 +97,10 @@ def read_delimited(
             blocks = _Blocks(path.name, text)
             said = _SEPARATOR.fullmatch(next(blocks.from_(0), ""))
             delimiter = delimiter or (said[1] if said else _detect_delimiter(blocks))
-            header, used = _read_header(path, blocks, delimiter, first=1 if said else 0)
+            header, used, titles = _read_header(
+                path, blocks, delimiter, first=1 if said else 0
+            )
+            problems += titles
             cutter = _Cutter(path.name, delimiter, len(header), problems)
             rows, cells = [], []
             blocks.advance(used)
@@ -305,18 +309,32 @@ class _Cutter:
 
 def _read_header(
     path: Path, blocks: _Blocks, delimiter: str, *, first: int
-) -> tuple[list[str], int]:
-    """Give the header's cells, and how many lines it and what is above it take."""
+) -> tuple[list[str], int, list[Problem]]:
+    """Give the header's cells, the number of lines down to it, and the titles above it."""
     place = first
-    while place < len(blocks.lines):
+    head: list[tuple[int, int, list[str]]] = []  # from line, to line, cells
+    while place < len(blocks.lines) and len(head) < HEAD:
         cells, used = _cut(blocks.from_(place), delimiter)
         if isinstance(cells, str):
+            if head:
+                break
             raise RecipientsError(f"{path.name}, line {place + 1} (the header): {cells}")
+        if not all(map(is_blank, cells)):
+            head.append((place + 1, place + used, cells))
         place += used
-        if any(cells):
-            return [cell.strip() for cell in cells], place
-    raise RecipientsError(
-        f"{path.name} is empty; expected a header line such as email,first_name"
+    if not head:
+        raise RecipientsError(
+            f"{path.name} is empty; expected a header line such as email,first_name"
+        )
+    found = find_header([cells for _, _, cells in head])
+    _, end, header = head[found]
+    titles = [
+        title_message(f"{path.name}, line {line}", cells) for line, _, cells in head[:found]
+    ]
+    return (
+        [cell.strip() for cell in header],
+        end,
+        [Problem(None, None, "title", message) for message in titles],
     )
 
 
@@ -324,7 +342,9 @@ def _detect_delimiter(blocks: _Blocks) -> str:
     sample = list(islice(blocks.from_(0), _SAMPLE))
 
     def rows_alike(delimiter: str) -> tuple[int, int]:
-        widths = [len(cells) for cells in _rows(sample, delimiter)]
+        rows = list(_rows(sample, delimiter))
+        place = find_header(rows)
+        widths = [len(cells) for cells in rows[place:]]
         if not widths or widths[0] < 2:  # does not cut the header
             return (0, 0)
         return (widths.count(widths[0]), widths[0])

@@ -40,6 +40,14 @@ from python_calamine import (
 from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
 from smtpbook.sources.cells import BATCH, Columns, to_arrow, to_text
+from smtpbook.sources.header import (
+    HEAD,
+    find_header,
+    is_address,
+    is_blank,
+    shown,
+    title_message,
+)
 
 REFUSED: Final = 3
 MAX_UNPACKED: Final = 2 << 30  # octets; a full sheet of ten columns has a quarter of it
@@ -58,10 +66,7 @@ _UNCALCULATED: Final = re.compile(
     rb'<c r="([A-Z]+)([0-9]+)"(?![^<>]*\st="str")[^<>]*>\s*'
     rb"<f(?:[^<>]*/>|[^<>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>"
 )
-_ADDRESS: Final = re.compile(r"\s*[^\s@]+@[^\s@]+\s*")
-_HEAD: Final = 50  # rows among which the header is looked for
 _PROBED: Final = 1000  # rows in which a sheet's addresses are looked for
-_SHOWN: Final = 9
 MAX_TITLE: Final = 255  # characters of a header, as in Excel's tables
 
 
@@ -105,8 +110,9 @@ def write(path: Path, wanted: str | None, output: BinaryIO) -> None:
             remarks = _scan(path, parts[name]) if name in parts else []
             sheet = workbook.get_sheet_by_name(name)
             rows = _rows(sheet)
-            head = list(islice(rows, _HEAD))
-            header, passed = _find_header(head)
+            head = list(islice(rows, HEAD)) or [(0, [])]
+            place = find_header([cells for _, cells in head])
+            header = head[place]
             remarks += [
                 Remark(first[0] + 1, "merged", f"cells {_range(first, last)} are merged")
                 for first, last in (sheet.merged_cell_ranges or [])[:MAX_NAMED]
@@ -116,12 +122,8 @@ def write(path: Path, wanted: str | None, output: BinaryIO) -> None:
                 each if (each.row or 0) > header[0] else each._replace(row=None)
                 for each in remarks
             ] + [
-                Remark(
-                    None,
-                    "title",
-                    f"row {row} ({_shown(cells)}), above the header, left out",
-                )
-                for row, cells in passed
+                Remark(None, "title", title_message(f"row {row}", cells))
+                for row, cells in head[:place]
             ]
             below = (row for row in chain(head, rows) if row[0] > header[0])
             _write_rows(path, header[1], below, remarks, output)
@@ -279,25 +281,27 @@ def _choose(
         if wanted not in sheets:
             raise RecipientsError(
                 f"{path.name} has no sheet {wanted!r}{near_miss(wanted, sheets)}; its "
-                f"sheets: {_shown(sheets)}"
+                f"sheets: {shown(sheets)}"
             )
         return wanted
-    shown = [
+    visible_ones = [
         kind.name
         for kind in kinds
         if kind.name in sheets and kind.visible == SheetVisibleEnum.Visible
     ]
-    if len(shown) == 1:
-        return shown[0]
+    if len(visible_ones) == 1:
+        return visible_ones[0]
     if not sheets:
         raise RecipientsError(f"{path.name} has no sheet with cells")
-    with_addresses = [name for name in shown if _has_addresses(path, workbook, parts, name)]
+    with_addresses = [
+        name for name in visible_ones if _has_addresses(path, workbook, parts, name)
+    ]
     if len(with_addresses) == 1:
         return with_addresses[0]
-    several = with_addresses or shown or sheets
+    several = with_addresses or visible_ones or sheets
     which = "with addresses " if with_addresses else ""
     raise RecipientsError(
-        f"{path.name} has several sheets {which}({_shown(several)}); say which: "
+        f"{path.name} has several sheets {which}({shown(several)}); say which: "
         f"sheet={several[0]!r}"
     )
 
@@ -309,48 +313,15 @@ def _has_addresses(
         _scan(path, part)  # refuses what must not be parsed
     with suppress(WorksheetNotFound):
         rows = islice(_rows(workbook.get_sheet_by_name(name)), _PROBED)
-        return any(_is_address(cell) for _, cells in rows for cell in cells)
+        return any(is_address(cell) for _, cells in rows for cell in cells)
     return False
-
-
-def _is_address(cell: object) -> bool:
-    return isinstance(cell, str) and _ADDRESS.fullmatch(cell) is not None
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
     """Give the rows that hold something, with their numbers in the spreadsheet."""
     for number, cells in enumerate(sheet.iter_rows(), 1):
-        if any(not _is_blank(cell) for cell in cells):
+        if any(not is_blank(cell) for cell in cells):
             yield number, cells
-
-
-def _is_blank(cell: object) -> bool:
-    return isinstance(cell, str) and not cell.strip()
-
-
-def _find_header(
-    head: list[tuple[int, list[Any]]],
-) -> tuple[tuple[int, list[Any]], list[tuple[int, list[Any]]]]:
-    """Tell the header from titles above it.
-
-    The header is the first row above the first address that fills more than half as many
-    cells as any row there: titles and groups of columns fill few.
-    """
-    above: list[tuple[int, list[Any]]] = []
-    fullest = 0
-    for number, cells in head:
-        fullest = max(fullest, _filled(cells))
-        if any(_is_address(cell) for cell in cells):
-            break
-        above.append((number, cells))
-    for place, (number, cells) in enumerate(above):
-        if 2 * _filled(cells) > fullest:
-            return (number, cells), above[:place]
-    return (head[0] if head else (0, [])), []
-
-
-def _filled(cells: list[Any]) -> int:
-    return sum(not _is_blank(cell) for cell in cells)
 
 
 # --- rows to columns -------------------------------------------------------------------
@@ -389,12 +360,6 @@ def _write_rows(
     )
     with pa.ipc.new_stream(output, table.schema) as stream:
         stream.write_table(table, max_chunksize=BATCH)
-
-
-def _shown(cells: Sequence[Any]) -> str:
-    filled = [to_text(cell).strip() for cell in cells if not _is_blank(cell)]
-    text = ", ".join(repr(visible(cell, max_chars=40)) for cell in filled[:_SHOWN])
-    return f"{text}, …" if len(filled) > _SHOWN else text
 
 
 def _range(first: tuple[int, int], last: tuple[int, int]) -> str:

@@ -186,3 +186,42 @@ def test_excels_line_that_names_the_delimiter_is_understood(
 def test_a_delimiter_asked_for_is_taken_whatever_the_first_line_names(write: Write) -> None:
     table = read_delimited(write("sep=;\nemail,note\na@x.org,1;5\n"), delimiter=",")
     assert rows(table) == [(3, ["a@x.org", "1;5"])]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_titles_above_the_header_are_passed_over_and_said(
+    write: Write, delimiter: str
+) -> None:
+    lines = ["Members, 2026", "", "name,email,city", "Ann,a@x.example,Graz"]
+    content = "\n".join(
+        line if "2026" in line else line.replace(",", delimiter) for line in lines
+    )
+    table = read_delimited(write(content))
+    assert table.headers == ("name", "email", "city")
+    assert rows(table) == [(4, ["Ann", "a@x.example", "Graz"])]
+    (title,) = table.problems
+    assert (title.row, title.rule) == (None, "title")
+    assert title.message.startswith("people.csv, line 1 ('Members")
+    assert title.message.endswith("above the header, left out")
+
+
+def test_of_two_header_rows_the_one_that_names_the_addresses_counts(write: Write) -> None:
+    table = read_delimited(
+        write("Person,,Adresse\nE-Mail,Vorname,Ort\na@x.example,Ann,Graz\n")
+    )
+    assert table.headers == ("E-Mail", "Vorname", "Ort")
+    assert rows(table) == [(3, ["a@x.example", "Ann", "Graz"])]
+    assert [problem.message for problem in table.problems] == [
+        "people.csv, line 1 ('Person', 'Adresse'), above the header, left out"
+    ]
+
+
+def test_a_first_row_without_an_address_is_no_header(write: Write) -> None:
+    table = read_delimited(write("email,name\nno e-mail,Ann\na@x.example,Bob\n"))
+    assert table.headers == ("email", "name")
+    assert len(rows(table)) == 2
+
+
+def test_a_file_of_white_space_is_empty(write: Write) -> None:
+    with pytest.raises(RecipientsError, match="is empty; expected a header line"):
+        read_delimited(write("\n\n  \n"))

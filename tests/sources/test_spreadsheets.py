@@ -143,6 +143,19 @@ def test_titles_above_the_header_are_passed_over_and_said(
     )
 
 
+def test_of_two_header_rows_the_one_that_names_the_addresses_counts(
+    book: Callable[..., Path],
+) -> None:
+    rows = [
+        ["Person", "", "Adresse"],
+        ["E-Mail", "Vorname", "Ort"],
+        ["a@x.example", "A", "G"],
+    ]
+    table = read_spreadsheet(book(List=rows))
+    assert table.headers == ("E-Mail", "Vorname", "Ort")
+    assert said(table) == [(None, "title")]
+
+
 def test_a_first_row_without_an_address_is_a_row_and_no_header(
     book: Callable[..., Path],
 ) -> None:
