@@ -64,6 +64,8 @@ th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 .scroll { overflow-x: auto; }
+.scroll td { overflow-wrap: break-word; max-width: 24rem; }
+.refusal th { white-space: nowrap; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; list-style: none; }
 .tiles li { border: 1px solid var(--line); border-left: .4rem solid; padding: .3rem .9rem; }
 .tiles b { display: block; font-size: 1.4rem; }

@@ -28,7 +28,7 @@ import pytest
 from tests.servers.process import ROOT, stop
 
 CHROMIUM: Final = shutil.which("chromium")
-_CHROMIUM_ARGS: Final = (
+CHROMIUM_ARGS: Final = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -256,7 +256,7 @@ def _lab_page(jupyterlab: JupyterLab) -> Iterator[LabPage]:
         context = playwright.chromium.launch_persistent_context(
             folder,
             executable_path=CHROMIUM,
-            args=list(_CHROMIUM_ARGS),
+            args=list(CHROMIUM_ARGS),
             viewport={"width": 1280, "height": 1400},
         )
         page = context.pages[0]
