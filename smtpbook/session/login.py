@@ -66,8 +66,14 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
         ),
     )
     # No variable here holds the secret: tracebacks may be shown with their locals.
-    record.hide(secret.reveal().encode(), mechanism.start() or b"")
-    reply = await talk.ask(Auth(name, mechanism.start()))
+    if mechanism.start() is None:
+        # A challenge that comes before any secret was said repeats none; what in it spells
+        # the password by chance is needed for the answer.
+        reply = await talk.ask(Auth(name, None))
+        record.hide(secret.reveal().encode())
+    else:
+        record.hide(secret.reveal().encode(), mechanism.start() or b"")
+        reply = await talk.ask(Auth(name, mechanism.start()))
     while reply.code == 334:
         response = await _answer(mechanism, talk, reply)
         if response.data != username.encode():  # LOGIN's first response is no secret
@@ -112,10 +118,9 @@ async def _answer(
 ) -> AuthResponse:
     text = challenge.lines[0].strip()
     try:
-        # What repeats a token has been masked and is base64 no more.  It can only be the
-        # error, which needs no reading to be acknowledged.
-        is_error = REDACTED in text and mechanism.name in sasl.BY_TOKEN
-        octets = REDACTED.encode() if is_error else decode_base64(text)
+        # What repeats a secret has been masked and is base64 no more.  It is the error of a
+        # token or a prompt: neither needs reading to be answered.
+        octets = REDACTED.encode() if REDACTED in text else decode_base64(text)
         return AuthResponse(mechanism.respond(octets))
     except (CommandSyntaxError, LocalProtocolError) as exc:
         # "If the client wishes to cancel the authentication exchange, it issues a line with

@@ -68,6 +68,23 @@ def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
     rows.check_whole()
 
 
+@pytest.mark.parametrize(
+    ("auth", "password"),
+    [
+        ("CRAM-MD5", "lab"),  # its challenge is <…@lab.test>
+        ("LOGIN", "Username:"),
+        ("LOGIN", "Password:"),
+    ],
+)
+def test_a_password_that_a_challenge_happens_to_spell_logs_in(
+    auth: str, password: str
+) -> None:
+    rows = Rows()
+    with Lab(users={USER: password}) as lab:
+        trio.run(_log_in, lab.account.replace(auth=auth), rows)
+    assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
+
+
 @pytest.mark.parametrize("auth", MECHANISMS)
 def test_a_wrong_password_is_tried_once(auth: str) -> None:
     rows = Rows()
