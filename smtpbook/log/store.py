@@ -7,10 +7,11 @@ out what it is.  It does not guess at columns: what is not an event log is refus
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +25,8 @@ from smtpbook.log.frame import arrow_schema, from_table, require_columns
 # Level 3 is zstd's own default: a tenth smaller than level 1 for a fifth more time.
 _ZSTD_LEVEL: Final = 3
 _TEXTS: Final = [c.name for c in SCHEMA if c.dtype in ("string", "category")]
+# Where pandas' own to_parquet and read_parquet keep a frame's attrs, as JSON.
+_ATTRS: Final = b"PANDAS_ATTRS"
 # A log without these is no event log; any other column may be missing and is null then.
 _REQUIRED: Final = ("time", "kind")
 
@@ -34,7 +37,8 @@ def write_log(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     log : DataFrame
-        Event log.  The order of its rows is kept, its index is not.
+        Event log.  The order of its rows is kept, and of its ``attrs`` what JSON can hold
+        (such as those of a probe); its index is not.
     path : str or path
         Where to; a file that is there is replaced once the new one is complete.
 
@@ -66,13 +70,16 @@ def write_log(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # Without Arrow's own schema the file says "string" to others, not "dictionary".
-        pq.write_table(
-            table,
+        with pq.ParquetWriter(
             unfinished,
+            table.schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             store_schema=False,
-        )
+        ) as file:
+            file.write_table(table)
+            if attrs := _plain(log.attrs):
+                file.add_key_value_metadata({_ATTRS: json.dumps(attrs)})
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -93,7 +100,8 @@ def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.Data
     -------
     DataFrame
         The event log with exactly `smtpbook.events.SCHEMA`'s columns and dtypes; columns
-        the file lacks are null.  Categories are those that occur.
+        the file lacks are null.  Categories are those that occur.  ``attrs`` are those
+        `write_log` kept.
 
     Raises
     ------
@@ -138,12 +146,36 @@ def _read_parquet(path: Path) -> pd.DataFrame:
                 )
         texts = [name for name in _TEXTS if name in present]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
-            return from_table(file.read([name for name in COLUMNS if name in present]))
+            log = from_table(file.read([name for name in COLUMNS if name in present]))
+            log.attrs.update(_attrs(file.metadata.metadata))
+            return log
     except pa.ArrowException as damage:
         raise SMTPBookError(
             f"{path}: damaged, or not an event log in Parquet: "
             f"{visible(str(damage), max_chars=200)}"
         ) from damage
+
+
+def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
+    """Give those attributes that come back from JSON as they were."""
+    plain = {}
+    for name, value in attrs.items():
+        try:
+            same = json.loads(json.dumps(value, allow_nan=False)) == value
+        except (TypeError, ValueError, RecursionError):
+            continue
+        if same and isinstance(name, str):
+            plain[name] = value
+    return plain
+
+
+def _attrs(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
+    """Give the attributes a file holds; what other programs wrote there may be none."""
+    try:
+        attrs = json.loads((metadata or {}).get(_ATTRS, b"{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return attrs if isinstance(attrs, dict) else {}
 
 
 # One line per format: how a file of it begins, and who reads it.

@@ -73,7 +73,8 @@ def probe(
         ``error`` (str, the failure in words), ``tls`` (the mode tried), ``addresses`` (what
         the name stands for: ``address`` and ``record``, A or AAAA), ``certificate`` (see
         `accounts.certificate`; with ``problem`` if it was not accepted).  pandas keeps
-        attrs through a selection, and drops them when logs are joined or written to a file.
+        attrs through a selection, and drops them when logs are joined; `write_log` keeps
+        them in its file.
 
     Raises
     ------

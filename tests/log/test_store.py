@@ -25,6 +25,35 @@ def test_round_trip_keeps_every_value_and_dtype(tmp_path: Path, messages: int) -
     pd.testing.assert_frame_equal(read_log(path), log)
 
 
+def test_attributes_are_kept_where_pandas_keeps_them(tmp_path: Path) -> None:
+    log = to_frame(day(1))
+    log.attrs = {"tls": "starttls", "certificate": {"names": ["mx.example", "Bücher"]}}
+    path = write_log(log, tmp_path / "log.parquet")
+    assert read_log(path).attrs == pd.read_parquet(path).attrs == log.attrs
+
+
+def test_an_attribute_that_json_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    log = to_frame(day(1))
+    log.attrs = {
+        "error": "no",
+        "frame": pd.DataFrame({"a": [1, 2]}),
+        "pair": (1, 2),
+        "none": float("nan"),
+        7: "seven",
+    }
+    assert read_log(write_log(log, tmp_path / "log.parquet")).attrs == {"error": "no"}
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff", b"[1]", b"{", b"[" * 100_000])
+def test_attributes_of_another_program_that_are_none_are_passed_over(
+    tmp_path: Path, said: bytes
+) -> None:
+    path = tmp_path / "log.parquet"
+    table = pq.read_table(write_log(to_frame(day(1)), path))
+    pq.write_table(table.replace_schema_metadata({b"PANDAS_ATTRS": said}), path)
+    assert read_log(path).attrs == {}
+
+
 def test_order_is_kept_and_the_index_is_not(tmp_path: Path) -> None:
     log = to_frame(day(30)).iloc[::-1]
     again = read_log(write_log(log, tmp_path / "log.parquet"))
