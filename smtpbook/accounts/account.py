@@ -113,6 +113,12 @@ class Account:
         host = self.host.strip().rstrip(".") if isinstance(self.host, str) else ""
         if not host or not host.isprintable() or any(c in host for c in " /@<>"):
             raise ValueError(f"host {self.host!a} is not a host name or address")
+        if host.count(":") == 1:  # an IPv6 address has more
+            name, _, port = host.partition(":")
+            raise ValueError(
+                f"host {host!a} is more than a name; the port is given by itself: "
+                f"host={name!a}, port={port or 587}"
+            )
         put("host", host)
         if self.tls is not None and self.tls not in get_args(TlsMode):
             choices = ", ".join(repr(mode) for mode in get_args(TlsMode))

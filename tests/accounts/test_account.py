@@ -264,3 +264,9 @@ def test_a_username_that_is_the_password_too_is_in_no_name() -> None:
     assert account.name == "smtp.postmarkapp.com"
     assert "a-token" not in repr(account)
     assert account.replace(username="key").name == "key@smtp.postmarkapp.com"
+
+
+def test_a_port_does_not_belong_to_the_host() -> None:
+    with pytest.raises(ValueError, match=r"host='smtp\.x\.test', port=465$"):
+        Account(host="smtp.x.test:465")
+    assert Account(host="::1").host == "::1"
