@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.messages.template import Template as Template
-    from smtpbook.moving import export_settings as export_settings
-    from smtpbook.moving import import_settings as import_settings
+    from smtpbook.moving.incoming import import_settings as import_settings
+    from smtpbook.moving.outgoing import export_settings as export_settings
     from smtpbook.progress import Display
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
@@ -100,8 +100,8 @@ _HOME = {
     "delete_recipients": "recipients.saved",
     "export_recipients": "recipients.export",
     "recipients_form": "widgets.recipients_form",
-    "export_settings": "moving",
-    "import_settings": "moving",
+    "export_settings": "moving.outgoing",
+    "import_settings": "moving.incoming",
     "Template": "messages.template",
     "Unsubscribe": "unsubscribe",
     "Unsubscribed": "unsubscribe",

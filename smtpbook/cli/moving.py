@@ -12,7 +12,7 @@ from smtpbook.cli.table import table
 from smtpbook.escape import visible
 
 if TYPE_CHECKING:
-    from smtpbook.moving import Moved
+    from smtpbook.moving.moved import Moved
 
 
 @click.command("export")
@@ -25,11 +25,11 @@ def export_settings(ctx: click.Context, file: str, overwrite: bool, as_json: boo
 
     Exit status: 1 if something had to be left out.
     """
-    from smtpbook import moving
+    from smtpbook.moving import outgoing
 
     if Path(file).exists() and not overwrite:
         raise click.UsageError(f"there is a file {file!a} already; --overwrite replaces it")
-    moved = moving.export_settings(file, overwrite=overwrite)
+    moved = outgoing.export_settings(file, overwrite=overwrite)
     _tell(moved, as_json)
     if not as_json:
         click.echo(
@@ -52,9 +52,9 @@ def import_settings(ctx: click.Context, file: str, overwrite: bool, as_json: boo
 
     Exit status: 1 if something was kept or refused.
     """
-    from smtpbook import moving
+    from smtpbook.moving import incoming
 
-    moved = moving.import_settings(file, overwrite=overwrite)
+    moved = incoming.import_settings(file, overwrite=overwrite)
     _tell(moved, as_json)
     if not as_json and any(item.done == "kept" for item in moved.items):
         click.echo("\n--overwrite replaces what was kept.")

@@ -23,7 +23,9 @@ from smtpbook.accounts.oauth import from_settings
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring
 from smtpbook.accounts.store import list_accounts, load_account, save_account
 from smtpbook.errors import RecipientsError, SMTPBookError
-from smtpbook.moving import Item, export_settings, import_settings
+from smtpbook.moving.incoming import import_settings
+from smtpbook.moving.moved import Item
+from smtpbook.moving.outgoing import export_settings
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import load_recipients, save_recipients
@@ -573,3 +575,9 @@ def test_suppressions_that_cannot_be_read_stop_everything(go: Go, file: Path) ->
     with pytest.raises(RecipientsError, match="line 2"):
         import_settings(file)
     assert everything(new) == {}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "settings.zip"
+    with pytest.raises(SMTPBookError, match=r"no folder '.*gone'$"):
+        export_settings(path)
