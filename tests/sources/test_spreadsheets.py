@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from smtpbook.errors import RecipientsError
 from smtpbook.sources import spreadsheets
 from smtpbook.sources.spreadsheets import read_spreadsheet
 from smtpbook.table import Table
+from tests.servers.process import ROOT
 from tests.sources.workbooks import ods_row, text_cell, write_ods, write_xlsx
 
 HEADER = f'<row r="1">{text_cell("A1", "email")}{text_cell("B1", "city")}</row>'
@@ -119,6 +122,22 @@ def test_a_list_that_does_not_begin_in_the_corner_keeps_its_row_numbers(
     table = read_spreadsheet(write_xlsx(tmp_path / "people.xlsx", rows))
     assert columns(table) == {"email": ["ann@x.example"]}
     assert table.rows.to_pylist() == [9]
+
+
+def test_pandas_is_not_loaded_to_read_a_sheet(book: Callable[..., Path]) -> None:
+    code = (
+        "import sys\n"
+        "from smtpbook.sources.worksheet import main\n"
+        "main(sys.argv[1:])\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    path = book(List=[["email", "n"], ["ann@x.example", 1]])
+    subprocess.run(
+        [sys.executable, "-c", code, str(path), "", str(spreadsheets.MAX_MEMORY)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 # --- headers ---------------------------------------------------------------------------
