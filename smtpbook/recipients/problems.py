@@ -131,8 +131,11 @@ class Findings:
             unread[np.delete(places, np.unique(given[places], return_index=True)[1])] = (
                 False
             )
-        first = problems_frame(said, dropped=unread, source=self._table.name)
-        problems = joined([first, *self._parts])
+        parts = self._parts
+        if said:
+            first = problems_frame(said, dropped=unread, source=self._table.name)
+            parts = [first, *parts]
+        problems = joined(parts)
         problems = problems.sort_values(
             "row", kind="stable", na_position="first", ignore_index=True
         )
@@ -153,7 +156,11 @@ def problems_frame(
 def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Put frames of problems below each other."""
     filled = [frame[list(_DTYPES)].astype(_DTYPES) for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else problems_frame([])
+    return pd.concat(filled, ignore_index=True) if filled else _NO_PROBLEMS.copy()
+
+
+# Made once: most lists have none, and making it takes as long as reading a short list.
+_NO_PROBLEMS: Final = problems_frame([])
 
 
 def shown(texts: pa.Array) -> pa.Array:

@@ -503,9 +503,10 @@ email, city
                 rows["source"], rows["source_row"], rows["email"], reasons, strict=True
             )
         ]
+        if not said:
+            return []
         source = rows["source"].astype(str).reset_index(drop=True)
-        problems = problems_frame(said, dropped=True, source=source)
-        return [Note(rows_read=0, problems=problems)] if said else []
+        return [Note(rows_read=0, problems=problems_frame(said, dropped=True, source=source))]
 
     def _select(
         self, rows: pd.Series | np.ndarray[Any, Any], notes: Iterable[Note] = ()

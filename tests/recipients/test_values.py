@@ -180,6 +180,19 @@ def test_types_survive_a_join() -> None:
     assert (a + b + c).frame["n"].tolist() == ["1", "0.5", "many"]
 
 
+@pytest.fixture(scope="module")
+def more() -> Recipients:
+    return read_recipients(
+        pd.DataFrame({"email": ["p1@x.org", "q@x.org", "bad", None], "city": ["Oslo"] * 4}),
+        address="email",
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(more: Recipients) -> Recipients:
+    return make() + more
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["where", "minus", "plus", "sample", "slice", "dedupe", "stop"]),
@@ -191,12 +204,10 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(steps=STEPS)
-def test_the_counts_add_up_whatever_is_done(steps: list[tuple[str, int]]) -> None:
-    more = read_recipients(
-        pd.DataFrame({"email": ["p1@x.org", "q@x.org", "bad", None], "city": ["Oslo"] * 4}),
-        address="email",
-    )
-    people = whole = make() + more
+def test_the_counts_add_up_whatever_is_done(
+    more: Recipients, whole: Recipients, steps: list[tuple[str, int]]
+) -> None:
+    people = whole
     for step, n in steps:
         if step == "where":
             people = people.where(f"city == '{('Graz', 'Rome', '')[n % 3]}'")
