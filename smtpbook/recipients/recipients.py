@@ -506,7 +506,9 @@ email, city
         if not said:
             return []
         source = rows["source"].astype(str).reset_index(drop=True)
-        return [Note(rows_read=0, problems=problems_frame(said, dropped=True, source=source))]
+        return [
+            Note(rows_read=0, problems=problems_frame(said, dropped=True, source=source))
+        ]
 
     def _select(
         self, rows: pd.Series | np.ndarray[Any, Any], notes: Iterable[Note] = ()
