@@ -2,8 +2,10 @@
 
 JupyterLab is started once per session, with private folders and a kernel that is this very
 interpreter; Chromium once per test file, because Playwright's synchronous form keeps an
-event loop open in this thread that other tests must not meet.  What is waited for is what
-JupyterLab itself says to be ready, never an indicator on the screen.
+event loop open in this thread that other tests must not meet.  All notebooks share one
+kernel, which is emptied between tests: to start it and load its libraries takes longer than
+most tests.  What is waited for is what JupyterLab itself says to be ready, never an
+indicator on the screen.
 """
 
 from __future__ import annotations
@@ -38,6 +40,13 @@ CHROMIUM_ARGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+# Of what JupyterLab loads, this alone takes half the time; it has no IRI to check.
+_JUPYTERLAB: Final = """\
+import sys
+sys.modules["rfc3987_syntax"] = None
+from jupyterlab.labapp import main
+main()
+"""
 _SETTINGS: Final[dict[str, dict[str, object]]] = {
     # Off by default; nbclient's default is on.  The tests prove what is then saved.
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
@@ -46,11 +55,13 @@ _SETTINGS: Final[dict[str, dict[str, object]]] = {
         "checkForUpdates": False,
     },
 }
-_OPEN: Final = """async path => {
+_OPEN: Final = """async ([path, id]) => {
     const app = window.jupyterapp;
     await app.started;
     await app.restored;
-    const panel = await app.commands.execute("docmanager:open", {path});
+    const panel = await app.commands.execute(
+        "docmanager:open", id ? {path, kernel: {id, name: "python3"}} : {path}
+    );
     while (app.shell.currentWidget !== panel)
         await new Promise(done => app.shell.currentChanged.connect(done));
     await panel.context.ready;
@@ -60,14 +71,26 @@ _OPEN: Final = """async path => {
     while (kernel.status !== "idle")
         await new Promise(done => kernel.statusChanged.connect(done));
 }"""
-_CLOSE: Final = """async () => {
+# A kernel that does not answer, as after a test that failed, is ended instead.
+_CLOSE: Final = """async code => {
     const app = window.jupyterapp;
-    await app.serviceManager.sessions.shutdownAll();
+    const {kernel} = app.shell.currentWidget?.sessionContext?.session ?? {};
+    const answer = kernel?.requestExecute({code, store_history: false}).done;
+    const late = new Promise(done => setTimeout(done, 10_000));
+    const reply = await Promise.race([answer, late]);
+    const isClean = reply?.content.status === "ok";
+    if (!isClean) await app.serviceManager.sessions.shutdownAll();
     for (const panel of Array.from(app.shell.widgets("main"))) {
         if (panel.context) panel.context.model.dirty = false;
         panel.dispose();
     }
+    return isClean ? kernel.id : null;
 }"""
+_FORGET: Final = """\
+import ipywidgets
+ipywidgets.Widget.close_all()
+get_ipython().reset()
+"""
 _EXECUTE: Final = """async code => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code, store_history: false, silent: false});
@@ -118,7 +141,7 @@ def jupyterlab() -> Iterator[JupyterLab]:
         (home / "notebooks").mkdir()
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *(sys.executable, "-c", _JUPYTERLAB, "--no-browser", "--allow-root"),
                 *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",
@@ -187,6 +210,7 @@ class LabPage:
     def __init__(self, page: Any, server: JupyterLab) -> None:
         self.page = page
         self._server = server
+        self._kernel: str | None = None
 
     def open(self, *cells: str) -> Path:
         """Write a notebook of these cells, open it, run it; give its path."""
@@ -201,7 +225,7 @@ class LabPage:
         }
         path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
         path.write_text(json.dumps(notebook), "utf-8")
-        self.page.evaluate(_OPEN, path.name)
+        self.page.evaluate(_OPEN, [path.name, self._kernel])
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         return path
 
@@ -226,7 +250,7 @@ class LabPage:
     def reload(self, notebook: Path) -> None:
         """Load the page and the notebook anew; its kernel goes on."""
         self.load()
-        self.page.evaluate(_OPEN, notebook.name)
+        self.page.evaluate(_OPEN, [notebook.name, None])
 
     def load(self) -> None:
         """Load JupyterLab's page, with nothing open."""
@@ -241,8 +265,8 @@ class LabPage:
         )
 
     def close(self) -> None:
-        """Close every notebook with its kernel."""
-        self.page.evaluate(_CLOSE)
+        """Close every notebook; the kernel forgets what it knew, and serves the next."""
+        self._kernel = self.page.evaluate(_CLOSE, _FORGET)
 
 
 @pytest.fixture(scope="module")
