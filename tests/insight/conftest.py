@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -49,7 +50,7 @@ def _hours() -> pd.DataFrame:
     return to_frame(story.rows)
 
 
-LOGS = {
+_LOGS: dict[str, Callable[[], pd.DataFrame]] = {
     "empty": lambda: to_frame([]),
     "one row": _one_row,
     "one code, no time": _one_code,
@@ -59,13 +60,15 @@ LOGS = {
     "300 recipients": lambda: to_frame([*day(300), suppressed("no@x.example")]),
     "2,000 recipients": lambda: to_frame(day(2000)),
 }
+# Each is made once, when it is first asked for; not to be changed.
+LOGS = {name: cache(make) for name, make in _LOGS.items()}
 
 
 @pytest.fixture(params=LOGS)
 def any_log(request: pytest.FixtureRequest) -> pd.DataFrame:
     """Logs of every size and oddity, one after the other."""
     log: pd.DataFrame = LOGS[request.param]()
-    return log
+    return log.copy()
 
 
 @pytest.fixture(scope="session")

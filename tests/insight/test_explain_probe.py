@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -92,22 +94,27 @@ def test_a_missing_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "step", "meaning", "advice"),
+    ("make_log", "step", "meaning", "advice"),
     [
         (
-            probed(Event(kind="dns", error="TransportError"), host="smtp.gmial.com"),
+            partial(
+                probed, Event(kind="dns", error="TransportError"), host="smtp.gmial.com"
+            ),
             "Name",
             "No server of the name smtp.gmial.com was found",
             "Did you mean 'smtp.gmail.com'?",
         ),
         (
-            probed(Event(kind="dns", error="TransportError"), host="mail.zebra.test"),
+            partial(
+                probed, Event(kind="dns", error="TransportError"), host="mail.zebra.test"
+            ),
             "Name",
             "No server",
             "Check how host= is spelled",
         ),
         (
-            probed(
+            partial(
+                probed,
                 Event(kind="connect", error="TransportError"),
                 error="connecting to mx: Connection refused",
             ),
@@ -116,25 +123,26 @@ def test_a_missing_column_is_named() -> None:
             '465 with tls="implicit", or 587 with tls="starttls"',
         ),
         (
-            probed(Event(kind="connect", error="TransportTimeout"), port=25),
+            partial(probed, Event(kind="connect", error="TransportTimeout"), port=25),
             "Connection",
             "does not answer at all",
             "block port 25",
         ),
         (
-            probed(Event(kind="connect", error="TransportTimeout")),
+            partial(probed, Event(kind="connect", error="TransportTimeout")),
             "Connection",
             "does not answer at all",
             "firewall",
         ),
         (
-            probed(Event(kind="connect", error="TransportError")),
+            partial(probed, Event(kind="connect", error="TransportError")),
             "Connection",
             "cannot be reached",
             "Check host=",
         ),
         (
-            probed(
+            partial(
+                probed,
                 Event(kind="greeting", verb="GREETING", error="TransportTimeout"),
                 end("TransportTimeout"),
                 port=465,
@@ -145,7 +153,8 @@ def test_a_missing_column_is_named() -> None:
             'waiting for TLS: use tls="implicit" (port 465',
         ),
         (
-            probed(
+            partial(
+                probed,
                 Event(kind="tls", error="TLSError"),
                 end("TLSError"),
                 tls="implicit",
@@ -156,13 +165,16 @@ def test_a_missing_column_is_named() -> None:
             'Port 587 begins in clear text: use tls="starttls"',
         ),
         (
-            probed(Event(kind="tls", error="TransportTimeout"), tls="implicit", port=25),
+            partial(
+                probed, Event(kind="tls", error="TransportTimeout"), tls="implicit", port=25
+            ),
             "TLS",
             "does not begin with TLS",
             'Port 25 begins in clear text: use tls="starttls"',
         ),
         (
-            probed(
+            partial(
+                probed,
                 Event(kind="tls", error="TLSError"),
                 tls="starttls",
                 error="ca_file 'x.pem' cannot be read",
@@ -172,7 +184,8 @@ def test_a_missing_column_is_named() -> None:
             "Check ca_file=",
         ),
         (
-            probed(
+            partial(
+                probed,
                 GREETED,
                 ehlo("STARTTLS"),
                 Event(kind="tls", error="TLSError"),
@@ -183,33 +196,46 @@ def test_a_missing_column_is_named() -> None:
             "At least TLS 1.2",
         ),
         (
-            probed(GREETED, ehlo("SIZE"), end("TLSError"), tls="starttls"),
+            partial(probed, GREETED, ehlo("SIZE"), end("TLSError"), tls="starttls"),
             "STARTTLS",
             "does not offer to encrypt",
             'port 465 with tls="implicit"',
         ),
         (
-            probed(GREETED, ehlo("STARTTLS"), end("LocalProtocolError"), tls="none"),
+            partial(
+                probed, GREETED, ehlo("STARTTLS"), end("LocalProtocolError"), tls="none"
+            ),
             "Login",
             "does not offer a login",
             'under TLS only: use tls="starttls"',
         ),
         (
-            probed(
-                GREETED, ehlo("SIZE", tls="TLSv1.3"), end("LocalProtocolError"), port=25
+            partial(
+                probed,
+                GREETED,
+                ehlo("SIZE", tls="TLSv1.3"),
+                end("LocalProtocolError"),
+                port=25,
             ),
             "Login",
             "does not offer a login",
             "leave out username=",
         ),
         (
-            probed(GREETED, ehlo("AUTH PLAIN"), end("OAuthError"), error="authorize again"),
+            partial(
+                probed,
+                GREETED,
+                ehlo("AUTH PLAIN"),
+                end("OAuthError"),
+                error="authorize again",
+            ),
             "Login",
             "not begun",
             "",
         ),
         (
-            probed(
+            partial(
+                probed,
                 *refused("AUTH", 535, "5.7.8 not accepted", "AuthenticationError"),
                 host="smtp.gmail.com",
                 port=465,
@@ -219,30 +245,35 @@ def test_a_missing_column_is_named() -> None:
             "Google",
         ),
         (
-            probed(*refused("AUTH", 454, "4.7.0 later", "AuthenticationError")),
+            partial(probed, *refused("AUTH", 454, "4.7.0 later", "AuthenticationError")),
             "Login",
             "cannot check logins now",
             "Try again later",
         ),
         (
-            probed(*refused("GREETING", 554, "no", "RejectedError")),
+            partial(probed, *refused("GREETING", 554, "no", "RejectedError")),
             "Greeting",
             "gives this client no SMTP service",
             "blocklist",
         ),
         (
-            probed(
-                GREETED, Event(verb="EHLO", error="TransportError"), end("TransportError")
+            partial(
+                probed,
+                GREETED,
+                Event(verb="EHLO", error="TransportError"),
+                end("TransportError"),
             ),
             "Extensions",
             "gave no reply to EHLO",
             "Try again",
         ),
-        (probed(end("TransportError")), "Connection", "ended before", ""),
+        (partial(probed, end("TransportError")), "Connection", "ended before", ""),
     ],
 )
-def test_the_usual_traps(log: pd.DataFrame, step: str, meaning: str, advice: str) -> None:
-    told = last(log)
+def test_the_usual_traps(
+    make_log: Callable[[], pd.DataFrame], step: str, meaning: str, advice: str
+) -> None:
+    told = last(make_log())
     assert told["step"] == step
     assert meaning in told["meaning"]
     assert advice in told["advice"]
