@@ -10,6 +10,8 @@ from collections.abc import Generator
 
 # Before anything imports matplotlib.
 os.environ["MPLBACKEND"] = "Agg"
+# Where it is set, every process that the tests start compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No test asks the keyring of whoever runs it, nor a child of it.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 

@@ -33,6 +33,7 @@ def test_a_message_takes_one_round_trip_where_smtplib_takes_four() -> None:
         assert count <= 1.3 if sender == "smtpbook" else count >= 4
 
 
+@pytest.mark.heavy
 def test_throughput_measures_every_sender_against_every_server() -> None:
     found = run("throughput", "--messages=20", "--rounds=1")
     senders = {row["sender"] for row in found["rows"] if row["server"] == "lab"}
@@ -45,6 +46,7 @@ def test_import_loads_nothing_heavy() -> None:
     assert {row["heavy libraries"] for row in found["rows"]} == {"none"}
 
 
+@pytest.mark.heavy
 @pytest.mark.real_server
 def test_lists_are_read_from_every_database_by_every_reader() -> None:
     found = run("lists", "--rows=2000", "--sources", "PostgreSQL", "MariaDB")

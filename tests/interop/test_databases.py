@@ -483,6 +483,7 @@ def test_a_query_that_takes_too_long_for_the_server(server: Server) -> None:
 # --- what it costs -----------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("params", [None, {"least": 0}], ids=["table", "parameters"])
 def test_a_large_table_streams(server: Server, params: dict[str, int] | None) -> None:
     numbers = (
