@@ -20,6 +20,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from smtpbook.codes.explain import explain
 from smtpbook.escape import to_html, visible
@@ -185,8 +186,9 @@ def _refusals(log: pd.DataFrame) -> Iterator[str]:
 
 
 def _figure(log: pd.DataFrame, kind: str, plot: Callable[..., Axes], height: float) -> str:
-    light, title = _picture(log, plot, height, "light")
-    dark, _ = _picture(log, plot, height, "dark")
+    light, ax = _picture(log, plot, height, "light")
+    dark, _ = _picture(log, plot, height, "dark", place=ax.get_position())
+    title = ax.get_title(loc="left")
     return (
         f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
         f'<img src="{light}" alt="{to_html(f"{kind}: {title}")}"></picture></figure>'
@@ -194,9 +196,17 @@ def _figure(log: pd.DataFrame, kind: str, plot: Callable[..., Axes], height: flo
 
 
 def _picture(
-    log: pd.DataFrame, plot: Callable[..., Axes], height: float, theme: str
-) -> tuple[str, str]:
-    """Draw a chart for a light or dark page: a PNG as data URL, and the chart's title."""
+    log: pd.DataFrame,
+    plot: Callable[..., Axes],
+    height: float,
+    theme: str,
+    *,
+    place: Bbox | None = None,
+) -> tuple[str, Axes]:
+    """Draw a chart for a light or dark page: a PNG as data URL, and the chart's Axes.
+
+    To find the Axes' place takes as long as drawing; another theme's is the same.
+    """
     ink, paper = _INK[theme], _PAPER[theme]
     inked = (
         "text.color",
@@ -209,11 +219,15 @@ def _picture(
     colors: Any = dict.fromkeys(inked, ink) | dict.fromkeys(papered, paper)
     png = io.BytesIO()
     with mpl.rc_context(colors):
-        figure = Figure(figsize=(9, height), layout="constrained")
+        figure = Figure(
+            figsize=(9, height), layout="constrained" if place is None else None
+        )
         ax = plot(log, ax=figure.subplots())
+        if place is not None:
+            ax.set_position(place)
         figure.savefig(png, format="png", dpi=110)
     encoded = base64.b64encode(png.getvalue()).decode("ascii")
-    return f"data:image/png;base64,{encoded}", ax.get_title(loc="left")
+    return f"data:image/png;base64,{encoded}", ax
 
 
 def _table(table: pd.DataFrame) -> str:
