@@ -57,8 +57,21 @@ def engine_of(url: str) -> Engine:
     return create_engine(url, poolclass=NullPool)
 
 
+# Who makes and drops tables stays connected from test to test: to connect takes longer.
+OWNERS: dict[str, Engine] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _owners_leave() -> Iterator[None]:
+    yield
+    while OWNERS:
+        OWNERS.popitem()[1].dispose()
+
+
 def run(url: str, *statements: str) -> None:
-    with engine_of(url).begin() as connection:
+    if url not in OWNERS:
+        OWNERS[url] = create_engine(url)
+    with OWNERS[url].begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 
