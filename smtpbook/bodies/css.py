@@ -9,12 +9,13 @@ loaded, from the network or from files.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import unescape
 from typing import Final
 
 import css_inline
 
-from smtpbook.bodies.markup import Token, attributes, quoted, spliced, tokens, values
+from smtpbook.bodies.markup import VOID, Token, attributes, quoted, spliced, tokens, values
 from smtpbook.bodies.tags import Protected, Tag, protect
 from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
@@ -26,6 +27,11 @@ _SHEET: Final = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 _IMPORTANT: Final = re.compile(r"!\s*important\s*\Z", re.IGNORECASE)
 # Declarations end at a semicolon that is in no string and no parentheses.
 _DECLARATION: Final = re.compile(r"""(?:"[^"]*+"|'[^']*+'|\([^)]*+\)|[^;"'(]|["'(])++""")
+# The library calls itself for each element inside another: 20,000 end the interpreter.
+_MAX_DEPTH: Final = 250
+_IMPLIED: Final = frozenset(
+    ("p", "li", "dt", "dd", "td", "th", "tr", "thead", "tbody", "tfoot", "option")
+)
 _INLINER: Final = css_inline.CSSInliner(
     inline_style_tags=True,
     keep_style_tags=True,
@@ -55,7 +61,8 @@ def inline_css(source: str, css: str = "") -> str:
     ------
     TemplateError
         A Jinja2 tag stands among the attributes of a tag, makes up its name, or stands in
-        a stylesheet where no value is.  The message names the line and says what to do.
+        a stylesheet where no value is; `css` ends its element; more than 250 elements are
+        inside each other.  The message names the line and says what to do.
 
     Notes
     -----
@@ -74,6 +81,7 @@ def inline_css(source: str, css: str = "") -> str:
     if not sheets:
         return source
     _check(protected, found)
+    _check_depth(found)
     styles, left = _decide(protected, found, "\n".join(sheets))
     edits = [
         *_style_edits(html, found, styles),
@@ -95,13 +103,13 @@ def _sheets(protected: Protected, found: list[Token]) -> list[str]:
     for token in found:
         if token.kind == "text":
             for match in protected.word.finditer(html, token.start, token.stop):
-                depth += _depth(protected.tag(match))
+                depth += protected.tag(match).depth
         elif token.kind == "start" and token.name == "style":
             media = values(html, token).get("media", "")
         elif token.kind == "raw" and token.name == "style":
             sheet = html[token.start : token.stop]
             if depth > 0:
-                line = _line(protected, token.start)
+                line = protected.restore(html[: token.start]).count("\n") + 1
                 raise TemplateError(
                     f"html, line {line}: a <style> inside {{% if %}} or {{% for %}} cannot "
                     "be put into style attributes; take it out of the block"
@@ -109,15 +117,6 @@ def _sheets(protected: Protected, found: list[Token]) -> list[str]:
             sheet = _without_comments(protected, sheet)
             sheets.append(f"@media {media} {{\n{sheet}\n}}" if media else sheet)
     return [sheet for sheet in sheets if sheet.strip()]
-
-
-def _depth(tag: Tag) -> int:
-    keyword = tag.keyword
-    if keyword == "set":  # a block only without a value
-        return int("=" not in tag.text)
-    if keyword.startswith("end"):
-        return -1
-    return int(keyword in ("if", "for", "filter", "with", "macro", "call", "autoescape"))
 
 
 def _without_comments(protected: Protected, sheet: str) -> str:
@@ -163,6 +162,27 @@ def _check(protected: Protected, found: list[Token]) -> None:
                     )
 
 
+def _check_depth(found: list[Token]) -> None:
+    """Refuse what would overflow the library's stack."""
+    opened: Counter[str] = Counter()
+    depth = 0
+    for token in found:
+        # Those that the next of their kind ends are not inside each other.
+        if token.name in VOID or token.name in _IMPLIED:
+            continue
+        if token.kind == "start":
+            opened[token.name] += 1
+            depth += 1
+        elif token.kind == "end" and opened[token.name]:
+            opened[token.name] -= 1
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise TemplateError(
+                f"html: more than {_MAX_DEPTH} elements inside each other; "
+                f"close <{visible(token.name, max_chars=40)}>"
+            )
+
+
 def _misplaced(tag: Tag, place: str, advice: str) -> TemplateError:
     return TemplateError(
         f"html, line {tag.line}: {visible(tag.text, max_chars=60)} {place}, where no CSS "
@@ -170,7 +190,9 @@ def _misplaced(tag: Tag, place: str, advice: str) -> TemplateError:
     )
 
 
-def _decide(protected: Protected, found: list[Token], sheet: str) -> tuple[dict[int, str], str]:
+def _decide(
+    protected: Protected, found: list[Token], sheet: str
+) -> tuple[dict[int, str], str]:
     """Ask the library for the style of each start tag, and what stays of the sheet."""
     html = protected.text
     copy = [f"<style>{sheet}</style>"]
@@ -252,8 +274,3 @@ def _sheet_edits(html: str, found: list[Token], left: str) -> list[tuple[int, in
         if (token.kind, token.name) == ("start", "body"):
             return [(token.start, token.start, left)]
     return [(0, 0, left)]
-
-
-def _line(protected: Protected, at: int) -> int:
-    before = protected.restore(protected.text[:at])
-    return before.count("\n") + 1

@@ -32,6 +32,10 @@ _TOKEN: Final = re.compile(
 # What stands in these is no markup.
 _RAW: Final = ("script", "style", "textarea", "title", "xmp", "iframe", "noframes")
 _RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.I) for name in _RAW}
+VOID: Final = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source")
+)
+"""Elements that have no end."""
 
 
 class Token(NamedTuple):
@@ -82,7 +86,7 @@ def tokens(html: str) -> Iterator[Token]:
     ['<p>', 'a', '<br>', 'b']
     """
     at = 0
-    for match in iter(lambda: _TOKEN.search(html, at), None):
+    while match := _TOKEN.search(html, at):
         if match.start() > at:
             yield Token("text", "", at, match.start())
         at = match.end()
@@ -102,7 +106,7 @@ def tokens(html: str) -> Iterator[Token]:
 
 
 def attributes(html: str, tag: Token) -> Iterator[Attribute]:
-    """Give the attributes of a start tag, as they stand there; the first of a name counts."""
+    """Give the attributes of a start tag as they stand there; of one name the first counts."""
     at, stop = tag.start + 1 + len(tag.name), tag.stop
     if html.endswith(">", tag.start, stop):
         stop -= 1

@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 # Mailboxes show about 140 characters.  Behind a short preheader they go on with the letter,
 # unless blanks that do not collapse stand there.
 _SHOWN: Final = 140
-_FILLER: Final = "&zwnj;&nbsp;"
-_HIDDEN: Final = (
+_FILLER: Final = Markup("&zwnj;&nbsp;")
+_HIDDEN: Final = Markup(
     "display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;font-size:1px;"
     "line-height:1px;mso-hide:all"
 )
@@ -31,5 +31,5 @@ def preheader_html(text: str) -> Markup:
     True
     """
     line = Markup(" ").join(escape(text).split())
-    filler = Markup(_FILLER) * max(0, _SHOWN - len(line))
-    return Markup('<div style="{}">{}{}</div>').format(Markup(_HIDDEN), line, filler)
+    filler = _FILLER * max(0, _SHOWN - len(line))
+    return Markup('<div style="{}">{}{}</div>').format(_HIDDEN, line, filler)

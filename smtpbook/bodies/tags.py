@@ -18,15 +18,15 @@ _OPENS: Final = re.compile(r"\{[{%#]")
 # A delimiter inside a string does not end a tag.  An unfinished string runs to the end, so
 # that nothing is looked at twice.
 _STRING: Final = r""""(?:\\.|[^"\\])*+(?:"|\Z)|'(?:\\.|[^'\\])*+(?:'|\Z)"""
-_RAW_OPEN: Final = r"\{%[-+]?\s*raw\s*[-+]?%\}"
-_RAW: Final = rf"{_RAW_OPEN}.*?\{{%[-+]?\s*endraw\s*[-+]?%\}}"
+_RAW: Final = r"\{%[-+]?\s*raw\s*[-+]?%\}.*?(?:\{%[-+]?\s*endraw\s*[-+]?%\}|\Z)"
 _TAG: Final = re.compile(
     rf"(?P<comment>\{{#.*?#\}})|(?P<raw>{_RAW})"
-    rf"|(?P<statement>(?!{_RAW_OPEN})\{{%(?:{_STRING}|(?!%\}}).)*+%\}})"
+    rf"|(?P<statement>\{{%(?:{_STRING}|(?!%\}}).)*+%\}})"
     rf"|(?P<expression>\{{\{{(?:{_STRING}|(?!\}}\}}).)*+\}}\}})",
     re.DOTALL,
 )
 _KEYWORD: Final = re.compile(r"\{%[-+]?\s*(\w+)")
+_BLOCKS: Final = frozenset({"if", "for", "filter", "with", "macro", "call", "autoescape"})
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -53,6 +53,16 @@ class Tag:
         """The first word of a statement, such as ``"endif"``; ``""`` for other tags."""
         found = _KEYWORD.match(self.text) if self.kind == "statement" else None
         return found[1] if found else ""
+
+    @property
+    def depth(self) -> int:
+        """1 for a statement that opens a block, -1 for one that closes it, else 0."""
+        keyword = self.keyword
+        if keyword.startswith("end"):
+            return -1
+        if keyword == "set":  # a block only when it gives no value
+            return int("=" not in self.text)
+        return int(keyword in _BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,9 @@ def _tags(source: str) -> list[tuple[int, int, Kind]]:
     while (opening := _OPENS.search(source, at)) and (
         match := _TAG.match(source, opening.start())
     ):
-        kind = match.lastgroup
-        assert kind in ("expression", "statement", "comment", "raw")
-        found.append((*match.span(), "expression" if kind == "raw" else kind))
+        kind: Kind = "expression"
+        if match["statement"] or match["comment"]:
+            kind = "statement" if match["statement"] else "comment"
+        found.append((*match.span(), kind))
         at = match.end()
     return found

@@ -12,20 +12,23 @@ import re
 from html import unescape
 from typing import Final
 
-from smtpbook.bodies.markup import Token, tokens, values
+from smtpbook.bodies.markup import VOID, Token, tokens, values
 from smtpbook.bodies.tags import Protected, Tag, nothing_to_protect, protect
 
 # Line breaks an element asks for before and after itself; 2 leave a blank line.
 _BREAKS: Final = {
-    **dict.fromkeys("p h1 h2 h3 h4 h5 h6 blockquote ul ol dl pre table hr".split(), 2),
-    **dict.fromkeys("div section article header footer main nav aside address".split(), 1),
-    **dict.fromkeys("center figure figcaption form fieldset legend caption".split(), 1),
-    **dict.fromkeys("details summary body li dt dd tr".split(), 1),
+    **dict.fromkeys(("p", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote"), 2),
+    **dict.fromkeys(("ul", "ol", "dl", "pre", "table"), 2),
+    **dict.fromkeys(("div", "section", "article", "header", "footer", "main", "nav"), 1),
+    **dict.fromkeys(("aside", "address", "center", "figure", "figcaption", "form"), 1),
+    **dict.fromkeys(("fieldset", "legend", "caption", "details", "summary", "body"), 1),
+    **dict.fromkeys(("li", "dt", "dd", "tr"), 1),
 }
-_NESTED: Final = frozenset("ul ol li dl dd blockquote pre table tr".split())
+_NESTED: Final = frozenset(
+    ("ul", "ol", "li", "dl", "dd", "blockquote", "pre", "table", "tr")
+)
 _LISTS: Final = frozenset({"ul", "ol"})
 _NOT_SHOWN: Final = frozenset({"svg", "math", "template", "object", "select"})
-_VOID: Final = frozenset("area br col hr img input link meta source wbr".split())
 # As mail's preview texts are hidden, and what senders hide from small screens.
 _HIDING: Final = re.compile(
     r"(?:display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all"
@@ -168,6 +171,7 @@ class _Writer:
         self._source = protected
         self._open: list[_Open] = []
         self._count: dict[str, int] = {}
+        self._quotes = 0  # that have gone on since the last text
         self._breaks = 0
         self._lines = 0  # what <br> asked for
         self._blank = False
@@ -286,7 +290,7 @@ class _Writer:
     def _start(self, token: Token, attributes: dict[str, str]) -> None:
         name = token.name
         if name in _NOT_SHOWN or self._is_hidden(attributes):
-            if name not in _VOID:
+            if name not in VOID:
                 self._hidden = (name, 1)
             return
         if name == "br":
@@ -366,6 +370,7 @@ class _Writer:
     def _pop(self) -> str:
         name = self._open.pop().name
         self._count[name] -= 1
+        self._quotes = min(self._quotes, self._count.get("blockquote", 0))
         return name
 
     def _close_open(self, name: str) -> None:
@@ -435,9 +440,8 @@ class _Writer:
         return "".join(parts)
 
     def _quote(self) -> str:
-        """Give what stands on a blank line: the marks of quotation."""
-        quotes = [e.rest for e in self._open if e.name == "blockquote"]
-        return "".join(quotes[:_MAX_INDENT])
+        """Give what stands on a blank line: the marks of quotations that go on."""
+        return "> " * min(self._quotes, _MAX_INDENT)
 
     def _break(self) -> None:
         lines = self._breaks + max(0, self._lines - 1) if self._breaks else self._lines
@@ -470,4 +474,5 @@ class _Writer:
             self.out.append(" ")
         self.out.append(words)
         self._cell, self._blank = "", False
+        self._quotes = self._count.get("blockquote", 0)
         self._at_start = self._fresh = self._edge = False

@@ -36,7 +36,8 @@ def render(source: str) -> str:
         ),
         ("<p>no style, <b CLASS = 'x'>\n</p>", "<p>no style, <b CLASS = 'x'>\n</p>"),
         (
-            "<style>.a{color:red}.b{color:blue}</style><i class='a{% if x %} b{% endif %}'>",
+            "<style>.a{color:red}.b{color:blue}</style>"
+            "<i class='a{% if x %} b{% endif %}'>",
             "<style>.b { color: blue; }</style>"
             "<i style=\"color: red\" class='a{% if x %} b{% endif %}'>",
         ),
@@ -96,8 +97,10 @@ def test_rendering_what_was_inlined_is_inlining_what_was_rendered(source: str) -
 
 
 @given(st.lists(st.sampled_from(
-    ["<p class=a>", "</p>", "<b>", "</b>", "{{ name }}", "{% if x %}", "{% endif %}", "text",
-     "<td style='a:b'>", "<div id=i style=\"c:{{ name }}\">", "</div>", "&amp;", "&lt;", "\n"]
+    ["<p class=a>", "</p>", "<b>", "</b>", "{{ name }}", "{% if x %}", "{% endif %}",
+     "text",
+     "<td style='a:b'>", "<div id=i style=\"c:{{ name }}\">", "</div>",
+     "&amp;", "&lt;", "\n"]
 )).map("".join))  # fmt: skip
 def test_taking_the_styles_out_again_gives_the_source(source: str) -> None:
     result = inline_css(source, ".a{x:y} b{x:y}")
@@ -113,7 +116,8 @@ def test_taking_the_styles_out_again_gives_the_source(source: str) -> None:
         (
             "\n<td {% if x %}class='a'{% endif %}>",
             "html, line 2: {% if x %} stands among the attributes of <td>, where no CSS "
-            'can be inlined; put it inside a value: style="{% if … %}color: red{% endif %}"',
+            "can be inlined; put it inside a value: "
+            'style="{% if … %}color: red{% endif %}"',
         ),
         (
             "{#\n\n#}<h{{ n }}>",
@@ -146,7 +150,8 @@ def test_a_stylesheet_does_not_end_its_element() -> None:
 
 
 def test_nothing_is_loaded() -> None:
-    source = "<link rel=stylesheet href='/etc/passwd'><link rel=stylesheet href=http://x.example>"
+    link = "<link rel=stylesheet href={}>"
+    source = link.format("/etc/passwd") + link.format("http://x.example")
     assert inline_css(source + "<style>p{a:b}</style><p>") == source + '<p style="a: b">'
 
 
@@ -155,6 +160,14 @@ def test_damaged_stylesheets_do_no_harm(css: str) -> None:
     assert inline_css("<p>a</p>", css).endswith(("<p>a</p>", '<p style="">a</p>'))
 
 
-@pytest.mark.parametrize("piece", ["<div>", "<p ", "<!--", "{{", "<style>", "<table><tr>"])
+@pytest.mark.parametrize("piece", ["<div>", "<b></x>", "<table><tr>", "<b><p></p>"])
+def test_elements_too_deep_for_the_library_are_refused(piece: str) -> None:
+    with pytest.raises(TemplateError, match="more than 250 elements inside each other"):
+        inline_css(piece * 20_000, "p{a:b}")
+
+
+@pytest.mark.parametrize(
+    "piece", ["<p ", "<!--", "{{", "<style>", "<p>", "<li>", "<tr><td>"]
+)
 def test_hostile_html_ends(piece: str) -> None:
-    assert inline_css(piece * 2000, "p{a:b}")
+    assert inline_css(piece * 5000, "p{a:b}")

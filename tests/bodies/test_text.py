@@ -26,7 +26,10 @@ from smtpbook.bodies.text import flowed, html_to_text
         ("<pre>a\n  b\n\nc</pre>", "a\n  b\n\nc"),
         ("<p>a</p><hr><p>b</p>", "a\n\n" + "-" * 40 + "\n\nb"),
         ("&lt;b&gt; &amp; &euro;&nbsp;5&shy;0 &#0;", "<b> & € 50 \ufffd"),
-        ("<a href='https://x.example/a?b&amp;c'>here</a>!", "here (https://x.example/a?b&c)!"),
+        (
+            "<a href='https://x.example/a?b&amp;c'>here</a>!",
+            "here (https://x.example/a?b&c)!",
+        ),
         ("<a href='https://x.example/'>x.example</a>", "x.example"),
         ("<a href='mailto:a@x.example'>a@x.example</a>", "a@x.example"),
         ("<a href='#top'>up</a> <a name=x>here</a>", "up here"),
@@ -104,7 +107,8 @@ ROWS = {"yes": True, "no": False, "xs": ["one", "two", "three"], "a": "A", "url"
         "<p>a</p>{% if no %}<p>b</p>{% endif %}text",
         "<ul>{% for x in xs %}<li>{{ x }}</li>{% endfor %}</ul><p>z</p>",
         "<p>a</p><ul><li>0</li>{% for x in xs %}<li>{{ x }}</li>{% endfor %}</ul>",
-        "<p>s</p><table>{% for x in xs %}<tr><th>{{ x }}</th><td>1</td></tr>{% endfor %}</table>",
+        "<p>s</p><table>{% for x in xs %}"
+        "<tr><th>{{ x }}</th><td>1</td></tr>{% endfor %}</table>",
         "<p>s</p>{% for x in xs %}{{ x }}<br>{% endfor %}<p>e</p>",
         "<p>s</p>{% for x in xs %}{{ x }}<div>y</div>{% endfor %}<p>e</p>",
         "<p>s</p>{% for x in xs %}<div>{{ x }}</div>{% endfor %}<p>e</p>",
