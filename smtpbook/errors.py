@@ -21,6 +21,9 @@
     KeyboardInterrupt
     └── SendStopped             a send was interrupted; carries the partial run
 
+    UserWarning
+    └── MaxBulkWarning          a foreign template was read in one way of several
+
 The split answers the questions a caller has: whose fault, and is it worth trying again?
 """
 
@@ -138,6 +141,10 @@ class RecipientsError(SMTPBookError):
 
 class TemplateError(SMTPBookError):
     """A template cannot be compiled or rendered; the message names part and field."""
+
+
+class MaxBulkWarning(UserWarning):
+    """A template of MaxBulk Mailer was read in one way of several."""
 
 
 class LedgerError(SMTPBookError):

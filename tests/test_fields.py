@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpbook.fields import field_name
-from smtpbook.messages.sandbox import Part
+from smtpbook.language.part import Part
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ FLOORS = [
     {"errors", "escape", "fields", "places", "signing"},
     {"events", "private_key", "protocol", "progress", "sasl", "table"},  # the words
     {"accounts", "codes", "databases", "dkim", "runner", "smime", "unsubscribe"},
-    {"bodies", "log", "maxbulk", "sources"},  # what happened; what is brought along
+    {
+        "bodies",
+        "language",
+        "log",
+        "maxbulk",
+        "sources",
+    },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability"},  # siblings
     {"campaign", "samples", "moving", "receiver"},  # where they meet
     {"insight", "lessons"},
@@ -25,6 +31,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "trustme": {"lab"},
     "pandas": {
         "recipients",
+        "language",
         "messages",
         "log",
         "table",
@@ -43,8 +50,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},
-    "jinja2": {"messages"},
-    "markupsafe": {"messages", "bodies"},
+    "jinja2": {"language", "messages"},
+    "markupsafe": {"bodies", "language", "messages"},
     "markdown_it": {"bodies"},
     "css_inline": {"bodies"},
     "sqlalchemy": {"databases", "sources"},

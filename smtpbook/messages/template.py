@@ -1,38 +1,40 @@
 """Template: one letter for many readers, and how a row of the list fills it in.
 
-A template's parts are compiled when it is made, so what is wrong with it shows before
-there is a list.  Merge fields are data: they are put into fields and bodies that already
-have their structure, and one that would end a header line is refused.  Nothing here
-reads a list, sends anything, or adds a recipient the row does not name.
+A template is compiled when it is made, so what is wrong with it shows before there is a
+list.  Merge fields are data: they are put into fields and bodies that already have their
+structure, and one that would end a header line is refused.  Nothing here reads a list,
+sends anything, or adds a recipient the row does not name.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.header import Header
-from email.utils import format_datetime, getaddresses, make_msgid
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
-import jinja2
 import pandas as pd
 
-from smtpbook.errors import LocalProtocolError, TemplateError, near_miss
+from smtpbook.bodies.markdown import markdown_to_html, markdown_to_text
+from smtpbook.bodies.page import read_page
+from smtpbook.bodies.picture import Picture, content_type, picture_name
+from smtpbook.bodies.text import html_to_text
+from smtpbook.errors import MaxBulkWarning, TemplateError, near_miss
 from smtpbook.escape import visible
-from smtpbook.messages import mime
-from smtpbook.messages.sandbox import MissingField, Part
-from smtpbook.protocol.addresses import Mailbox
+from smtpbook.maxbulk.translate import translate
+from smtpbook.messages.attachments import Attachment, AttachmentColumn
+from smtpbook.messages.blocks import Album
+from smtpbook.messages.coverage import HasFrame, cover
+from smtpbook.messages.letter import TO_NAME, Letter, Signer
 from smtpbook.protocol.message import Message
+from smtpbook.unsubscribe import Unsubscribe
 
-# Controls, line and paragraph separators, and surrogates (which no octets stand for).
-_NOT_IN_HEADERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NOT_IN_BODIES: Final = re.compile("[\x00\ud800-\udfff]")
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]+")  # ftext, RFC 5322 section 3.6.8
-_MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-_BODIES: Final = frozenset({"text", "html"})
 _PARAMETER_FOR: Final = {
     "from": "header_from=",
     "to": "the list's email column and to_name=",
@@ -41,9 +43,19 @@ _PARAMETER_FOR: Final = {
     "date": "render(row, date=…)",
     "message-id": "render(row, message_id=…)",
     "return-path": "reverse_path=",
-    "cc": "one message for each recipient",
-    "bcc": "one message for each recipient",
+    "cc": "one message for each recipient, or render_together()",
+    "bcc": "one message for each recipient, or render_together()",
     "mime-version": "text= and html=",
+    "dkim-signature": "sign=",
+}
+_PICTURE_NAME: Final = re.compile(r"[\w.-]+", re.ASCII)
+_OF_LISTS: Final = ("list-unsubscribe", "list-unsubscribe-post", "list-id")
+# What mail programs look at, each its own (RFC 2156 and 4021 register Priority and
+# Importance; X-Priority is older than both and the most heeded).
+_PRIORITIES: Final[dict[str, dict[str, str]]] = {
+    "high": {"X-Priority": "1", "Importance": "high", "Priority": "urgent"},
+    "normal": {},
+    "low": {"X-Priority": "5", "Importance": "low", "Priority": "non-urgent"},
 }
 
 
@@ -57,11 +69,25 @@ class Template:
         Who it is from: ``"Ann <ann@example.org>"``.  No merge fields.
     subject : str
         Jinja2, on one line.
-    text, html : str, optional
-        Bodies in Jinja2, at least one of them; with both, readers see the one they
-        prefer.  Values are escaped in `html`, and only there.
+    text, html, markdown : str, optional
+        Bodies in Jinja2, at least one of them.  With `text` and `html`, readers see the one
+        they prefer.  Where only `html` is given, the text is made from it; `markdown`
+        makes both, and `text` or `html` beside it stands instead of the one it would make.
+        Values are escaped in HTML, and only there.
+    flowed : bool
+        The text's paragraphs adapt to the reader's window: format=flowed (RFC 3676).
+    attachments : sequence of path, `Attachment` or `AttachmentColumn`, optional
+        Files for everybody, and columns of the list that name each row's own.
+    inline : sequence of path or `Picture`, optional
+        Pictures that `html` shows, by ``src="cid:logo.png"`` or
+        ``{{ image('logo.png', alt='…') }}``.
+    values : mapping, optional
+        What is the same for everybody: texts, a DataFrame for ``{{ table(…) }}``, a
+        figure for ``{{ figure(…, alt='…') }}``.  These names are no merge fields then.
     headers : mapping of str to str, optional
-        Further header fields; the values are Jinja2, on one line.
+        Further header fields; the values are Jinja2, on one line.  See `priority`.
+    unsubscribe : Unsubscribe, optional
+        Adds List-Unsubscribe and its kin; ``{{ unsubscribe_url }}`` is the visible link.
     reverse_path : str, optional
         Where failures are reported.  Default: the address of `header_from`; ``""`` is the
         null reverse-path.
@@ -70,6 +96,8 @@ class Template:
     to_name : str, optional
         Jinja2 for the name before the address in To, such as
         ``"{{ first_name }} {{ last_name }}"``.  The address is always the row's.
+    sign : Signer or sequence of Signer
+        `DkimSigner`, `SmimeSigner`; the first one signs first.
 
     Attributes
     ----------
@@ -79,13 +107,18 @@ class Template:
     Raises
     ------
     TemplateError
-        A part cannot be compiled, an address is not one, or a header has a parameter of
-        its own.  The message names the part and, for Jinja2, the line.
+        A part cannot be compiled, an address is not one, a file is not there, or a header
+        has a parameter of its own.  The message names the part and, for Jinja2, the line.
 
     Notes
     -----
     A field that is not in the row, or is None, NaN, NaT or NA there, is undefined:
-    printing it is an error unless ``default`` says what stands in for it.
+    printing it is an error unless ``default`` says what stands in for it.  A column called
+    ``First Name`` is the field ``First_Name``.
+
+    Bodies may call ``table(frame)``, ``figure(figure, alt=…)``, ``image(name, alt=…)``,
+    ``preheader(text)`` (what a list of mails shows beside the subject) and
+    ``social(mastodon=…, website=…)`` (icons with links).
 
     Examples
     --------
@@ -105,45 +138,138 @@ class Template:
     subject: str
     text: str | None = None
     html: str | None = None
+    markdown: str | None = None
+    flowed: bool = False
+    attachments: Sequence[str | os.PathLike[str] | Attachment | AttachmentColumn] = ()
+    inline: Sequence[str | os.PathLike[str] | Picture] = ()
+    values: Mapping[str, Any] | None = field(default=None, hash=False, compare=False)
     headers: Mapping[str, str] | None = field(default=None, hash=False)
+    unsubscribe: Unsubscribe | None = None
     reverse_path: str | None = None
     reply_to: str | None = None
     to_name: str | None = None
-    _sender: Mailbox = field(init=False, compare=False)
-    _addresses: tuple[tuple[str, Header | str], ...] = field(init=False, compare=False)
-    _parts: Mapping[str, Part] = field(init=False, compare=False)
+    sign: Signer | Sequence[Signer] = ()
+    _letter: Letter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.text is None and self.html is None:
-            raise TemplateError("a template needs text=, html= or both")
-        own = {name: _own_header(name) for name in self.headers or {}}
-        if len({name.lower() for name in own}) < len(own):
-            raise TemplateError("headers: the same header twice")
-        lines = {"subject": self.subject, "to_name": self.to_name} | {
-            label: (self.headers or {})[name] for name, label in own.items()
-        }
-        for label, source in lines.items():
-            _refuse_breaks(label, source or "")
-        parts = {
-            label: Part.compile(label, source, html=label == "html")
-            for label, source in {**lines, "text": self.text, "html": self.html}.items()
-            if source is not None
-        }
-        addresses = [("From", *_one_address("header_from", self.header_from))]
-        if self.reply_to is not None:
-            addresses.append(("Reply-To", *_one_address("reply_to", self.reply_to)))
-        if self.reverse_path:
-            _mailbox("reverse_path", self.reverse_path)
-        put = object.__setattr__
-        put(self, "headers", MappingProxyType(dict(self.headers or {})))
-        put(self, "_sender", addresses[0][2])
-        put(self, "_addresses", tuple((a[0], mime.address(*a)) for a in addresses))
-        put(self, "_parts", parts)
+        text, html = self.bodies
+        files = tuple(map(_attachment, _several(self.attachments)))
+        pictures = tuple(map(_picture, _several(self.inline)))
+        signers: tuple[Signer, ...] = tuple(_several(self.sign))
+        values, headers = dict(self.values or {}), dict(self.headers or {})
+        letter = Letter(
+            sender=self.header_from,
+            reply_to=self.reply_to,
+            reverse_path=self.reverse_path,
+            lines=self._lines(headers),
+            text=text,
+            html=html,
+            is_flowed=self.flowed,
+            files=files,
+            album=Album(pictures),
+            constants=values,
+            unsubscribe=self.unsubscribe,
+            signers=signers,
+        )
+        for name, value in (
+            ("values", MappingProxyType(values)),
+            ("headers", MappingProxyType(headers)),
+            ("attachments", files),
+            ("inline", pictures),
+            ("sign", signers),
+            ("_letter", letter),
+        ):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_page(cls, path: str | os.PathLike[str], **parameters: Any) -> Template:
+        """Take a web page of this machine, with its pictures and style sheets, as the HTML.
+
+        Parameters
+        ----------
+        path : path
+            An HTML file.  What it shows must lie in its folder.
+        **parameters
+            As for `Template`.
+
+        Raises
+        ------
+        TemplateError
+            The page cannot be read, or shows what is not there; and as `Template`.
+        """
+        page = read_page(Path(path))
+        inline = [*page.pictures, *_several(parameters.pop("inline", ()))]
+        return cls(html=page.html, inline=inline, **parameters)
+
+    @classmethod
+    def from_maxbulk(
+        cls,
+        text: str,
+        *,
+        header_from: str,
+        subject: str,
+        html: bool = False,
+        fields: Iterable[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **parameters: Any,
+    ) -> Template:
+        """Take a template of MaxBulk Mailer: ``[Tag]`` and ``<IF [[Tag]] = "…">…</IF>``.
+
+        `smtpbook.translate_maxbulk` gives the same with its report of what was read how.
+
+        Parameters
+        ----------
+        text : str
+            The body.
+        header_from : str
+        subject : str
+            May hold tags and conditions too.
+        html : bool
+            The body is HTML.
+        fields : iterable of str, optional
+            The list's columns; then ``[word]`` is a tag only where it names one.
+        options : mapping, optional
+            How to read what MaxBulk Mailer does not document, as for `translate_maxbulk`.
+        **parameters
+            As for `Template`.
+
+        Raises
+        ------
+        TemplateError
+            A condition is not one; the message names line and column.
+
+        Warns
+        -----
+        MaxBulkWarning
+            Something was read in one way of several.
+        """
+        given = dict(options or {}, fields=None if fields is None else tuple(fields))
+        body = translate(text, html=html, **given)
+        line = translate(subject, **given)
+        for note in (*line.notes, *body.notes):
+            if note.kind != "exact":
+                said = f"line {note.line}, {visible(note.found)}: {note.meaning}"
+                warnings.warn(said, MaxBulkWarning, stacklevel=2)
+        parameters["html" if html else "text"] = body.source
+        return cls(header_from=header_from, subject=line.source, **parameters)
 
     @property
     def fields(self) -> frozenset[str]:
         """The merge fields used anywhere in it, those behind a default included."""
-        return frozenset[str]().union(*(part.fields for part in self._parts.values()))
+        return self._letter.fields
+
+    @property
+    def bodies(self) -> tuple[str | None, str | None]:
+        """The sources of the text and of the HTML, as they were given or made."""
+        text, html = self.text, self.html
+        if self.markdown is not None:
+            html = markdown_to_html(self.markdown) if html is None else html
+            text = markdown_to_text(self.markdown) if text is None else text
+        if text is None:
+            if html is None:
+                raise TemplateError("a template needs text=, html= or markdown=")
+            text = html_to_text(html)
+        return text, html
 
     def render(
         self,
@@ -167,43 +293,51 @@ class Template:
         Returns
         -------
         Message
-            The same octets whenever row, `message_id` and `date` are the same.
+            In seven bits, so that every server takes it.  The same octets whenever row,
+            `message_id` and `date` are the same (and nothing but DKIM signs it).
 
         Raises
         ------
         TemplateError
-            A field has no value and no default, holds what would end a header line, or
-            the row's address is not one.  The message names part, field, address and
-            the next step.  Nothing has been made then.
+            A field has no value and no default, holds what would end a header line, the
+            row's address is not one, or its file is not there.  The message names part,
+            field, address and the next step.  Nothing has been made then.
 
         References
         ----------
         RFC 5322 section 3.6 (fields), RFC 2047 (encoded words), RFC 2045 (encodings).
         """
-        recipient, filled = self._fill_in(row)
-        if message_id is None:
-            message_id = make_msgid(domain=self._sender.domain)
-        elif not _MESSAGE_ID.fullmatch(message_id):
-            raise TemplateError(f"not a Message-ID: {message_id!r}; expected <left@right>")
-        header_fields: list[tuple[str, Header | str]] = [
-            *self._addresses,
-            ("To", mime.address("To", filled.get("to_name", ""), recipient)),
-            ("Subject", mime.free_text("Subject", filled["subject"])),
-            ("Date", format_datetime(date or datetime.now(UTC))),
-            ("Message-ID", message_id),
-            *(
-                (name, mime.structured(name, filled[_label(name)]))
-                for name in self.headers or {}
-            ),
-        ]
-        data = mime.to_bytes(
-            header_fields, text=filled.get("text"), html=filled.get("html")
-        )
-        reverse_path = str(self._sender) if self.reverse_path is None else self.reverse_path
-        try:
-            return Message.from_bytes(reverse_path, str(recipient), data)
-        except LocalProtocolError as error:
-            raise TemplateError(f"message to {recipient}: {error}") from None
+        fields = cast("Mapping[str, Any]", row)  # a Series is one, as far as is needed
+        return self._letter.compose(fields, message_id=message_id, date=date)
+
+    def render_together(
+        self, addresses: Iterable[str], *, show: Literal["to", "cc", "bcc"] = "bcc"
+    ) -> Message:
+        """Make one message for several recipients, the same for all.
+
+        Parameters
+        ----------
+        addresses : iterable of str, length >= 1
+        show : {"to", "cc", "bcc"}
+            Where the addresses stand; ``"bcc"``: nowhere, nobody sees who else gets it.
+
+        Raises
+        ------
+        TemplateError
+            Something in it is a row's own: a merge field, a file from a column, a link
+            to unsubscribe.
+        """
+        own = sorted(self.fields)
+        own += [f.column for f in self.attachments if isinstance(f, AttachmentColumn)]
+        own += ["unsubscribe="] if self.unsubscribe is not None else []
+        if own:
+            raise TemplateError(
+                f"one message for all cannot hold what is each reader's own: "
+                f"{', '.join(own)}; send one message each"
+            )
+        if show not in ("to", "cc", "bcc"):
+            raise TemplateError(f"show={show!r}; it is 'to', 'cc' or 'bcc'")
+        return self._letter.compose_together(addresses, where=show)
 
     def check(self, row: Mapping[str, Any] | pd.Series[Any]) -> None:
         """Fill the letter in for one recipient and throw the result away.
@@ -211,96 +345,83 @@ class Template:
         Raises
         ------
         TemplateError
-            What `render` would raise for this row, found in a tenth of its time.
+            What `render` would raise for this row.
         """
-        self._fill_in(row)
+        self._letter.check(cast("Mapping[str, Any]", row))
 
-    def _fill_in(
-        self, row: Mapping[str, Any] | pd.Series[Any]
-    ) -> tuple[Mailbox, dict[str, str]]:
-        """Give the recipient, and each part's text with the row's values in it."""
-        values = {str(name): value for name, value in row.items() if _has_value(value)}
-        if not isinstance(values.get("email"), str):
-            hint = "" if "email" in row else near_miss("email", map(str, row.keys()))
-            raise TemplateError(f"the row has no address in 'email'{hint}")
-        recipient = _mailbox("email", values["email"])
-        filling = _Filling(row, values, recipient)
-        return recipient, {
-            label: filling.body(part) if label in _BODIES else filling.line(part)
-            for label, part in self._parts.items()
-        }
+    def coverage(
+        self, people: HasFrame | pd.DataFrame, *, each: bool = False, progress: bool = True
+    ) -> pd.DataFrame:
+        """Fill the letter in for everybody, and see what becomes of it.
+
+        Parameters
+        ----------
+        people : Recipients or DataFrame
+            With a column ``email``.
+        each : bool
+            A row for each recipient instead.
+        progress : bool
+            Show how far it has come.
+
+        Returns
+        -------
+        DataFrame
+            As `smtpbook.messages.coverage.cover` says.
+        """
+        return cover(self._letter, people, each=each, progress=progress)
+
+    def replace(self, **parameters: Any) -> Template:
+        """Give a template that differs in these parameters."""
+        return replace(self, **parameters)
+
+    def prefixed(self, prefix: str) -> Template:
+        """Give the same letter with words before its subject, such as ``"[Test]"``."""
+        written = prefix.replace("{", "{{ '{' }}")
+        return self.replace(subject=f"{written} {self.subject}")
+
+    def _lines(self, headers: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Give what stands in the header: by field, what errors call it and its Jinja2."""
+        if len({name.lower() for name in headers}) < len(headers):
+            raise TemplateError("headers: the same header twice")
+        for name in headers:
+            if self.unsubscribe is not None and name.lower() in _OF_LISTS:
+                raise TemplateError(f"headers: {name} comes from unsubscribe=")
+        lines = {"Subject": ("subject", self.subject)}
+        if self.to_name is not None:
+            lines[TO_NAME] = ("to_name", self.to_name)
+        return lines | {name: (_own_header(name), headers[name]) for name in headers}
 
     def __repr__(self) -> str:
-        bodies = " + ".join(name for name in ("text", "html") if name in self._parts)
+        given = (
+            name for name in ("text", "html", "markdown") if getattr(self, name) is not None
+        )
         fields = ", ".join(sorted(self.fields)) or "none"
         subject = visible(self.subject, max_chars=60)
-        return f"Template('{subject}', {bodies}; fields: {fields})"
+        return f"Template('{subject}', {' + '.join(given)}; fields: {fields})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    """One row on its way into the parts; it knows whom an error is about."""
+def priority(level: str) -> dict[str, str]:
+    """Give the header fields that ask for attention, for `Template`'s ``headers``.
 
-    row: Mapping[str, Any] | pd.Series[Any]
-    values: Mapping[str, Any]
-    recipient: Mailbox
+    Parameters
+    ----------
+    level : {"high", "normal", "low"}
 
-    def line(self, part: Part) -> str:
-        """Fill in a part that stands in a header."""
-        return self._fill(part, _NOT_IN_HEADERS).strip()
+    >>> priority("high")
+    {'X-Priority': '1', 'Importance': 'high', 'Priority': 'urgent'}
 
-    def body(self, part: Part) -> str:
-        """Fill in a body."""
-        return self._fill(part, _NOT_IN_BODIES)
-
-    def _fill(self, part: Part, forbidden: re.Pattern[str]) -> str:
-        try:
-            text = part.render(self.values)
-        except MissingField as error:
-            raise self._missing(part, error.field) from None
-        except Exception as error:
-            # The expressions of a template may raise anything.
-            kind = "" if isinstance(error, jinja2.TemplateError) else type(error).__name__
-            reason = visible(": ".join(filter(None, (kind, str(error)))), max_chars=200)
-            raise TemplateError(f"{part.name}, for {self.recipient}: {reason}") from error
-        if found := forbidden.search(text):
-            raise self._forbidden(part, found[0])
-        return text
-
-    def _missing(self, part: Part, name: str) -> TemplateError:
-        names = [str(name) for name in self.row.keys()]  # noqa: SIM118 - a Series gives values
-        use = f"use {{{{ {name} | default('…') }}}} if it may be missing"
-        if name in names:
-            reason = f"has no value in the row of {self.recipient}; {use}"
-        else:
-            hint = near_miss(name, names) or f"; {use}"
-            reason = f"is not in the row of {self.recipient}{hint}"
-        return TemplateError(f"{part.name}: field {name!r} {reason}")
-
-    def _forbidden(self, part: Part, char: str) -> TemplateError:
-        holders = (
-            f"field {name!r}"
-            for name in sorted(part.fields)
-            if char in str(self.values.get(name, ""))
-        )
-        return TemplateError(
-            f"{part.name}: {next(holders, 'the result')} holds U+{ord(char):04X}, which "
-            f"cannot stand there, in the row of {self.recipient}; correct the cell"
-        )
-
-
-def _has_value(value: Any) -> bool:
-    if isinstance(value, str):
-        return True
-    return not (pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def _label(header: str) -> str:
-    return f"headers[{header!r}]"
+    Raises
+    ------
+    ValueError
+        There is no such level.
+    """
+    if level not in _PRIORITIES:
+        raise ValueError(f"no priority {level!r}{near_miss(level, _PRIORITIES)}")
+    return dict(_PRIORITIES[level])
 
 
 def _own_header(name: str) -> str:
-    """Check that a header is the user's to set, and give its part's name."""
+    """Check that a header is the user's to set, and say what errors call it."""
     if not _HEADER_NAME.fullmatch(name):
         raise TemplateError(f"headers: not a header name: {name!r}")
     ours = _PARAMETER_FOR.get(name.lower())
@@ -308,28 +429,30 @@ def _own_header(name: str) -> str:
         ours = "text= and html="
     if ours is not None:
         raise TemplateError(f"headers: {name} cannot be set here; it comes from {ours}")
-    return _label(name)
+    return f"headers[{name!r}]"
 
 
-def _refuse_breaks(part: str, source: str) -> None:
-    if found := _NOT_IN_HEADERS.search(source):
+def _several(given: Any) -> Sequence[Any]:
+    """Take one for a list of one."""
+    return given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+
+
+def _attachment(given: Any) -> Attachment | AttachmentColumn:
+    if isinstance(given, Attachment | AttachmentColumn):
+        return given
+    return Attachment.read(given)
+
+
+def _picture(given: Any) -> Picture:
+    if isinstance(given, Picture):
+        return given
+    path, data = Path(given), Attachment.read(given).data
+    kind = content_type(data)
+    if kind is None:
         raise TemplateError(
-            f"{part}: holds U+{ord(found[0]):04X} at character {found.start() + 1}; a "
-            f"header is one line"
+            f"inline: {visible(path.name)} is no PNG, JPEG, GIF or WebP, and mail programs "
+            f"show no other pictures"
         )
-
-
-def _one_address(part: str, text: str) -> tuple[str, Mailbox]:
-    _refuse_breaks(part, text)
-    found = getaddresses([text])
-    if len(found) != 1:
-        raise TemplateError(f"{part}: expected one address, got {len(found)}: {text!r}")
-    display_name, spec = found[0]
-    return display_name, _mailbox(part, spec or text)
-
-
-def _mailbox(part: str, text: str) -> Mailbox:
-    try:
-        return Mailbox.parse(text)
-    except LocalProtocolError as error:
-        raise TemplateError(f"{part}: {error}") from None
+    is_plain = _PICTURE_NAME.fullmatch(path.name)
+    name = path.name if is_plain else picture_name(path.stem, kind)
+    return Picture(name=name, content_type=kind, data=data)

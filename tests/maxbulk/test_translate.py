@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from smtpbook.errors import TemplateError
 from smtpbook.fields import field_name
+from smtpbook.language.part import Part
 from smtpbook.maxbulk.report import Note
 from smtpbook.maxbulk.translate import Translation, translate
-from smtpbook.messages.sandbox import Part
 from smtpbook.messages.template import Template
 
 MANUAL = (

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import email
-from email.policy import default
+from collections.abc import Callable
+from email.header import Header
+from email.policy import compat32, default
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smtpbook.messages import mime
 from smtpbook.protocol.addresses import Mailbox
@@ -13,9 +19,11 @@ from smtpbook.protocol.addresses import Mailbox
 ZOE = Mailbox("zoe", "y.example")
 
 
-def header_of(*fields: tuple[str, object]) -> str:
-    data = mime.to_bytes(fields, text="x", html=None)  # type: ignore[arg-type]
-    return data.partition(b"\r\n\r\n")[0].decode()
+TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+ONE_LINE = st.text(
+    st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+    | st.sampled_from(list(" \"'<>,;:@()[]\\\\=?_."))
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +33,8 @@ def header_of(*fields: tuple[str, object]) -> str:
         "Grüße aus Graz",
         "=?utf-8?q?not_encoded?=",
         "a  b   c",
+        "x" * 90,
+        "a " + "x" * 90,
         "x" + " " * 100 + "y",
         "x" * 440 + " " * 1100 + "y" * 440,
         "s" * 2000,
@@ -35,18 +45,27 @@ def header_of(*fields: tuple[str, object]) -> str:
     ids=lambda text: text[:12],
 )
 def test_free_text_reads_back_as_it_was(text: str) -> None:
-    header = header_of(("Subject", mime.free_text("Subject", text)))
-    lines = header.split("\r\n")
+    field = mime.free_text("Subject", text).decode("ascii")
+    lines = field.removesuffix("\r\n").split("\r\n")
     assert max(map(len, lines)) <= 998
     assert all(line.strip() for line in lines)
-    assert header.isascii()
-    assert email.message_from_string(header, policy=default)["Subject"] == text
+    assert email.message_from_string(field, policy=default)["Subject"] == text
 
 
 def test_plain_text_is_not_encoded() -> None:
-    assert "Subject: What is 2+2=?" in header_of(
-        ("Subject", mime.free_text("Subject", "What is 2+2=?"))
-    )
+    assert mime.free_text("Subject", "What is 2+2=?") == b"Subject: What is 2+2=?\r\n"
+
+
+@pytest.mark.parametrize("write", [mime.free_text, mime.structured])
+@given(text=ONE_LINE)
+def test_what_is_written_at_once_is_what_the_email_package_writes(
+    write: Callable[[str, str], bytes], text: str
+) -> None:
+    text = text.strip()
+    header = Header(text, mime._charset_of(text), header_name="Subject")
+    package = compat32.clone(linesep="\r\n").fold_binary("Subject", header)  # type: ignore[arg-type]
+    if len(package) <= 80 or write is mime.free_text:
+        assert write("Subject", text) == package
 
 
 @pytest.mark.parametrize(
@@ -60,22 +79,101 @@ def test_plain_text_is_not_encoded() -> None:
     ],
 )
 def test_a_name_is_quoted_or_encoded(name: str, written: str) -> None:
-    assert f"To: {written}" in header_of(("To", mime.address("To", name, ZOE)))
+    assert mime.addresses("To", [(name, ZOE)]) == f"To: {written}\r\n".encode()
 
 
 def test_a_local_part_outside_ascii_stands_as_utf8_and_alone() -> None:
-    mailbox = Mailbox("zoë", "y.example")
-    assert header_of(("To", mime.address("To", "Zoë", mailbox))).endswith(
-        "To: zoë@y.example"
-    )
+    field = mime.addresses("To", [("Zoë", Mailbox("zoë", "y.example"))])
+    assert field == "To: zoë@y.example\r\n".encode()
 
 
-def test_a_body_that_holds_the_boundary_of_another_does_not_end_the_part() -> None:
-    first = mime.to_bytes([], text="x", html="<p>x</p>")
-    boundary = email.message_from_bytes(first).get_boundary()
-    second = mime.to_bytes([], text=f"x\n--{boundary}--\nrest", html="<p>x</p>")
-    parsed = email.message_from_bytes(second, policy=default)
-    assert [part.get_content_type() for part in parsed.iter_parts()] == [  # type: ignore[attr-defined]
-        "text/plain",
-        "text/html",
+def test_many_addresses_are_one_field_of_short_lines() -> None:
+    people = [("Zoë Harbor", ZOE), ("Ann", Mailbox("ann", "x.example"))] * 20
+    field = mime.addresses("Cc", people)
+    assert max(map(len, field.split(b"\r\n"))) <= 78
+    found = email.message_from_bytes(field, policy=default)["Cc"].addresses
+    assert [(a.display_name, a.addr_spec) for a in found] == [
+        (name, str(mailbox)) for name, mailbox in people
     ]
+
+
+# --- bodies ------------------------------------------------------------------------------
+
+
+def read(entity: list[bytes]) -> Any:
+    return email.message_from_bytes(b"".join(entity), policy=default)
+
+
+def lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+@settings(max_examples=200)
+@given(pieces=st.lists(TEXTS, min_size=1), known=st.sets(st.integers(0, 9)))
+def test_a_body_reads_back_whichever_of_its_pieces_were_known(
+    pieces: list[str], known: set[int]
+) -> None:
+    # A piece's line ends are its own: none is made of the end of one and the next one's
+    # beginning.
+    pieces = [piece.rstrip("\r") for piece in pieces]
+    literals = [pieces[at] for at in known if at < len(pieces)]
+    entity = mime.Body("plain", literals).entity(pieces)
+    whole = b"".join(entity)
+    body = whole.partition(b"\r\n\r\n")[2]
+    assert whole.isascii()
+    assert b"\r" not in whole.replace(b"\r\n", b"")
+    assert b"\n" not in whole.replace(b"\r\n", b"")
+    assert b"--=_" not in body
+    assert max(map(len, body.split(b"\r\n"))) <= 998
+    if b"quoted-printable" in entity[0]:
+        assert not body.endswith(b"=\r\n")
+    octets = read(entity).get_payload(decode=True)
+    assert lines(octets.decode()) == lines("".join(pieces))
+
+
+def test_a_quoted_printable_line_is_at_most_76_long() -> None:
+    pieces = ["Grüße ", "x" * 200, " und ", "y" * 75, "\n", "é" * 3, "z" * 500]
+    body = b"".join(mime.Body("plain", pieces[::2]).entity(pieces))
+    assert b"quoted-printable" in body
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+
+
+def test_a_plain_body_that_holds_the_beginning_of_a_boundary_is_encoded() -> None:
+    entity = mime.Body("plain", []).entity(["x\n--=_abc--\nrest"])
+    assert b"quoted-printable" in entity[0]
+    alternative = mime.multipart(
+        "alternative", [entity, mime.Body("html", []).entity(["<p>x"])], boundary="=_abc"
+    )
+    parts = [part.get_content_type() for part in read(alternative).iter_parts()]
+    assert parts == ["text/plain", "text/html"]
+
+
+def test_flowed_text_says_so() -> None:
+    header = mime.Body("plain", [], is_flowed=True).entity(["x"])[0]
+    assert email.message_from_bytes(header).get_param("format") == "flowed"
+
+
+# --- files -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["a.pdf", "Zoë's Rechnung.pdf", '"quoted".pdf', "a b;c=d.pdf", "山" * 80]
+)
+def test_a_files_name_reads_back_as_it_was(name: str) -> None:
+    part = read([mime.file_entity(name, "application/pdf", b"\0\xff" * 500)])
+    assert part.get_filename() == name
+    assert part.get_content_disposition() == "attachment"
+    assert part.get_content() == b"\0\xff" * 500
+
+
+def test_a_picture_is_inline_and_has_its_id() -> None:
+    part = read([mime.file_entity("a.png", "image/png", b"x", content_id="1@smtpbook")])
+    assert part.get_content_disposition() == "inline"
+    assert part["Content-ID"] == "<1@smtpbook>"
+
+
+@given(octets=st.binary(max_size=300))
+def test_base64_lines_read_back(octets: bytes) -> None:
+    written = mime.base64_lines(octets)
+    assert base64.b64decode(written) == octets
+    assert all(len(line) <= 76 for line in written.split(b"\r\n"))

@@ -232,7 +232,7 @@ def test_fields_lists_what_is_used_anywhere() -> None:
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ({"text": None}, "needs text=, html= or both"),
+        ({"text": None}, "needs text=, html= or markdown="),
         (
             {"text": "a\n{{ b | defalut('x') }}"},
             r"text, line 2: .*did you mean 'default'\?",

@@ -22,7 +22,7 @@ own with limits of the operating system.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -40,8 +40,8 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from smtpbook.errors import near_miss
-from smtpbook.messages.filters import FILTERS, TESTS, joined
-from smtpbook.messages.limits import (
+from smtpbook.language.filters import FILTERS, TESTS, joined
+from smtpbook.language.limits import (
     MAX_NUMBER_BITS,
     MAX_OUTPUT,
     MAX_STEPS,
@@ -66,7 +66,7 @@ _OPERANDS: Final = (
 _NUMBERS: Final = (int, float, Decimal)
 # Filters that only the compiler can name: no word is like them.
 _EACH, _JOIN, _PART, _WEIGHED = "[*]", "~", "[:]", "[=]"
-_NODE: Final = 4  # characters that one node of a loop's body counts for
+_NODE: Final = 8  # what one node of a body counts for: the reference it may leave behind
 _MAX_SUGGESTED: Final = 1000
 
 
@@ -110,6 +110,19 @@ def _names_in(obj: Any) -> Iterator[str]:
         yield from (key for key in islice(obj, _MAX_SUGGESTED) if isinstance(key, str))
     for kind in type(obj).__mro__:
         yield from METHODS.get(kind, ())
+
+
+class Function:
+    """A function offered to a template; whoever offers it answers for what it does."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self._function(*args, **kwargs)
 
 
 class Environment(ImmutableSandboxedEnvironment):
@@ -212,7 +225,7 @@ class Environment(ImmutableSandboxedEnvironment):
         if isinstance(obj, LoopContext):  # loop(…), in a recursive loop
             args = (*map(budget.walk, args[:1]), *args[1:])
         elif not (
-            isinstance(obj, Macro | BlockReference | jinja2.Undefined)
+            isinstance(obj, Macro | BlockReference | Function | jinja2.Undefined)
             or any(obj is function for function in self.globals.values())
         ):
             args = tuple(budget.walk(x) if isinstance(x, Iterator) else x for x in args)
@@ -328,7 +341,7 @@ def _finalize(context: Context, value: Any) -> Any:
     elif not ((kind is int or kind is float) and value == value):
         budget.characters -= weight(value, printed=True)
     if budget.characters < 0:
-        budget.handle(0)
+        budget.spend(0)
     return value
 
 

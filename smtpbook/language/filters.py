@@ -21,8 +21,8 @@ from jinja2.filters import make_attrgetter
 from jinja2.runtime import markup_join, str_join
 from jinja2.utils import _PassArg
 
-from smtpbook.messages import limits
-from smtpbook.messages.limits import (
+from smtpbook.language import limits
+from smtpbook.language.limits import (
     Bound,
     Context,
     constant,

@@ -1,4 +1,4 @@
-"""The fence around a template: what it may not do, and that it stops in time."""
+"""What a row and a template may do to each other: nothing long, nothing hidden."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ def test_a_template_reaches_nothing_but_its_values(escape: str) -> None:
         ("{% for i in range(3) %}{{ i }}{% endfor %}", "012"),
         ("{{ city | upper }} {{ cells | join('+') }}", "GRAZ a+b"),
         ("{{ n // 2 }} {{ n % 2 }}", "3 1"),
+        ("[{{ 'x' if n > 9 }}]", "[]"),
+        ("{% set a = 'x' if n > 9 %}[{{ a }}]", "[]"),
     ],
 )
 def test_ordinary_expressions_work(text: str, result: str) -> None:

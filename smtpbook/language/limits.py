@@ -86,9 +86,13 @@ class Budget:
             raise SecurityError(f"takes more than {MAX_STEPS:,} steps (loops and calls)")
 
     def handle(self, characters: int) -> None:
-        """Spend characters, or refuse what would take them."""
+        """Spend characters on one text or comparison, or refuse it."""
         if characters > MAX_OUTPUT:
             raise too_long()
+        self.spend(characters)
+
+    def spend(self, characters: int) -> None:
+        """Spend characters, or refuse what would take them."""
         self.characters -= characters
         if self.characters < 0:
             raise SecurityError(f"handles more than {MAX_HANDLED:,} characters in all")
@@ -107,7 +111,7 @@ class Budget:
             value = list(islice(iter(value), self.steps + 1))
         items: Collection[Any] = value
         self.step(len(items))
-        self.handle(len(items) * each)
+        self.spend(len(items) * each)
         return items
 
 
@@ -208,7 +212,8 @@ def _atom(value: Any, *, printed: bool) -> int:
 
 def _refuse_textless(value: Any) -> None:
     if isinstance(value, jinja2.Undefined):
-        str(value)  # raises its own error
+        str(value)  # raises its own error; an inline if without else prints nothing
+        return
     if is_missing(value) or _holds_missing(value):
         name = str(value) if pd.api.types.is_scalar(value) else type(value).__name__
         raise MissingValue(

@@ -22,16 +22,16 @@ from jinja2.exceptions import SecurityError
 from markupsafe import Markup
 
 from smtpbook.errors import TemplateError
-from smtpbook.messages.fence import (
+from smtpbook.language.fence import (
     MAX_OUTPUT,
     MAX_STEPS,
     Environment,
     MissingField,
     MissingValue,
 )
-from smtpbook.messages.filters import FILTERS
-from smtpbook.messages.limits import MAX_HANDLED, METHODS, weight
-from smtpbook.messages.sandbox import Part
+from smtpbook.language.filters import FILTERS
+from smtpbook.language.limits import MAX_HANDLED, METHODS, weight
+from smtpbook.language.part import Part
 
 ROW: dict[str, Any] = {
     "city": "Graz",
@@ -213,7 +213,7 @@ import json, resource, sys
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
-from smtpbook.messages.sandbox import Part
+from smtpbook.language.part import Part
 
 resource.setrlimit(resource.RLIMIT_DATA, (1500 << 20, 1500 << 20))
 resource.setrlimit(resource.RLIMIT_CPU, (400, 400))

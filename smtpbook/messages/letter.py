@@ -1,0 +1,315 @@
+"""Letter: a template made ready, so that a message costs only what differs in it.
+
+Addresses and files that everybody gets are written once, bodies are compiled, and what is
+wrong with any of it has been said before the first row comes.  What a user gives and reads
+is `template`'s; how a row's values get into the parts is `filling`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime, getaddresses, make_msgid
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final, Literal, Protocol
+
+from smtpbook.bodies.text import flowed
+from smtpbook.errors import TemplateError
+from smtpbook.language.fence import Function
+from smtpbook.language.part import Part
+from smtpbook.messages import mime
+from smtpbook.messages.attachments import Attachment, AttachmentColumn
+from smtpbook.messages.blocks import FUNCTIONS, Album, html_functions, text_functions
+from smtpbook.messages.filling import NOT_IN_HEADERS, Filling, mailbox
+from smtpbook.protocol.addresses import Mailbox
+from smtpbook.protocol.message import MAX_LINE, Message
+from smtpbook.unsubscribe import Unsubscribe
+
+_MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+TO_NAME: Final = ""  # no header field is called so
+UNSUBSCRIBE_URL: Final = "unsubscribe_url"
+
+
+class Signer(Protocol):
+    """Signs mail data: `smtpbook.DkimSigner`, `smtpbook.SmimeSigner`, or one of yours."""
+
+    def sign(self, data: bytes, *, date: datetime) -> bytes:
+        """Give the mail data, CRLF line ends, with the signature in it."""
+
+
+class Letter:
+    """A compiled template.
+
+    Parameters
+    ----------
+    sender, reply_to : str, optional
+        Addresses with the names in front of them.
+    reverse_path : str, optional
+    lines : mapping of str to (str, str)
+        By the header field's name, or `TO_NAME`: what errors call it, and its Jinja2.  One
+        of them is ``"Subject"``.
+    text, html : str, optional
+        Jinja2 of the bodies.
+    is_flowed : bool
+    files : sequence of Attachment or AttachmentColumn
+    album : Album
+    constants : mapping
+        Values that do not come from a row.
+    unsubscribe : Unsubscribe, optional
+    signers : sequence of Signer
+        The first one signs first.
+
+    Attributes
+    ----------
+    fields : frozenset of str
+        Merge fields used anywhere.
+    parts : tuple of Part
+        In the order in which they stand in a message.
+    files : list of bytes or AttachmentColumn
+        Those that everybody gets are parts of a message already.
+
+    Raises
+    ------
+    TemplateError
+        A part cannot be compiled, or an address is not one.
+    """
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        reply_to: str | None,
+        reverse_path: str | None,
+        lines: Mapping[str, tuple[str, str]],
+        text: str | None,
+        html: str | None,
+        is_flowed: bool,
+        files: Sequence[Attachment | AttachmentColumn],
+        album: Album,
+        constants: Mapping[str, Any],
+        unsubscribe: Unsubscribe | None,
+        signers: Sequence[Signer],
+    ) -> None:
+        from_name, self.sender = _one_address("header_from", sender)
+        self._head = mime.addresses("From", [(from_name, self.sender)])
+        if reply_to is not None:
+            self._head += mime.addresses("Reply-To", [_one_address("reply_to", reply_to)])
+        self._reverse_path: Mailbox | None = self.sender
+        if reverse_path is not None:
+            self._reverse_path = (
+                mailbox("reverse_path", reverse_path) if reverse_path else None
+            )
+        self._lines: dict[str, Part] = {}
+        for name, (label, source) in lines.items():
+            refuse_breaks(label, source)
+            self._lines[name] = Part.compile(label, source)
+        self._album = album
+        self._constants = constants
+        self._unsubscribe, self._signers = unsubscribe, signers
+        self._bodies: list[tuple[Part, mime.Body]] = []
+        if text is not None:
+            part = Part.compile("text", text, functions=FUNCTIONS)
+            body = mime.Body("plain", part.literals, is_flowed=is_flowed)
+            self._bodies.append((part, body))
+        if html is not None:
+            part = Part.compile("html", album.linked(html), html=True, functions=FUNCTIONS)
+            self._bodies.append((part, mime.Body("html", part.literals)))
+        self.parts = (*self._lines.values(), *(part for part, _ in self._bodies))
+        used = frozenset[str]().union(*(part.fields for part in self.parts))
+        given = {*constants, *([] if unsubscribe is None else [UNSUBSCRIBE_URL])}
+        self._wants_url = UNSUBSCRIBE_URL in used
+        self.fields = used - given
+        self.files: list[bytes | AttachmentColumn] = [
+            file.entity() if isinstance(file, Attachment) else file for file in files
+        ]
+        # The same template gives the same octets; another one, kept inside an attachment of
+        # this one, has other boundaries.
+        sources = "\0".join([sender, *(part.source for part in self.parts)])
+        digest = sha256(sources.encode("utf-8", "replace")).hexdigest()[:16]
+        self._boundary = f"{mime.BOUNDARY}{digest}"
+
+    def compose(
+        self, row: Mapping[str, Any], *, message_id: str | None, date: datetime | None
+    ) -> Message:
+        """Fill everything in for one recipient; errors as `Template.render`."""
+        filling = self.filling(row)
+        filled = self._fill_lines(filling)
+        recipient = filling.recipient
+        whom = mime.addresses("To", [(filled.get(TO_NAME, ""), recipient)])
+        if self._unsubscribe is not None:
+            fields = self._unsubscribe.headers(recipient)
+            whom += b"".join(mime.encoded(name, text) for name, text in fields.items())
+        return self._message(filling, (recipient,), whom, filled, message_id, date)
+
+    def compose_together(
+        self, addresses: Iterable[str], *, where: Literal["to", "cc", "bcc"]
+    ) -> Message:
+        """Make one message for several recipients; errors as `Template.render_together`."""
+        recipients = tuple(mailbox("addresses", address) for address in addresses)
+        if not recipients:
+            raise TemplateError("addresses: a message needs at least one recipient")
+        filling = Filling({"email": str(recipients[0])}, (), self._constants)
+        named = [("", recipient) for recipient in recipients]
+        if where == "bcc":
+            # A group of nobody: "undisclosed recipients" (RFC 5322 appendix A.1.3).
+            whom = b"To: undisclosed-recipients:;\r\n"
+        elif where == "cc":
+            whom = mime.addresses("To", [("", self.sender)]) + mime.addresses("Cc", named)
+        else:
+            whom = mime.addresses("To", named)
+        return self._message(
+            filling, recipients, whom, self._fill_lines(filling), None, None
+        )
+
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Fill everything in for one recipient, and throw it away."""
+        filling = self.filling(row)
+        self._fill_lines(filling)
+        for part, _ in self._bodies:
+            filling.body(part, self.functions(part, {}))
+        for file in self.files:
+            if isinstance(file, AttachmentColumn):
+                file.find(row)
+
+    def functions(self, part: Part, shown: dict[str, bytes]) -> dict[str, Function]:
+        """Give the functions a body calls; `shown` gets the pictures it shows, as parts."""
+        if not part.calls:
+            return {}
+        if part.is_html:
+            return html_functions(part.calls, self._album, shown)
+        return text_functions(part.calls)
+
+    def filling(self, row: Mapping[str, Any]) -> Filling:
+        """Give a row's recipient and its values for this letter's fields."""
+        filling = Filling(row, self.fields, self._constants)
+        if self._unsubscribe is not None and self._wants_url:
+            filling.values[UNSUBSCRIBE_URL] = self._unsubscribe.link(filling.recipient)
+        return filling
+
+    # -- the pieces of a message
+
+    def _fill_lines(self, filling: Filling) -> dict[str, str]:
+        """Give the header's text by field, and the name in front of the address."""
+        return {name: filling.line(part) for name, part in self._lines.items()}
+
+    def _message(
+        self,
+        filling: Filling,
+        recipients: tuple[Mailbox, ...],
+        whom: bytes,
+        filled: dict[str, str],
+        message_id: str | None,
+        date: datetime | None,
+    ) -> Message:
+        if message_id is None:
+            message_id = make_msgid(domain=self.sender.domain)
+        elif not _MESSAGE_ID.fullmatch(message_id):
+            raise TemplateError(f"not a Message-ID: {message_id!r}; expected <left@right>")
+        date = date or datetime.now(UTC)
+        head = b"".join(
+            (
+                self._head,
+                whom,
+                mime.free_text("Subject", filled.pop("Subject")),
+                _date_field(date.replace(microsecond=0)),
+                mime.structured("Message-ID", message_id),
+                *(
+                    mime.structured(name, text)
+                    for name, text in filled.items()
+                    if name != TO_NAME
+                ),
+                b"MIME-Version: 1.0\r\n",
+            )
+        )
+        _check_lines(head, recipients[0])
+        content = self._content(filling)
+        if not content[-1].endswith(mime.CRLF):
+            content.append(mime.CRLF)
+        data = b"".join((head, *content))
+        for signer in self._signers:
+            data = signer.sign(data, date=date)
+        is_ascii = head.isascii()
+        return Message(
+            reverse_path=self._reverse_path,
+            recipients=recipients,
+            data=data,
+            message_id=message_id,
+            is_8bit=not is_ascii,
+            needs_smtputf8=not is_ascii
+            or any(m.needs_smtputf8 for m in (self._reverse_path, *recipients) if m),
+        )
+
+    def _content(self, filling: Filling) -> list[bytes]:
+        """Write bodies and files: what stands below the header's own fields."""
+        bodies = [self._body(part, body, filling) for part, body in self._bodies]
+        content = bodies[0]
+        if len(bodies) > 1:
+            # The richer one last (RFC 2046 section 5.1.4).
+            content = mime.multipart("alternative", bodies, boundary=self._boundary + "a")
+        files = [
+            [entity]
+            for file in self.files
+            if (entity := file if isinstance(file, bytes) else file.entity(filling.row))
+        ]
+        if files:
+            parts = [content, *files]
+            content = mime.multipart("mixed", parts, boundary=self._boundary + "m")
+        return content
+
+    def _body(self, part: Part, body: mime.Body, filling: Filling) -> list[bytes]:
+        shown: dict[str, bytes] = {}
+        pieces = filling.body(part, self.functions(part, shown))
+        if body.is_flowed:
+            pieces = [flowed("".join(pieces))]
+        try:
+            entity = body.entity(pieces)
+        except UnicodeEncodeError as error:
+            raise filling.forbidden(part, error.object[error.start]) from None
+        pictures = [*shown.values()]
+        if part.is_html:
+            pictures += self._album.shown(pieces, but=shown)
+        if not pictures:
+            return entity
+        related = [entity, *([picture] for picture in pictures)]
+        return mime.multipart("related", related, boundary=self._boundary + "r")
+
+
+def refuse_breaks(part: str, source: str) -> None:
+    """Refuse what would end a header line.
+
+    Raises
+    ------
+    TemplateError
+        The message names part and character.
+    """
+    if found := NOT_IN_HEADERS.search(source):
+        raise TemplateError(
+            f"{part}: holds U+{ord(found[0]):04X} at character {found.start() + 1}; a "
+            f"header is one line"
+        )
+
+
+@lru_cache(maxsize=2)
+def _date_field(second: datetime) -> bytes:
+    return mime.field("Date", format_datetime(second))
+
+
+def _check_lines(head: bytes, recipient: Mailbox) -> None:
+    lines = head.split(mime.CRLF)
+    if max(map(len, lines)) > MAX_LINE:
+        line = next(n for n, text in enumerate(lines, 1) if len(text) > MAX_LINE)
+        raise TemplateError(
+            f"message to {recipient}: line {line} of the header is longer than {MAX_LINE} "
+            f"octets"
+        )
+
+
+def _one_address(part: str, text: str) -> tuple[str, Mailbox]:
+    refuse_breaks(part, text)
+    found = getaddresses([text])
+    if len(found) != 1:
+        raise TemplateError(f"{part}: expected one address, got {len(found)}: {text!r}")
+    display_name, spec = found[0]
+    return display_name, mailbox(part, spec or text)
