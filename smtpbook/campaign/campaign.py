@@ -20,7 +20,7 @@ import trio
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
-from smtpbook.campaign.delivery import Delivery, outcome_row
+from smtpbook.campaign.delivery import Delivery, Together, outcome_row
 from smtpbook.campaign.pacing import Pacer, interval_s
 from smtpbook.campaign.plan import Entry, Plan
 from smtpbook.campaign.run import Run
@@ -58,6 +58,8 @@ class Campaign:
     suppress : SuppressionList or iterable of str
         Addresses that are never written to, whatever else is asked.  A suppression list is
         asked again before each send: its entries for every campaign and for this one.
+    together : Together, optional
+        Several recipients to a message, by Cc or Bcc.  Default: one message each.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class Campaign:
         pace: str | float | None = None,
         connections: int = 4,
         suppress: SuppressionList | Iterable[str] = (),
+        together: Together | None = None,
     ) -> None:
         if connections < 1:
             raise ValueError(f"connections={connections!r}: at least one is needed")
@@ -91,6 +94,7 @@ class Campaign:
         self.letter = letter
         self.pace = pace
         self.connections = connections
+        self.together = together
         self.id = f"{name}-{secrets.token_hex(3)}"
         self._interval = interval_s(pace)
         if isinstance(suppress, SuppressionList):
@@ -226,6 +230,7 @@ class Campaign:
                 campaign_id=self.id,
                 sink=run.record,
                 display=display,
+                together=self.together,
             )
         finally:
             display.close()
@@ -238,6 +243,9 @@ class Campaign:
         """Choose whom to write to, and try every row: nothing surprises later."""
         self._suppress_newcomers()
         queue = self._plan.select(only, limit)
+        if self.together is not None and queue:
+            self.letter.render_together([queue[0].address], show=self.together.show)
+            return queue
         for number, entry in enumerate(queue, 1):
             try:
                 self.letter.check(entry.row)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import trio
 
@@ -44,8 +44,31 @@ _PAUSE_S: Final = 0.5
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
 
-_Claimed = dict[int, tuple[Message, Entry]]
+_Claimed = dict[int, tuple[Message, list[Entry]]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Several recipients to a message, instead of one message each.
+
+    Attributes
+    ----------
+    show : {"to", "cc", "bcc"}
+        Where their addresses stand; ``"bcc"``: nowhere.
+    size : int
+        How many at most.  "The minimum total number of recipients that MUST be buffered is
+        100 recipients" (RFC 5321 section 4.5.3.1.8).
+    """
+
+    show: Literal["to", "cc", "bcc"] = "bcc"
+    size: int = 50
+
+    def __post_init__(self) -> None:
+        if self.show not in ("to", "cc", "bcc"):
+            raise ValueError(f"show={self.show!r}; it is 'to', 'cc' or 'bcc'")
+        if self.size < 1:
+            raise ValueError(f"size={self.size!r}: at least one recipient to a message")
 
 
 class Delivery:
@@ -65,6 +88,7 @@ class Delivery:
     sink : Sink
         Takes the event log's rows.
     display : Display
+    together : Together, optional
 
     Attributes
     ----------
@@ -84,10 +108,11 @@ class Delivery:
         campaign_id: str,
         sink: Sink,
         display: Display,
+        together: Together | None = None,
     ) -> None:
         self.error: Exception | None = None
         self._plan, self._queue, self._letter = plan, queue, letter
-        self._account, self._pacer = account, pacer
+        self._account, self._pacer, self._together = account, pacer, together
         self._workers = min(connections, len(queue))
         self._campaign_id, self._sink, self._display = campaign_id, sink, display
         self._stopped = trio.Event()
@@ -163,7 +188,7 @@ class Delivery:
     async def _converse(self, first: Entry) -> tuple[SMTPBookError | None, bool]:
         """Hold one session; give what ended it early, and whether a reply decided any."""
         claimed: _Claimed = {}
-        message = self._claim(first, claimed)
+        message = self._claim(self._group(first), claimed)
         if message is None:
             return None, False
         session: Session | None = None
@@ -203,33 +228,53 @@ class Delivery:
     def _at_once(self, first: Message, claimed: _Claimed) -> Iterator[Message]:
         yield first
         while self._queue and not self._stopped.is_set():
-            if (message := self._claim(self._queue.popleft(), claimed)) is not None:
+            group = self._group(self._queue.popleft())
+            if (message := self._claim(group, claimed)) is not None:
                 yield message
 
     async def _paced(self, first: Message, claimed: _Claimed) -> AsyncIterator[Message]:
         yield first
         while (entry := await self._take()) is not None:
-            if (message := self._claim(entry, claimed)) is not None:
+            if (message := self._claim(self._group(entry), claimed)) is not None:
                 yield message
 
-    def _claim(self, entry: Entry, claimed: _Claimed) -> Message | None:
+    def _group(self, first: Entry) -> list[Entry]:
+        """Take those who share a message with this one."""
+        group = [first]
+        while (
+            self._together is not None
+            and len(group) < self._together.size
+            and self._queue
+            and self._queue[0].attempts == first.attempts
+        ):
+            group.append(self._queue.popleft())
+        return group
+
+    def _claim(self, group: list[Entry], claimed: _Claimed) -> Message | None:
         try:
-            message = self._letter.render(entry.row)
+            if self._together is None:
+                message = self._letter.render(group[0].row)
+            else:
+                addresses = [entry.address for entry in group]
+                message = self._letter.render_together(addresses, show=self._together.show)
         except TemplateError as exc:
-            self._failed(entry, exc)
+            for entry in group:
+                self._failed(entry, exc)
             return None
-        message = replace(message, attempt=entry.attempts + 1)
-        claimed[id(message)] = (message, entry)
+        message = replace(message, attempt=group[0].attempts + 1)
+        claimed[id(message)] = (message, group)
         return message
 
     def _note(self, result: Result, claimed: _Claimed) -> None:
-        _, entry = claimed.pop(id(result.message))
-        self._plan.note(entry, result.recipients[0])
-        self._count(result.recipients[0].outcome)
+        _, group = claimed.pop(id(result.message))
+        for entry, verdict in zip(group, result.recipients, strict=True):
+            self._plan.note(entry, verdict)
+            self._count(verdict.outcome)
 
     def _give_back(self, claimed: _Claimed) -> None:
         """Return those without a verdict to the head of the queue, in their order."""
-        self._queue.extendleft(reversed([entry for _, entry in claimed.values()]))
+        entries = [entry for _, group in claimed.values() for entry in group]
+        self._queue.extendleft(reversed(entries))
 
     def _failed(self, entry: Entry, error: Exception) -> None:
         """Note a recipient for whom nothing reached the server."""

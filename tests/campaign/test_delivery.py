@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import email
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from email.policy import default
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,9 +14,14 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.delivery import MAX_FAILURES
+from smtpbook.campaign.delivery import MAX_FAILURES, Together
 from smtpbook.campaign.run import Run
-from smtpbook.errors import AuthenticationError, DeferredError, TransportError
+from smtpbook.errors import (
+    AuthenticationError,
+    DeferredError,
+    TemplateError,
+    TransportError,
+)
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
@@ -104,6 +112,56 @@ async def test_nobody_needs_no_connection(
     assert len(again.log) == 0
     assert sum(again.counts.values()) == 0
     assert len(lab.received) == 3
+
+
+# --- several recipients to a message ----------------------------------------------------
+
+
+@pytest.mark.parametrize(("show", "field"), [("to", "To"), ("cc", "Cc"), ("bcc", None)])
+async def test_together_one_message_goes_to_many_and_each_keeps_its_own_reply(
+    show: Any,
+    field: str | None,
+    people: People,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab("mixed-day")
+    account = await serve_here(lab)
+    letter = Template(header_from="Ann <ann@x.test>", subject="Hello", text="Come.")
+    together = Together(show=show, size=10)
+    run = await Campaign(
+        "c", account, people(41), letter, connections=2, together=together
+    ).send_async()
+    assert sum(run.counts.values()) == 41 == len(run.outcomes)
+    for outcome in ("accepted", "deferred", "rejected"):
+        assert run.counts[outcome] == lab.counts[outcome] > 0, outcome
+    assert len(run.log[run.log["verb"] == "MAIL"].query("kind == 'command'")) == 5
+    for received in lab.received:
+        mail = email.message_from_bytes(received.data, policy=default)
+        shown = [] if field is None else [a.addr_spec for a in mail[field].addresses]
+        assert set(received.recipients) <= set(shown) or field is None
+        assert "Bcc" not in mail
+        if field is None:
+            assert mail["To"] == "undisclosed-recipients:;"
+
+
+async def test_together_nothing_of_a_row_can_be_in_the_letter(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    campaign = Campaign(
+        "c", await serve_here(lab), people(3), letter, together=Together(show="bcc")
+    )
+    with pytest.raises(TemplateError, match="each reader's own: first_name; send one"):
+        await campaign.send_async()
+    assert lab.received == []
+
+
+def test_a_group_has_at_least_one_and_a_known_place() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Together(size=0)
+    with pytest.raises(ValueError, match="'to', 'cc' or 'bcc'"):
+        Together(show="hidden")  # type: ignore[arg-type]
 
 
 # --- pace ---------------------------------------------------------------------------------

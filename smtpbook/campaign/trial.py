@@ -1,0 +1,58 @@
+"""Trial: a letter sent to oneself, as one of its recipients would get it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.run import Run
+from smtpbook.messages.template import Template
+from smtpbook.recipients.read import read_recipients
+
+PREFIX: Final = "[Test]"
+
+
+def send_test(
+    letter: Template, account: Account, to: str, row: Mapping[str, Any] | None = None
+) -> Run:
+    """Send a letter to yourself, filled in as for one of its recipients.
+
+    Parameters
+    ----------
+    letter : Template
+        Its subject gets ``[Test]`` in front.
+    account : Account
+    to : str
+        Your own address; nobody else gets anything.
+    row : mapping, optional
+        The recipient's fields; its ``email`` is not written to.  Default: none.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    TemplateError
+        The row cannot be filled in; nothing has been sent.
+    RecipientsError
+        `to` is no address.
+    TransportError, ReplyError, LocalProtocolError
+        No session could be opened; nothing has been sent.
+
+    Examples
+    --------
+    ``send_test(letter, account, "ann@example.org", people.frame.iloc[0])``
+    """
+    fields = {str(name): value for name, value in (row or {}).items()}
+    frame = pd.DataFrame([{**fields, "email": to}]).drop(
+        columns=["source", "source_row"], errors="ignore"
+    )
+    people = read_recipients(frame, address="email")
+    return Campaign("test", account, people, letter.prefixed(PREFIX)).send(
+        confirm=False, progress=False
+    )
