@@ -105,6 +105,31 @@ const speak = (el, form) => {
   return observer;
 };
 
+// Words that the kernel wants written go where the cursor last was: a click on the button
+// that asked for them has taken the focus away.
+const write_at_cursor = (model, el) => {
+  let last;
+  const remember = (event) => {
+    const form = el.closest(".smtpbook-form");
+    if (form?.contains(event.target) && event.target.matches("textarea, input[type=text]"))
+      last = event.target;
+  };
+  model.on("msg:custom", ({ insert }) => {
+    if (insert === undefined) return;
+    const visible = (field) => field?.isConnected && field.checkVisibility();
+    const form = el.closest(".smtpbook-form");
+    const field = visible(last)
+      ? last
+      : Array.from(form.querySelectorAll("textarea")).find(visible);
+    if (!field) return;
+    field.focus();
+    field.setRangeText(insert, field.selectionStart, field.selectionEnd, "end");
+    for (const kind of ["input", "change"])
+      field.dispatchEvent(new Event(kind, { bubbles: true }));
+  });
+  return remember;
+};
+
 function render({ model, el }) {
   el.classList.add("smtpbook-page");
   el.setAttribute("role", "status");
@@ -115,6 +140,7 @@ function render({ model, el }) {
       refuse_large_files(model, field);
     });
   const hold = hold_clicks(el, fields);
+  const remember = write_at_cursor(model, el);
   let observer;
   let is_over = false;
   const begin = () => {
@@ -125,11 +151,13 @@ function render({ model, el }) {
   begin();
   window.addEventListener("keydown", keep_keys, true);
   window.addEventListener("click", hold, true);
+  window.addEventListener("focusin", remember, true);
   return () => {
     is_over = true;
     observer?.disconnect();
     window.removeEventListener("keydown", keep_keys, true);
     window.removeEventListener("click", hold, true);
+    window.removeEventListener("focusin", remember, true);
   };
 }
 

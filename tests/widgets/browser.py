@@ -10,6 +10,7 @@ from ipywidgets.widgets.widget import _instances
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromPrompt
 from smtpbook.accounts.store import load_account
+from smtpbook.messages.template import Template, priority
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.widgets.secret_field import SecretField
@@ -41,6 +42,8 @@ _SB = SimpleNamespace(
     SuppressionList=SuppressionList,
     load_account=load_account,
     read_recipients=read_recipients,
+    Template=Template,
+    priority=priority,
 )
 
 
