@@ -31,7 +31,7 @@ _MEANING: Final = {
 # A shape of fewer replies would be invented: each is drawn as a line of its own.
 _FEW: Final = 20
 _BINS: Final = 80
-_HEIGHT: Final = 0.62  # of a distribution; rows are 1 apart
+_HEIGHT: Final = 0.5  # of a distribution; rows are 1 apart, labels of the row above between
 _NARROWEST: Final = 10.0  # times that differ by less are shown on an axis this wide
 # A log axis has no zero: what took less than a clock around a socket call can tell (a reply
 # that came in one packet with the one before it took 0 s) stands here.
@@ -90,7 +90,7 @@ def plot_latency(
     ax.set_ylim(len(verbs) - 0.5, -_HEIGHT - 0.25)
     label = f"{_MEANING.get(column, column)}\nmedian: circle; 95th percentile: triangle"
     if any(float(group.min()) <= 0 for group in groups.values()):
-        label += "; 0 s: came together with the reply before"
+        label += "\n0 s: came together with the reply before"
     ax.set_xlabel(label, parse_math=False)
     return ax
 

@@ -155,6 +155,30 @@ def test_latency_marks_the_median_and_p95_of_the_table(log: pd.DataFrame) -> Non
     assert [label.split(" ")[0] for label in labels(ax, "y")] == table["verb"].tolist()
 
 
+def test_the_caption_of_latencies_of_no_time_is_not_cut(log: pd.DataFrame) -> None:
+    log.loc[log["verb"] == "DATA", "service_s"] = 0.0
+    ax = plot_latency(log)
+    ax.figure.canvas.draw()
+    place = ax.xaxis.label.get_window_extent()
+    assert 0 <= place.x0
+    assert place.x1 <= ax.figure.bbox.x1
+
+
+def test_a_latency_label_stands_above_the_distribution_of_the_next_row() -> None:
+    log = LOGS["300 recipients"]()
+    for height in (None, 4.4):  # its own figure, and one as full as the report's
+        figure = Figure(figsize=(9, height or 1), layout="constrained")
+        ax = plot_latency(log, ax=figure.subplots() if height else None)
+        ax.figure.canvas.draw()
+        tops = [
+            ax.transData.transform(patch.get_path().vertices).max(axis=0)[1]
+            for patch in ax.patches
+        ]
+        for text in ax.texts:
+            below = [top for top in tops if top < text.get_window_extent().y1]
+            assert all(top <= text.get_window_extent().y0 for top in below)
+
+
 def test_latency_says_which_column_it_shows(log: pd.DataFrame) -> None:
     assert "(service_s)" in plot_latency(log, ax=empty_axes()).get_xlabel()
     ax = plot_latency(log, ax=empty_axes(), column="latency_s")
