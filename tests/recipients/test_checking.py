@@ -302,4 +302,9 @@ def test_times_that_python_has_none_for_are_missing_and_said(
 def test_times_with_a_zone_are_what_arrow_makes_of_them(unit: str, zone: str) -> None:
     cells = pa.array([0, None, -5, 10**9], pa.timestamp(unit, zone))
     for column in (cells, cells[:0], pa.chunked_array([cells, cells[1:], cells[:0]])):
-        pd.testing.assert_series_equal(to_series(column), column.to_pandas())
+        made, arrows = to_series(column), column.to_pandas()
+        # Arrow 18 writes an offset with pytz: the same times, another type.
+        assert str(made.dt.tz).removeprefix("UTC+") == zone.removeprefix("+")
+        pd.testing.assert_series_equal(
+            made.dt.tz_convert("UTC"), arrows.dt.tz_convert("UTC")
+        )
