@@ -48,6 +48,7 @@ _BLOCK: Final = 4 << 20  # octets or characters read at a time
 _SAMPLE: Final = 50  # lines that the delimiter is judged by
 _WIDE: Final = 200  # columns; RE2 repeats up to 1000 times, in time and memory
 _LINE: Final = 4 << 20  # characters
+MAX_BYTES: Final = 2 << 30  # of a file; a list is held in memory, as several times as much
 _LONG: Final = 64 << 20  # octets; reading more shows how far it has come
 
 
@@ -76,11 +77,16 @@ def read_delimited(
     Raises
     ------
     RecipientsError
-        The file has no header, or not the encoding given.
+        The file has no header, not the encoding given, or more than `MAX_BYTES`.
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise RecipientsError(
             f"delimiter= is one character, no quote and no line end, not {delimiter!r}"
+        )
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise RecipientsError(
+            f"{path.name} has {size / (1 << 30):,.1f} GB (at most {MAX_BYTES >> 30}); split "
+            f"it, or load it into a database and read what is needed with query="
         )
     problems: list[Problem] = []
     errors = "strict"
@@ -89,7 +95,6 @@ def read_delimited(
         if doubt:
             problems.append(Problem(None, None, "encoding", doubt))
             errors = "replace"  # five octets mean nothing in Windows-1252
-    size = path.stat().st_size
     display = progress.show(f"reading {path.name}", size, progress=size > _LONG)
     try:
         with path.open("rb") as file:

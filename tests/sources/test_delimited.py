@@ -225,3 +225,11 @@ def test_a_first_row_without_an_address_is_no_header(write: Write) -> None:
 def test_a_file_of_white_space_is_empty(write: Write) -> None:
     with pytest.raises(RecipientsError, match="is empty; expected a header line"):
         read_delimited(write("\n\n  \n"))
+
+
+def test_a_file_too_large_is_refused_unread(write: Write) -> None:
+    path = write("email\na@x.example\n")
+    with path.open("r+b") as file:
+        file.truncate((2 << 30) + 1)  # takes no room on the disk
+    with pytest.raises(RecipientsError, match=r"has 2\.0 GB \(at most 2\); split it"):
+        read_delimited(path)
