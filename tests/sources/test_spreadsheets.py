@@ -20,7 +20,7 @@ from smtpbook.sources import spreadsheets
 from smtpbook.sources.spreadsheets import read_spreadsheet
 from smtpbook.table import Table
 from tests.servers.process import ROOT
-from tests.sources.workbooks import ods_row, text_cell, write_ods, write_xlsx
+from tests.sources.workbooks import ods_row, text_cell, write_ods, write_xls, write_xlsx
 
 HEADER = f'<row r="1">{text_cell("A1", "email")}{text_cell("B1", "city")}</row>'
 ANN = f'<row r="2">{text_cell("A2", "ann@x.example")}{text_cell("B2", "Graz")}</row>'
@@ -138,6 +138,17 @@ def test_pandas_is_not_loaded_to_read_a_sheet(book: Callable[..., Path]) -> None
         check=True,
         stdout=subprocess.DEVNULL,
     )
+
+
+def test_a_workbook_of_excel_97(tmp_path: Path) -> None:
+    table = read_spreadsheet(write_xls(tmp_path / "people.xls"))
+    assert columns(table) == {
+        "E-Mail": ["ann@x.example", "bob@x.example"],
+        "Name": ["Änn ☃", "Bob"],
+        "Joined": [datetime(2024, 1, 2), datetime(2023, 5, 6)],
+        "Age": [31.0, 2.5],
+    }
+    assert said(table) == []
 
 
 # --- headers ---------------------------------------------------------------------------
