@@ -69,7 +69,7 @@ def ods_row(*cells: str, repeated: int = 1) -> str:
     return f"{head}{texts}</table:table-row>"
 
 
-# A workbook in the binary format of Excel 97 (BIFF8), as xlwt 1.3.0 writes one: zlib, base64.
+# A workbook of Excel 97 (BIFF8), as xlwt 1.3.0 writes one: zlib, base64.
 _XLS = """
 eNrtWE1oE0EU/mY3/zR/NRVaoYSCUWsjiBcvbdraWhASohe1CJqYRULTpIQeqget1hwFwZPipVAPXqpe/EFF
 RQ8ehIoeBEFI9NiTouChzfrm7camtUIDWqzst8zbmffmffN253f39VywPH2nrYIV6IGKqu6Go04nKLlrhQDI
