@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -23,6 +24,7 @@ from smtpbook.escape import visible
 _TAG_LINE: Final = "jinja2_line"
 # {{ table(frame) }} and the like bring blocks of their own.
 _CALL: Final = re.compile(r"\{\{[-+]?\s*[A-Za-z_]\w*\(")
+_ELSE: Final = frozenset({"else", "elif"})
 _LISTS: Final = frozenset({"bullet_list_open", "ordered_list_open"})
 
 
@@ -97,7 +99,7 @@ def _reader(protected: Protected) -> MarkdownIt:
         if silent and state.parentType == "table":
             # Among its rows, unless the tag closes what was open before the table.
             rows = state.src[state.bMarks[state.line] : state.eMarks[begin]]
-            return _depth(rows, protected) is None
+            return _leads_out(rows, protected)
         if not silent:
             state.line = begin + 1
             token = state.push(_TAG_LINE, "", 0)
@@ -124,14 +126,14 @@ def _tags(text: str, protected: Protected) -> list[Tag]:
     return [protected.tag(match) for match in protected.word.finditer(text)]
 
 
-def _depth(text: str, protected: Protected, depth: int = 0) -> int | None:
-    """Tell how much deeper tags lead; None = out of what they stand in, or to its else."""
-    begun = depth
+def _leads_out(text: str, protected: Protected) -> bool:
+    """Tell whether a tag in it ends, or is the other case of, what began before it."""
+    depth = 0
     for tag in _tags(text, protected):
-        if not depth and (tag.depth < 0 or tag.keyword in ("else", "elif")):
-            return None
+        if not depth and (tag.depth < 0 or tag.keyword in _ELSE):
+            return True
         depth += tag.depth
-    return depth - begun
+    return False
 
 
 def _as_rows(tokens: list[Token], protected: Protected) -> list[Token]:
@@ -196,26 +198,42 @@ def _runs(
     siblings: list[tuple[int, int]], tokens: list[Token], protected: Protected
 ) -> Iterable[list[tuple[int, int]]]:
     """Give stretches of lists of one kind and tag lines that are whole in themselves."""
-    at = 0
-    while at < len(siblings):
-        kind, depth, whole = "", 0, 0
-        for length, (begin, _) in enumerate(siblings[at:], 1):
-            token = tokens[begin]
-            if token.type == _TAG_LINE:
-                step = _depth(token.content, protected, depth)
-                if step is None:
-                    break
-                depth += step
-            elif token.type in _LISTS and kind in ("", token.type + token.markup):
-                kind = token.type + token.markup
-            else:
-                break
-            if not depth:
-                whole = length
-        run = siblings[at : at + whole]
+    stretch: list[tuple[int, int]] = []
+    kind = ""
+    for pair in siblings:
+        token = tokens[pair[0]]
+        its_kind = token.type + token.markup if token.type in _LISTS else ""
+        if token.type != _TAG_LINE and its_kind != (kind or its_kind or None):
+            yield from _whole(stretch, tokens, protected)
+            stretch, kind = [], ""
+        if token.type == _TAG_LINE or its_kind:
+            stretch.append(pair)
+            kind = its_kind or kind
+    yield from _whole(stretch, tokens, protected)
+
+
+def _whole(
+    stretch: list[tuple[int, int]], tokens: list[Token], protected: Protected
+) -> Iterable[list[tuple[int, int]]]:
+    """Part a stretch at tags whose other half, or whose ``{% if %}``, is not in it."""
+    unpaired: set[int] = set()
+    opened: list[list[int]] = []
+    for at, (begin, _) in enumerate(stretch):
+        for tag in _tags(tokens[begin].content, protected):
+            if tag.depth > 0:
+                opened.append([at])
+            elif tag.depth < 0 and opened:
+                opened.pop()
+            elif tag.keyword in _ELSE and opened:
+                opened[-1].append(at)
+            elif tag.depth < 0 or tag.keyword in _ELSE:
+                unpaired.add(at)
+    unpaired.update(at for lines in opened for at in lines)
+    edges = [-1, *sorted(unpaired), len(stretch)]
+    for before, after in pairwise(edges):
+        run = stretch[before + 1 : after]
         if len(run) > 1 and any(tokens[begin].type in _LISTS for begin, _ in run):
             yield run
-        at += max(whole, 1)
 
 
 def _check(tokens: list[Token], protected: Protected) -> None:

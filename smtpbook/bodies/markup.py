@@ -106,7 +106,7 @@ def tokens(html: str) -> Iterator[Token]:
 
 
 def attributes(html: str, tag: Token) -> Iterator[Attribute]:
-    """Give the attributes of a start tag as they stand; of one name the first counts."""
+    """Give the attributes of a start tag; of those of one name, the first counts."""
     at, stop = tag.start + 1 + len(tag.name), tag.stop
     if html.endswith(">", tag.start, stop):
         stop -= 1

@@ -40,7 +40,7 @@ _INVISIBLE: Final = re.compile("[\xad\u034f\u200b\u2060\ufeff]|\u200c(?=[\xa0 \u
 _ENDS: Final = re.compile(r"[ \xa0]+(?=\n|\Z)")
 _QUOTED: Final = re.compile(r">[> ]*+")
 _WIDTH: Final = 78  # RFC 3676 section 4.2, the soft break's blank included
-_MAX_DEPTH: Final = 200  # open elements that are remembered
+_MAX_DEPTH: Final = 60  # open elements that are remembered
 _MAX_INDENT: Final = 8  # of them, those that indent or quote a line
 
 

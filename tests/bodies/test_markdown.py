@@ -66,6 +66,11 @@ def render(source: str, *, autoescape: bool = True) -> str:
             "<tr>\n<td>1</td>\n</tr>\n</tbody>\n</table>\n{% endif %}",
         ),
         (
+            "- a\n{% if x %}\n* b\n{% endif %}\n* c\n{% endif %}",
+            "<ul>\n<li>a</li>\n</ul>\n{% if x %}\n<ul>\n<li>b</li>\n</ul>\n{% endif %}\n"
+            "<ul>\n<li>c</li>\n</ul>\n{% endif %}",
+        ),
+        (
             "|a|b|\n|-|-|\n{% for x in xs %}\n|{{ x | upper }}|1|\n{% endfor %}",
             "<table>\n<thead>\n<tr>\n<th>a</th>\n<th>b</th>\n</tr>\n</thead>\n<tbody>\n"
             "{% for x in xs %}\n<tr>\n<td>{{ x | upper }}</td>\n<td>1</td>\n</tr>\n"

@@ -147,8 +147,8 @@ def test_finished_html_has_no_tags() -> None:
     ],
 )
 def test_hostile_html_takes_no_more_time_than_its_length(piece: str) -> None:
-    text = html_to_text(piece * 20_000)
-    assert len(text) < 60 * 20_000
+    text = html_to_text(piece * 10_000)
+    assert len(text) < 60 * 10_000
 
 
 @given(st.lists(st.sampled_from(
