@@ -220,6 +220,7 @@ def test_flowed_text_flows_back_into_its_paragraphs(text: str) -> None:
         ("> > a\n>\n>b", ">> a\n>\n> b"),
         (" indented", "  indented"),
         ("a" * 74 + " From b", "a" * 74 + " \n From b"),
+        ("a" * 75 + " -- " + "x" * 90, "a" * 75 + " \n-- " + "x" * 90),
     ],
 )
 def test_lines_are_stuffed_and_broken(text: str, result: str) -> None:
