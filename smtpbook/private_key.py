@@ -8,9 +8,10 @@ protects a key from code that asks for it by `reveal`.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -56,18 +57,39 @@ class Hidden(Generic[T]):
         )
 
 
+class Revealing(Protocol):
+    """A `Hidden`, or a secret of `accounts`."""
+
+    @property
+    def reveal(self) -> Callable[[], Any]:
+        """Gives what is hidden."""
+
+
+Source = str | bytes | Path | Callable[[], Any] | Revealing
+"""Where octets may come from: themselves, a file, a secret, or whom to ask."""
+
+
 def hiding(*names: str) -> Callable[[F], F]:
-    """Let a function see these keyword arguments as `Hidden` only.
+    """Let a function see these arguments as `Hidden` only, and none too many.
 
     A traceback that shows locals would show them otherwise, whatever raises.
     """
 
     def decorate(function: F) -> F:
+        places = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ]
+        seen = [place for place, name in enumerate(places) if name not in names]
+
         @functools.wraps(function)
         def hidden(*args: Any, **given: Any) -> Any:
-            for name in names:
-                if name in given and not isinstance(given[name], Hidden):
-                    given[name] = Hidden(given[name])
+            args = tuple(
+                arg if place in seen else _hidden(arg) for place, arg in enumerate(args)
+            )
+            for name in given.keys() & set(names):
+                given[name] = _hidden(given[name])
             return function(*args, **given)
 
         return hidden  # type: ignore[return-value]
@@ -75,9 +97,11 @@ def hiding(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-def load_private_key(
-    source: Hidden[Any], password: Hidden[Any] | None = None
-) -> Hidden[PrivateKeyTypes]:
+def _hidden(value: Any) -> Hidden[Any]:
+    return value if isinstance(value, Hidden) else Hidden(value)
+
+
+def load_private_key(source: Any, password: Any = None) -> Hidden[PrivateKeyTypes]:
     """Read a private key.
 
     Parameters
@@ -100,7 +124,7 @@ def load_private_key(
     return Hidden(loaded)
 
 
-def octets_of(source: Hidden[Any], field: str) -> Any:
+def octets_of(source: Any, field: str) -> Any:
     """Give the octets that a source stands for, or else the object it is.
 
     Parameters
@@ -114,25 +138,25 @@ def octets_of(source: Hidden[Any], field: str) -> Any:
     Raises
     ------
     ValueError
-        A file cannot be read.  Its name is shown only where a `Path` was given: text may
-        be anything.
+        A file cannot be read.  Text without a full stop is not shown: it may be a key.
     """
     given = Hidden(_asked(source.reveal()))
-    kind: type = type(given.reveal())
-    if kind is str and "-----BEGIN" in given.reveal():
-        return given.reveal().encode()
-    if kind is not str and not issubclass(kind, Path):
+    if not isinstance(given.reveal(), str | Path):
         return given.reveal()
+    if "-----BEGIN" in str(given.reveal()):
+        return str(given.reveal()).encode()
     read = _read(given.reveal())
     if isinstance(read, str):
-        shown = "what was given" if kind is str else f"{str(given.reveal())!a}"
+        # base64 has no full stop.
+        is_name = "." in str(given.reveal()) and len(str(given.reveal())) < 256
+        shown = ascii(str(given.reveal())) if is_name else "what was given"
         raise ValueError(
             f"{field}= is neither PEM nor a file that can be read ({shown}: {read})"
         )
     return read
 
 
-def password_of(source: Hidden[Any] | None) -> bytes | None:
+def password_of(source: Any) -> bytes | None:
     """Give a password as octets; None = there is none.
 
     Parameters

@@ -7,10 +7,9 @@ Nothing here encrypts, verifies, or asks whether a certificate is trusted or sti
 from __future__ import annotations
 
 from base64 import encodebytes
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
@@ -25,11 +24,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from smtpbook.errors import LocalProtocolError
-from smtpbook.private_key import Hidden, hiding, load_private_key, octets_of, password_of
+from smtpbook.private_key import (
+    Hidden,
+    Source,
+    hiding,
+    load_private_key,
+    octets_of,
+    password_of,
+)
 from smtpbook.protocol.header import check_line_ends, fields_of, name_of, split_header
 
 Key = RSAPrivateKey | EllipticCurvePrivateKey
-Source = str | bytes | Path | Callable[[], Any]
 
 # Binary: the entity's octets are signed as they are; its lines end in CRLF already.
 _OPTIONS: Final = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
@@ -64,14 +69,14 @@ class SmimeSigner:
         return f"SmimeSigner({subject!r}, +{len(self.chain)} certificates)"
 
     @classmethod
-    @hiding("key", "password")
+    @hiding("certificate", "key", "chain", "password")
     def from_pem(
         cls,
         *,
         certificate: Source,
-        key: Source | Key | Hidden[Any],
+        key: Source | Key,
         chain: Source | None = None,
-        password: Source | Hidden[Any] | None = None,
+        password: Source | None = None,
     ) -> SmimeSigner:
         """Read PEM.
 
@@ -93,14 +98,12 @@ class SmimeSigner:
             that S/MIME does not sign with here.  The message shows nothing of a key.
         """
         own, *others = _certificates(certificate, "certificate")
-        others += _certificates(chain, "chain") if chain is not None else []
-        return cls._checked(own, load_private_key(key, password), others)  # type: ignore[arg-type]
+        others += _certificates(chain, "chain")
+        return cls._checked(own, load_private_key(key, password), others)
 
     @classmethod
-    @hiding("password")
-    def from_pkcs12(
-        cls, source: Source, *, password: Source | Hidden[Any] | None = None
-    ) -> SmimeSigner:
+    @hiding("source", "password")
+    def from_pkcs12(cls, source: Source, *, password: Source | None = None) -> SmimeSigner:
         """Read a file of certificate, key and chain (``.p12``, ``.pfx``).
 
         Parameters
@@ -116,8 +119,7 @@ class SmimeSigner:
             It cannot be read with this password, holds no key or no certificate, or as
             for `from_pem`.
         """
-        octets = octets_of(Hidden(source), "source")
-        bundle = _opened(octets, password_of(password))  # type: ignore[arg-type]
+        bundle = _opened(octets_of(source, "source"), password_of(password))
         if bundle is None:
             raise ValueError("source= is not PKCS #12, or the password is another")
         if bundle.cert is None or bundle.key is None:
@@ -230,14 +232,22 @@ class SmimeSigner:
         return b"".join(field + b"\r\n" for field in outer) + self.sign(entity)
 
 
-def _certificates(source: Source, field: str) -> list[x509.Certificate]:
-    octets = octets_of(Hidden(source), field)
+def _certificates(source: Any, field: str) -> list[x509.Certificate]:
+    if source is None:
+        return []
+    found = _in_pem(octets_of(source, field))
+    if not found:
+        raise ValueError(
+            f"{field}= holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        )
+    return found
+
+
+def _in_pem(octets: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(octets)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{field}= holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
-        ) from None
+        return []  # raised from here, a traceback would hold a key beside it
 
 
 def _opened(

@@ -48,6 +48,16 @@ def test_a_function_sees_what_it_hides_as_hidden_only() -> None:
     assert see() == (None, None)
 
 
+def test_a_function_sees_no_argument_too_many() -> None:
+    @hiding("key")
+    def see(cls: object, key: Any, *others: Any) -> tuple[Any, Any]:
+        return key.reveal(), others
+
+    key, others = see(None, "sesame", "open")
+    assert key == "sesame"
+    assert "open" not in repr(others)
+
+
 @pytest.mark.parametrize(
     "password", ["sesame", b"sesame", Secret("sesame"), lambda: "sesame"]
 )
@@ -67,6 +77,7 @@ def test_an_encrypted_key_is_read_with_its_passphrase(password: object) -> None:
         ("", None, "key= is neither PEM nor a file"),
         ("no\0file", None, "not the name of a file"),
         (Path("/nowhere/dkim.pem"), None, "'/nowhere/dkim.pem': No such file"),
+        ("dkmi.pem", None, "'dkmi.pem': No such file"),
     ],
 )
 def test_what_is_wrong_is_said(source: object, password: object, said: str) -> None:

@@ -126,6 +126,13 @@ def test_fields_that_say_nothing_of_the_content_stay_outside() -> None:
     assert signature.get_filename() == "smime.p7s"
 
 
+def test_what_is_signed_stands_there_once() -> None:
+    """The signature is detached, so that a reader without S/MIME sees the message."""
+    signed = email.message_from_bytes(ann().sign_message(MESSAGE))
+    _, signature = signed.get_payload()
+    assert b"hi Bob" not in signature.get_payload(decode=True)
+
+
 def test_lines_fit_and_end_in_crlf() -> None:
     data = ann().sign_message(MESSAGE)
     assert data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r")
@@ -233,7 +240,10 @@ def test_key_and_password_are_not_in_a_traceback_with_locals() -> None:
         lambda: SmimeSigner.from_pem(certificate=b"x", key=KEY, password="sesame"),
         lambda: SmimeSigner.from_pem(certificate=CHAIN, key=KEY, password="sesame"),
         lambda: SmimeSigner.from_pem(certificate=CHAIN, key=KEY[1:], password="sesame"),
+        lambda: SmimeSigner.from_pem(certificate=KEY, key=KEY),
+        lambda: SmimeSigner.from_pem(certificate=CHAIN, key=KEY, chain=KEY),
         lambda: SmimeSigner.from_pkcs12(b"x", password="sesame"),
+        lambda: SmimeSigner.from_pkcs12(KEY),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="=") as caught:

@@ -9,11 +9,10 @@ import hashlib
 import re
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,13 +42,11 @@ from smtpbook.dkim.key_record import (
 )
 from smtpbook.dkim.signature import seconds_of
 from smtpbook.errors import LocalProtocolError, near_miss
-from smtpbook.private_key import Hidden, hiding, load_private_key
+from smtpbook.private_key import Hidden, Source, hiding, load_private_key
 from smtpbook.protocol.addresses import to_a_labels
 from smtpbook.protocol.header import check_line_ends, split_header
 
 Key = RSAPrivateKey | Ed25519PrivateKey
-KeySource = str | bytes | Path | Key | Callable[[], Any] | Hidden[Any]
-"""What `DkimSigner.key` may be given; a signer that is made holds it hidden."""
 Kind = Literal["rsa", "ed25519"]
 
 SIGNED_HEADERS: Final = (
@@ -132,7 +129,7 @@ class DkimSigner:
 
     domain: str
     selector: str
-    key: KeySource
+    key: Source | Key
     canonicalization: str = "relaxed/relaxed"
     headers: Sequence[str] = SIGNED_HEADERS
     expire_s: int | None = None
@@ -158,7 +155,7 @@ class DkimSigner:
         put("_forms", Canonicalization.parse(self.canonicalization))
         if self.expire_s is not None and self.expire_s < 1:
             raise ValueError(f"expire_s={self.expire_s!r} is not a time after signing")
-        key = _usable(load_private_key(self.key))  # type: ignore[arg-type]
+        key = _usable(load_private_key(self.key))
         put("key", key)
         put("_key", key)
         tags = [

@@ -238,13 +238,15 @@ def test_a_key_is_never_shown() -> None:
         {"key": PEM.decode().replace("-----BEGIN PRIVATE KEY-----", "")},
         {"key": PEM.decode().replace("BEGIN", "BEGIN ENCRYPTED")},
         {"unknown": 1},
+        {"places": ("x.example", "s", PEM)},
     ],
 )
 def test_a_key_is_not_in_a_traceback_with_locals(changes: dict[str, Any]) -> None:
     given: dict[str, Any] = {"domain": "x.example", "selector": "s", "key": PEM}
     secret = PEM.decode().split("\n")[1][20:50]
+    places = changes.pop("places", ())
     with pytest.raises((ValueError, TypeError)) as caught:
-        DkimSigner(**(given | changes))
+        DkimSigner(*places, **(given | changes))
     error: BaseException | None = caught.value
     while error is not None:
         shown = traceback.TracebackException.from_exception(error, capture_locals=True)

@@ -343,7 +343,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a million tags": lambda: hostile_list(b"a=1;" * 1_000_000),
     "a million names": lambda: signed_with(h="From" + ":From" * 1_000_000),
     "many names": lambda: signed_with(h="From" + ":From" * 10_000),
-    "a million fields": lambda: signed_with(b"From: a\r\n" * 1_000_000 + MESSAGE),
+    "very many fields": lambda: signed_with(b"From: a\r\n" * 300_000 + MESSAGE),
     "folds without end": lambda: hostile_list(b"v=1;\r\n " * 9_000),
     "blanks before b": lambda: hostile_list(b"v=1" + b";  " * 20_000 + b"b"),
     "spaces without end": lambda: signed_with(MESSAGE + b" " * 2_000_000 + b"x"),
