@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from smtpbook.log.store import read_log as read_log
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
+    from smtpbook.maxbulk.document import read_mbm as read_mbm
+    from smtpbook.maxbulk.translate import translate_maxbulk as translate_maxbulk
     from smtpbook.messages.template import Template as Template
     from smtpbook.moving.incoming import import_settings as import_settings
     from smtpbook.moving.outgoing import export_settings as export_settings
@@ -103,6 +105,8 @@ _HOME = {
     "export_settings": "moving.outgoing",
     "import_settings": "moving.incoming",
     "Template": "messages.template",
+    "translate_maxbulk": "maxbulk.translate",
+    "read_mbm": "maxbulk.document",
     "Unsubscribe": "unsubscribe",
     "Unsubscribed": "unsubscribe",
     "UnsubscribeServer": "receiver.server",

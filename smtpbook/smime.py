@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import encodebytes
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -148,7 +149,7 @@ class SmimeSigner:
             )
         return cls(certificate=certificate, key=key, chain=tuple(chain))
 
-    def sign(self, entity: bytes) -> bytes:
+    def sign_entity(self, entity: bytes) -> bytes:
         """Sign a MIME entity.
 
         Parameters
@@ -204,7 +205,7 @@ class SmimeSigner:
             b"signature": encodebytes(signature).replace(b"\n", b"\r\n"),
         }
 
-    def sign_message(self, data: bytes) -> bytes:
+    def sign(self, data: bytes, *, date: datetime | None = None) -> bytes:
         """Sign a whole message: what its Content-* fields describe goes into the part.
 
         The other fields stay, unsigned: From and Subject can be changed by anybody.  Sign
@@ -214,11 +215,13 @@ class SmimeSigner:
         ----------
         data : bytes
             Mail data: header and body, lines ending in CRLF, seven-bit.
+        date : datetime, optional
+            Not used: CMS takes this machine's clock.
 
         Raises
         ------
         LocalProtocolError
-            As for `sign`.
+            As for `sign_entity`.
         """
         check_line_ends(data)
         header, body = split_header(data)
@@ -229,7 +232,7 @@ class SmimeSigner:
         if not any(name_of(field) == b"mime-version" for field in outer):
             outer.append(b"MIME-Version: 1.0")
         entity = b"".join(field + b"\r\n" for field in inner) + b"\r\n" + body
-        return b"".join(field + b"\r\n" for field in outer) + self.sign(entity)
+        return b"".join(field + b"\r\n" for field in outer) + self.sign_entity(entity)
 
 
 def _certificates(source: Any, field: str) -> list[x509.Certificate]:

@@ -75,7 +75,7 @@ class Document:
         Every line, in order.
     parts : mapping of str to str
         What is known to be a part of the letter: a name of `PARTS` to the value, which is
-        a MaxBulk template still (`translate`).
+        a MaxBulk template still (`translate_maxbulk`).
     notes : tuple of Note
         How each key was read.
     """
@@ -108,7 +108,7 @@ class Document:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
 
-def read_document(
+def read_mbm(
     source: str | os.PathLike[str] | bytes, *, keys: Mapping[str, str] | None = None
 ) -> Document:
     r"""Read a ``.mbm`` file.
@@ -135,7 +135,7 @@ def read_document(
 
     Examples
     --------
-    >>> document = read_document(b"FileVersion\t7\nSubject\tHello [Name]\nMode\t3\n")
+    >>> document = read_mbm(b"FileVersion\t7\nSubject\tHello [Name]\nMode\t3\n")
     >>> document.parts["subject"], document.entries[2].value
     ('Hello [Name]', '3')
     >>> [note.kind for note in document.notes]
@@ -178,7 +178,7 @@ def _decode(octets: bytes) -> tuple[str, str]:
     if not text.startswith(f"{_FIRST}\t"):
         raise TemplateError(
             f"not a MaxBulk document: begins with '{visible(text[:20])}', expected "
-            f"{_FIRST!r} and a tab; the text of a letter goes to translate()"
+            f"{_FIRST!r} and a tab; the text of a letter goes to translate_maxbulk()"
         )
     if "\x00" in text:
         raise TemplateError(

@@ -79,7 +79,7 @@ class Translation:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
 
-def translate(
+def translate_maxbulk(
     text: str,
     *,
     html: bool = False,
@@ -137,7 +137,7 @@ def translate(
 
     Examples
     --------
-    >>> letter = translate('<IF [[Sex]] = "M">Mr. </IF>[Name]', empty="")
+    >>> letter = translate_maxbulk('<IF [[Sex]] = "M">Mr. </IF>[Name]', empty="")
     >>> print(letter.source)
     {% if Sex | default('') == "M" %}Mr. {% endif %}{{ Name | default('') }}
     >>> [note.meaning for note in letter.notes if note.kind == "assumed"]

@@ -26,7 +26,7 @@ from smtpbook.bodies.picture import Picture, content_type, picture_name
 from smtpbook.bodies.text import html_to_text
 from smtpbook.errors import MaxBulkWarning, TemplateError, near_miss
 from smtpbook.escape import visible
-from smtpbook.maxbulk.translate import translate
+from smtpbook.maxbulk.translate import translate_maxbulk
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.blocks import Album
 from smtpbook.messages.coverage import HasFrame, cover
@@ -244,8 +244,8 @@ class Template:
             Something was read in one way of several.
         """
         given = dict(options or {}, fields=None if fields is None else tuple(fields))
-        body = translate(text, html=html, **given)
-        line = translate(subject, **given)
+        body = translate_maxbulk(text, html=html, **given)
+        line = translate_maxbulk(subject, **given)
         for note in (*line.notes, *body.notes):
             if note.kind != "exact":
                 said = f"line {note.line}, {visible(note.found)}: {note.meaning}"

@@ -85,8 +85,8 @@ def read_delimited(
         )
     if (size := path.stat().st_size) > MAX_BYTES:
         raise RecipientsError(
-            f"{path.name} has {size / (1 << 30):,.1f} GB (at most {MAX_BYTES >> 30}); split "
-            f"it, or load it into a database and read what is needed with query="
+            f"{path.name} has {size / (1 << 30):,.1f} GB (at most {MAX_BYTES >> 30}); "
+            f"split it, or load it into a database and read what is needed with query="
         )
     problems: list[Problem] = []
     errors = "strict"

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from smtpbook.errors import TemplateError
 from smtpbook.maxbulk import document
-from smtpbook.maxbulk.document import Entry, read_document
+from smtpbook.maxbulk.document import Entry, read_mbm
 
 LINES = "FileVersion\t7.1\nSubject\tHello [Name]\nBody\tDear [Name],\tgood day.\nMode\t3\n"
 
 
 def notes_of(octets: bytes, keys: dict[str, str] | None = None) -> list[tuple[str, str]]:
-    return [(note.kind, note.meaning) for note in read_document(octets, keys=keys).notes]
+    return [(note.kind, note.meaning) for note in read_mbm(octets, keys=keys).notes]
 
 
 def test_every_line_is_kept_as_a_key_and_a_value() -> None:
-    found = read_document(LINES.encode())
+    found = read_mbm(LINES.encode())
     assert found.version == "7.1"
     assert found.entries == (
         Entry(line=1, key="FileVersion", value="7.1"),
@@ -31,7 +31,7 @@ def test_every_line_is_kept_as_a_key_and_a_value() -> None:
 
 
 def test_only_what_is_called_subject_is_taken_for_a_part_unasked() -> None:
-    assert dict(read_document(LINES.encode()).parts) == {"subject": "Hello [Name]"}
+    assert dict(read_mbm(LINES.encode()).parts) == {"subject": "Hello [Name]"}
     assert notes_of(LINES.encode()) == [
         ("exact", "the format's version"),
         ("assumed", "subject, by its name"),
@@ -41,7 +41,7 @@ def test_only_what_is_called_subject_is_taken_for_a_part_unasked() -> None:
 
 
 def test_a_key_is_the_part_that_the_user_says_it_is() -> None:
-    found = read_document(LINES.encode(), keys={"Body": "text"})
+    found = read_mbm(LINES.encode(), keys={"Body": "text"})
     assert dict(found.parts) == {"text": "Dear [Name],\tgood day."}
     assert ("exact", "text, as keys= says") in notes_of(LINES.encode(), {"Body": "text"})
 
@@ -49,26 +49,26 @@ def test_a_key_is_the_part_that_the_user_says_it_is() -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "letter.mbm"
     path.write_text(LINES, "utf-8")
-    assert read_document(path) == read_document(str(path)) == read_document(LINES.encode())
+    assert read_mbm(path) == read_mbm(str(path)) == read_mbm(LINES.encode())
     with pytest.raises(FileNotFoundError):
-        read_document(tmp_path / "other.mbm")
+        read_mbm(tmp_path / "other.mbm")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_unicode_is_read_with_and_without_its_mark(encoding: str) -> None:
-    found = read_document("FileVersion\t7\nSubject\tGrüße, 名前\n".encode(encoding))
+    found = read_mbm("FileVersion\t7\nSubject\tGrüße, 名前\n".encode(encoding))
     assert found.parts["subject"] == "Grüße, 名前"
     assert not any("octets" in note.found for note in found.notes)
 
 
 def test_big_endian_utf_16_is_read() -> None:
     octets = b"\xfe\xff" + "FileVersion\t7\n".encode("utf-16-be")
-    assert read_document(octets).encoding == "utf-16-be"
+    assert read_mbm(octets).encoding == "utf-16-be"
 
 
 def test_what_is_no_unicode_is_read_as_mac_roman_and_said_to_be() -> None:
     octets = "FileVersion\t3\rSubject\tGrüße\r".encode("mac_roman")
-    found = read_document(octets)
+    found = read_mbm(octets)
     assert found.parts["subject"] == "Grüße"
     assert found.encoding == "mac_roman"
     assert notes_of(octets)[0] == (
@@ -86,14 +86,14 @@ def test_lines_end_as_the_first_one_does_and_other_ends_belong_to_a_value(end: s
     if end == "\r\n":
         octets = octets.replace(b"a\n", b"a\r")
         other = "\r"
-    found = read_document(octets)
+    found = read_mbm(octets)
     assert [entry.value for entry in found.entries] == ["7", f"a{other}b", values[2]]
     said = [n.line for n in found.notes if "line end unlike" in n.meaning]
     assert said == [2]
 
 
 def test_lines_without_a_tab_and_repeated_keys_are_reported_once_and_counted() -> None:
-    found = read_document(b"FileVersion\t7\nfree\n\ntext\nTo\ta\nTo\tb\nTo\tc")
+    found = read_mbm(b"FileVersion\t7\nfree\n\ntext\nTo\ta\nTo\tb\nTo\tc")
     assert [(n.line, n.found, n.times) for n in found.notes[1:]] == [
         (2, "free", 2),
         (5, "To\ta", 3),
@@ -103,16 +103,16 @@ def test_lines_without_a_tab_and_repeated_keys_are_reported_once_and_counted() -
 
 def test_a_subject_that_stands_twice_is_not_taken() -> None:
     octets = b"FileVersion\t7\nSubject\ta\nSubject\tb\n"
-    assert not read_document(octets).parts
+    assert not read_mbm(octets).parts
     with pytest.raises(TemplateError, match="'Subject' stands in lines 2 and 3"):
-        read_document(octets, keys={"Subject": "subject"})
+        read_mbm(octets, keys={"Subject": "subject"})
 
 
 @pytest.mark.parametrize(
     "key", ["Password", "SMTPPass", "pwd", "ClientSecret", "SerialNumber"]
 )
 def test_what_is_called_a_secret_is_not_kept(key: str) -> None:
-    found = read_document(f"FileVersion\t7\n{key}\thunter2\n".encode())
+    found = read_mbm(f"FileVersion\t7\n{key}\thunter2\n".encode())
     assert found.entries[1].value == "[redacted]"
     for shown in (str(found), repr(found.entries), found._repr_html_(), repr(found.notes)):
         assert "hunter2" not in shown
@@ -122,7 +122,7 @@ def test_what_is_called_a_secret_is_not_kept(key: str) -> None:
     ("octets", "message"),
     [
         (b"", "begins with '', expected 'FileVersion' and a tab"),
-        (b"Dear [Name],", r"begins with 'Dear \[Name\],'.*goes to translate"),
+        (b"Dear [Name],", r"begins with 'Dear \[Name\],'.*goes to translate_maxbulk"),
         (b"FileVersion 7", "begins with 'FileVersion 7'"),
         (b"\x89PNG\r\n\x1a\n", r"begins with 'âPNG\\r\\n"),
         (b"FileVersion\t7\n\0", "a NUL at character 15"),
@@ -134,7 +134,7 @@ def test_anything_else_is_refused_and_its_beginning_shown(
     octets: bytes, message: str
 ) -> None:
     with pytest.raises(TemplateError, match=f"not a MaxBulk document: {message}"):
-        read_document(octets)
+        read_mbm(octets)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_key_that_cannot_be_what_it_is_said_to_be_is_an_error(
     keys: dict[str, str], message: str
 ) -> None:
     with pytest.raises(TemplateError) as caught:
-        read_document(LINES.encode(), keys=keys)
+        read_mbm(LINES.encode(), keys=keys)
     assert str(caught.value).startswith(message)
 
 
@@ -161,14 +161,14 @@ def test_a_document_is_bounded_before_it_is_read_whole(
     monkeypatch.setattr(document, "MAX_BYTES", len(LINES))
     path = tmp_path / "letter.mbm"
     path.write_text(LINES)
-    assert read_document(path)
+    assert read_mbm(path)
     path.write_text(LINES + "x")
     with pytest.raises(TemplateError, match=f"of more than {len(LINES)} bytes"):
-        read_document(path)
+        read_mbm(path)
 
 
 def test_it_shows_what_is_known_and_nothing_in_it_acts() -> None:
-    found = read_document("FileVersion\t<b>7\x1b\nSub\u202eject\t$x$<script>\n".encode())
+    found = read_mbm("FileVersion\t<b>7\x1b\nSub\u202eject\t$x$<script>\n".encode())
     assert str(found) == repr(found)
     assert str(found).splitlines()[0] == (
         "MaxBulk document, version <b>7\\x1b, 2 lines in utf-8; parts known: none"
@@ -183,7 +183,7 @@ def test_it_shows_what_is_known_and_nothing_in_it_acts() -> None:
 @given(st.binary() | st.text().map(lambda text: f"FileVersion\t{text}".encode()))
 def test_any_octets_are_read_or_refused(octets: bytes) -> None:
     try:
-        found = read_document(octets)
+        found = read_mbm(octets)
     except TemplateError:
         return
     lines = [e.value if e.key is None else f"{e.key}\t{e.value}" for e in found.entries]

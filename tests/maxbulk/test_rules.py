@@ -87,10 +87,10 @@ def test_a_value_that_holds_quotes_does_not_swallow_the_next_rule() -> None:
 
 
 def test_branches_hold_the_text_tags_and_statements_between_the_keywords() -> None:
-    text = '<IF [[A]] = "1">a[A]<ELSEIF [[A]] = "2"><IF [[B]] = "3">b</IF><ELSE></IF>z'
-    statement, rest = parse(text).pieces
+    text = 'a<IF [[A]] = "1">a[A]<ELSEIF [[A]] = "2"><IF [[B]] = "3">b</IF><ELSE></IF>z'
+    before, statement, rest = parse(text).pieces
     assert isinstance(statement, Statement)
-    assert rest == "z"
+    assert (before, rest) == ("a", "z")
     first, second, last = statement.branches
     assert first.pieces == ("a", Tag(line=1, name="A", doubled=False))
     assert isinstance(second.pieces[0], Statement)

@@ -10,11 +10,14 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from smtpbook.bodies.picture import Picture
+from smtpbook.dkim.signer import DkimSigner
+from smtpbook.dkim.verify import verify
 from smtpbook.errors import MaxBulkWarning, TemplateError
 from smtpbook.messages.attachments import Attachment
 from smtpbook.messages.template import Template, priority
@@ -308,6 +311,27 @@ def test_what_signs_sees_the_whole_message_and_the_first_signs_first() -> None:
         letter(text="t", sign=Signer(b"a")).render(ROW, date=when).data.count(b"X-Signed")
         == 1
     )
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_dkim_signs_what_one_click_needs_signed(kind: Any) -> None:
+    signer = DkimSigner.generate("x.example", "s1", kind)
+    unsubscribe = Unsubscribe(url="https://x.example/leave", secret=bytes(16))
+    made = letter(html="<p>Grüße, {{ first_name }}", unsubscribe=unsubscribe, sign=signer)
+    data = made.render(ROW).data
+    name, record = signer.dns_record
+    (verification,) = verify(data, {name: record})
+    assert verification.result == "pass"
+    assert {"list-unsubscribe", "list-unsubscribe-post", "from", "subject"} <= {
+        name.lower() for name in verification.names
+    }
+    dkimpy = dkim.DKIM(data)
+    plain = "".join(record.split('"')[1::2])  # as a zone file has it: "…" "…"
+    assert dkimpy.verify(dnsfunc=lambda *_, **__: plain.encode())
+    assert made.render(ROW).data != data
+    when = datetime(2026, 11, 28, tzinfo=UTC)
+    first, second = (made.render(ROW, message_id="<1@x>", date=when) for _ in range(2))
+    assert first == second
 
 
 # -- one for all
