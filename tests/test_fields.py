@@ -6,9 +6,9 @@ import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smtpbook.language.part import Part
 
 from smtpbook.fields import field_name
+from smtpbook.language.part import Part
 
 
 @pytest.mark.parametrize(
