@@ -107,11 +107,9 @@ def test_an_empty_log_has_a_report_that_says_so(
     assert "No replies in this log." in text
 
 
-def test_no_figure_is_left_open_and_no_setting_changed(
-    log: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_no_figure_is_left_open_and_no_setting_changed(tmp_path: Path) -> None:
     before = dict(plt.rcParams)
-    report(log, str(tmp_path / "report.html"))
+    report(to_frame(Story().opened().rows), str(tmp_path / "report.html"))
     assert plt.get_fignums() == []
     assert dict(plt.rcParams) == before
 
