@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.servers.dovecot import Dovecot
 from tests.servers.mariadb import MariaDB
 from tests.servers.postfix import Postfix
 from tests.servers.postgresql import PostgreSQL
@@ -20,6 +21,12 @@ Server = TypeVar("Server", bound=AbstractContextManager[object])
 def postfix() -> Iterator[Postfix]:
     """A private Postfix on loopback; where there can be none, the test is skipped."""
     yield from _started(Postfix.start)
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A private Dovecot on loopback; where there can be none, the test is skipped."""
+    yield from _started(Dovecot.start)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def as_user(name: str) -> list[str]:
     ends_with_us = ["setpriv", "--pdeathsig=TERM"]
     if os.geteuid() != 0:
         return ends_with_us
-    user = _known(name)
+    user = who_runs(name)
     return [
         *ends_with_us,
         f"--reuid={user.pw_uid}",
@@ -36,12 +36,15 @@ def make_folder(name: str, *, prefix: str) -> Path:
     # pytest's own temporary directories are closed to other users.
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     if os.geteuid() == 0:
-        user = _known(name)
+        user = who_runs(name)
         shutil.chown(folder, user.pw_uid, user.pw_gid)
     return folder
 
 
-def _known(name: str) -> pwd.struct_passwd:
+def who_runs(name: str) -> pwd.struct_passwd:
+    """Give the user that `as_user` makes of a name."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
     try:
         return pwd.getpwnam(name)
     except KeyError:
