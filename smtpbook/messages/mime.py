@@ -38,6 +38,8 @@ CRLF: Final = b"\r\n"
 BOUNDARY: Final = "=_"
 
 _POLICY: Final = compat32.clone(linesep="\r\n", cte_type="8bit")
+# A parameter that is folded reads, to many, with the line break in it.
+_ON_ONE_LINE: Final = _POLICY.clone(max_line_length=None)
 # "Each line of characters … SHOULD be no more than 78 characters, excluding the CRLF."
 # -- RFC 5322 section 2.1.1
 _FIELD: Final = 78
@@ -47,10 +49,11 @@ _WORD: Final = 75
 # What a plain header field may not hold: characters outside printable ASCII, and text
 # that a reader would take for an encoded word (RFC 2047 section 2).
 _NOT_PLAIN: Final = re.compile(r"[^ -~]|=\?.*\?=")
-# Free text is encoded as well where it cannot be folded into short lines: a folded line is
-# blanks and then one word at least (RFC 5322 section 2.1.1), and some readers keep the
-# blank in front of a first word that had no room beside the field's name.
-_NOT_FOLDABLE: Final = re.compile(r" {450}|[!-~]{60}")
+# Nor a file's name what readers take for quotes: Python's for angle brackets, too.
+_NOT_PLAIN_NAME: Final = re.compile(rf'{_NOT_PLAIN.pattern}|["\\<>]')
+# Free text is encoded as well where it cannot be folded into lines of 998 octets: a folded
+# line is blanks and then one word at least (RFC 5322 section 2.1.1).
+_NOT_FOLDABLE: Final = re.compile(r" {450}|[!-~]{450}")
 
 _ASCII: Final = Charset("us-ascii")
 # In encoded words (RFC 2047 section 4): the one readable, the other short where nearly
@@ -77,7 +80,10 @@ def field(name: str, value: Header | str) -> bytes:
     b'Date: Mon, 23 Nov 2026 09:30:00 +0000\r\n'
     """
     # typeshed forgets that a policy folds a Header too.
-    return _POLICY.fold_binary(name, value)  # type: ignore[arg-type]
+    octets = _POLICY.fold_binary(name, value)  # type: ignore[arg-type]
+    # It begins a new line for a long first word, and would read that line's blank as text.
+    begin = f"{name}: ".encode("ascii")
+    return begin + octets.removeprefix(begin).removeprefix(b"\r\n ")
 
 
 def free_text(name: str, text: str) -> bytes:
@@ -224,8 +230,7 @@ class Body:
         return [_text_header(self._subtype, encoding, self.is_flowed), *body]
 
     def _encode(self, pieces: Sequence[str]) -> tuple[Encoding, list[bytes]]:
-        if self._may_be_plain and (content := "".join(pieces)).isascii():
-            content = _one_line_end(content)
+        if self._may_be_plain and (content := _joined(pieces)).isascii():
             longest = max(map(len, content.split("\n")))
             if longest <= MAX_LINE and f"--{BOUNDARY}" not in content:
                 return "7bit", [content.replace("\n", "\r\n").encode("ascii")]
@@ -237,11 +242,17 @@ class Body:
             foreign += piece.foreign
         # Quoted-printable turns an octet into three, base64 three octets into four.
         if 6 * foreign > octets:
-            content = _one_line_end("".join(pieces)).replace("\n", "\r\n")
+            content = _joined(pieces).replace("\n", "\r\n")
             return "base64", [base64_lines(content.encode())]
         # The last line's end is not taken away.
         encoded[-1] = encoded[-1].removesuffix(b"=\r\n")
         return "quoted-printable", encoded
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    content = "".join(pieces)
+    # Each by itself: no line end is made of one's last character and the next one's first.
+    return "".join(map(_one_line_end, pieces)) if "\r" in content else content
 
 
 def _one_line_end(text: str) -> str:
@@ -294,12 +305,12 @@ def file_entity(
         Without angle brackets.  With it the file is part of the HTML that shows it
         (RFC 2392), else an attachment (RFC 2183).
     """
-    part = MIMEBase(*content_type.split("/", 1), policy=_POLICY)
+    part = MIMEBase(*content_type.split("/", 1), policy=_ON_ONE_LINE)
     part["Content-Transfer-Encoding"] = "base64"
     part.add_header(
         "Content-Disposition",
         "attachment" if content_id is None else "inline",
-        filename=name if name.isascii() else ("utf-8", "", name),
+        filename=("utf-8", "", name) if _NOT_PLAIN_NAME.search(name) else name,
     )
     if content_id is not None:
         part["Content-ID"] = f"<{content_id}>"

@@ -38,6 +38,7 @@ ONE_LINE = st.text(
         "x" + " " * 100 + "y",
         "x" * 440 + " " * 1100 + "y" * 440,
         "s" * 2000,
+        "s" * 100,
         "word " * 300 + "end",
         "山" * 300,
         "What is 2+2=?",
@@ -113,9 +114,6 @@ def lines(text: str) -> list[str]:
 def test_a_body_reads_back_whichever_of_its_pieces_were_known(
     pieces: list[str], known: set[int]
 ) -> None:
-    # A piece's line ends are its own: none is made of the end of one and the next one's
-    # beginning.
-    pieces = [piece.rstrip("\r") for piece in pieces]
     literals = [pieces[at] for at in known if at < len(pieces)]
     entity = mime.Body("plain", literals).entity(pieces)
     whole = b"".join(entity)
@@ -128,7 +126,9 @@ def test_a_body_reads_back_whichever_of_its_pieces_were_known(
     if b"quoted-printable" in entity[0]:
         assert not body.endswith(b"=\r\n")
     octets = read(entity).get_payload(decode=True)
-    assert lines(octets.decode()) == lines("".join(pieces))
+    # A piece's line ends are its own: none is made of the end of one and the next one's
+    # beginning.
+    assert lines(octets.decode()) == lines("".join("\n".join(lines(p)) for p in pieces))
 
 
 def test_a_quoted_printable_line_is_at_most_76_long() -> None:
@@ -157,11 +157,24 @@ def test_flowed_text_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.pdf", "Zoë's Rechnung.pdf", '"quoted".pdf', "a b;c=d.pdf", "山" * 80]
+    "name",
+    [
+        "a.pdf",
+        "Zoë's Rechnung.pdf",
+        '"quoted".pdf',
+        "<bracketed>",
+        "a b;c=d.pdf",
+        "=?utf-8?q?=2E=2E=2Fa.pdf?=",
+        "a " * 120 + "b.pdf",
+        "山" * 80,
+    ],
+    ids=lambda name: name[:12],
 )
 def test_a_files_name_reads_back_as_it_was(name: str) -> None:
-    part = read([mime.file_entity(name, "application/pdf", b"\0\xff" * 500)])
-    assert part.get_filename() == name
+    entity = [mime.file_entity(name, "application/pdf", b"\0\xff" * 500)]
+    part = read(entity)
+    assert part["Content-Disposition"].params["filename"] == name
+    assert email.message_from_bytes(b"".join(entity)).get_filename() == name
     assert part.get_content_disposition() == "attachment"
     assert part.get_content() == b"\0\xff" * 500
 
