@@ -21,6 +21,9 @@ from smtpbook.escape import visible
 from smtpbook.messages import mime
 from smtpbook.messages.filling import has_value
 
+# What Linux and macOS take as a file's name (NAME_MAX); in octets of UTF-8.  Written with
+# three characters for an octet, it still stands on one line of 998 (RFC 2231 section 4).
+MAX_NAME: Final = 255
 # What most providers take as a whole message (Gmail's published limit), in octets.
 MAX_ATTACHMENT: Final = 25_000_000
 # Controls, separators, surrogates; and what turns "exe.fdp" around to look like a PDF.
@@ -48,7 +51,8 @@ class Attachment:
     Raises
     ------
     TemplateError
-        The name holds what no file name may, the type is none, or the file is too large.
+        The name is too long or holds what no file name may, the type is none, or the file
+        is too large.
     """
 
     name: str
@@ -58,6 +62,11 @@ class Attachment:
     def __post_init__(self) -> None:
         if not self.name or _NOT_IN_NAMES.search(self.name):
             raise TemplateError(f"attachment: {self.name!a} is not a file name")
+        if len(self.name.encode()) > MAX_NAME:
+            raise TemplateError(
+                f"attachment: {visible(self.name, max_chars=60)} is longer than "
+                f"{MAX_NAME} octets; give a shorter name"
+            )
         if len(self.data) > MAX_ATTACHMENT:
             raise TemplateError(_too_large(self.name, len(self.data)))
         content_type = self.content_type or _type_of(self.name)
@@ -138,25 +147,27 @@ class AttachmentColumn:
             hint = (
                 "" if self.column in row else near_miss(self.column, map(str, row.keys()))
             )
-            raise self._error("no file is named there", hint or "; fill the cell in")
+            raise self._error(row, "no file is named there", hint or "; fill the cell in")
         if not isinstance(cell, str):
-            raise self._error(f"{cell!a} is not a file name")
+            raise self._error(row, f"{cell!a} is not a file name")
         name = cell.strip()
         if not name or _NOT_IN_NAMES.search(name.replace("/", "")):
-            raise self._error(f"{name!a} is not a file name")
+            raise self._error(row, f"{name!a} is not a file name")
         try:
             path = (self._root / name).resolve(strict=True)
         except (OSError, RuntimeError):  # a loop of links, in Python 3.11 and 3.12
             there = (file.name for file in self._root.iterdir())
             raise self._error(
-                f"{name!a} is not in {visible(str(self.folder))}", near_miss(name, there)
+                row,
+                f"{name!a} is not in {visible(str(self.folder))}",
+                near_miss(name, there),
             ) from None
         if not path.is_relative_to(self._root):
-            raise self._error(f"{name!a} leads out of {visible(str(self.folder))}")
+            raise self._error(row, f"{name!a} leads out of {visible(str(self.folder))}")
         try:
             _check_file(path, repr(name))
         except TemplateError as error:
-            raise self._error(str(error)) from None
+            raise self._error(row, str(error)) from None
         return path
 
     def entity(self, row: Mapping[str, Any]) -> bytes | None:
@@ -167,8 +178,11 @@ class AttachmentColumn:
         about = path.stat()
         return _entity_of(path, about.st_size, about.st_mtime_ns)
 
-    def _error(self, reason: str, hint: str = "") -> TemplateError:
-        return TemplateError(f"attachment from column {self.column!r}: {reason}{hint}")
+    def _error(self, row: Mapping[str, Any], reason: str, hint: str = "") -> TemplateError:
+        whom = visible(str(row.get("email")))
+        return TemplateError(
+            f"attachment from column {self.column!r}, for {whom}: {reason}{hint}"
+        )
 
 
 # Many rows may name the same file: the course's programme, the branch's price list.

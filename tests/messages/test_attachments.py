@@ -95,7 +95,7 @@ def test_a_cell_names_nothing_but_a_file_of_the_folder(
         text="t",
         attachments=[AttachmentColumn("invoice", folder)],
     )
-    with pytest.raises(TemplateError, match=f"(?s)column 'invoice'.*{error}"):
+    with pytest.raises(TemplateError, match=f"(?s)column 'invoice', for zoe@y.*{error}"):
         getattr(letter, method)(ROW | {"invoice": cell})
 
 
@@ -116,6 +116,7 @@ def test_a_mistyped_column_gets_the_near_miss(folder: Path) -> None:
         (lambda: Attachment("../x", b""), "not a file name"),
         (lambda: Attachment("", b""), "not a file name"),
         (lambda: Attachment("x\u202efdp.exe", b""), "not a file name"),
+        (lambda: Attachment("é" * 128, b""), "longer than 255 octets"),
         (lambda: Attachment("x", b"", "text"), "no content type"),
         (lambda: Attachment("x", b"", "text/plain\r\nX: y"), "no content type"),
         (lambda: Attachment.read("/nowhere/x.pdf"), "is not a file"),
