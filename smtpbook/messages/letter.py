@@ -297,13 +297,14 @@ def _date_field(second: datetime) -> bytes:
 
 
 def _check_lines(head: bytes, recipient: Mailbox) -> None:
-    lines = head.split(mime.CRLF)
-    if max(map(len, lines)) > MAX_LINE:
-        line = next(n for n, text in enumerate(lines, 1) if len(text) > MAX_LINE)
-        raise TemplateError(
-            f"message to {recipient}: line {line} of the header is longer than {MAX_LINE} "
-            f"octets"
-        )
+    if max(map(len, head.split(mime.CRLF))) <= MAX_LINE:
+        return
+    fields = re.split(rb"\r\n(?! )", head)
+    long = next(f for f in fields if max(map(len, f.split(mime.CRLF))) > MAX_LINE)
+    raise TemplateError(
+        f"message to {recipient}: {long.partition(b':')[0].decode()} holds a word that "
+        f"makes its line longer than {MAX_LINE} octets; shorten it"
+    )
 
 
 def _one_address(part: str, text: str) -> tuple[str, Mailbox]:

@@ -270,7 +270,7 @@ def test_header_from_cannot_bring_a_line_along() -> None:
 
 def test_a_header_line_too_long_for_smtp_is_refused() -> None:
     made = letter(headers={"List-Id": "{{ city }}"})
-    with pytest.raises(TemplateError, match=r"message to zoe@y\.example: line .* longer"):
+    with pytest.raises(TemplateError, match=r"message to zoe@y\.example: List-Id holds"):
         made.render(ROW | {"city": "x" * 1000})
 
 
