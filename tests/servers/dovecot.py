@@ -9,8 +9,11 @@ Nothing listens but two ports of loopback, and no process of it runs as root.
 from __future__ import annotations
 
 import grp
+import imaplib
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -134,6 +137,14 @@ class Dovecot:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @contextmanager
+    def inbox(self) -> Iterator[imaplib.IMAP4]:
+        """Log in and open the mailbox; its messages are in the order of delivery."""
+        with imaplib.IMAP4(self.host, self.imap_port) as imap:
+            imap.login(USER, PASSWORD)
+            imap.select("INBOX", readonly=True)
+            yield imap
 
     def log_text(self) -> str:
         """Give Dovecot's log as it stands."""
