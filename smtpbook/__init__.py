@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from smtpbook.accounts.store import load_account as load_account
     from smtpbook.accounts.store import save_account as save_account
     from smtpbook.accounts.timeouts import Timeouts as Timeouts
+    from smtpbook.bodies.css import inline_css as inline_css
+    from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
+    from smtpbook.campaign.delivery import Together as Together
     from smtpbook.campaign.run import Run as Run
+    from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
+    from smtpbook.insight.plot_coverage import plot_coverage as plot_coverage
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
     from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
     from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
@@ -44,8 +49,15 @@ if TYPE_CHECKING:
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
+    from smtpbook.maxbulk.translate import translate as translate
     from smtpbook.maxbulk.translate import translate_maxbulk as translate_maxbulk
+    from smtpbook.messages.advice import advice as advice
+    from smtpbook.messages.attachments import Attachment as Attachment
+    from smtpbook.messages.attachments import AttachmentColumn as AttachmentColumn
     from smtpbook.messages.template import Template as Template
+    from smtpbook.messages.template import priority as priority
+    from smtpbook.moving import export_settings as export_settings
+    from smtpbook.moving import import_settings as import_settings
     from smtpbook.moving.incoming import import_settings as import_settings
     from smtpbook.moving.outgoing import export_settings as export_settings
     from smtpbook.progress import Display
@@ -74,6 +86,7 @@ if TYPE_CHECKING:
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
     from smtpbook.widgets.recipients_form import recipients_form as recipients_form
+    from smtpbook.widgets.template_form import template_form as template_form
 
 __version__ = "0.2.0"
 
@@ -113,10 +126,20 @@ _HOME = {
     "serve_unsubscribes": "receiver.server",
     "read_unsubscribes": "receiver.mailbox",
     "MailedRequest": "receiver.mailbox",
+    "template_form": "widgets.template_form",
+    "Attachment": "messages.attachments",
+    "AttachmentColumn": "messages.attachments",
+    "Picture": "bodies.picture",
+    "inline_css": "bodies.css",
+    "priority": "messages.template",
+    "advice": "messages.advice",
+    "send_test": "campaign.trial",
+    "translate": "maxbulk.translate",
     "Message": "protocol.message",
     "DkimSigner": "dkim.signer",
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
+    "Together": "campaign.delivery",
     "Run": "campaign.run",
     "open_session": "session.session",
     "Session": "session.session",
@@ -134,6 +157,7 @@ _HOME = {
     "reply_codes": "insight.summaries",
     "latency_by_command": "insight.summaries",
     "by_domain": "insight.summaries",
+    "plot_coverage": "insight.plot_coverage",
     "plot_reply_codes": "insight.plot_reply_codes",
     "plot_latency": "insight.plot_latency",
     "plot_timeline": "insight.plot_timeline",

@@ -105,29 +105,39 @@ const speak = (el, form) => {
   return observer;
 };
 
-// Words that the kernel wants written go where the cursor last was: a click on the button
-// that asked for them has taken the focus away.
-const write_at_cursor = (model, el) => {
-  let last;
-  const remember = (event) => {
-    const form = el.closest(".smtpbook-form");
-    if (form?.contains(event.target) && event.target.matches("textarea, input[type=text]"))
-      last = event.target;
+// In a text field with a button beside it, Enter presses that button.
+const press_on_enter = (event) => {
+  if (event.key !== "Enter" || event.isComposing || !event.target.matches("input[type=text]"))
+    return;
+  event.target.closest(".smtpbook-row")?.querySelector("button")?.click();
+};
+
+// Words that the kernel wants written go where the cursor last was in the letter: the button
+// that asked for them has the focus by then.  A form may stand in the page twice.
+const cursors = new WeakMap(); // the field it was in, for each form
+const write_at_cursor = (model, form) => {
+  const fields = ".smtpbook-letter input, .smtpbook-letter textarea";
+  const remember = ({ target }) => {
+    if (target.matches(fields)) cursors.set(model, target);
   };
-  model.on("msg:custom", ({ insert }) => {
+  const write = ({ insert }) => {
     if (insert === undefined) return;
-    const visible = (field) => field?.isConnected && field.checkVisibility();
-    const form = el.closest(".smtpbook-form");
-    const field = visible(last)
-      ? last
-      : Array.from(form.querySelectorAll("textarea")).find(visible);
-    if (!field) return;
+    if (!cursors.get(model)?.checkVisibility()) {
+      const texts = Array.from(form.querySelectorAll(".smtpbook-letter textarea"));
+      cursors.set(model, texts.find((text) => text.checkVisibility()));
+    }
+    const field = cursors.get(model);
+    if (!form.contains(field)) return;
     field.focus();
-    field.setRangeText(insert, field.selectionStart, field.selectionEnd, "end");
-    for (const kind of ["input", "change"])
-      field.dispatchEvent(new Event(kind, { bubbles: true }));
-  });
-  return remember;
+    // Deprecated, and the only way to write that can be undone.
+    document.execCommand("insertText", false, insert);
+  };
+  form.addEventListener("focusin", remember);
+  model.on("msg:custom", write);
+  return () => {
+    form.removeEventListener("focusin", remember);
+    model.off("msg:custom", write);
+  };
 };
 
 function render({ model, el }) {
@@ -140,24 +150,31 @@ function render({ model, el }) {
       refuse_large_files(model, field);
     });
   const hold = hold_clicks(el, fields);
-  const remember = write_at_cursor(model, el);
-  let observer;
+  let leave;
   let is_over = false;
   const begin = () => {
     const form = el.closest(".smtpbook-form");
-    if (form) observer = speak(el, form);
+    if (form) leave = enter(form);
     else if (!is_over) requestAnimationFrame(begin); // it is put into its form a little later
+  };
+  const enter = (form) => {
+    const observer = speak(el, form);
+    const forget = write_at_cursor(model, form);
+    form.addEventListener("keydown", press_on_enter);
+    return () => {
+      observer.disconnect();
+      forget();
+      form.removeEventListener("keydown", press_on_enter);
+    };
   };
   begin();
   window.addEventListener("keydown", keep_keys, true);
   window.addEventListener("click", hold, true);
-  window.addEventListener("focusin", remember, true);
   return () => {
     is_over = true;
-    observer?.disconnect();
+    leave?.();
     window.removeEventListener("keydown", keep_keys, true);
     window.removeEventListener("click", hold, true);
-    window.removeEventListener("focusin", remember, true);
   };
 }
 

@@ -2,6 +2,11 @@
 
 The HTML stands in a frame that runs nothing and loads nothing: no script, no picture from
 elsewhere, no link that leads away.  Pictures inside the message are shown.
+
+That takes two frames.  A sandbox keeps a page from running scripts, and its policy from
+loading anything, but a link with ``target="_self"`` may still put another page into its own
+frame.  Where that may lead, the policy of the page around it decides: so around it stands
+one of ours that allows no frame an address.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import base64
 import email
 import html
 import re
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from typing import Final
 
@@ -18,14 +23,21 @@ from smtpbook.escape import to_html, visible
 from smtpbook.protocol.message import Message
 
 _HEADERS: Final = ("From", "Reply-To", "To", "Cc", "Subject", "List-Unsubscribe")
-# Nothing from elsewhere; what the message brings along, and its styles.
-_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# Nothing from elsewhere, frames included; what the message brings along, and its styles.
+# A page in a frame without an address is under the policy of the one around it.
+_AROUND: Final = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+    "<style>html,body,iframe{margin:0;border:0;width:100%;height:100%}"
+    "html{overflow:hidden}iframe{display:block}</style>"
+)
 # A link would open a new window, which the frame may not.
 _HEAD: Final = (
-    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     '<base target="_blank"><meta name="referrer" content="no-referrer">'
     "<style>html{background:#fff;color:#000;font-family:sans-serif}</style>"
 )
+# They reach beyond what a policy governs: <link rel="preconnect"> connects to its server.
+_REACHING: Final = re.compile(r"<(?=(?:link|meta|base)[\s/>])", re.IGNORECASE)
 _MAX_TEXT: Final = 20_000  # characters shown of a text
 _MAX_HTML: Final = 2_000_000  # octets put into a frame, pictures included
 
@@ -51,7 +63,7 @@ def _text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     if part is None:
         return ""
-    text = visible(part.get_content(), newlines=True, max_chars=_MAX_TEXT)
+    text = visible(_content(part), newlines=True, max_chars=_MAX_TEXT)
     return _figure("Text", f"<pre>{to_html(text, newlines=True)}</pre>")
 
 
@@ -59,15 +71,22 @@ def _page(mail: EmailMessage) -> str:
     part = mail.get_body(("html",))
     if part is None:
         return ""
-    content = _with_pictures(part.get_content(), mail)
+    content = _with_pictures(_content(part), mail)
     if len(content) > _MAX_HTML:
         return _figure("HTML", "<p>too large to be shown here</p>")
-    document = html.escape(_HEAD + content, quote=True)
-    return _figure(
-        "HTML",
-        '<iframe sandbox="" referrerpolicy="no-referrer" title="The HTML body" '
-        f'srcdoc="{document}"></iframe>',
+    page = _frame(_HEAD + _REACHING.sub("<x-", content))
+    return _figure("HTML", _frame(_AROUND + page))
+
+
+def _frame(document: str) -> str:
+    return (
+        f'<iframe sandbox="" title="The HTML body" srcdoc="{html.escape(document)}">'
+        f"</iframe>"
     )
+
+
+def _content(part: MIMEPart) -> str:
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def _figure(caption: str, shown: str) -> str:
@@ -79,11 +98,8 @@ def _with_pictures(content: str, mail: EmailMessage) -> str:
         cid = str(part["Content-ID"] or "").strip("<> ")
         if cid and part.get_content_maintype() == "image":
             encoded = base64.b64encode(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
-            content = re.sub(
-                rf"cid:{re.escape(cid)}",
-                f"data:{part.get_content_type()};base64,{encoded.decode('ascii')}",
-                content,
-            )
+            data = f"data:{part.get_content_type()};base64,{encoded.decode('ascii')}"
+            content = content.replace(f"cid:{cid}", data)
     return content
 
 

@@ -211,6 +211,13 @@ def section(*children: ipw.Widget) -> ipw.VBox:
     return box
 
 
+def row(*children: ipw.Widget) -> ipw.HBox:
+    """Give a field with its buttons beside it; Enter in the field presses the last one."""
+    box = ipw.HBox(children)
+    box.add_class("smtpbook-row")
+    return box
+
+
 def button(label: str, action: Callable[[], object], **options: Any) -> ipw.Button:
     """Give a button and what it does."""
     made = ipw.Button(description=label, **options)

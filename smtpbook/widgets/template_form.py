@@ -12,12 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import ipywidgets as ipw
-import pandas as pd
 
-from smtpbook.accounts.account import Account
-from smtpbook.accounts.store import list_accounts, load_account
-from smtpbook.campaign.trial import send_test
-from smtpbook.errors import TemplateError, near_miss
+from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
 from smtpbook.fields import field_name
 from smtpbook.messages.advice import advice
@@ -25,6 +21,7 @@ from smtpbook.messages.template import Template, priority
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.widgets.condition import Condition
 from smtpbook.widgets.letter_preview import letter_preview
+from smtpbook.widgets.letter_test import LetterTest
 from smtpbook.widgets.parts import (
     LABELLED,
     Field,
@@ -35,14 +32,17 @@ from smtpbook.widgets.parts import (
     button,
     choice,
     literal,
+    row,
     section,
     table,
     text,
 )
+from smtpbook.widgets.reader import Reader
 
-# What a template is made of, in the order of the form.
-_PARTS: Final = ("header_from", "subject", "text", "html", "markdown")
+_BODIES: Final = ("text", "html", "markdown")
 _MORE: Final = ("reply_to", "to_name", "reverse_path")
+# Where a template's language is written, and so what is inserted may go.
+_WRITTEN_IN: Final = ("subject", *_BODIES, "to_name")
 _WAYS: Final = (
     ("plain text", "text"),
     ("HTML, the text made from it", "html"),
@@ -56,8 +56,32 @@ _SHOWN_FOR: Final = {
     "markdown": ("markdown",),
 }
 _PRIORITIES: Final = (("normal", "normal"), ("high", "high"), ("low", "low"))
+# What a body may call besides fields, and what each is for.
+_BLOCKS: Final = (
+    (
+        "preheader",
+        "{{ preheader('…') }}",
+        "a hidden line that a list of mails shows beside the subject; put it first",
+    ),
+    (
+        "links to social networks",
+        "{{ social(website='https://…') }}",
+        "icons with links, in text one a line: mastodon=, bluesky=, linkedin=, github=, …",
+    ),
+    (
+        "link to unsubscribe",
+        "{{ unsubscribe_url }}",
+        "the address by which this reader leaves; the letter needs "
+        "unsubscribe=sb.Unsubscribe(…)",
+    ),
+)
 _GIVEN: Final = "# letter is the template that the form was given"
-_NOBODY: Final = {"email": "nobody@example.org"}
+_NO_LIST: Final = (
+    "no list was given, so fields show their names; template_form(letter, people) shows "
+    "what each recipient gets"
+)
+_WRONG: Final = ("error", "missing", "empty")
+_MAX_FINDINGS: Final = 40  # rows of the table shown
 
 
 def template_form(
@@ -86,65 +110,60 @@ class TemplateForm(Form):
     def __init__(
         self, letter: Template | None = None, people: Recipients | None = None
     ) -> None:
-        self._given, self._people = letter, people
-        self._rows = 0 if people is None else len(people)
+        self._given = letter
+        self._people = people if people else None  # nobody to look at is no list
         self._thread: threading.Thread | None = None
+        self._checked: Template | None = None
         self.fields = _fields()
-        self.prefix_note, self.advice_note = Note(), Note()
-        self.condition = Condition(self._field_names())
-        names = [(name, name) for name in self._field_names()]
-        self.insert_field = choice("Field", names or [("no list was given", "")])
-        self.insert_button = button("Insert field", self._insert_field)
-        self.condition_button = button("Insert condition", self._insert_condition)
+        self._make_insertion()
+        self.reader = None if self._people is None else Reader(self._people)
+        self.preview_note, self.advice_note = Note(), Note()
         self.preview = ipw.HTML()
-        self.at = ipw.BoundedIntText(
-            description="Recipient", value=1, min=1, max=max(1, self._rows), **LABELLED
-        )
-        self.at_note = Note()
-        self.search = text("Search", placeholder="an address, or anything in a row")
-        self.next_button = button("Next", lambda: self._step(1))
-        self.previous_button = button("Previous", lambda: self._step(-1))
-        self.find_button = button("Find next", self._find)
         self.check_button = button("Check everybody", self.check)
         self.check_note, self.check_table = Note(), ipw.HTML()
-        self.test_to = text("Send a test to", placeholder="your own address")
-        self.test_account = choice("by account", _accounts())
-        self.test_button = button("Send a test to myself", self.send_test)
-        self.test_note = Note()
+        self.test = LetterTest(lambda: self.letter, lambda: self.row)
         self._put(letter)
         super().__init__(self._layout(), [field.control for field in self.fields.values()])
         for field in self.fields.values():
+            field.control.observe(lambda _: self._forget_check(), "value")
             field.control.observe(lambda _: self._follow(), "value")
-        self.at.observe(lambda _: self._follow(), "value")
+        if self.reader is not None:
+            self.reader.at.observe(lambda _: self._follow(), "value")
         self._follow()
+
+    def _make_insertion(self) -> None:
+        """Make the menu of what can be inserted, and the builder of conditions."""
+        names = [] if self._people is None else list(self._people.fields)
+        offered = [
+            (visible(name, max_chars=60), f"{{{{ {field_name(name)} }}}}") for name in names
+        ]
+        offered += [(title, written) for title, written, _ in _BLOCKS]
+        self.insertion = choice("Insert", offered)
+        self.insert_button = button(
+            "Insert at the cursor", lambda: self.insert(self.insertion.value)
+        )
+        self.insertion.control.observe(lambda _: self._explain_insertion(), "value")
+        self._explain_insertion()
+        self.condition = Condition(names) if names else None
+        self.condition_button = button("Insert the condition", self._insert_condition)
 
     def _layout(self) -> list[ipw.Widget]:
         fields = self.fields
-        return [
+        parts = [
             *(fields[name] for name in ("header_from", "subject", "way")),
-            *(fields[name] for name in ("text", "html", "markdown")),
-            Fold(
-                "Insert a field or a condition",
-                [
-                    self.insert_field,
-                    self.insert_button,
-                    self.condition,
-                    self.condition_button,
-                ],
-            ),
-            Fold(
-                "More settings", [fields[name] for name in (*_MORE, "priority", "flowed")]
-            ),
-            section(
-                ipw.HBox([self.at, self.previous_button, self.next_button]),
-                ipw.HBox([self.search, self.find_button]),
-                self.at_note,
-                self.advice_note,
-                self.preview,
-            ),
-            section(self.check_button, self.check_note, self.check_table),
-            section(self.test_to, self.test_account, self.test_button, self.test_note),
+            row(self.insertion, self.insert_button),
         ]
+        if self.condition is not None:
+            inside = [self.condition, self.condition_button]
+            parts.append(Fold("Insert a condition", inside))
+        more = [*_MORE, "priority", "attachments", "flowed"]
+        self.more = Fold("More settings", [fields[name] for name in more])
+        parts += [*(fields[name] for name in _BODIES), self.more]
+        looking = [] if self.reader is None else [self.reader]
+        parts.append(section(*looking, self.preview_note, self.advice_note, self.preview))
+        if self.reader is not None:
+            parts.append(section(self.check_button, self.check_note, self.check_table))
+        return [*parts, section(self.test)]
 
     # -- what it gives
 
@@ -164,155 +183,150 @@ class TemplateForm(Form):
 
     @property
     def row(self) -> Mapping[str, Any]:
-        """The recipient who is looked at."""
-        if self._people is None or not self._rows:
-            return _NOBODY
-        row: Mapping[str, Any] = next(iter(self._people[self.at.value - 1 : self.at.value]))
-        return row
+        """The recipient who is looked at; without a list, each field's own name.
+
+        Raises
+        ------
+        TemplateError
+            There is no list, and the letter cannot be made.
+        """
+        if self.reader is not None:
+            return self.reader.row
+        names = self.letter.fields - {"unsubscribe_url"}  # no list has it
+        return {**{name: f"[{name}]" for name in names}, "email": "nobody@example.org"}
 
     @property
     def code(self) -> str:
         """The cell this form stands for."""
         parameters = self._parameters()
+        added = ", ".join(map(literal, self._paths()))
         if self._given is None:
-            usual: Mapping[str, Any] = {"flowed": False, "headers": {}}
-            said = _arguments(parameters, usual)
+            usual: Mapping[str, Any] = {"flowed": False, "headers": {}, "attachments": []}
+            said = _arguments(parameters, usual, f"[{added}]")
             return "\n\n".join(
                 ["import smtpbook as sb", assignment("letter", "sb.Template", said)]
             )
         before = {name: getattr(self._given, name) for name in parameters}
         before["headers"] = dict(before["headers"])
-        said = _arguments(parameters, before)
+        before["attachments"] = list(before["attachments"])
+        said = _arguments(parameters, before, f"[*letter.attachments, {added}]")
         changed = assignment("letter", "letter.replace", said) if said else ""
         return "\n".join(filter(None, ["import smtpbook as sb", "", _GIVEN, changed]))
 
     # -- what the buttons do
 
     def insert(self, written: str) -> None:
-        """Put words where the cursor last was."""
+        """Put words where the cursor last was in the letter."""
         self._page.send({"insert": written})
 
     def check(self) -> None:
         """Fill the letter in for everybody, and show what becomes of it."""
-        self.check_note.clear()
-        self.check_table.value = ""
+        self._forget_check()
         if self._people is None:
-            self.check_note.say("no list was given: template_form(letter, people)", "error")
             return
         try:
-            coverage = self.letter.coverage(self._people, progress=False)
+            letter = self._checked = self.letter
         except TemplateError as error:
             self.check_note.say(str(error), "error")
             return
-        wrong = coverage[coverage["kind"].isin(["error", "missing", "empty"])]
-        if wrong.empty:
-            self.check_note.say(f"all {self._rows:,} can be made", "done")
-        else:
-            self.check_note.say(f"{len(wrong)} things are wrong; the first rows", "error")
-        shown = coverage[coverage["kind"] != "cluster"].head(40)
-        columns = ["kind", "part", "line", "what", "recipients", "example"]
-        cells = shown[columns].astype(object).where(shown[columns].notna(), "")
-        self.check_table.value = table(
-            "What becomes of the letter", columns, cells.itertuples(index=False)
-        )
-
-    def send_test(self) -> None:
-        """Send the letter to oneself, as the recipient who is looked at would get it."""
-        self.test_note.clear()
-        to = self.test_to.value
-        if not to:
-            self.test_to.note.say("your own address is missing", "error")
-            return
-        if not self.test_account.value:
-            self.test_account.note.say("no account is saved: sb.account_form()", "error")
-            return
-        try:
-            letter, account = self.letter, load_account(self.test_account.value)
-        except (TemplateError, ValueError, OSError) as error:
-            self.test_note.say(str(error), "error")
-            return
-        self.test_button.disabled = True
-        self.test_note.say(f"sending to {visible(to)} …", "hint")
+        self.check_note.say(f"filling in {len(self._people):,} letters …", "hint")
+        # With this call's context, messages to the page are known to belong to its cell.
         self._thread = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._send_test, letter, account, to, dict(self.row)),
+            args=(self._check, letter, self._people),
             name="smtpbook form",
             daemon=True,
         )
         self._thread.start()
 
     def wait(self) -> None:
-        """Return when no test is being sent."""
+        """Return when nobody is checked and nothing is sent any more."""
         if self._thread is not None:
             self._thread.join()
+        self.test.wait()
 
-    def _send_test(
-        self, letter: Template, account: Account, to: str, row: Mapping[str, Any]
-    ) -> None:
-        try:
-            run = send_test(letter, account, to, row)
-        except Exception as error:  # a password's function may raise anything
-            self.test_note.say(str(error) or type(error).__name__, "error")
+    def _check(self, letter: Template, people: Recipients) -> None:
+        coverage = letter.coverage(people, progress=False)
+        if letter is not self._checked:  # it has been changed meanwhile
+            return
+        wrong = int(coverage["kind"].isin(_WRONG).sum())
+        if wrong:
+            is_one = wrong == 1
+            said = f"{wrong} {'thing is' if is_one else 'things are'} wrong; see the first "
+            self.check_note.say(said + ("row" if is_one else "rows"), "error")
         else:
-            story = run.recipient(run.outcomes["recipient"].iloc[0]).splitlines()
-            is_taken = run.counts["accepted"] == 1
-            said = "; ".join(story[:2])
-            self.test_note.say(said, "done" if is_taken else "error")
-        finally:
-            self.test_button.disabled = False
+            self.check_note.say(f"all {len(people):,} can be made", "done")
+        found = coverage[coverage["kind"] != "cluster"]
+        columns = ["kind", "part", "line", "what", "recipients", "example"]
+        cells = found[columns].head(_MAX_FINDINGS).astype(object)
+        rest = len(found) - len(cells)
+        self.check_table.value = table(
+            "What becomes of the letter" + (f" ({rest:,} rows more)" if rest > 0 else ""),
+            columns,
+            cells.where(cells.notna(), "").itertuples(index=False),
+            classes=["smtpbook-left-out"] * wrong,
+        )
 
-    def _insert_field(self) -> None:
-        if self.insert_field.value:
-            self.insert(f"{{{{ {field_name(self.insert_field.value)} }}}}")
+    def _forget_check(self) -> None:
+        self._checked = None
+        self.check_note.clear()
+        self.check_table.value = ""
 
     def _insert_condition(self) -> None:
-        self.insert(self.condition.written)
-
-    def _step(self, by: int) -> None:
-        self.at.value = (self.at.value - 1 + by) % max(1, self._rows) + 1
-
-    def _find(self) -> None:
-        """Go to the next recipient whose row holds what is searched for."""
-        self.search.note.clear()
-        wanted = self.search.value
-        if self._people is None or not wanted:
-            return
-        frame = self._people.frame[self._people.fields]
-        found = pd.Series(False, index=frame.index)
-        for name in frame.columns:
-            cells = frame[name].astype("string")
-            found |= cells.str.contains(wanted, case=False, regex=False).fillna(False)
-        places = found.to_numpy(bool).nonzero()[0] + 1
-        if not len(places):
-            hint = near_miss(wanted, self._people.addresses[:1000])
-            self.search.note.say(f"in no row: {visible(wanted)}{hint}", "error")
-            return
-        later = places[places > self.at.value]
-        self.at.value = int(later[0] if len(later) else places[0])
+        if self.condition is not None and (written := self.condition.written):
+            self.insert(written)
 
     # -- what follows what
 
+    def _explain_insertion(self) -> None:
+        """Say what a block does, and whom a field is missing for."""
+        names = [] if self._people is None else self._people.fields
+        at, note = self.insertion.control.index, self.insertion.note
+        if self._people is None or at >= len(names):
+            _, _, meaning = _BLOCKS[at - len(names)]
+            note.say(meaning, "hint")
+        elif absent := int(self._people.frame[names[at]].isna().sum()):
+            said = (
+                f"missing in {absent:,} of {len(self._people):,} rows; what stands there "
+            )
+            said += f"then is said by {{{{ {field_name(names[at])} | default('…') }}}}"
+            note.say(said, "hint")
+
     def _follow(self) -> None:
         """Show the fields of the chosen way of writing, and the message as it stands."""
-        for name in ("text", "html", "markdown"):
+        for name in _BODIES:
             self.fields[name].show(name in _SHOWN_FOR[self.fields["way"].value])
         for field in self.fields.values():
             field.note.clear()
-        self.at_note.clear()
+        self.test.offer_accounts()
+        self.preview_note.clear()
         self.advice_note.clear()
+        self.preview.value = self._look()
+
+    def _look(self) -> str:
+        """Show the message, and what readers may mind in it; "" = there is none."""
+        if not self._is_begun:
+            self.preview_note.say("write From and a letter, and it is shown here", "hint")
+            return ""
         try:
             message = self.letter.render(self.row)
         except TemplateError as error:
             self._note_of(error).say(str(error), "error")
-            self.preview.value = ""
-            return
-        if self._people is not None:
-            shown = visible(str(self.row["email"]), max_chars=80)
-            self.at_note.say(f"{self.at.value:,} of {self._rows:,}: {shown}", "done")
-        found = advice(message)
-        if found:
+            return ""
+        if self.reader is None:
+            self.preview_note.say(_NO_LIST, "hint")
+        if found := advice(message):
             self.advice_note.say("\n".join(found), "hint")
-        self.preview.value = letter_preview(message)
+        return letter_preview(message)
+
+    @property
+    def _is_begun(self) -> bool:
+        """Whether there is enough of a letter to complain about it."""
+        bodies = _SHOWN_FOR[self.fields["way"].value]
+        return bool(
+            self.fields["header_from"].value
+            and any(self.fields[name].value for name in bodies)
+        )
 
     def _note_of(self, error: TemplateError) -> Note:
         """Find the field a complaint is about: the part it begins with."""
@@ -320,13 +334,20 @@ class TemplateForm(Form):
         way = self.fields["way"].value
         if part in ("text", "html") and part not in _SHOWN_FOR[way]:
             part = _SHOWN_FOR[way][0]
-        return self.fields[part].note if part in self.fields else self.at_note
+        if part.startswith("attachment"):
+            part = "attachments"
+        if part not in self.fields:
+            return self.preview_note
+        field = self.fields[part]
+        if part in (*_MORE, "attachments"):
+            self.more.button.value = True
+        return field.note
 
     def _put(self, letter: Template | None) -> None:
         """Fill the fields in with what a template has."""
         if letter is None:
             return
-        for name in (*_PARTS, *_MORE):
+        for name in ("header_from", "subject", *_BODIES, *_MORE):
             self.fields[name].value = getattr(letter, name) or ""
         self.fields["flowed"].value = letter.flowed
         headers = dict(letter.headers or {})
@@ -343,16 +364,29 @@ class TemplateForm(Form):
 
     def _parameters(self) -> dict[str, Any]:
         """Give what the fields say, as parameters of a template."""
-        shown = _SHOWN_FOR[self.fields["way"].value]
+        way = self.fields["way"].value
         given: dict[str, Any] = {
             name: self.fields[name].value for name in ("header_from", "subject")
         }
-        for name in ("text", "html", "markdown"):
-            given[name] = self.fields[name].control.value if name in shown else None
-        given |= {name: self.fields[name].value or None for name in _MORE}
+        for name in _BODIES:
+            is_shown = name in _SHOWN_FOR[way]
+            given[name] = self.fields[name].control.value if is_shown else None
+        if way == "markdown" and self._given is not None and self._given.markdown:
+            # A text or HTML beside it, which stands instead of the one it would make.
+            given |= {"text": self._given.text, "html": self._given.html}
+        for name in _MORE:
+            # Where the template has "", None would be something else.
+            is_empty = getattr(self._given, name, None) == ""
+            given[name] = self.fields[name].value or ("" if is_empty else None)
         given["flowed"] = self.fields["flowed"].value
         given["headers"] = self._headers()
+        own = () if self._given is None else self._given.attachments
+        given["attachments"] = [*own, *self._paths()]
         return given
+
+    def _paths(self) -> list[str]:
+        lines = self.fields["attachments"].value.splitlines()
+        return [line.strip() for line in lines if line.strip()]
 
     def _headers(self) -> dict[str, str]:
         own = {} if self._given is None else dict(self._given.headers or {})
@@ -360,11 +394,10 @@ class TemplateForm(Form):
             own.pop(name, None)
         return own | priority(self.fields["priority"].value)
 
-    def _field_names(self) -> list[str]:
-        return [] if self._people is None else list(self._people.fields)
 
-
-def _arguments(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+def _arguments(
+    parameters: Mapping[str, Any], usual: Mapping[str, Any], attachments: str
+) -> list[str]:
     """Write the parameters that are not the usual ones as arguments."""
     said = []
     for name, value in parameters.items():
@@ -374,7 +407,7 @@ def _arguments(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> list[
             levels = [level for _, level in _PRIORITIES if priority(level) == value]
             written = f"sb.priority({literal(levels[0])})" if levels else repr(value)
         else:
-            written = _written(value)
+            written = attachments if name == "attachments" else _written(value)
         said.append(f"{name}={written}")
     return said
 
@@ -389,31 +422,36 @@ def _written(value: Any) -> str:
     return literal(value)
 
 
-def _accounts() -> list[tuple[str, str]]:
-    names = list(list_accounts())
-    return [(name, name) for name in names] or [("none is saved", "")]
-
-
 def _fields() -> dict[str, Field]:
-    def area(label: str, placeholder: str) -> Field:
-        return Field(
-            ipw.Textarea(description=label, placeholder=placeholder, rows=12, **LABELLED)
-        )
+    def area(label: str, placeholder: str, **options: Any) -> Field:
+        given = {"placeholder": placeholder, **LABELLED, **options}
+        return Field(ipw.Textarea(description=label, **given))
 
-    return {
+    fields = {
         "header_from": text("From", placeholder="Ann <ann@example.org>"),
         "subject": text(
             "Subject", placeholder="Hello {{ first_name | default('friend') }}"
         ),
         "way": choice("Write in", _WAYS),
-        "text": area("Text", "Dear {{ first_name | default('friend') }}, …"),
-        "html": area("HTML", "<p>Dear {{ first_name | default('friend') }}, …</p>"),
-        "markdown": area("Markdown", "Dear **{{ first_name | default('friend') }}**, …"),
+        "text": area("Text", "Dear {{ first_name | default('friend') }}, …", rows=10),
+        "html": area(
+            "HTML", "<p>Dear {{ first_name | default('friend') }}, …</p>", rows=10
+        ),
+        "markdown": area(
+            "Markdown", "Dear **{{ first_name | default('friend') }}**, …", rows=10
+        ),
         "reply_to": text("Answers go to", placeholder="the address in From"),
         "to_name": text("Name in To", placeholder="{{ first_name }} {{ last_name }}"),
         "reverse_path": text("Failures go to", placeholder="the address in From"),
         "priority": choice("Priority", _PRIORITIES),
+        # A file is read when its path is there, not letter by letter.
+        "attachments": area(
+            "Attachments", "files/program.pdf", rows=2, continuous_update=False
+        ),
         "flowed": Field(
             ipw.Checkbox(description="paragraphs flow (format=flowed)", indent=True)
         ),
     }
+    for name in _WRITTEN_IN:
+        fields[name].add_class("smtpbook-letter")
+    return fields
