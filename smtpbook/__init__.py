@@ -49,15 +49,12 @@ if TYPE_CHECKING:
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
-    from smtpbook.maxbulk.translate import translate as translate
     from smtpbook.maxbulk.translate import translate_maxbulk as translate_maxbulk
     from smtpbook.messages.advice import advice as advice
     from smtpbook.messages.attachments import Attachment as Attachment
     from smtpbook.messages.attachments import AttachmentColumn as AttachmentColumn
     from smtpbook.messages.template import Template as Template
     from smtpbook.messages.template import priority as priority
-    from smtpbook.moving import export_settings as export_settings
-    from smtpbook.moving import import_settings as import_settings
     from smtpbook.moving.incoming import import_settings as import_settings
     from smtpbook.moving.outgoing import export_settings as export_settings
     from smtpbook.progress import Display
@@ -134,7 +131,6 @@ _HOME = {
     "priority": "messages.template",
     "advice": "messages.advice",
     "send_test": "campaign.trial",
-    "translate": "maxbulk.translate",
     "Message": "protocol.message",
     "DkimSigner": "dkim.signer",
     "SmimeSigner": "smime",
