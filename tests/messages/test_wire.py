@@ -301,6 +301,11 @@ def check_batch(texts: Sequence[str]) -> None:
                 check(row, message, message.data)
 
 
+@pytest.mark.parametrize("first", range(0, len(NASTY), len(PLACES)))
+def test_each_nasty_text_may_stand_alone_at_each_place(first: int) -> None:
+    check_batch([NASTY[(first + at) % len(NASTY)] for at in range(len(PLACES))])
+
+
 @settings(max_examples=8)
 @given(texts=BATCHES)
 def test_a_message_is_what_was_declared_or_is_not_made(texts: list[str]) -> None:
