@@ -15,6 +15,7 @@ from email.errors import HeaderParseError, InvalidHeaderDefect, MessageError
 from email.headerregistry import Address, HeaderRegistry
 from email.message import Message as AnyEmail
 from email.policy import SMTP
+from hashlib import sha256
 from typing import Any, Final
 
 from smtpbook.errors import LocalProtocolError
@@ -74,6 +75,11 @@ class Message:
     attempt: int = 1
     arm: str | None = None
     block: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of `data`, in hexadecimal: what was sent can be told again later."""
+        return sha256(self.data).hexdigest()
 
     @classmethod
     def from_bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.message import Message as OldMessage
@@ -313,3 +314,9 @@ def test_message_that_cannot_be_written_is_our_own_error() -> None:
     letter.set_payload("Grüße")
     with pytest.raises(LocalProtocolError, match="cannot be written"):
         Message.from_email(letter)
+
+
+def test_a_message_is_known_by_the_digest_of_its_octets() -> None:
+    one, other = (Message.from_bytes("a@x.test", "b@y.test", data) for data in (b"x", b"y"))
+    assert one.sha256 == hashlib.sha256(b"x\r\n").hexdigest()
+    assert one.sha256 != other.sha256
