@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import grp
 import imaplib
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.servers.process import ServerMissing, free_ports, stop, wait_for_greeting
+from tests.servers.process import Server, ServerMissing, free_ports, wait_for_greeting
 from tests.servers.unprivileged import as_user, make_folder, who_runs
 
 USER: Final = "reader"
@@ -76,7 +75,7 @@ service lmtp {{
 """
 
 
-class Dovecot:
+class Dovecot(Server):
     """A running instance; made by `start`, ended by `close` or at the end of ``with``.
 
     Attributes
@@ -91,9 +90,8 @@ class Dovecot:
 
     def __init__(self, root: Path) -> None:
         self.lmtp_port, self.imap_port = free_ports(2)
-        self._root = root
+        super().__init__(root)
         self._log = root / "dovecot.log"
-        self._process: subprocess.Popen[str] | None = None
 
     @classmethod
     def start(cls) -> Dovecot:
@@ -117,26 +115,7 @@ class Dovecot:
                 f"Dovecot {version} here; the configuration is for 2.3 (Debian 12)"
             )
         server = cls(make_folder(_RUNS_AS, prefix="smtpbook-dovecot-"))
-        try:
-            server._configure()
-            server._run()
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    def close(self) -> None:
-        """End the instance and remove everything it wrote."""
-        if self._process is not None:
-            stop(self._process)
-        # The master does not wait for its children.
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> Dovecot:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        return server._started(server._configure, server._run)
 
     @contextmanager
     def inbox(self) -> Iterator[imaplib.IMAP4]:

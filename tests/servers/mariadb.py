@@ -7,14 +7,13 @@ there survives nothing: nothing is flushed to disk.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL
 
-from tests.servers.process import ServerMissing, free_ports, poll, stop
+from tests.servers.process import Server, ServerMissing, free_ports, poll
 from tests.servers.unprivileged import as_user, make_folder
 
 USER: Final = "tester"
@@ -31,7 +30,7 @@ GRANT ALL ON *.* TO '{USER}'@'127.0.0.1';
 """
 
 
-class MariaDB:
+class MariaDB(Server):
     """A running server; made by `start`, ended by `close` or at the end of ``with``.
 
     Attributes
@@ -42,10 +41,9 @@ class MariaDB:
 
     def __init__(self, root: Path) -> None:
         (self.port,) = free_ports(1)
-        self._root = root
+        super().__init__(root)
         self._data = root / "data"
         self._log = root / "mariadb.log"
-        self._process: subprocess.Popen[str] | None = None
 
     @classmethod
     def start(cls) -> MariaDB:
@@ -61,13 +59,7 @@ class MariaDB:
         if not (Path(_SERVER).exists() and Path(_INSTALL).exists()):
             raise ServerMissing("no MariaDB here: apt-get install mariadb-server")
         server = cls(make_folder("mysql", prefix="smtpbook-mariadb-"))
-        try:
-            server._initialise()
-            server._run()
-        except BaseException:
-            server.close()
-            raise
-        return server
+        return server._started(server._initialise, server._run)
 
     def url(self, database: str = DATABASE, *, password: str = PASSWORD) -> str:
         """Give the URL of a database, with the password in it."""
@@ -79,18 +71,6 @@ class MariaDB:
             port=self.port,
             database=database,
         ).render_as_string(hide_password=False)
-
-    def close(self) -> None:
-        """End the server and remove everything it wrote."""
-        if self._process is not None:
-            stop(self._process)
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> MariaDB:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def _initialise(self) -> None:
         subprocess.run(

@@ -21,7 +21,13 @@ from typing import Final
 
 import trustme
 
-from tests.servers.process import ServerMissing, free_ports, poll, stop, wait_for_greeting
+from tests.servers.process import (
+    Server,
+    ServerMissing,
+    free_ports,
+    poll,
+    wait_for_greeting,
+)
 
 DOMAIN: Final = "mailbox.example"
 REFUSED: Final = {
@@ -90,7 +96,7 @@ _MESSAGE_ID: Final = re.compile(r"postfix/cleanup\[\d+\]: (\w+): message-id=(<.*
 _SENT: Final = re.compile(r"postfix/virtual\[\d+\]: (\w+): to=<.*status=sent", re.M)
 
 
-class Postfix:
+class Postfix(Server):
     """A running instance; made by `start`, ended by `close` or at the end of ``with``.
 
     Attributes
@@ -111,9 +117,8 @@ class Postfix:
         self.port, self.tls_port = free_ports(2)
         self.ca_file = root / "ca.pem"
         self.maildir = root / "mail" / "inbox"
-        self._root = root
+        super().__init__(root)
         self._log = root / "mail.log"
-        self._process: subprocess.Popen[str] | None = None
 
     @classmethod
     def start(cls) -> Postfix:
@@ -134,26 +139,7 @@ class Postfix:
         root = Path(tempfile.mkdtemp(prefix="smtpbook-postfix-"))
         root.chmod(0o755)
         server = cls(root)
-        try:
-            server._configure()
-            server._run()
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    def close(self) -> None:
-        """End the instance and remove everything it wrote."""
-        if self._process is not None:
-            stop(self._process)
-        # master does not wait for its children: one may still be writing its last line.
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> Postfix:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        return server._started(server._configure, server._run)
 
     def log_text(self) -> str:
         """Give Postfix's log as it stands."""

@@ -7,7 +7,6 @@ written there survives nothing: nothing is flushed to disk.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from tests.servers.process import ServerMissing, free_ports, poll, stop
+from tests.servers.process import Server, ServerMissing, free_ports, poll, stop
 from tests.servers.unprivileged import as_user, make_folder
 
 USER: Final = "tester"
@@ -35,7 +34,7 @@ _SETTINGS: Final = {
 }
 
 
-class PostgreSQL:
+class PostgreSQL(Server):
     """A running server; made by `start`, ended by `close` or at the end of ``with``.
 
     Attributes
@@ -46,10 +45,9 @@ class PostgreSQL:
 
     def __init__(self, root: Path) -> None:
         (self.port,) = free_ports(1)
-        self._root = root
+        super().__init__(root)
         self._data = root / "data"
         self._log = root / "postgres.log"
-        self._process: subprocess.Popen[str] | None = None
 
     @classmethod
     def start(cls) -> PostgreSQL:
@@ -66,13 +64,10 @@ class PostgreSQL:
         if not any((folder / "postgres").exists() for folder in found):
             raise ServerMissing("no PostgreSQL here: apt-get install postgresql")
         server = cls(make_folder("postgres", prefix="smtpbook-postgresql-"))
-        try:
-            server._initialise(found[-1])
-            server._run(found[-1])
-        except BaseException:
-            server.close()
-            raise
-        return server
+        programs = found[-1]
+        return server._started(
+            lambda: server._initialise(programs), lambda: server._run(programs)
+        )
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:
         """Give the URL of a database, with the password in it."""
@@ -85,19 +80,10 @@ class PostgreSQL:
             database=database,
         ).render_as_string(hide_password=False)
 
-    def close(self) -> None:
-        """End the server, whoever is still connected, and remove everything it wrote."""
-        if self._process is not None:
-            # SIGTERM alone waits for every client to leave.
-            self._process.send_signal(signal.SIGINT)
-            stop(self._process)
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> PostgreSQL:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        # SIGTERM alone waits for every client to leave.
+        process.send_signal(signal.SIGINT)
+        stop(process)
 
     def _initialise(self, programs: Path) -> None:
         password = self._root / "password"

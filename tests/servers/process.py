@@ -6,13 +6,14 @@ that says a server is up, and nothing here ends a process it did not start.
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 ROOT: Final = Path(__file__).parents[2]
 """The checkout: where a new interpreter finds this smtpbook and these tests."""
@@ -88,6 +89,46 @@ def wait_for_greeting(
             return None
 
     poll(greeted, process, what=f"greeting on port {port}", timeout_s=timeout_s)
+
+
+class Server:
+    """A private instance of a real server, in a folder of its own.
+
+    Parameters
+    ----------
+    root : Path
+        Everything it writes; removed at the end.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._process: subprocess.Popen[str] | None = None
+
+    def _started(self, *steps: Callable[[], None]) -> Self:
+        """Take the steps that bring it up; what fails leaves nothing behind."""
+        try:
+            for step in steps:
+                step()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """End the instance and remove everything it wrote."""
+        if self._process is not None:
+            self._end(self._process)
+        # A master does not wait for its children: one may still be writing its last line.
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        stop(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 def stop(process: subprocess.Popen[str], *, timeout_s: float = 10) -> None:
