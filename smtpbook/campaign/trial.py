@@ -17,7 +17,10 @@ PREFIX: Final = "[Test]"
 
 
 def send_test(
-    letter: Template, account: Account, to: str, row: Mapping[str, Any] | None = None
+    letter: Template,
+    account: Account,
+    to: str,
+    row: Mapping[str, Any] | pd.Series[Any] | None = None,
 ) -> Run:
     """Send a letter to yourself, filled in as for one of its recipients.
 
@@ -28,7 +31,7 @@ def send_test(
     account : Account
     to : str
         Your own address; nobody else gets anything.
-    row : mapping, optional
+    row : mapping or Series, optional
         The recipient's fields; its ``email`` is not written to.  Default: none.
 
     Returns
@@ -48,7 +51,7 @@ def send_test(
     --------
     ``send_test(letter, account, "ann@example.org", people.frame.iloc[0])``
     """
-    fields = {str(name): value for name, value in (row or {}).items()}
+    fields = {} if row is None else {str(name): value for name, value in row.items()}
     frame = pd.DataFrame([{**fields, "email": to}]).drop(
         columns=["source", "source_row"], errors="ignore"
     )

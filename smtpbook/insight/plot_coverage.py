@@ -60,9 +60,13 @@ def plot_coverage(coverage: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(8.0, max(height, 2.6)) if ax is None else ax
     total = int(clusters["recipients"].sum())
     kinds_of = counted(len(clusters), "kind", "kinds")
-    tidy(ax, f"{counted(total, 'message', 'messages')} in {kinds_of}")
+    failed = int(coverage.loc[kinds == "error", "recipients"].sum())
+    rest = f"; {failed:,} cannot be made" if failed else ""
+    tidy(ax, f"{counted(total, 'message', 'messages')} in {kinds_of}{rest}")
+    if not total:
+        return say(ax, "No recipients.")
     if places.empty:
-        return say(ax, "Every message takes the same way: no branch, no fallback.")
+        return say(ax, "No message comes past a branch or a fallback.")
 
     ax.set_xlabel("recipients of each kind" + _not_all(_MAX_CLUSTERS, len(clusters)))
     ax.set_ylabel("place in the template" + _not_all(_MAX_PLACES, len(places)))

@@ -160,11 +160,11 @@ function render({ model, el }) {
   const enter = (form) => {
     const observer = speak(el, form);
     const forget = write_at_cursor(model, form);
-    form.addEventListener("keydown", press_on_enter);
+    form.addEventListener("keydown", press_on_enter, true); // fields let no key through
     return () => {
       observer.disconnect();
       forget();
-      form.removeEventListener("keydown", press_on_enter);
+      form.removeEventListener("keydown", press_on_enter, true);
     };
   };
   begin();

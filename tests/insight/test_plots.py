@@ -18,10 +18,12 @@ from smtpbook.errors import ColumnError
 from smtpbook.events import OUTCOMES
 from smtpbook.insight.canvas import duration
 from smtpbook.insight.palette import OUTCOME_COLORS, SEVERITY_COLORS, SEVERITY_HATCHES
+from smtpbook.insight.plot_coverage import plot_coverage
 from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
 from smtpbook.insight.summaries import latency_by_command
+from smtpbook.messages.template import Template
 from tests.insight.conftest import LOGS
 
 Plot = Callable[..., Axes]
@@ -214,3 +216,126 @@ def test_short_timelines_count_seconds_and_long_ones_tell_the_time() -> None:
 def test_every_severity_and_outcome_has_its_colour() -> None:
     assert set(SEVERITY_COLORS) == {2, 3, 4, 5}
     assert tuple(OUTCOME_COLORS) == OUTCOMES
+
+
+# -- what becomes of a letter
+
+
+def coverage_of(cities: list[str | None], text: str) -> pd.DataFrame:
+    letter = Template(header_from="a@x.example", subject="Hello", text=text)
+    rows = [{"email": f"p{n}@x.example", "city": city} for n, city in enumerate(cities)]
+    people = pd.DataFrame(rows, columns=["email", "city"])
+    return letter.coverage(people, progress=False)
+
+
+def many_ways() -> pd.DataFrame:
+    """More kinds of messages, and more places, than a picture has room for."""
+    text = "".join(f"{{% if city == 'c{n}' %}}{n}{{% endif %}}" for n in range(30))
+    return coverage_of([f"c{n}" for n in range(30) for _ in range(n + 1)], text)
+
+
+COVERAGES = {
+    "one kind": lambda: coverage_of(["Graz"] * 3, "{% if city %}x{% endif %}"),
+    "all kinds of places": lambda: coverage_of(
+        ["Graz", "Rome", None],
+        "{% if city == 'Graz' %}x{% endif %}{{ city | default('y') }}{{ city }}"
+        "{% for n in range(2) %}z{% endfor %}",
+    ),
+    "many": many_ways,
+    "hostile": lambda: coverage_of(
+        ["a", "b"], "{% if city == '$x^2$ \u202e' ~ '" + "Z" * 99 + "' %}x{% endif %}y"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COVERAGES)
+def test_any_coverage_gives_a_picture_whose_texts_neither_overlap_nor_are_cut(
+    name: str,
+) -> None:
+    coverage = COVERAGES[name]()
+    mine = plt.figure()
+    ax = plot_coverage(coverage)
+    assert ax.figure is not mine
+    assert mine.axes == []
+    ax.figure.canvas.draw()
+    places = [place.padded(-1) for place in places_of_texts(ax)]
+    assert Bbox.union([ax.figure.bbox, *places]).bounds == ax.figure.bbox.bounds
+    for one, other in itertools.combinations(places, 2):
+        assert not one.overlaps(other)
+
+
+def test_coverage_is_drawn_upon_the_axes_that_are_given_in_a_dark_style() -> None:
+    with plt.style.context("dark_background"):
+        ax = empty_axes()
+        assert plot_coverage(COVERAGES["all kinds of places"](), ax=ax) is ax
+        ax.figure.draw_without_rendering()
+    assert plt.get_fignums() == []
+
+
+def test_coverage_has_a_row_for_each_place_and_a_column_for_each_kind() -> None:
+    coverage = coverage_of(
+        ["Graz", "Graz", "Rome", None], "{% if city == 'Graz' %}x{% endif %}{{ city }}"
+    )
+    ax = plot_coverage(coverage, ax=empty_axes())
+    assert ax.get_title(loc="left") == "4 messages in 3 kinds"
+    assert labels(ax, "x") == ["2", "1", "1"]
+    assert labels(ax, "y") == [
+        "text: city",
+        "text: if city == 'Graz'",
+        "text: none of if city == 'Graz'",
+    ]
+    shown = ax.images[0].get_array()[:, :, 3] > 0
+    assert shown.tolist() == [
+        [False, False, True],
+        [True, False, False],
+        [False, True, True],
+    ]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["missing", "branch"]
+
+
+def test_what_a_picture_of_coverage_has_no_room_for_is_counted() -> None:
+    ax = plot_coverage(many_ways(), ax=empty_axes())
+    assert "(12 of 30 shown)" in ax.get_xlabel()
+    assert "(24 of 60 shown)" in ax.get_ylabel()
+    assert ax.images[0].get_array().shape == (24, 12, 4)
+
+
+def test_words_of_a_template_are_escaped_shortened_and_no_mathematics() -> None:
+    ax = plot_coverage(COVERAGES["hostile"](), ax=empty_axes())
+    label = ax.get_yticklabels()[0]
+    assert "$x^2$ \\u202e" in label.get_text()
+    assert len(label.get_text()) < 60
+    assert not label.get_parse_math()
+
+
+@pytest.mark.parametrize(
+    ("cities", "text", "sentence", "title"),
+    [
+        ([], "x", "No recipients.", "0 messages in 0 kinds"),
+        (
+            ["Graz"],
+            "x",
+            "No message comes past a branch or a fallback.",
+            "1 message in 1 kind",
+        ),
+        (
+            ["Graz"],
+            "{{ city | float / 0 }}",
+            "No message comes past a branch or a fallback.",
+            "1 message in 1 kind; 1 cannot be made",
+        ),
+    ],
+)
+def test_coverage_without_a_place_is_a_sentence(
+    cities: list[str | None], text: str, sentence: str, title: str
+) -> None:
+    ax = plot_coverage(coverage_of(cities, text), ax=empty_axes())
+    assert [text.get_text() for text in ax.texts] == [sentence]
+    assert ax.get_title(loc="left") == title
+
+
+def test_another_table_is_no_coverage(log: pd.DataFrame) -> None:
+    with pytest.raises(ColumnError, match="column 'part' not found"):
+        plot_coverage(log, ax=empty_axes())
