@@ -119,23 +119,24 @@ const write_at_cursor = (model, form) => {
   const fields = ".smtpbook-letter input, .smtpbook-letter textarea";
   const remember = ({ target }) => {
     if (target.matches(fields)) cursors.set(model, target);
-  };
-  const write = ({ insert }) => {
-    if (insert === undefined) return;
-    if (!cursors.get(model)?.checkVisibility()) {
+    else if (!cursors.get(model)?.checkVisibility()) {
       const texts = Array.from(form.querySelectorAll(".smtpbook-letter textarea"));
       cursors.set(model, texts.find((text) => text.checkVisibility()));
     }
+  };
+  const write = ({ insert }) => {
     const field = cursors.get(model);
-    if (!form.contains(field)) return;
+    if (insert === undefined || !form.contains(field)) return;
     field.focus();
     // Deprecated, and the only way to write that can be undone.
     document.execCommand("insertText", false, insert);
   };
   form.addEventListener("focusin", remember);
+  form.addEventListener("click", remember); // not every browser's buttons take the focus
   model.on("msg:custom", write);
   return () => {
     form.removeEventListener("focusin", remember);
+    form.removeEventListener("click", remember);
     model.off("msg:custom", write);
   };
 };
