@@ -10,6 +10,8 @@ import pandas as pd
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.run import Run
+from smtpbook.errors import RecipientsError
+from smtpbook.escape import visible
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 
@@ -56,6 +58,9 @@ def send_test(
         columns=["source", "source_row"], errors="ignore"
     )
     people = read_recipients(frame, address="email")
+    if not len(people):
+        reason = people.problems["message"].iloc[0]
+        raise RecipientsError(f"no test can be sent to {visible(to)!r}: {reason}")
     return Campaign("test", account, people, letter.prefixed(PREFIX)).send(
         confirm=False, progress=False
     )

@@ -280,6 +280,15 @@ def test_a_test_that_is_refused_says_why(people: Recipients, lab: Lab) -> None:
     assert "rejected" in form.test.note.text
 
 
+def test_a_test_to_what_is_no_address_says_so(people: Recipients, lab: Lab) -> None:
+    form = written(people)
+    form.test.to.value = "nobody"
+    form.test.button.click()
+    form.wait()
+    assert "no test can be sent to 'nobody'" in form.test.note.text
+    assert lab.received == []
+
+
 def test_a_test_needs_an_address_and_an_account(people: Recipients) -> None:
     form = written(people)
     form.test.button.click()
