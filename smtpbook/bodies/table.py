@@ -7,6 +7,7 @@ is shown as it is, and what is missing is shown as missing.  A figure is anythin
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -46,6 +47,8 @@ _CELL: Final = Markup(
 )
 _LAST: Final = Markup('<tr><td colspan="{}" style="padding:4px 10px">{}</td></tr>')
 _MAX_DIGITS: Final = 6
+# Drawing changes the figure, and matplotlib is not thread-safe (its FAQ says so).
+_DRAWING: Final = threading.Lock()
 
 
 def table_html(
@@ -168,13 +171,14 @@ def figure_png(figure: Any, *, dpi: int = 144) -> bytes:
             f"figure: expected a matplotlib Figure or Axes, got {type(figure).__name__}"
         )
     buffer = BytesIO()
-    owner.savefig(
-        buffer,
-        format="png",
-        dpi=dpi,
-        bbox_inches="tight",
-        metadata={"Software": None, "Creation Time": None},
-    )
+    with _DRAWING:
+        owner.savefig(
+            buffer,
+            format="png",
+            dpi=dpi,
+            bbox_inches="tight",
+            metadata={"Software": None, "Creation Time": None},
+        )
     return buffer.getvalue()
 
 

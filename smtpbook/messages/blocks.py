@@ -1,8 +1,9 @@
 """Blocks: what a body may call: a table, a figure, a picture, a preheader, links.
 
 Each is written twice, as HTML and as plain text, so that the same template line serves
-both bodies.  Pictures that an HTML body shows travel inside the message; a figure that is
-the same for everybody is drawn once.
+both bodies.  Pictures that an HTML body shows travel inside the message.  A figure of the
+template's values is the same for everybody and drawn once; a row's own is drawn for each
+row, for a program may draw the next row's into the same figure.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from markupsafe import Markup
 
@@ -35,6 +35,8 @@ class Album:
     ----------
     pictures : iterable of Picture
         Those the template was given, by name.
+    constants : iterable of object
+        What is the same for everybody; figures among them are drawn once.
 
     Raises
     ------
@@ -42,7 +44,9 @@ class Album:
         Two have the same name.
     """
 
-    def __init__(self, pictures: Iterable[Picture]) -> None:
+    def __init__(
+        self, pictures: Iterable[Picture], constants: Iterable[object] = ()
+    ) -> None:
         self._by_name: dict[str, Picture] = {}
         for picture in pictures:
             if picture.name in self._by_name:
@@ -50,7 +54,9 @@ class Album:
             self._by_name[picture.name] = picture
         self._ids = {content_id(picture): name for name, picture in self._by_name.items()}
         self._entities: dict[str, bytes] = {}
-        self._figures: WeakKeyDictionary[Any, Picture] = WeakKeyDictionary()
+        # Kept, so that no other object gets the id of one of them.
+        self._constants = {id(value): value for value in constants}
+        self._figures: dict[int, Picture] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,11 +77,13 @@ class Album:
         return self._by_name[name]
 
     def drawn(self, figure: Any, alt: str) -> Picture:
-        """Give a figure as a picture; the same figure is drawn once."""
-        picture = self._figures.get(figure)
-        if picture is None or picture.alt != alt:
-            picture = self._figures[figure] = figure_picture(figure, alt=alt)
-        return picture
+        """Give a figure as a picture; one that is the same for everybody is drawn once."""
+        picture = self._figures.get(id(figure))
+        if picture is None or not alt.strip():
+            picture = figure_picture(figure, alt=alt)
+            if id(figure) in self._constants:
+                self._figures[id(figure)] = picture
+        return replace(picture, alt=alt)
 
     def entity(self, picture: Picture) -> bytes:
         """Write a picture as a part of a message; those the template has, once."""

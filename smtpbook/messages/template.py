@@ -83,7 +83,8 @@ class Template:
         ``{{ image('logo.png', alt='…') }}``.
     values : mapping, optional
         What is the same for everybody: texts, a DataFrame for ``{{ table(…) }}``, a
-        figure for ``{{ figure(…, alt='…') }}``.  These names are no merge fields then.
+        figure for ``{{ figure(…, alt='…') }}``, which is drawn once; a row's own figure is
+        drawn for each row.  These names are no merge fields then.
     headers : mapping of str to str, optional
         Further header fields; the values are Jinja2, on one line.  See `priority`.
     unsubscribe : Unsubscribe, optional
@@ -166,7 +167,7 @@ class Template:
             html=html,
             is_flowed=self.flowed,
             files=files,
-            album=Album(pictures),
+            album=Album(pictures, values.values()),
             constants=values,
             unsubscribe=self.unsubscribe,
             signers=signers,

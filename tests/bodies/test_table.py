@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from html import unescape
 from typing import Any
@@ -136,6 +137,14 @@ def test_a_figure_and_its_axes_give_the_same_octets_each_time() -> None:
     assert data == figure_png(figure.axes[0]) == figure_png(drawn())
     assert b"matplotlib" not in data.lower()
     assert len(figure_png(figure, dpi=300)) > len(data)
+
+
+def test_one_figure_drawn_in_several_threads_is_the_same_picture() -> None:
+    figure = Figure()
+    figure.subplots().plot([1, 3, 2])
+    with ThreadPoolExecutor(4) as threads:
+        drawn = {*threads.map(lambda _: figure_png(figure), range(8))}
+    assert drawn == {figure_png(figure)}
 
 
 def test_a_figure_needs_words_and_gets_some_suggested() -> None:

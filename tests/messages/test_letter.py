@@ -184,6 +184,37 @@ def test_a_figure_travels_inside_the_message_and_is_drawn_once() -> None:
     assert "[Sales rise]" in text
 
 
+def pictures(message: Message) -> list[bytes]:
+    found = (
+        part for part in parsed(message).walk() if part.get_content_type()[:5] == "image"
+    )
+    return [part.get_content() for part in found]
+
+
+def test_a_figure_drawn_anew_for_each_row_goes_to_its_own_row() -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    made = letter(html="{{ figure(own, alt='Yours') }}")
+    sent = []
+    for height in (1, 3, 9):
+        axes.clear()
+        axes.bar(["you", "all"], [height, 4])
+        sent += pictures(made.render(ROW | {"own": figure}))
+    assert len(set(sent)) == 3
+
+
+def test_a_figure_for_everybody_may_have_each_readers_own_words() -> None:
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    made = letter(html="{{ figure(sales, alt=first_name) }}", values={"sales": figure})
+    ann, zoe = (made.render(ROW | {"first_name": name}) for name in ("Ann", "Zoe"))
+    assert pictures(ann) == pictures(zoe)
+    assert 'alt="Ann"' in bodies(ann)[1]
+    assert 'alt="Zoe"' in bodies(zoe)[1]
+    with pytest.raises(TemplateError, match="alt= is empty"):
+        made.render(ROW | {"first_name": " "})
+
+
 def test_a_figure_without_words_for_those_who_do_not_see_it_is_refused() -> None:
     figure = Figure()
     figure.subplots().set_title("Sales by month")
