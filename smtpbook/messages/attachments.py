@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from smtpbook.errors import TemplateError, near_miss
 from smtpbook.escape import visible
+from smtpbook.language.limits import is_missing
 from smtpbook.messages import mime
-from smtpbook.messages.filling import has_value
 
 # What Linux and macOS take as a file's name (NAME_MAX); in octets of UTF-8.  Written with
 # three characters for an octet, it still stands on one line of 998 (RFC 2231 section 4).
@@ -89,9 +89,15 @@ class Attachment:
         TemplateError
             There is no such file, or it cannot be attached.
         """
-        file = Path(path)
-        _check_file(file, visible(str(path)))
-        return cls(file.name, file.read_bytes())
+        file, shown = Path(path), visible(str(path))
+        try:
+            _check_file(file, shown)
+            data = file.read_bytes()
+        except OSError as error:
+            raise TemplateError(
+                f"attachment: {shown} cannot be read: {error.strerror}"
+            ) from None
+        return cls(file.name, data)
 
     def entity(self) -> bytes:
         """Write it as a part of a message."""
@@ -141,7 +147,7 @@ class AttachmentColumn:
             The cell is empty, or names no file inside the folder.
         """
         cell = row.get(self.column)
-        if not has_value(cell) or cell == "":
+        if is_missing(cell) or cell == "":
             if not self.required:
                 return None
             hint = (
@@ -175,8 +181,13 @@ class AttachmentColumn:
         path = self.find(row)
         if path is None:
             return None
-        about = path.stat()
-        return _entity_of(path, about.st_size, about.st_mtime_ns)
+        try:
+            about = path.stat()
+            return _entity_of(path, about.st_size, about.st_mtime_ns)
+        except OSError as error:  # it has gone since
+            raise self._error(row, f"{path.name!a}: {error.strerror}") from None
+        except TemplateError as error:
+            raise self._error(row, str(error)) from None
 
     def _error(self, row: Mapping[str, Any], reason: str, hint: str = "") -> TemplateError:
         whom = visible(str(row.get("email")))

@@ -22,7 +22,7 @@ from smtpbook.escape import visible
 from smtpbook.language.fence import MissingField
 from smtpbook.language.tracing import Place, TracedPart
 from smtpbook.messages.attachments import AttachmentColumn
-from smtpbook.messages.filling import Filling
+from smtpbook.messages.filling import Filling, check_columns
 from smtpbook.messages.letter import Letter
 from smtpbook.progress import show
 
@@ -80,6 +80,11 @@ def cover(
         A row for each recipient, instead of one for each finding.
     progress : bool
 
+    Raises
+    ------
+    TemplateError
+        Two columns of the list have the same name.
+
     Returns
     -------
     DataFrame
@@ -107,12 +112,14 @@ def cover(
         ``subject``, ``text`` and ``html`` (characters, Int64; null = there is none).
     """
     frame = people if isinstance(people, pd.DataFrame) else people.frame
+    names = frame.columns.map(str)
+    check_columns(names)
     parts = [TracedPart(part) for part in letter.parts]
     offsets = _offsets(parts)
     seen = []
     display = show("filling in", len(frame), progress=progress)
     try:
-        for number, row in enumerate(_rows(frame), 1):
+        for number, row in enumerate(_rows(frame, names), 1):
             seen.append(_fill_in(letter, parts, offsets, row))
             if number % _STEP == 0:
                 display.update(number, {})
@@ -134,8 +141,7 @@ def _offsets(parts: Sequence[TracedPart]) -> list[int]:
     return offsets
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    names = [str(name) for name in frame.columns]
+def _rows(frame: pd.DataFrame, names: Iterable[str]) -> Iterator[dict[str, Any]]:
     for cells in zip(*(frame[name] for name in frame.columns), strict=True):
         yield dict(zip(names, cells, strict=True))
 

@@ -18,24 +18,12 @@ from smtpbook.errors import LocalProtocolError, TemplateError, near_miss
 from smtpbook.escape import visible
 from smtpbook.fields import field_name
 from smtpbook.language.fence import MissingField
+from smtpbook.language.limits import is_missing
 from smtpbook.language.part import Part
 from smtpbook.protocol.addresses import Mailbox
 
 # Controls, line and paragraph separators, and surrogates (which no octets stand for).
 NOT_IN_HEADERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PLAIN: Final = frozenset({str, int, bool})
-
-
-def has_value(value: Any) -> bool:
-    """Whether a cell holds something; empty text, zero and False are something."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return True
-    if value is None:
-        return False
-    if kind is float:
-        return bool(value == value)
-    return not (pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def values_of(row: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
@@ -45,7 +33,7 @@ def values_of(row: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
         value = row.get(name)
         if value is None and name not in row:
             value = _by_other_name(row, name)
-        if has_value(value):
+        if not is_missing(value):
             values[name] = value
     return values
 
@@ -73,7 +61,7 @@ class Filling:
     Raises
     ------
     TemplateError
-        The row's address is not one.
+        It is no row, two of its columns have the same name, or its address is not one.
     """
 
     __slots__ = ("recipient", "row", "values")
@@ -84,6 +72,7 @@ class Filling:
         fields: Iterable[str],
         constants: Mapping[str, Any],
     ) -> None:
+        _check_row(row)
         address = row.get("email")
         if not isinstance(address, str):
             hint = "" if "email" in row else near_miss("email", map(str, row.keys()))
@@ -155,6 +144,29 @@ class Filling:
         return TemplateError(
             f"{part.name}: {next(holders, 'the result')} holds U+{ord(char):04X}, which "
             f"cannot stand there, in the row of {self.recipient}; correct the cell"
+        )
+
+
+def check_columns(columns: pd.Index[Any]) -> None:
+    """Refuse a name that two columns have: nobody could say which one is meant.
+
+    Raises
+    ------
+    TemplateError
+        The message names the first of them.
+    """
+    if not columns.is_unique:
+        twice = visible(str(columns[columns.duplicated()][0]), max_chars=60)
+        raise TemplateError(f"two columns are called {twice!r}; rename or drop one")
+
+
+def _check_row(row: object) -> None:
+    if isinstance(row, pd.Series):
+        check_columns(row.index)
+    elif not isinstance(row, Mapping):
+        hint = "; such as frame.iloc[0]" if isinstance(row, pd.DataFrame) else ""
+        raise TemplateError(
+            f"a row is a mapping or a Series, not {type(row).__name__}{hint}"
         )
 
 

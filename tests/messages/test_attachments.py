@@ -128,6 +128,19 @@ def test_what_cannot_be_attached_is_refused_when_it_is_named(make: Any, error: s
         make()
 
 
+def test_a_file_that_goes_while_it_is_read_is_an_error_of_its_row(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    with pytest.raises(
+        TemplateError, match=r"for zoe@y\.example.* cannot be read: No such"
+    ):
+        files_of(ROW, AttachmentColumn("invoice", folder))
+
+
 def test_a_file_too_large_for_mail_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

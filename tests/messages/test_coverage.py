@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpbook.errors import TemplateError
 from smtpbook.language.part import Part
 from smtpbook.language.tracing import TracedPart
 from smtpbook.messages.attachments import AttachmentColumn
@@ -172,6 +174,13 @@ def test_an_empty_list_gives_an_empty_table_of_the_same_columns() -> None:
     full, none = (letter().coverage(p) for p in (PEOPLE, PEOPLE.iloc[:0]))
     assert list(full.dtypes) == list(none.dtypes)
     assert counts(none, "cluster") == {}
+
+
+@pytest.mark.parametrize("columns", [["email", "a", "a"], ["email", 4, "4"]])
+def test_two_columns_of_one_name_are_refused(columns: list[object]) -> None:
+    people = pd.DataFrame([["zoe@y.example", "x", "y"]], columns=columns)
+    with pytest.raises(TemplateError, match=r"two columns are called '(a|4)'"):
+        letter().coverage(people)
 
 
 def test_the_coverage_of_a_list_agrees_with_what_render_does() -> None:

@@ -169,6 +169,7 @@ def test_a_domain_outside_ascii_is_written_as_a_labels() -> None:
         pd.NaT,
         np.datetime64("NaT", "s"),
         Decimal("NaN"),
+        Decimal("sNaN"),
     ],
     ids=repr,
 )
@@ -213,6 +214,21 @@ def test_zero_and_false_and_empty_text_are_values() -> None:
 def test_a_row_needs_one_address(row: dict[str, object], error: str) -> None:
     with pytest.raises(TemplateError, match=error):
         letter().render(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        (None, "a row is a mapping or a Series, not NoneType"),
+        ("zoe@y.example", "not str"),
+        (pd.DataFrame([ROW]), r"not DataFrame; such as frame\.iloc\[0\]"),
+        (pd.Series(["z@y.example", "a", "b"], index=["email", "n", "n"]), "called 'n'"),
+        (pd.Series(["z@y.example", "a@y.example"], index=["email"] * 2), "called 'email'"),
+    ],
+)
+def test_what_is_no_row_is_refused(row: Any, error: str) -> None:
+    with pytest.raises(TemplateError, match=error):
+        letter(text="Hello").render(row)
 
 
 def test_fields_lists_what_is_used_anywhere() -> None:
