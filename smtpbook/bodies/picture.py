@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from smtpbook.bodies.markup import quoted
 from smtpbook.errors import TemplateError
+from smtpbook.escape import visible
 
 _SIGNATURES: Final = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -22,6 +23,7 @@ _SIGNATURES: Final = (
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:[?!][^>]*+>\s*+<?)*svg[\s>]"), "image/svg+xml"),
 )
+PLAIN_NAME: Final = re.compile(r"[\w.-]+")
 _EXTENSIONS: Final = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
@@ -44,12 +46,29 @@ class Picture:
         The file's octets.
     alt : str
         What stands for it where it is not shown; ``""`` = it is an ornament.
+
+    Raises
+    ------
+    TemplateError
+        The name or the type is none of these.
     """
 
     name: str
     content_type: str
     data: bytes
     alt: str = ""
+
+    def __post_init__(self) -> None:
+        if not PLAIN_NAME.fullmatch(self.name):
+            raise TemplateError(
+                f"picture: {visible(self.name, max_chars=60)!r} is no name for HTML: "
+                f"letters, digits, '.', '-' and '_', such as 'logo.png'"
+            )
+        if self.content_type not in _EXTENSIONS:
+            raise TemplateError(
+                f"picture {self.name}: {self.content_type!a} is no type that mail programs "
+                f"show: {', '.join(_EXTENSIONS)}"
+            )
 
 
 def content_type(data: bytes) -> str | None:

@@ -169,5 +169,7 @@ def _explain(error: jinja2.TemplateSyntaxError) -> str:
             "filter": _TEXT.filters,
             "test": _TEXT.tests,
         }
+        if unknown["name"] in _TAGS:
+            return f"{{% {unknown['name']} %}} ends or divides what has not begun"
         message += near_miss(unknown["name"], known.get(unknown["kind"], _TAGS))
     return message

@@ -24,6 +24,7 @@ from smtpbook.protocol.addresses import Mailbox
 
 # Controls, line and paragraph separators, and surrogates (which no octets stand for).
 NOT_IN_HEADERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NOT_IN_BODIES: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def values_of(row: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
@@ -100,12 +101,15 @@ class Filling:
         Raises
         ------
         TemplateError
-            It cannot be filled in, or holds a NUL.
+            It cannot be filled in, or holds a NUL or a surrogate.
         """
         pieces = self._pieces(part, functions)
         for piece in pieces:
-            if "\0" in piece:
-                raise self.forbidden(part, "\0")
+            is_plain = piece.isascii() and "\0" not in piece
+            if is_plain or piece in part.literals:
+                continue
+            if found := NOT_IN_BODIES.search(piece):
+                raise self.forbidden(part, found[0])
         return pieces
 
     def _pieces(self, part: Part, functions: Mapping[str, Any]) -> list[str]:

@@ -16,19 +16,20 @@ from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
 from smtpbook.bodies.text import flowed
-from smtpbook.errors import TemplateError
+from smtpbook.errors import SMTPBookError, TemplateError
 from smtpbook.language.fence import Function
 from smtpbook.language.part import Part
 from smtpbook.messages import mime
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.blocks import FUNCTIONS, Album, html_functions, text_functions
-from smtpbook.messages.filling import NOT_IN_HEADERS, Filling, mailbox
+from smtpbook.messages.filling import NOT_IN_BODIES, NOT_IN_HEADERS, Filling, mailbox
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE, Message
 from smtpbook.unsubscribe import Unsubscribe
 
 _MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 TO_NAME: Final = ""  # no header field is called so
+_OWN: Final = (TO_NAME, "Subject")  # those with a place of their own
 UNSUBSCRIBE_URL: Final = "unsubscribe_url"
 
 
@@ -109,6 +110,12 @@ class Letter:
         self._constants = constants
         self._unsubscribe, self._signers = unsubscribe, signers
         self._bodies: list[tuple[Part, mime.Body]] = []
+        for label, given in (("text", text), ("html", html)):
+            if found := NOT_IN_BODIES.search(given or ""):
+                raise TemplateError(
+                    f"{label}: holds U+{ord(found[0]):04X} at character "
+                    f"{found.start() + 1}, which cannot stand in a letter"
+                )
         if text is not None:
             part = Part.compile("text", text, functions=FUNCTIONS)
             body = mime.Body("plain", part.literals, is_flowed=is_flowed)
@@ -136,17 +143,15 @@ class Letter:
         """Fill everything in for one recipient; errors as `Template.render`."""
         filling = self.filling(row)
         filled = self._fill_lines(filling)
-        recipient = filling.recipient
-        whom = mime.addresses("To", [(filled.get(TO_NAME, ""), recipient)])
-        if self._unsubscribe is not None:
-            fields = self._unsubscribe.headers(recipient)
-            whom += b"".join(mime.encoded(name, text) for name, text in fields.items())
-        return self._message(filling, (recipient,), whom, filled, message_id, date)
+        whom = self._whom(filling.recipient, filled)
+        return self._message(filling, (filling.recipient,), whom, filled, message_id, date)
 
     def compose_together(
         self, addresses: Iterable[str], *, where: Literal["to", "cc", "bcc"]
     ) -> Message:
         """Make one message for several recipients; errors as `Template.render_together`."""
+        if isinstance(addresses, str):
+            addresses = [addresses]
         recipients = tuple(mailbox("addresses", address) for address in addresses)
         if not recipients:
             raise TemplateError("addresses: a message needs at least one recipient")
@@ -164,11 +169,16 @@ class Letter:
         )
 
     def check(self, row: Mapping[str, Any]) -> None:
-        """Fill everything in for one recipient, and throw it away."""
+        """Fill everything in for one recipient, and throw it away.
+
+        Files are looked for and not read, and nothing is signed.
+        """
         filling = self.filling(row)
-        self._fill_lines(filling)
-        for part, _ in self._bodies:
-            filling.body(part, self.functions(part, {}))
+        filled = self._fill_lines(filling)
+        whom = self._whom(filling.recipient, filled)
+        self._header(filling.recipient, whom, filled, "", datetime.now(UTC))
+        for part, body in self._bodies:
+            self._body(part, body, filling)
         for file in self.files:
             if isinstance(file, AttachmentColumn):
                 file.find(row)
@@ -194,12 +204,46 @@ class Letter:
         """Give the header's text by field, and the name in front of the address."""
         return {name: filling.line(part) for name, part in self._lines.items()}
 
+    def _whom(self, recipient: Mailbox, filled: Mapping[str, str]) -> bytes:
+        """Write the fields that are the recipient's own."""
+        whom = mime.addresses("To", [(filled.get(TO_NAME, ""), recipient)])
+        if self._unsubscribe is not None:
+            fields = self._unsubscribe.headers(recipient)
+            whom += b"".join(mime.encoded(name, text) for name, text in fields.items())
+        return whom
+
+    def _header(
+        self,
+        recipient: Mailbox,
+        whom: bytes,
+        filled: Mapping[str, str],
+        message_id: str,
+        date: datetime,
+    ) -> bytes:
+        head = b"".join(
+            (
+                self._head,
+                whom,
+                mime.free_text("Subject", filled["Subject"]),
+                _date_field(date.replace(microsecond=0)),
+                mime.structured("Message-ID", message_id),
+                *(
+                    mime.structured(name, text)
+                    for name, text in filled.items()
+                    if name not in _OWN
+                ),
+                b"MIME-Version: 1.0\r\n",
+            )
+        )
+        _check_lines(head, recipient)
+        return head
+
     def _message(
         self,
         filling: Filling,
         recipients: tuple[Mailbox, ...],
         whom: bytes,
-        filled: dict[str, str],
+        filled: Mapping[str, str],
         message_id: str | None,
         date: datetime | None,
     ) -> Message:
@@ -208,28 +252,16 @@ class Letter:
         elif not _MESSAGE_ID.fullmatch(message_id):
             raise TemplateError(f"not a Message-ID: {message_id!r}; expected <left@right>")
         date = date or datetime.now(UTC)
-        head = b"".join(
-            (
-                self._head,
-                whom,
-                mime.free_text("Subject", filled.pop("Subject")),
-                _date_field(date.replace(microsecond=0)),
-                mime.structured("Message-ID", message_id),
-                *(
-                    mime.structured(name, text)
-                    for name, text in filled.items()
-                    if name != TO_NAME
-                ),
-                b"MIME-Version: 1.0\r\n",
-            )
-        )
-        _check_lines(head, recipients[0])
+        head = self._header(recipients[0], whom, filled, message_id, date)
         content = self._content(filling)
         if not content[-1].endswith(mime.CRLF):
             content.append(mime.CRLF)
         data = b"".join((head, *content))
         for signer in self._signers:
-            data = signer.sign(data, date=date)
+            try:
+                data = signer.sign(data, date=date)
+            except (SMTPBookError, ValueError) as error:
+                raise TemplateError(f"sign, for {recipients[0]}: {error}") from error
         is_ascii = head.isascii()
         return Message(
             reverse_path=self._reverse_path,
@@ -263,10 +295,7 @@ class Letter:
         pieces = filling.body(part, self.functions(part, shown))
         if body.is_flowed:
             pieces = [flowed("".join(pieces))]
-        try:
-            entity = body.entity(pieces)
-        except UnicodeEncodeError as error:
-            raise filling.forbidden(part, error.object[error.start]) from None
+        entity = body.entity(pieces)
         pictures = [*shown.values()]
         if part.is_html:
             pictures += self._album.shown(pieces, but=shown)

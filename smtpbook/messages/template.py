@@ -9,10 +9,10 @@ sends anything, or adds a recipient the row does not name.
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +22,13 @@ import pandas as pd
 
 from smtpbook.bodies.markdown import markdown_to_html, markdown_to_text
 from smtpbook.bodies.page import read_page
-from smtpbook.bodies.picture import Picture, content_type, picture_name
+from smtpbook.bodies.picture import Picture
 from smtpbook.bodies.text import html_to_text
 from smtpbook.errors import MaxBulkWarning, TemplateError, near_miss
 from smtpbook.escape import visible
+from smtpbook.language.part import Part
 from smtpbook.maxbulk.translate import translate_maxbulk
+from smtpbook.messages import given
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.blocks import Album
 from smtpbook.messages.coverage import HasFrame, cover
@@ -34,21 +36,6 @@ from smtpbook.messages.letter import TO_NAME, Letter, Signer
 from smtpbook.protocol.message import Message
 from smtpbook.unsubscribe import Unsubscribe
 
-_HEADER_NAME: Final = re.compile(r"[!-9;-~]+")  # ftext, RFC 5322 section 3.6.8
-_PARAMETER_FOR: Final = {
-    "from": "header_from=",
-    "to": "the list's email column and to_name=",
-    "subject": "subject=",
-    "reply-to": "reply_to=",
-    "date": "render(row, date=…)",
-    "message-id": "render(row, message_id=…)",
-    "return-path": "reverse_path=",
-    "cc": "one message for each recipient, or render_together()",
-    "bcc": "one message for each recipient, or render_together()",
-    "mime-version": "text= and html=",
-    "dkim-signature": "sign=",
-}
-_PICTURE_NAME: Final = re.compile(r"[\w.-]+", re.ASCII)
 _OF_LISTS: Final = ("list-unsubscribe", "list-unsubscribe-post", "list-id")
 # What mail programs look at, each its own (RFC 2156 and 4021 register Priority and
 # Importance; X-Priority is older than both and the most heeded).
@@ -153,25 +140,33 @@ class Template:
     _letter: Letter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        given.check_types(self)
         text, html = self.bodies
-        files = tuple(map(_attachment, _several(self.attachments)))
-        pictures = tuple(map(_picture, _several(self.inline)))
-        signers: tuple[Signer, ...] = tuple(_several(self.sign))
+        files = tuple(map(given.attachment, given.several(self.attachments)))
+        pictures = tuple(map(given.picture, given.several(self.inline)))
+        signers: tuple[Signer, ...] = tuple(map(given.signer, given.several(self.sign)))
         values, headers = dict(self.values or {}), dict(self.headers or {})
-        letter = Letter(
-            sender=self.header_from,
-            reply_to=self.reply_to,
-            reverse_path=self.reverse_path,
-            lines=self._lines(headers),
-            text=text,
-            html=html,
-            is_flowed=self.flowed,
-            files=files,
-            album=Album(pictures, values.values()),
-            constants=values,
-            unsubscribe=self.unsubscribe,
-            signers=signers,
-        )
+        try:
+            letter = Letter(
+                sender=self.header_from,
+                reply_to=self.reply_to,
+                reverse_path=self.reverse_path,
+                lines=self._lines(headers),
+                text=text,
+                html=html,
+                is_flowed=self.flowed,
+                files=files,
+                album=Album(pictures, values.values()),
+                constants=values,
+                unsubscribe=self.unsubscribe,
+                signers=signers,
+            )
+        except TemplateError:
+            # Its line is that of a body; where the author's own source fails, too, of that.
+            for name in ("markdown", "html"):
+                if (source := getattr(self, name)) is not None:
+                    Part.compile(name, source, html=name == "html")
+            raise
         for name, value in (
             ("values", MappingProxyType(values)),
             ("headers", MappingProxyType(headers)),
@@ -199,7 +194,7 @@ class Template:
             The page cannot be read, or shows what is not there; and as `Template`.
         """
         page = read_page(Path(path))
-        inline = [*page.pictures, *_several(parameters.pop("inline", ()))]
+        inline = [*page.pictures, *given.several(parameters.pop("inline", ()))]
         return cls(html=page.html, inline=inline, **parameters)
 
     @classmethod
@@ -326,7 +321,7 @@ class Template:
         ------
         TemplateError
             Something in it is a row's own: a merge field, a file from a column, a link
-            to unsubscribe.
+            to unsubscribe; or one of `addresses` is none.
         """
         own = sorted(self.fields)
         own += [f.column for f in self.attachments if isinstance(f, AttachmentColumn)]
@@ -342,6 +337,8 @@ class Template:
 
     def check(self, row: Mapping[str, Any] | pd.Series[Any]) -> None:
         """Fill the letter in for one recipient and throw the result away.
+
+        Files of the row are looked for and not read, and nothing is signed.
 
         Raises
         ------
@@ -390,7 +387,13 @@ class Template:
         lines = {"Subject": ("subject", self.subject)}
         if self.to_name is not None:
             lines[TO_NAME] = ("to_name", self.to_name)
-        return lines | {name: (_own_header(name), headers[name]) for name in headers}
+        return lines | {name: (given.own_header(name), headers[name]) for name in headers}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as its parameters; compiled again where it arrives."""
+        given = {f.name: getattr(self, f.name) for f in fields_of(self) if f.init}
+        given |= {name: dict(given[name]) for name in ("values", "headers")}
+        return _made_of, (given,)
 
     def __repr__(self) -> str:
         given = (
@@ -399,6 +402,10 @@ class Template:
         fields = ", ".join(sorted(self.fields)) or "none"
         subject = visible(self.subject, max_chars=60)
         return f"Template('{subject}', {' + '.join(given)}; fields: {fields})"
+
+
+def _made_of(given: dict[str, Any]) -> Template:
+    return Template(**given)
 
 
 def priority(level: str) -> dict[str, str]:
@@ -419,41 +426,3 @@ def priority(level: str) -> dict[str, str]:
     if level not in _PRIORITIES:
         raise ValueError(f"no priority {level!r}{near_miss(level, _PRIORITIES)}")
     return dict(_PRIORITIES[level])
-
-
-def _own_header(name: str) -> str:
-    """Check that a header is the user's to set, and say what errors call it."""
-    if not _HEADER_NAME.fullmatch(name):
-        raise TemplateError(f"headers: not a header name: {name!r}")
-    ours = _PARAMETER_FOR.get(name.lower())
-    if ours is None and name.lower().startswith("content-"):
-        ours = "text= and html="
-    if ours is not None:
-        raise TemplateError(f"headers: {name} cannot be set here; it comes from {ours}")
-    return f"headers[{name!r}]"
-
-
-def _several(given: Any) -> Sequence[Any]:
-    """Take one for a list of one."""
-    return given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-
-
-def _attachment(given: Any) -> Attachment | AttachmentColumn:
-    if isinstance(given, Attachment | AttachmentColumn):
-        return given
-    return Attachment.read(given)
-
-
-def _picture(given: Any) -> Picture:
-    if isinstance(given, Picture):
-        return given
-    path, data = Path(given), Attachment.read(given).data
-    kind = content_type(data)
-    if kind is None:
-        raise TemplateError(
-            f"inline: {visible(path.name)} is no PNG, JPEG, GIF or WebP, and mail programs "
-            f"show no other pictures"
-        )
-    is_plain = _PICTURE_NAME.fullmatch(path.name)
-    name = path.name if is_plain else picture_name(path.stem, kind)
-    return Picture(name=name, content_type=kind, data=data)

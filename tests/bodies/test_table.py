@@ -29,6 +29,21 @@ def cells(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "error"),
+    [
+        ('a".png', "image/png", "is no name for HTML"),
+        ("", "image/png", "is no name for HTML"),
+        ("a\r\nX: y", "image/png", "is no name for HTML"),
+        ("a.svg", "image/svg+xml", "no type that mail programs show"),
+        ("a.png", "image/png\r\nX: y", "no type that mail programs show"),
+    ],
+)
+def test_a_picture_html_cannot_show_is_refused(name: str, kind: str, error: str) -> None:
+    with pytest.raises(TemplateError, match=error):
+        Picture(name=name, content_type=kind, data=b"")
+
+
+@pytest.mark.parametrize(
     ("values", "shown"),
     [
         ([1, 20000], ["1", "20,000"]),

@@ -385,6 +385,11 @@ def test_one_message_for_several_shows_them_where_it_is_told(
     assert (mail["To"], mail["Cc"], mail["Bcc"]) == (to, cc, None)
 
 
+def test_one_address_is_one_recipient() -> None:
+    message = letter(text="Hello").render_together("zoe@y.example")
+    assert [str(one) for one in message.recipients] == ["zoe@y.example"]
+
+
 def test_one_message_for_all_holds_nothing_that_is_a_readers_own(tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match="each reader's own: city"):
         letter(text="{{ city }}").render_together(["a@x.example"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import email
+import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,8 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.errors import TemplateError
+from smtpbook.messages.attachments import Attachment
 from smtpbook.messages.template import Template
 from smtpbook.protocol.message import MAX_LINE, Message
+from smtpbook.unsubscribe import Unsubscribe
 
 ROW = {"email": "zoe@y.example", "first_name": "Zoë", "city": "Graz"}
 WHEN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -216,6 +220,52 @@ def test_a_row_needs_one_address(row: dict[str, object], error: str) -> None:
         letter().render(row)
 
 
+def test_a_template_can_be_copied_and_travels_to_another_process() -> None:
+    made = letter(
+        html="<b>{{ first_name }} {{ year }}",
+        headers={"X-A": "{{ city }}"},
+        values={"year": 2026},
+        attachments=[Attachment("a.txt", b"a")],
+    )
+    fixed = {"message_id": "<1@x.example>", "date": datetime(2026, 11, 27, tzinfo=UTC)}
+    for other in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert other == made
+        assert hash(other) == hash(made)
+        assert other.render(ROW, **fixed) == made.render(ROW, **fixed)
+
+
+def test_a_secret_does_not_travel_with_a_template() -> None:
+    leave = Unsubscribe(url="https://x.example/leave", secret=bytes(16))
+    with pytest.raises(TypeError, match="a secret is not pickled"):
+        pickle.dumps(letter(unsubscribe=leave))
+
+
+@pytest.mark.parametrize(
+    ("cells", "error"),
+    [
+        ({"first_name": "a" * 2000}, "X-A holds a word that makes its line longer"),
+        ({"city": "\ud800"}, r"field 'city' holds U\+D800"),
+        ({"city": "a\0"}, r"field 'city' holds U\+0000"),
+    ],
+)
+def test_what_cannot_be_rendered_is_found_by_a_check(
+    cells: dict[str, str], error: str
+) -> None:
+    made = letter(text="{{ city }}", headers={"X-A": "{{ first_name }}"})
+    for method in (made.check, made.render):
+        with pytest.raises(TemplateError, match=error):
+            method(ROW | cells)
+
+
+def test_a_message_that_cannot_be_signed_is_an_error_of_its_row() -> None:
+    class Refusing:
+        def sign(self, data: bytes, *, date: datetime) -> bytes:
+            raise ValueError("the card is not there")
+
+    with pytest.raises(TemplateError, match=r"sign, for zoe@y\.example: the card"):
+        letter(sign=Refusing()).render(ROW)
+
+
 @pytest.mark.parametrize(
     ("row", "error"),
     [
@@ -263,6 +313,21 @@ def test_fields_lists_what_is_used_anywhere() -> None:
         ({"headers": {"X-A": "a\nBcc: b"}}, r"headers\['X-A'\]: holds U\+000A"),
         ({"headers": {"X A": "a"}}, "not a header name"),
         ({"headers": {"X-A:": "a"}}, "not a header name"),
+        ({"headers": {"X-A": 1}}, "headers: 'X-A' and its value are text"),
+        ({"headers": ["X-A: a"]}, "headers: expected a dict, got list"),
+        ({"values": [1]}, "values: expected a dict, got list"),
+        ({"text": 1}, "text: expected text, got int"),
+        ({"html": b"a"}, "html: expected text, got bytes"),
+        ({"subject": None}, "subject: expected text, got NoneType"),
+        ({"text": "a\0"}, r"text: holds U\+0000 at character 2"),
+        ({"html": "a\ud800"}, r"holds U\+D800"),
+        ({"attachments": [3]}, "attachments: expected a path, got int"),
+        ({"inline": b"a"}, "inline: expected a path, got bytes"),
+        ({"sign": "key.pem"}, "sign: expected a DkimSigner"),
+        ({"unsubscribe": "https://x.example"}, "unsubscribe: expected an Unsubscribe"),
+        ({"text": None, "html": "<p>a\n<p>\n<b>{{ b | uper }}"}, "html, line 3: No filter"),
+        ({"text": None, "markdown": "# a\n* b\n\n\n\n{{ b. }}"}, "markdown, line 6"),
+        ({"text": "{% endif %}"}, "{% endif %} ends or divides what has not begun"),
         ({"headers": {"X-A": "a", "x-a": "b"}}, "the same header twice"),
         ({"headers": {"bcc": "b@x.example"}}, "bcc cannot be set here"),
         ({"headers": {"Subject": "b"}}, "it comes from subject="),

@@ -15,6 +15,7 @@ from email.header import decode_header, make_header
 from email.headerregistry import HeaderRegistry
 from email.policy import compat32, default
 from email.utils import getaddresses
+from inspect import signature
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -198,13 +199,17 @@ def read_strictly(data: bytes) -> dict[str, Any]:
     )
 
 
+# The strict reading, which newer Pythons do unasked, gives up at a bracket in quotes.
+LAX = {"strict": False} if "strict" in signature(getaddresses).parameters else {}
+
+
 def read_laxly(data: bytes) -> dict[str, Any]:
     """As Python read it before there was a policy, and many programs still do."""
     mail: Any = email.message_from_string(data.decode(), policy=compat32)
     people = {
         name: [
             (decoded(display_name), canonical(address))
-            for display_name, address in getaddresses([unfolded(mail[name])])
+            for display_name, address in getaddresses([unfolded(mail[name])], **LAX)
         ]
         for name in ("From", "To")
     }
