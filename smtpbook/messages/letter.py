@@ -110,8 +110,8 @@ class Letter:
         self._constants = constants
         self._unsubscribe, self._signers = unsubscribe, signers
         self._bodies: list[tuple[Part, mime.Body]] = []
-        for label, given in (("text", text), ("html", html)):
-            if found := NOT_IN_BODIES.search(given or ""):
+        for label, whole in (("text", text), ("html", html)):
+            if found := NOT_IN_BODIES.search(whole or ""):
                 raise TemplateError(
                     f"{label}: holds U+{ord(found[0]):04X} at character "
                     f"{found.start() + 1}, which cannot stand in a letter"

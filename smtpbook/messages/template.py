@@ -184,7 +184,9 @@ class Template:
         Parameters
         ----------
         path : path
-            An HTML file.  What it shows must lie in its folder.
+            An HTML file.  What it shows must lie in its folder.  Its styles stay in
+            ``<style>``; ``letter.replace(html=inline_css(letter.html))`` puts them into
+            the elements.
         **parameters
             As for `Template`.
 

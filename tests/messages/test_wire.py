@@ -15,8 +15,8 @@ from email.header import decode_header, make_header
 from email.headerregistry import HeaderRegistry
 from email.policy import compat32, default
 from email.utils import getaddresses
-from inspect import signature
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
