@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.delivery import Together as Together
+    from smtpbook.campaign.pacing import Pace as Pace
     from smtpbook.campaign.run import Run as Run
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
@@ -136,6 +137,7 @@ _HOME = {
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
     "Together": "campaign.delivery",
+    "Pace": "campaign.pacing",
     "Run": "campaign.run",
     "open_session": "session.session",
     "Session": "session.session",

@@ -20,8 +20,9 @@ import trio
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
+from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.delivery import Delivery, Together, outcome_row
-from smtpbook.campaign.pacing import Pacer, interval_s
+from smtpbook.campaign.pacing import Pace, Pacer
 from smtpbook.campaign.plan import Entry, Plan
 from smtpbook.campaign.run import Run
 from smtpbook.errors import SendStopped, TemplateError
@@ -50,9 +51,10 @@ class Campaign:
         To whom.
     letter : Template
         What.
-    pace : str or float, optional
-        At most so many messages: ``"100/min"``, ``"2000/day"``, or a number a second.
-        Default: as fast as the server takes them.
+    pace : str, float or Pace, optional
+        At most so many messages: ``"100/min"``, ``"50 every 5 min"``, or a number a second;
+        `Pace` has the other ways.  It counts over all sends of the campaign.  Default: as
+        fast as the server takes them.
     connections : int
         How many at once, at most.
     suppress : SuppressionList or iterable of str
@@ -81,7 +83,7 @@ class Campaign:
         people: Recipients | pd.DataFrame | str | os.PathLike[str],
         letter: Template,
         *,
-        pace: str | float | None = None,
+        pace: str | float | Pace | None = None,
         connections: int = 4,
         suppress: SuppressionList | Iterable[str] = (),
         together: Together | None = None,
@@ -96,7 +98,7 @@ class Campaign:
         self.connections = connections
         self.together = together
         self.id = f"{name}-{secrets.token_hex(3)}"
-        self._interval = interval_s(pace)
+        self._pacer, self._clock = Pacer(Pace.of(pace)), Clock()
         if isinstance(suppress, SuppressionList):
             self._suppress: SuppressionList | None = suppress
             suppress = ()
@@ -226,7 +228,8 @@ class Campaign:
                 self.letter,
                 self.account,
                 connections=self.connections,
-                pacer=Pacer(self._interval),
+                pacer=self._pacer,
+                clock=self._clock,
                 campaign_id=self.id,
                 sink=run.record,
                 display=display,

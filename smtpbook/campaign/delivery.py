@@ -1,17 +1,20 @@
 """Delivery: a campaign's messages over several connections, at one pace.
 
 Theory of operation.  Each connection is a task with a session of its own; all take their
-recipients from one queue.  The first one opens before the others: what is wrong with the
-account shows before anything is sent, and a password is tried once.  A session that ends
-gives back the recipients it had no verdict on, and the task opens another, with growing
-pauses; after some failures in a row it gives up.  When all have, what is left is `failed`.
+recipients from one queue, in turns: one waits for the instant at which the next message may
+begin, the others for their turn.  The first one opens before the others: what is wrong with
+the account shows before anything is sent, and a password is tried once.  A session that
+ends gives back the recipients it had no verdict on, and the task opens another, with
+growing pauses; after some failures in a row it gives up.  When all have, what is left is
+`failed`.
 
 A stop lets every message that has begun come to its verdict, and says QUIT.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import math
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,8 +23,10 @@ from typing import Final, Literal
 import trio
 
 from smtpbook.accounts.account import Account
+from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.queue import Queue
 from smtpbook.errors import (
     AuthenticationError,
     SMTPBookError,
@@ -43,6 +48,9 @@ _PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
+# Waking so late does not count: or a loop that is always a little late would never keep an
+# even pace.
+_LATE_S: Final = 0.05
 
 _Claimed = dict[int, tuple[Message, list[Entry]]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
@@ -78,12 +86,14 @@ class Delivery:
     ----------
     plan : Plan
         Told what became of each.
-    queue : deque of Entry
-        Whom to write to; empty when everybody has been tried.
+    entries : iterable of Entry
+        Whom to write to, in order.
     letter : Template
     account : Account
     connections : int
     pacer : Pacer
+    clock : Clock
+        By which the pace is kept.
     campaign_id : str
     sink : Sink
         Takes the event log's rows.
@@ -99,21 +109,26 @@ class Delivery:
     def __init__(
         self,
         plan: Plan,
-        queue: deque[Entry],
+        entries: Iterable[Entry],
         letter: Template,
         account: Account,
         *,
         connections: int,
         pacer: Pacer,
+        clock: Clock,
         campaign_id: str,
         sink: Sink,
         display: Display,
         together: Together | None = None,
     ) -> None:
         self.error: Exception | None = None
-        self._plan, self._queue, self._letter = plan, queue, letter
-        self._account, self._pacer, self._together = account, pacer, together
-        self._workers = min(connections, len(queue))
+        self._plan, self._letter = plan, letter
+        self._queue = Queue(entries, pacer)
+        self._account, self._pace, self._together = account, pacer.pace, together
+        self._clock = clock
+        self._turn = trio.Lock()
+        self._changed = trio.Event()
+        self._workers = min(connections, len(self._queue))
         self._campaign_id, self._sink, self._display = campaign_id, sink, display
         self._stopped = trio.Event()
         self._opened = trio.Event()
@@ -124,6 +139,7 @@ class Delivery:
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
         self._stopped.set()
+        self._wake()
         for scope in self._opening:
             scope.cancel()
 
@@ -149,7 +165,6 @@ class Delivery:
             return
         for entry in self._queue:
             self._failed(entry, self.error or TransportError("no connection was left"))
-        self._queue.clear()
 
     async def _work(self) -> None:
         """Hold one session after the other until the queue is empty."""
@@ -172,18 +187,45 @@ class Delivery:
         finally:
             self._opened.set()
 
-    async def _take(self) -> Entry | None:
-        """Take the next recipient at their instant; None: nobody is left, or a stop."""
-        if not self._queue:
-            return None
-        entry = self._queue.popleft()
-        is_time = False
-        try:
-            is_time = await self._pacer.wait(self._stopped)
-        finally:
-            if not is_time:
-                self._queue.appendleft(entry)
-        return entry if is_time else None
+    async def _take(self, patience_s: float = math.inf) -> Entry | None:
+        """Take the next recipient at their instant.
+
+        None: nobody is left, a stop, or nobody's time comes while the patience lasts.
+        """
+        end = trio.current_time() + patience_s
+        with trio.move_on_at(end):
+            async with self._turn:
+                now = self._clock.now()
+                while len(self._queue) and not self._stopped.is_set():
+                    at = self._next_at(now)
+                    if at <= now:
+                        if (entry := self._queue.take(now)) is not None:
+                            return entry
+                        continue
+                    if self._clock.deadline(at) > end:
+                        return None
+                    now = await self._wait_until(at)
+        return None
+
+    def _next_at(self, now: float) -> float:
+        """Give the instant from which the next message may begin."""
+        at = self._queue.next_at(now)
+        if not self._pace.has_hours or at == math.inf:
+            return at
+        moment = self._clock.wall(at)
+        opens = self._pace.open_at(moment)
+        return at if opens <= moment else self._clock.instant(opens)
+
+    async def _wait_until(self, at: float) -> float:
+        """Wait for an instant, or for a change that asks to look anew; give the time."""
+        with trio.move_on_at(self._clock.deadline(at)) as waiting:
+            await self._changed.wait()
+        now = self._clock.now()
+        return at if waiting.cancelled_caught and now - at < _LATE_S else now
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     async def _converse(self, first: Entry) -> tuple[SMTPBookError | None, bool]:
         """Hold one session; give what ended it early, and whether a reply decided any."""
@@ -218,36 +260,36 @@ class Delivery:
     def _from(
         self, first: Message, claimed: _Claimed
     ) -> Iterable[Message] | AsyncIterable[Message]:
-        interval_s = self._pacer.interval_s
-        if not interval_s:
+        if self._pace.is_free:
             return self._at_once(first, claimed)
-        if interval_s * self._workers > _MAX_IDLE_S:
-            return [first]  # the next gets a session of its own
         return self._paced(first, claimed)
 
     def _at_once(self, first: Message, claimed: _Claimed) -> Iterator[Message]:
         yield first
-        while self._queue and not self._stopped.is_set():
-            group = self._group(self._queue.popleft())
-            if (message := self._claim(group, claimed)) is not None:
+        while not self._stopped.is_set():
+            entry = self._queue.take(self._clock.now())
+            if entry is None:
+                return
+            if (message := self._claim(self._group(entry), claimed)) is not None:
                 yield message
 
     async def _paced(self, first: Message, claimed: _Claimed) -> AsyncIterator[Message]:
         yield first
-        while (entry := await self._take()) is not None:
+        # Longer than this no server would wait; the next gets a session of its own.
+        while (entry := await self._take(_MAX_IDLE_S)) is not None:
             if (message := self._claim(self._group(entry), claimed)) is not None:
                 yield message
 
     def _group(self, first: Entry) -> list[Entry]:
         """Take those who share a message with this one."""
         group = [first]
-        while (
-            self._together is not None
-            and len(group) < self._together.size
-            and self._queue
-            and self._queue[0].attempts == first.attempts
-        ):
-            group.append(self._queue.popleft())
+        size = 1 if self._together is None else self._together.size
+        now = self._clock.now()
+        while len(group) < size:
+            entry = self._queue.take_along(now, first.attempts)
+            if entry is None:
+                break
+            group.append(entry)
         return group
 
     def _claim(self, group: list[Entry], claimed: _Claimed) -> Message | None:
@@ -272,9 +314,11 @@ class Delivery:
             self._count(verdict.outcome)
 
     def _give_back(self, claimed: _Claimed) -> None:
-        """Return those without a verdict to the head of the queue, in their order."""
-        entries = [entry for _, group in claimed.values() for entry in group]
-        self._queue.extendleft(reversed(entries))
+        """Return those without a verdict to their places in the queue."""
+        for _, group in claimed.values():
+            for entry in group:
+                self._queue.put_back(entry)
+        self._wake()
 
     def _failed(self, entry: Entry, error: Exception) -> None:
         """Note a recipient for whom nothing reached the server."""

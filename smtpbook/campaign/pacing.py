@@ -1,81 +1,215 @@
-"""Pacing: our own speed limit, shared by all connections of a campaign."""
+"""Pacing: our own speed limit, shared by all connections of a campaign.
+
+A `Pace` is what was asked for; a `Pacer` knows what has begun and when the next may.
+Neither waits: whose turn it is, and the waiting, are `delivery`'s.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
 
-import trio
-
-_PACE: Final = re.compile(r"\s*(\d[\d_,]*(?:\.\d+)?)\s*(?:/|per )\s*([a-z]+)\s*", re.I)
-_UNITS: Final = {
-    **dict.fromkeys(("s", "sec", "second"), 1.0),
-    **dict.fromkeys(("min", "minute"), 60.0),
-    **dict.fromkeys(("h", "hour"), 3600.0),
-    **dict.fromkeys(("d", "day"), 86400.0),
-}
+from smtpbook.campaign.limits import Limit, Limiter, read_limits, warm_up_counts
+from smtpbook.campaign.quiet import QuietHours
+from smtpbook.protocol.addresses import domain_of
 
 
-def interval_s(pace: str | float | None) -> float | None:
-    """Read a pace; give the seconds between two messages, None = as fast as it goes.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a campaign may go.
 
     Parameters
     ----------
-    pace : str, float or None
-        ``"100/min"``, ``"5 per second"``, or a number of messages a second.
+    limit : str or float, optional
+        Evenly (``"100/min"``, ``"5/second"``, ``"2000/day"``), in groups with pauses
+        (``"50 every 5 min"``), a quota that continues tomorrow (``"2000 every day"``), a
+        warm-up (``"warm-up 50, 100, 200"`` on the first, second, third and further days),
+        a number a second, or several of them joined by "and".  No more than so many begin
+        in any such stretch of time, wherever it begins.  Default: no limit.
+    per_domain : str or float, optional
+        The same, for each destination domain besides.  A domain that must wait holds back
+        no other; within a domain the list's order is kept.
+    domain_of : callable, optional
+        Given an address, gives what `per_domain` counts by, such as the provider behind its
+        MX.  Default: the domain itself.
+    quiet : str, optional
+        A part of the day in which nothing begins, ``"22:00-07:00 Europe/Paris"``; without a
+        zone by this machine's clock.
+    not_before : datetime, optional
+        Nothing begins earlier; without a zone by this machine's clock.
 
     Raises
     ------
     ValueError
-        It is not a pace.
+        One of them is not what it says.
 
-    >>> interval_s("100/min")
-    0.6
+    Examples
+    --------
+    >>> print(Pace("100/min and 2000 every day", per_domain="20/min"))
+    100/min and 2000 every day, 20/min to a domain
     """
-    if pace is None:
-        return None
-    if isinstance(pace, str):
-        match = _PACE.fullmatch(pace)
-        unit = _UNITS.get(match[2].lower().rstrip("s") or "s") if match else None
-        if match is None or unit is None:
-            raise ValueError(
-                f'pace={pace!r} is not a pace; write "100/min", "5/second", "2000/day"'
-            )
-        rate = float(match[1].replace(",", "").replace("_", "")) / unit
-    else:
-        rate = float(pace)
-    if not rate > 0:
-        raise ValueError(f"pace={pace!r} would never send anything; None is no limit")
-    return 1 / rate
+
+    limit: str | float | None = None
+    per_domain: str | float | None = field(default=None, kw_only=True)
+    domain_of: Callable[[str], str | None] = field(default=domain_of, kw_only=True)
+    quiet: str | None = field(default=None, kw_only=True)
+    not_before: datetime | None = field(default=None, kw_only=True)
+    limits: tuple[Limit, ...] = field(init=False, repr=False, compare=False)
+    domain_limits: tuple[Limit, ...] = field(init=False, repr=False, compare=False)
+    _quiet: QuietHours | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._fill("limits", read_limits(self.limit))
+        self._fill("domain_limits", read_limits(self.per_domain, "per_domain"))
+        self._fill("_quiet", None if self.quiet is None else QuietHours.parse(self.quiet))
+        if self.not_before is not None:
+            if not isinstance(self.not_before, datetime):
+                raise ValueError(f"not_before={self.not_before!r} is not a datetime")
+            self._fill("not_before", self.not_before.astimezone(UTC))
+
+    def _fill(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, pace: str | float | Pace | None) -> Pace:
+        """Make a Pace of what stands for one.
+
+        Raises
+        ------
+        ValueError
+            It does not.
+        """
+        return pace if isinstance(pace, Pace) else cls(pace)
+
+    @classmethod
+    def groups(cls, *, size: int, every_s: float) -> Self:
+        """Send in groups: so many at once, the next so many seconds after these.
+
+        >>> Pace.groups(size=50, every_s=300)
+        Pace('50 every 300 s')
+        """
+        return cls(f"{size} every {every_s:g} s")
+
+    @classmethod
+    def warm_up(
+        cls, counts: int | Sequence[int], *, doubling_until: int | None = None
+    ) -> Self:
+        """Send so many on each day; the last number stays.
+
+        Parameters
+        ----------
+        counts : sequence of int, or int
+            One number a day; or the first day's, doubled from day to day.
+        doubling_until : int, optional
+            Where the doubling ends.
+
+        >>> Pace.warm_up(50, doubling_until=5000)
+        Pace('warm-up 50, 100, 200, 400, 800, 1600, 3200, 5000')
+        """
+        return cls(f"warm-up {', '.join(map(str, warm_up_counts(counts, doubling_until)))}")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return not (
+            self.limits or self.domain_limits or self._quiet or self.not_before is not None
+        )
+
+    @property
+    def has_hours(self) -> bool:
+        """Whether the clock on the wall has a say."""
+        return self._quiet is not None or self.not_before is not None
+
+    def open_at(self, moment: datetime) -> datetime:
+        """Give the first moment from this one on that neither is quiet nor too early."""
+        if self.not_before is not None:
+            moment = max(moment, self.not_before)
+        return moment if self._quiet is None else self._quiet.end_of(moment)
+
+    def __repr__(self) -> str:
+        given = [] if self.limit is None else [repr(self.limit)]
+        given += [
+            f"{name}={value!r}"
+            for name in ("per_domain", "quiet", "not_before")
+            if (value := getattr(self, name)) is not None
+        ]
+        return f"Pace({', '.join(given)})"
+
+    def __str__(self) -> str:
+        parts = [] if self.limit is None else [_spoken(self.limit)]
+        if self.per_domain is not None:
+            parts.append(f"{_spoken(self.per_domain)} to a domain")
+        if self.quiet is not None:
+            parts.append(f"quiet {self.quiet}")
+        if self.not_before is not None:
+            parts.append(f"not before {self.not_before:%Y-%m-%d %H:%M} UTC")
+        return ", ".join(parts) or "no limit"
+
+
+def _spoken(limit: str | float) -> str:
+    return limit if isinstance(limit, str) else f"{limit:g}/second"
 
 
 class Pacer:
-    """Hands out the instants at which a message may begin.
+    """When the next message may begin, by all limits of a pace together.
 
     Parameters
     ----------
-    interval : float or None
-        Seconds between two; None = no limit.
+    pace : Pace
+    earlier : iterable of (float, str)
+        What has begun before, so that it counts: instants by the same clock as all later
+        ones, in ascending order, with the addresses.
     """
 
-    def __init__(self, interval: float | None) -> None:
-        self._interval = interval
-        self._next = -math.inf  # the first may begin at once
+    __slots__ = ("_domains", "_total", "pace")
 
-    @property
-    def interval_s(self) -> float:
-        """Seconds between two messages; 0 where there is no limit."""
-        return self._interval or 0.0
+    def __init__(self, pace: Pace, earlier: Iterable[tuple[float, str]] = ()) -> None:
+        self.pace = pace
+        self._total: list[Limiter] = [limit.limiter() for limit in pace.limits]
+        self._domains: dict[str, list[Limiter]] = {}
+        for at, address in earlier:
+            self.take(at)
+            self.take_of(self.domain(address), at)
 
-    async def wait(self, stopped: trio.Event) -> bool:
-        """Wait for the next instant; False when `stopped` came first.
+    def domain(self, address: str) -> str:
+        """Give what the address counts for; without a limit per domain all are one."""
+        if not self.pace.domain_limits:
+            return ""
+        return self.pace.domain_of(address) or ""
 
-        Time that was not used is not made up for: a pause is no licence for a burst.
-        """
-        if self._interval is None:
-            return not stopped.is_set()
-        self._next = max(self._next + self._interval, trio.current_time())
-        with trio.move_on_at(self._next):
-            await stopped.wait()
-        return not stopped.is_set()
+    def next_at(self, now: float) -> float:
+        """Give the instant from which the limits for all let the next begin."""
+        return _latest(self._total, now)
+
+    def next_of(self, domain: str, now: float) -> float:
+        """Give the instant from which a domain's limits let its next begin."""
+        return _latest(self._domains.get(domain, ()), now)
+
+    def take(self, at: float) -> None:
+        """Note that a message begins."""
+        for limiter in self._total:
+            limiter.take(at)
+
+    def take_of(self, domain: str, at: float) -> None:
+        """Note that a recipient of a domain is written to."""
+        if not self.pace.domain_limits:
+            return
+        limiters = self._domains.get(domain)
+        if limiters is None:
+            limiters = [limit.limiter() for limit in self.pace.domain_limits]
+            self._domains[domain] = limiters
+        for limiter in limiters:
+            limiter.take(at)
+
+
+def _latest(limiters: Sequence[Limiter], now: float) -> float:
+    """Give the first instant at which none of the limiters objects.
+
+    One after the other is enough: what a limiter lets through at an instant it lets through
+    at any later one, until something begins.
+    """
+    for limiter in limiters:
+        now = limiter.next_at(now)
+    return now

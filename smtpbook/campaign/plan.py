@@ -37,6 +37,8 @@ class Entry:
         Tries so far.
     outcome, reason : str or None
         The last one; None = pending.
+    place : int
+        Its place in the queue of the send that is under way.
     """
 
     address: str
@@ -44,6 +46,7 @@ class Entry:
     attempts: int = 0
     outcome: str | None = None
     reason: str | None = None
+    place: int = field(default=0, compare=False, repr=False)
 
 
 class Plan:

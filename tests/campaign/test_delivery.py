@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from email.policy import default
 from typing import Any
 
@@ -15,6 +16,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.delivery import MAX_FAILURES, Together
+from smtpbook.campaign.pacing import Pace
 from smtpbook.campaign.run import Run
 from smtpbook.errors import (
     AuthenticationError,
@@ -219,6 +221,63 @@ async def test_a_slow_pace_holds_no_connection_open(
     assert trio.current_time() == instants[-1]
     assert run.log["session_id"].nunique() == 6
     assert run.counts["accepted"] == 6
+
+
+async def test_groups_go_at_once_and_a_domain_waits_alone(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """Six domains in turn: the pace of one leaves the pace of all to the others."""
+    lab, instants = lab_with_a_clock()
+    account = await serve_here(lab)
+    await trio.sleep(1000)
+    pace = Pace("4 every 10 s", per_domain="1 every 60 s")
+    campaign = Campaign("c", account, people(13), letter, pace=pace, connections=2)
+    run = await campaign.send_async()
+    assert instants == [*[1000] * 4, *[1010] * 2, *[1060] * 4, *[1070] * 2, 1120]
+    check_sums(run, lab, 13)
+
+
+async def test_a_pace_counts_over_all_sends(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab, instants = lab_with_a_clock()
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(5), letter, pace="2 every day")
+    await trio.sleep(1000)
+    await campaign.send_async(limit=1)
+    await trio.sleep(500)
+    run = await campaign.send_async()
+    day = 86_400
+    assert instants == [1000, 1500, 1000 + day, 1500 + day, 1000 + 2 * day]
+    assert run.log["session_id"].nunique() == 4  # nobody holds a connection overnight
+
+
+async def test_a_stop_ends_the_wait_for_tomorrow(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    account = await serve_here(Lab())
+    campaign = Campaign("c", account, people(9), letter, pace="3 every day")
+    with trio.move_on_after(5000):
+        await campaign.send_async()
+    assert trio.current_time() == 5000
+    assert campaign.counts == {"accepted": 3, "pending": 6}
+
+
+async def test_nothing_begins_before_its_time(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab, instants = lab_with_a_clock()
+    account = await serve_here(lab)
+    begin = datetime.now(UTC) + timedelta(days=2)
+    pace = Pace(
+        not_before=begin, quiet=f"{begin:%H:%M}-{begin + timedelta(hours=2):%H:%M} UTC"
+    )
+    await Campaign("c", account, people(3), letter, pace=pace).send_async()
+    opens = (begin + timedelta(hours=2)).replace(second=0, microsecond=0)
+    assert lab._shared.sessions == 3
+    assert len(instants) == 3
+    expected_s = (opens - begin + timedelta(days=2)).total_seconds()
+    assert instants == pytest.approx([expected_s] * 3, abs=120)
 
 
 # --- lost connections ---------------------------------------------------------------------

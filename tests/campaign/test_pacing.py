@@ -1,86 +1,98 @@
-"""Pacing: one speed limit for all connections."""
+"""Pacing: what a pace says, and several limits together."""
 
 from __future__ import annotations
 
-import pytest
-import trio
+from datetime import UTC, datetime
 
-from smtpbook.campaign.pacing import Pacer, interval_s
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpbook.campaign.limits import DAY_S, WarmUp, Window
+from smtpbook.campaign.pacing import Pace, Pacer
+
+
+def test_what_stands_for_a_pace_is_one() -> None:
+    for pace in (None, "100/min", 4, "50 every 5 min and 2000 every day"):
+        assert Pace.of(pace) == Pace(pace)
+    assert Pace.of(Pace("1/s")) == Pace("1/s")
+    assert Pace.of(None).is_free
+    assert not Pace(None, per_domain="1/s").is_free
+    assert not Pace(quiet="22:00-07:00 UTC").is_free
+
+
+def test_groups_and_warm_ups_are_written_out() -> None:
+    assert Pace.groups(size=50, every_s=300).limits == (Window(50, 300),)
+    assert Pace.groups(size=5, every_s=0.5) == Pace("5 every 0.5 s")
+    assert Pace.warm_up([50, 100, 200]).limits == (WarmUp((50, 100, 200)),)
+    assert Pace.warm_up(50, doubling_until=300).limits == (WarmUp((50, 100, 200, 300)),)
+
+
+def test_a_warm_up_that_is_none_is_refused() -> None:
+    for counts, until in ((50, None), (0, 9), (50, 40), ([], None), ([1, 0], None)):
+        with pytest.raises(ValueError, match="warm"):
+            Pace.warm_up(counts, doubling_until=until)
+    with pytest.raises(ValueError, match="not with a list"):
+        Pace.warm_up([1, 2], doubling_until=9)
+
+
+def test_a_pace_says_what_it_is() -> None:
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    pace = Pace(2, per_domain="20/min", quiet="22:00-07:00 UTC", not_before=noon)
+    assert str(pace) == (
+        "2/second, 20/min to a domain, quiet 22:00-07:00 UTC, "
+        "not before 2026-05-01 12:00 UTC"
+    )
+    assert repr(Pace("1/s", per_domain="5/min")) == "Pace('1/s', per_domain='5/min')"
+    assert str(Pace()) == "no limit"
 
 
 @pytest.mark.parametrize(
-    ("pace", "seconds"),
+    ("arguments", "said"),
     [
-        (None, None),
-        ("100/min", 0.6),
-        ("5 per second", 0.2),
-        ("1/s", 1),
-        ("2,000/day", 43.2),
-        ("1_000/hour", 3.6),
-        (" 0.5 / sec ", 2),
-        ("60/Minutes", 1),
-        (4, 0.25),
-        (0.5, 2),
+        ({"limit": "fast"}, "pace='fast'"),
+        ({"per_domain": "fast"}, "per_domain='fast'"),
+        ({"quiet": "at night"}, "quiet='at night'"),
+        ({"not_before": "tomorrow"}, "not_before='tomorrow'"),
     ],
 )
-def test_a_pace_is_read(pace: str | float | None, seconds: float | None) -> None:
-    assert interval_s(pace) == (None if seconds is None else pytest.approx(seconds))
+def test_what_cannot_be_is_refused(arguments: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Pace(**arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "pace", ["", "fast", "100", "100/fortnight", "0/min", "-5/min", 0, -1, float("nan")]
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(1, 90)), min_size=1, max_size=3),
+    st.lists(st.floats(0, 40), min_size=1, max_size=60),
 )
-def test_what_is_no_pace_is_refused(pace: str | float) -> None:
-    with pytest.raises(ValueError, match="pace="):
-        interval_s(pace)
-
-
-async def test_instants_are_an_interval_apart_for_all_who_wait(
-    autojump_clock: object,
+def test_several_limits_all_hold(
+    windows: list[tuple[int, int]], asked: list[float]
 ) -> None:
-    pacer, stopped, taken = Pacer(10.0), trio.Event(), []
-
-    async def work() -> None:
-        for _ in range(3):
-            assert await pacer.wait(stopped)
-            taken.append(trio.current_time())
-
-    await trio.sleep(100)
-    async with trio.open_nursery() as nursery:
-        for _ in range(4):
-            nursery.start_soon(work)
-    assert taken == [100 + 10 * n for n in range(12)]
+    pacer = Pacer(Pace(" and ".join(f"{n} every {s} s" for n, s in windows)))
+    instants, now = [], 0.0
+    for pause in asked:
+        now = pacer.next_at(now + pause)
+        assert pacer.next_at(now) == now
+        pacer.take(now)
+        instants.append(now)
+    for count, seconds in windows:
+        for n in range(len(instants) - count):
+            assert instants[n + count] >= instants[n] + seconds
 
 
-async def test_time_not_used_is_not_made_up_for(autojump_clock: object) -> None:
-    pacer, stopped, taken = Pacer(10.0), trio.Event(), []
-    for pause in (50, 0, 45, 0, 0):
-        await trio.sleep(pause)
-        await pacer.wait(stopped)
-        taken.append(trio.current_time())
-    assert taken == [50, 60, 105, 115, 125]
+def test_what_went_out_before_counts() -> None:
+    pace = Pace("3 every 60 s", per_domain="2 every 100 s")
+    earlier = [(0.0, "a@x.example"), (10.0, "b@X.example"), (20.0, "c@y.example")]
+    pacer = Pacer(pace, earlier)
+    assert pacer.next_at(30.0) == 60
+    assert pacer.next_of("x.example", 30.0) == 100
+    assert pacer.next_of("y.example", 30.0) == 30
+    warm = Pacer(Pace.warm_up([1, 2]), earlier=[(0.0, "a@x.example")])
+    assert warm.next_at(5.0) == DAY_S
 
 
-async def test_a_stop_ends_the_wait_at_once(autojump_clock: object) -> None:
-    pacer, stopped = Pacer(1000.0), trio.Event()
-    assert await pacer.wait(stopped)
-    async with trio.open_nursery() as nursery:
-
-        async def stop() -> None:
-            await trio.sleep(5)
-            stopped.set()
-
-        nursery.start_soon(stop)
-        before = trio.current_time()
-        assert not await pacer.wait(stopped)
-    assert trio.current_time() - before == 5
-    assert not await pacer.wait(stopped)
-
-
-async def test_no_limit_waits_for_nothing(autojump_clock: object) -> None:
-    pacer, stopped = Pacer(None), trio.Event()
-    assert pacer.interval_s == 0
-    assert all([await pacer.wait(stopped) for _ in range(1000)])
-    assert trio.current_time() == 0
-    stopped.set()
-    assert not await pacer.wait(stopped)
+def test_what_counts_as_a_domain_can_be_said() -> None:
+    pace = Pace(per_domain="1/s", domain_of=lambda address: address[0])
+    assert Pacer(pace).domain("ann@x.example") == "a"
+    assert Pacer(Pace(per_domain="1/s")).domain("ann@X.example") == "x.example"
+    assert Pacer(Pace("1/s")).domain("ann@x.example") == ""

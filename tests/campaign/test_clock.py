@@ -1,0 +1,42 @@
+"""Clock: one time for all sends of a campaign."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from smtpbook.campaign.clock import Clock
+
+
+async def test_it_runs_as_trios_does(autojump_clock: object) -> None:
+    clock = Clock()
+    assert clock.now() == trio.current_time()
+    await trio.sleep(1000)
+    assert clock.now() == trio.current_time()
+    assert clock.deadline(clock.now()) == trio.current_time()
+
+
+async def test_it_knows_what_the_clock_on_the_wall_shows(autojump_clock: object) -> None:
+    clock = Clock()
+    now = clock.now()
+    wall = clock.wall(now)
+    assert abs(wall - datetime.now(UTC)) < timedelta(minutes=5)
+    assert clock.instant(wall) == pytest.approx(now, abs=1e-5)
+    await trio.sleep(7200)
+    assert clock.wall(clock.now()) - wall == timedelta(hours=2)
+
+
+def test_it_goes_on_under_another_loop() -> None:
+    clock, instants = Clock(), []
+
+    async def ask() -> None:
+        instants.append(clock.now())
+
+    for _ in range(2):
+        trio.run(ask, clock=MockClock())
+    trio.run(ask)  # whose zero is anywhere
+    assert instants == sorted(instants)
+    assert instants[-1] - instants[0] < 60 * 5
