@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_coverage import plot_coverage as plot_coverage
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
+    from smtpbook.insight.plot_pace import plot_pace as plot_pace
     from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
     from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
     from smtpbook.insight.report import report as report
@@ -159,6 +160,7 @@ _HOME = {
     "plot_reply_codes": "insight.plot_reply_codes",
     "plot_latency": "insight.plot_latency",
     "plot_timeline": "insight.plot_timeline",
+    "plot_pace": "insight.plot_pace",
     "report": "insight.report",
     "sample": "samples",
 }

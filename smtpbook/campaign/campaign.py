@@ -231,7 +231,7 @@ class Campaign:
                 pacer=self._pacer,
                 clock=self._clock,
                 campaign_id=self.id,
-                sink=run.record,
+                run=run,
                 display=display,
                 together=self.together,
             )

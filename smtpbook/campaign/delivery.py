@@ -23,17 +23,19 @@ from typing import Final, Literal
 import trio
 
 from smtpbook.accounts.account import Account
+from smtpbook.campaign.adaptive import Heard, PaceChange
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Entry, Plan
 from smtpbook.campaign.queue import Queue
+from smtpbook.campaign.run import Run
 from smtpbook.errors import (
     AuthenticationError,
     SMTPBookError,
     TemplateError,
     TransportError,
 )
-from smtpbook.events import Event, Row, Sink
+from smtpbook.events import COLUMNS, Event, Row, Sink
 from smtpbook.messages.template import Template
 from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
@@ -51,6 +53,10 @@ _MAX_IDLE_S: Final = 150.0
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
+_KIND, _VERB, _CODE, _STATUS, _TEXT, _SERVICE_S = map(
+    COLUMNS.index,
+    ("kind", "verb", "reply_code", "enhanced_status", "reply_text", "service_s"),
+)
 
 _Claimed = dict[int, tuple[Message, list[Entry]]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
@@ -95,8 +101,8 @@ class Delivery:
     clock : Clock
         By which the pace is kept.
     campaign_id : str
-    sink : Sink
-        Takes the event log's rows.
+    run : Run
+        Takes the event log's rows and the changes of the pace.
     display : Display
     together : Together, optional
 
@@ -117,7 +123,7 @@ class Delivery:
         pacer: Pacer,
         clock: Clock,
         campaign_id: str,
-        sink: Sink,
+        run: Run,
         display: Display,
         together: Together | None = None,
     ) -> None:
@@ -129,7 +135,9 @@ class Delivery:
         self._turn = trio.Lock()
         self._changed = trio.Event()
         self._workers = min(connections, len(self._queue))
-        self._campaign_id, self._sink, self._display = campaign_id, sink, display
+        self._campaign_id, self._run, self._display = campaign_id, run, display
+        self._adaptive = pacer.adaptive
+        self._sink: Sink = run.record if self._adaptive is None else self._hear
         self._stopped = trio.Event()
         self._opened = trio.Event()
         self._opening: set[trio.CancelScope] = set()
@@ -151,8 +159,11 @@ class Delivery:
         AuthenticationError, ReplyError, TransportError, LocalProtocolError
             The first connection could not be opened; nothing was sent.
         """
-        if not self._queue:
+        if not len(self._queue):
             return
+        if self._adaptive is not None:
+            rate_per_s = self._adaptive.rate_per_s
+            self._note_pace(PaceChange(self._clock.now(), rate_per_s, "begun"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._work)
             await self._opened.wait()
@@ -222,6 +233,31 @@ class Delivery:
             await self._changed.wait()
         now = self._clock.now()
         return at if waiting.cancelled_caught and now - at < _LATE_S else now
+
+    def _hear(self, row: Row) -> None:
+        """Take a row of the event log, and learn from it how fast to go."""
+        self._run.record(row)
+        if row[_CODE] is None or row[_KIND] == "outcome" or self._adaptive is None:
+            return
+        heard = Heard(
+            verb=row[_VERB],
+            code=row[_CODE],
+            enhanced_status=row[_STATUS],
+            text=row[_TEXT] or "",
+            service_s=row[_SERVICE_S],
+        )
+        change = self._adaptive.hear(self._clock.now(), heard)
+        if change is not None:
+            self._note_pace(change)
+            self._wake()
+
+    def _note_pace(self, change: PaceChange) -> None:
+        self._run.note_pace(
+            time=self._clock.wall(change.at),
+            server=self._account.host,
+            rate_per_s=change.rate_per_s,
+            why=change.why,
+        )
 
     def _wake(self) -> None:
         self._changed.set()

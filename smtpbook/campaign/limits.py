@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from smtpbook.campaign.adaptive import Adaptive
 from smtpbook.errors import near_miss
 
 DAY_S: Final = 86_400.0
@@ -21,13 +22,14 @@ _NUMBER: Final = r"(\d[\d_,]*(?:\.\d+)?)"
 _EVEN: Final = re.compile(rf"{_NUMBER}\s*(?:/|per )\s*([a-z]+)", re.I)
 _GROUPS: Final = re.compile(rf"{_NUMBER}\s+every(?:\s+{_NUMBER})?\s*([a-z]+)", re.I)
 _WARM_UP: Final = re.compile(r"warm-?up\s+([\d_]+(?:[\s,]+[\d_]+)*)", re.I)
+_ADAPTIVE: Final = re.compile(r"adaptive(?:\s+(\S.*?)\s+to\s+(\S.*))?", re.I)
 _UNITS: Final = {
     **dict.fromkeys(("s", "sec", "second"), 1.0),
     **dict.fromkeys(("min", "minute"), 60.0),
     **dict.fromkeys(("h", "hour"), 3600.0),
     **dict.fromkeys(("d", "day"), DAY_S),
 }
-_WORDS: Final = ("every", "warm-up", "and", "second", "minute", "hour", "day")
+_WORDS: Final = ("every", "warm-up", "adaptive", "and", "second", "minute", "hour", "day")
 
 
 class Limiter(Protocol):
@@ -146,8 +148,9 @@ def read_limits(pace: str | float | None, name: str = "pace") -> tuple[Limit, ..
     ----------
     pace : str, float or None
         ``"100/min"``, ``"5 per second"`` (evenly), ``"50 every 5 min"`` (in groups),
-        ``"2000 every day"`` (a quota), ``"warm-up 50, 100, 200"`` (a day), or a number of
-        messages a second; None = no limit.
+        ``"2000 every day"`` (a quota), ``"warm-up 50, 100, 200"`` (a day), ``"adaptive"``
+        or ``"adaptive 5/min to 300/min"``, or a number of messages a second; None = no
+        limit.
     name : str
         Of the argument, for the error.
 
@@ -227,6 +230,13 @@ def _read_limit(part: str, pace: str, name: str) -> Limit:
             return WarmUp(warm_up_counts(counts, None))
         except ValueError as exc:
             raise ValueError(f"{name}={pace!r}: {exc}") from None
+    if match := _ADAPTIVE.fullmatch(part):
+        if match[1] is None:
+            return Adaptive()
+        floor, ceiling = rate_per_s(match[1], name), rate_per_s(match[2], name)
+        if floor > ceiling:
+            raise ValueError(f"{name}={pace!r}: the first rate is the lower one")
+        return Adaptive(floor, ceiling)
     raise _no_pace(pace, name)
 
 
@@ -251,10 +261,11 @@ def _no_pace(pace: str, name: str) -> ValueError:
     unknown = [
         word
         for word in re.findall(r"[A-Za-z-]+", pace)
-        if word.lower() not in (*_WORDS, "per") and word.lower().rstrip("s") not in _UNITS
+        if word.lower() not in (*_WORDS, "per", "to")
+        and word.lower().rstrip("s") not in _UNITS
     ]
     hint = near_miss(unknown[0].lower(), _WORDS) if unknown else ""
     return ValueError(
         f'{name}={pace!r} is not a pace; write "100/min", "5/second", "50 every 5 min", '
-        f'"warm-up 50, 100, 200", or several joined by "and"{hint}'
+        f'"warm-up 50, 100, 200", "adaptive", or several joined by "and"{hint}'
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
+from smtpbook.campaign.adaptive import Adaptive, AdaptiveLimiter
 from smtpbook.campaign.limits import Limit, Limiter, read_limits, warm_up_counts
 from smtpbook.campaign.quiet import QuietHours
 from smtpbook.protocol.addresses import domain_of
@@ -26,6 +27,7 @@ class Pace:
         Evenly (``"100/min"``, ``"5/second"``, ``"2000/day"``), in groups with pauses
         (``"50 every 5 min"``), a quota that continues tomorrow (``"2000 every day"``), a
         warm-up (``"warm-up 50, 100, 200"`` on the first, second, third and further days),
+        learnt from the server's replies (``"adaptive"``, ``"adaptive 5/min to 300/min"``),
         a number a second, or several of them joined by "and".  No more than so many begin
         in any such stretch of time, wherever it begins.  Default: no limit.
     per_domain : str or float, optional
@@ -63,6 +65,11 @@ class Pace:
     def __post_init__(self) -> None:
         self._fill("limits", read_limits(self.limit))
         self._fill("domain_limits", read_limits(self.per_domain, "per_domain"))
+        if any(isinstance(limit, Adaptive) for limit in self.domain_limits):
+            raise ValueError(
+                f"per_domain={self.per_domain!r}: an adaptive pace follows the server we "
+                f"talk to, which is one for all domains; give it as the first argument"
+            )
         self._fill("_quiet", None if self.quiet is None else QuietHours.parse(self.quiet))
         if self.not_before is not None:
             if not isinstance(self.not_before, datetime):
@@ -109,6 +116,11 @@ class Pace:
         Pace('warm-up 50, 100, 200, 400, 800, 1600, 3200, 5000')
         """
         return cls(f"warm-up {', '.join(map(str, warm_up_counts(counts, doubling_until)))}")
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether replies change it."""
+        return any(isinstance(limit, Adaptive) for limit in self.limits)
 
     @property
     def is_free(self) -> bool:
@@ -178,6 +190,12 @@ class Pacer:
         if not self.pace.domain_limits:
             return ""
         return self.pace.domain_of(address) or ""
+
+    @property
+    def adaptive(self) -> AdaptiveLimiter | None:
+        """The limit that learns, if there is one."""
+        found = (limit for limit in self._total if isinstance(limit, AdaptiveLimiter))
+        return next(found, None)
 
     def next_at(self, now: float) -> float:
         """Give the instant from which the limits for all let the next begin."""

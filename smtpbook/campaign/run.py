@@ -1,9 +1,12 @@
 """Run: what one send did, as tables and text.
 
-It derives everything from the rows of the event log; it keeps no state of its own.
+It derives everything from the rows of the event log and the changes of the pace; it keeps
+no state of its own.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import pandas as pd
 
@@ -42,6 +45,7 @@ class Run:
         self.record = recorder.append
         self._recorder = recorder
         self._campaign = campaign
+        self._paces: list[tuple[datetime, str, float, str]] = []
         self._log: pd.DataFrame | None = None
 
     @property
@@ -60,6 +64,25 @@ class Run:
     def counts(self) -> dict[str, int]:
         """How many recipients came to which outcome; they add up to those of this send."""
         return {name: n for name, n in count_outcomes(self.log).items() if name in _OWN}
+
+    def note_pace(
+        self, *, time: datetime, server: str, rate_per_s: float, why: str
+    ) -> None:
+        """Take a change of an adaptive pace while the send goes on."""
+        self._paces.append((time, server, rate_per_s * 60, why))
+
+    @property
+    def pace(self) -> pd.DataFrame:
+        """How an adaptive pace went: one row per change.
+
+        ``time`` (datetime64[us, UTC]), ``server`` (string), ``rate_per_min`` (float64; so
+        many messages from then on) and ``why`` (string; a reply in it is escaped).  No rows
+        where the pace was not adaptive.
+        """
+        names = ("time", "server", "rate_per_min", "why")
+        frame = pd.DataFrame(self._paces, columns=list(names))
+        dtypes = ("datetime64[us, UTC]", "string", "float64", "string")
+        return frame.astype(dict(zip(names, dtypes, strict=True)))
 
     def summary(self) -> pd.DataFrame:
         """Give the outcomes with their counts and shares.
