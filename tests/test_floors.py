@@ -20,14 +20,22 @@ FLOORS = [
         "maxbulk",
         "sources",
     },  # what happened; what it is made of
-    {"session", "lab", "recipients", "messages", "deliverability"},  # siblings
+    {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
     {"campaign", "samples", "moving", "receiver"},  # where they meet
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
 ]
 HOME = {  # each heavy dependency has one home, or a few named ones
-    "trio": {"runner", "session", "lab", "deliverability", "campaign", "accounts"},
+    "trio": {
+        "runner",
+        "session",
+        "lab",
+        "deliverability",
+        "campaign",
+        "ledger",
+        "accounts",
+    },
     "trustme": {"lab"},
     "pandas": {
         "recipients",

@@ -1,0 +1,224 @@
+"""Choosing: whom a send is for, as a condition, and the queue that hands them out.
+
+The queue holds some hundred recipients at a time, however many it stands for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from smtpbook.codes.tables import reasons
+from smtpbook.errors import near_miss
+from smtpbook.ledger.entries import AGAIN, Entry, key_of
+
+_BATCH: Final = 256
+_NEIGHBOURS: Final = 500  # addresses looked at for a near miss
+_COLUMNS: Final = (
+    "address, key, position, attempts, outcome, reason, message_id, due FROM recipients"
+)
+
+Rows: TypeAlias = "Callable[[Sequence[int]], Iterable[Mapping[str, Any]]]"
+"""Gives the merge fields at some positions of the frozen list, in ascending order."""
+
+
+class Reader:
+    """The ledger's reading connection; any thread may ask."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def all(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """Give all rows; what was handed to the writer and not committed is not there."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def keep(self, table: str, words: Iterable[str]) -> None:
+        """Keep words in a table of this connection's own, to choose by."""
+        with self._lock:
+            self._connection.execute(
+                f"CREATE TEMP TABLE {table} (word TEXT PRIMARY KEY) WITHOUT ROWID"
+            )
+            self._connection.execute("BEGIN")
+            self._connection.executemany(
+                f"INSERT OR IGNORE INTO {table} VALUES (?)",  # noqa: S608 - our own name
+                ((word,) for word in words),
+            )
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    def unknown(self, address: str) -> str:
+        """Say that an address is not in the list, with one that is close to it."""
+        key = key_of(address)
+        near = self.all(
+            "SELECT * FROM (SELECT key FROM recipients WHERE key >= :from AND key < :to "
+            "LIMIT :count) UNION SELECT * FROM (SELECT key FROM recipients "
+            "WHERE substr(key, -length(:domain)) = :domain LIMIT :count)",
+            {
+                "from": key[:2],
+                "to": key[:2] + "\U0010ffff",
+                "domain": key[key.rfind("@") :],
+                "count": _NEIGHBOURS,
+            },
+        )
+        hint = near_miss(key, (found for (found,) in near))
+        return f"{address!a} is not in this campaign's list{hint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Whom a send is for.
+
+    Attributes
+    ----------
+    condition : str
+        SQL over ``recipients``.
+    values : mapping
+        What its names stand for.
+    """
+
+    condition: str
+    values: Mapping[str, Any]
+
+
+def choose(
+    reader: Reader,
+    table: str,
+    only: str | Iterable[str] | None,
+    *,
+    is_resending: bool,
+    due_by: float | None,
+) -> Choice:
+    """Turn `only` into a condition; `table` gets its words.  Errors as `Ledger.select`."""
+    # Whatever else is asked.
+    never = "key NOT IN (SELECT key FROM suppressions)"
+    due = "" if due_by is None else " AND (due IS NULL OR due <= :due)"
+    values = {} if due_by is None else {"due": due_by}
+    if only is None:
+        mine = "outcome IS NULL"
+        mine = f"({mine} OR outcome = 'in_doubt')" if is_resending else mine
+        return Choice(condition=f"{mine} AND {never}{due}", values=values)
+    words = {only} if isinstance(only, str) else set(only)
+    names = [*AGAIN, *reasons()]
+    for word in words:
+        if "@" not in word and word not in names:
+            raise ValueError(
+                f"only={word!r} is no outcome to try again, no reason and no address"
+                f"{near_miss(word, names)}; outcomes are {', '.join(AGAIN)}"
+            )
+    keys = {key_of(word): word for word in words if "@" in word}
+    reader.keep(table, [*keys, *(word for word in words if "@" not in word)])
+    unknown = reader.all(
+        f"SELECT word FROM {table} WHERE word LIKE '%@%' "  # noqa: S608
+        f"AND word NOT IN (SELECT key FROM recipients) LIMIT 1"
+    )
+    if unknown:
+        raise ValueError(reader.unknown(keys[unknown[0][0]]))
+    chosen = f"(SELECT word FROM {table})"  # noqa: S608
+    condition = (
+        f"(key IN {chosen} OR outcome IN {chosen} OR reason IN {chosen}) AND {never}"
+    )
+    return Choice(condition=condition + due, values=values)
+
+
+class Queue:
+    """Recipients in the list's order, handed out once each; for one thread.
+
+    Parameters
+    ----------
+    reader : Reader
+    choice : Choice
+    limit : int or None
+    rows : callable or None
+    version : callable
+        Gives a number that changes when somebody is suppressed.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        choice: Choice,
+        limit: int | None,
+        rows: Rows | None,
+        version: Callable[[], int],
+    ) -> None:
+        self._reader, self._choice, self._rows = reader, choice, rows
+        self._version, self._seen = version, version()
+        query = f"SELECT count(*) FROM recipients WHERE {choice.condition}"  # noqa: S608
+        ((count,),) = reader.all(query, choice.values)
+        self._left = int(count) if limit is None else min(limit, int(count))
+        self._read: deque[Entry] = deque()
+        self._returned: deque[Entry] = deque()
+        self._last = -1
+
+    def __len__(self) -> int:
+        """How many are still to be handed out."""
+        return self._left + len(self._returned)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give those still to be handed out, without handing them out."""
+        yield from list(self._returned)
+        last, left = self._last, self._left
+        while left and (batch := self._after(last, left)):
+            yield from batch
+            last, left = batch[-1].position, left - len(batch)
+
+    def peek(self) -> Entry | None:
+        """Give the next one without handing it out; None: there is none."""
+        if self._version() != self._seen:
+            self._forget_suppressed()
+        if self._returned:
+            return self._returned[0]
+        if not self._read and self._left:
+            self._read.extend(self._after(self._last, self._left))
+            if not self._read:  # fewer than were counted: some have been suppressed since
+                self._left = 0
+        return self._read[0] if self._read else None
+
+    def take(self) -> Entry | None:
+        """Hand out the next one; None: nobody is left."""
+        entry = self.peek()
+        if entry is None:
+            return None
+        if self._returned:
+            return self._returned.popleft()
+        self._left -= 1
+        self._last = entry.position
+        return self._read.popleft()
+
+    def give_back(self, entries: Sequence[Entry]) -> None:
+        """Put some that were handed out at the head again, in their order."""
+        self._returned.extendleft(reversed(entries))
+
+    def _after(self, position: int, count: int) -> list[Entry]:
+        rows = self._reader.all(
+            f"SELECT {_COLUMNS} WHERE {self._choice.condition} "
+            "AND position > :after ORDER BY position LIMIT :count",
+            {**self._choice.values, "after": position, "count": min(count, _BATCH)},
+        )
+        entries = [Entry(*row) for row in rows]
+        if self._rows is not None:
+            fields = self._rows([entry.position for entry in entries])
+            for entry, row in zip(entries, fields, strict=True):
+                entry.row = row
+        return entries
+
+    def _forget_suppressed(self) -> None:
+        self._seen = self._version()
+        self._read.clear()  # read again when they are wanted
+        self._returned = deque(
+            entry
+            for entry in self._returned
+            if not self._reader.all(
+                "SELECT 1 FROM suppressions WHERE key = ?", (entry.key,)
+            )
+        )

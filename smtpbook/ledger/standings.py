@@ -1,0 +1,161 @@
+"""Standings: where every recipient of a campaign stands, read from its ledger.
+
+Reading needs no lock and disturbs nobody: it goes on while another process sends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from smtpbook.ledger.choosing import Reader
+from smtpbook.ledger.entries import Standing, key_of
+from smtpbook.ledger.lock import Lease
+from smtpbook.ledger.schema import connect
+
+FILE: Final = "ledger.sqlite"
+"""What the ledger is called in its campaign's folder."""
+
+_BATCH: Final = 5_000
+
+
+class Attempt(NamedTuple):
+    """One try for one recipient.
+
+    Attributes
+    ----------
+    attempt : int
+        1 = the first.
+    message_id : str
+    is_again : bool
+        It sent a message that may have arrived before.
+    intended : float
+        When it was decided on, in seconds since 1970 UTC.
+    outcome : str or None
+        None = not known yet.
+    verb, reply_text, session_id : str or None
+    reply_code : int or None
+    time : float or None
+        Of the outcome.
+    settled : str or None
+        What somebody said became of it.
+    """
+
+    attempt: int
+    message_id: str
+    is_again: bool
+    intended: float
+    outcome: str | None
+    verb: str | None
+    reply_code: int | None
+    reply_text: str | None
+    session_id: str | None
+    time: float | None
+    settled: str | None
+
+
+class Standings:
+    """A ledger, open for reading.
+
+    Parameters
+    ----------
+    folder : Path
+        The campaign's.
+
+    Attributes
+    ----------
+    campaign_id : str
+
+    Raises
+    ------
+    LedgerError
+        There is no ledger, or it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._reader = Reader(connect(folder / FILE))
+        query = "SELECT value FROM meta WHERE name = 'campaign_id'"
+        ((self.campaign_id,),) = self._reader.all(query)
+
+    def __len__(self) -> int:
+        ((count,),) = self._reader.all("SELECT count(*) FROM recipients")
+        return int(count)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many recipients stand where; ``pending`` are those never tried.
+
+        They add up to the list.
+        """
+        self._settle_down()
+        query = "SELECT coalesce(outcome, 'pending'), count(*) FROM recipients GROUP BY 1"
+        return Counter(dict(self._reader.all(query)))
+
+    @property
+    def runner(self) -> Lease | None:
+        """Who runs the campaign, or ran it last; None = nobody has yet."""
+        rows = self._reader.all(
+            "SELECT owner, host, pid, boot, since, heartbeat FROM lease"
+        )
+        names = ("owner", "host", "pid", "boot", "since", "heartbeat")
+        return Lease(**dict(zip(names, rows[0], strict=True))) if rows else None
+
+    def outcomes(self) -> Iterator[Standing]:
+        """Tell where each recipient stands, in the list's order."""
+        self._settle_down()
+        last = -1
+        while rows := self._reader.all(
+            "SELECT position, address, coalesce(r.outcome, 'pending'), reason, attempts, "
+            "verb, reply_code, reply_text, a.message_id, session_id, time, "
+            "settled IS NOT NULL, coalesce(is_again, 0) "
+            "FROM recipients r LEFT JOIN attempts a "
+            "ON a.recipient = r.position AND a.attempt = r.attempts "
+            "WHERE position > ? ORDER BY position LIMIT ?",
+            (last, _BATCH),
+        ):
+            last = rows[-1][0]
+            for _, *cells, is_settled, is_again in rows:
+                yield Standing._make([*cells, bool(is_settled), bool(is_again)])
+
+    def attempts(self, address: str) -> list[Attempt]:
+        """Tell every try for one recipient, the first one first.
+
+        Raises
+        ------
+        ValueError
+            The address is not in the list; the message suggests the near miss.
+        """
+        self._settle_down()
+        found = self._reader.all(
+            "SELECT position FROM recipients WHERE key = ?", (key_of(address),)
+        )
+        if not found:
+            raise ValueError(self._reader.unknown(address))
+        rows = self._reader.all(
+            "SELECT attempt, message_id, is_again, intended, outcome, verb, reply_code, "
+            "reply_text, session_id, time, settled FROM attempts WHERE recipient = ? "
+            "ORDER BY attempt",
+            found[0],
+        )
+        return [Attempt(n, name, bool(again), *rest) for n, name, again, *rest in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def _settle_down(self) -> None:
+        """Wait for what was noted and is not written: whoever only reads notes nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

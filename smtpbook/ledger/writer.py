@@ -1,0 +1,194 @@
+"""Writer: the one thread that writes the ledger, many changes to a commit.
+
+Theory of operation.  A commit that survives a power cut costs a flush of the disk, some
+milliseconds; so callers only hand over what to write.  While one commit is flushed the next
+one collects.  What somebody waits for starts a commit at once; what nobody waits for is
+taken along by the next, or starts one after `LINGER_S`.
+
+A commit that fails ends the writer: everybody who waits is told, nothing more is taken.
+What is written is not known here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Final, TypeAlias, TypeVar
+
+import trio
+
+from smtpbook.errors import LedgerError
+
+T = TypeVar("T")
+
+LINGER_S: Final = 0.05
+"""How long an outcome may wait for the next commit when nobody waits for it."""
+HEARTBEAT_S: Final = 10.0
+"""How often the writer shows that it lives."""
+
+Work: TypeAlias = "Callable[[sqlite3.Connection], Any]"
+_Item: TypeAlias = "tuple[Work, Promise | Future[Any] | None]"
+
+
+class Promise:
+    """Something that will be durable; awaiting it, now or later, waits for that.
+
+    Raises
+    ------
+    LedgerError
+        On awaiting: it could not be written; nothing may be sent on its strength.
+    """
+
+    __slots__ = ("_error", "_event", "token")
+
+    def __init__(self) -> None:
+        self.token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+        self._error: LedgerError | None = None
+
+    def settle(self, error: LedgerError | None) -> None:
+        """Wake who waits; in the trio thread."""
+        self._error = error
+        self._event.set()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        await self._event.wait()
+        if self._error is not None:
+            raise LedgerError(str(self._error)) from self._error
+
+
+class Writer:
+    """The thread and what it still has to write.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Used by nobody else from now on, and closed at the end.
+    name : str
+        What errors call the ledger.
+    before : callable
+        What every transaction does first: it proves that we may still write.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str, before: Work) -> None:
+        self._connection, self._name, self._before = connection, name, before
+        self._ready = threading.Condition()
+        self._queue: list[_Item] = []
+        self._is_urgent = self._is_closing = False
+        self._error: LedgerError | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
+        """Hand over something to write; `waiter` hears when it is durable.
+
+        Raises
+        ------
+        LedgerError
+            An earlier commit failed, or the ledger is closed.
+        """
+        with self._ready:
+            self.check()
+            self._queue.append((work, waiter))
+            if waiter is not None:
+                self._is_urgent = True
+            if waiter is not None or len(self._queue) == 1:
+                self._ready.notify()
+
+    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Write something and wait for it, from any thread; errors as `add`."""
+        future: Future[T] = Future()
+        self.add(work, future)
+        return future.result()
+
+    def check(self) -> None:
+        """Raise when nothing more is taken."""
+        if self._error is not None:
+            raise LedgerError(str(self._error)) from self._error
+        if self._is_closing:
+            raise LedgerError(f"the ledger {self._name} is closed; open the campaign again")
+
+    def close(self) -> None:
+        """Write what is left, and end; a failure is not raised again."""
+        with self._ready:
+            self._is_closing = True
+            self._ready.notify()
+        self._thread.join()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        while self._error is None and (batch := self._next()) is not None:
+            self._commit(batch)
+        # SQLite empties its log into the file here; on a full disk that waits until later.
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _next(self) -> list[_Item] | None:
+        """Wait for a transaction's changes; empty = a sign of life; None = the end."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._queue or self._is_closing, HEARTBEAT_S)
+            if self._queue:
+                self._ready.wait_for(lambda: self._is_urgent or self._is_closing, LINGER_S)
+            batch, self._queue, self._is_urgent = self._queue, [], False
+            return None if self._is_closing and not batch else batch
+
+    def _commit(self, batch: list[_Item]) -> None:
+        results = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._before(self._connection)
+            for work, _ in batch:
+                results.append(work(self._connection))
+            self._connection.execute("COMMIT")
+        except Exception as exc:
+            self._fail(exc, batch)
+            return
+        _tell(batch, results, None)
+
+    def _fail(self, exc: Exception, batch: list[_Item]) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.rollback()
+        with self._ready:
+            self._error = (
+                exc
+                if isinstance(exc, LedgerError)
+                else LedgerError(
+                    f"the ledger {self._name} cannot be written ({exc}); nothing further "
+                    f"is sent. Set that right (room on the disk, the right to write), then "
+                    f"open the campaign again: it goes on where it was"
+                )
+            )
+            batch, self._queue = batch + self._queue, []
+        _tell(batch, [None] * len(batch), self._error)
+
+
+def _tell(
+    batch: list[_Item],
+    results: list[Any],
+    error: LedgerError | None,
+) -> None:
+    """Wake everybody who waits for a transaction; each loop is entered once."""
+    promises: dict[trio.lowlevel.TrioToken, list[Promise]] = defaultdict(list)
+    for (_, waiter), result in zip(batch, results, strict=True):
+        if isinstance(waiter, Promise):
+            promises[waiter.token].append(waiter)
+        elif waiter is not None and error is not None:
+            waiter.set_exception(LedgerError(str(error)))
+        elif waiter is not None:
+            waiter.set_result(result)
+    for token, waiting in promises.items():
+        with suppress(trio.RunFinishedError):  # nobody waits there any more
+            token.run_sync_soon(_settle, waiting, error)
+
+
+def _settle(promises: list[Promise], error: LedgerError | None) -> None:
+    for promise in promises:
+        promise.settle(error)
