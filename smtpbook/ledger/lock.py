@@ -163,14 +163,27 @@ def refusal(folder: Path, lease: Lease | None) -> LedgerError:
 
 
 def _told(lease: Lease | None) -> str:
-    if lease is None:
+    if lease is None or _has_ended(lease):  # the lease is not written yet
         return "by a process that has just begun"
-    here = lease.host == socket.gethostname() and lease.pid == os.getpid()
-    who = "this very process" if here else "process"
+    is_us = lease.host == socket.gethostname() and lease.pid == os.getpid()
+    who = "this very process" if is_us else "process"
     return (
         f"by {who} {lease.pid} on {lease.host}, since {_time(lease.since)}, last sign of "
         f"life {_time(lease.heartbeat)}"
     )
+
+
+def _has_ended(lease: Lease) -> bool:
+    """Whether the process is certainly gone."""
+    if lease.host != socket.gethostname() or os.name != "posix":
+        return False
+    try:
+        os.kill(lease.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's process
+        return False
+    return False
 
 
 def _time(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -101,7 +101,8 @@ def create(
             return int(count)
     except (sqlite3.Error, OSError) as exc:
         for rest in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-            rest.unlink(missing_ok=True)
+            with suppress(OSError):
+                rest.unlink(missing_ok=True)
         raise LedgerError(
             f"cannot make a ledger in {str(path.parent)!r} ({exc}); nothing was kept"
         ) from exc
