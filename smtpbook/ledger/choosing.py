@@ -104,9 +104,11 @@ def choose(
     due = "" if due_by is None else " AND (due IS NULL OR due <= :due)"
     values = {} if due_by is None else {"due": due_by}
     if only is None:
+        # Nobody suppressed is pending; to say so would cost a look at each row.
         mine = "outcome IS NULL"
-        mine = f"({mine} OR outcome = 'in_doubt')" if is_resending else mine
-        return Choice(condition=f"{mine} AND {never}{due}", values=values)
+        if is_resending:
+            mine = f"(outcome IS NULL OR outcome = 'in_doubt') AND {never}"
+        return Choice(condition=mine + due, values=values)
     words = {only} if isinstance(only, str) else set(only)
     names = [*AGAIN, *reasons()]
     for word in words:

@@ -91,8 +91,8 @@ class Standings:
         They add up to the list.
         """
         self._settle_down()
-        query = "SELECT coalesce(outcome, 'pending'), count(*) FROM recipients GROUP BY 1"
-        return Counter(dict(self._reader.all(query)))
+        rows = self._reader.all("SELECT outcome, count(*) FROM recipients GROUP BY outcome")
+        return Counter({outcome or "pending": number for outcome, number in rows})
 
     @property
     def runner(self) -> Lease | None:

@@ -11,9 +11,12 @@ import json
 import os
 import re
 import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import pandas as pd
@@ -33,6 +36,7 @@ _KEPT: Final = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")
 _SUFFIX: Final = ".parquet"
 _KEY: Final = b"smtpbook"
 _VERSION: Final = 1
+_GROUP: Final = 5_000  # rows that are read back together
 
 
 def save_recipients(people: Recipients, name: str, *, overwrite: bool = False) -> None:
@@ -49,19 +53,33 @@ def save_recipients(people: Recipients, name: str, *, overwrite: bool = False) -
         raise RecipientsError(
             f"there is a list {name!r} already; choose another name, or pass overwrite=True"
         )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_list(people, path)
+    except OSError as error:
+        raise RecipientsError(f"cannot save {name!r}: {error.strerror}") from error
+
+
+def write_list(people: Recipients, path: Path) -> None:
+    """Write a list into a file of one's own, as `read_list` reads it.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; what was there before is still there.
+    """
     frame = people.frame
     table = pa.table({field: to_arrow(frame[field]) for field in frame.columns})
     table = table.replace_schema_metadata({_KEY: _described(people)})
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
-            pyarrow.parquet.write_table(table, file, compression="zstd")
+            pyarrow.parquet.write_table(
+                table, file, compression="zstd", row_group_size=_GROUP
+            )
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError as error:
-        raise RecipientsError(f"cannot save {name!r}: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -74,7 +92,11 @@ def load_recipients(name: str) -> Recipients:
     RecipientsError
         There is none of that name, or its file is damaged.
     """
-    path = _known(name)
+    return read_list(_known(name), name)
+
+
+def read_list(path: Path, name: str) -> Recipients:
+    """Read what `write_list` wrote; errors, which call it `name`, as `load_recipients`."""
     try:
         table = pyarrow.parquet.read_table(path, memory_map=True)
         said = json.loads((table.schema.metadata or {})[_KEY])
@@ -90,16 +112,58 @@ def load_recipients(name: str) -> Recipients:
             )
             for note in said["notes"]
         ]
-        frame = pd.DataFrame(
-            {field: to_series(table.column(field)) for field in table.column_names},
-            index=range(len(table)),
-        ).astype({"source": "category"})
+        frame = _frame(table)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RecipientsError(
             f"the saved list {name!r} is damaged ({error}): {path}; delete it, or put a "
             f"copy in its place"
         ) from error
     return Recipients(frame, notes, said["labels"])
+
+
+class SavedRows:
+    """The rows of a file that `write_list` wrote, by position, some thousand at a time.
+
+    Raises
+    ------
+    RecipientsError
+        The file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = pyarrow.parquet.ParquetFile(path, memory_map=True)
+        except (OSError, pa.ArrowException) as error:
+            raise RecipientsError(f"the list {str(path)!r} is damaged ({error})") from error
+        groups = range(self._file.num_row_groups)
+        sizes = (self._file.metadata.row_group(group).num_rows for group in groups)
+        self._ends = list(accumulate(sizes))
+        self._held: tuple[int, list[dict[str, Any]]] = (-1, [])
+
+    def __call__(self, positions: Iterable[int]) -> list[dict[str, Any]]:
+        """Give the rows at these positions, as iterating over the list would."""
+        return [self._row(position) for position in positions]
+
+    def _row(self, position: int) -> dict[str, Any]:
+        group = bisect_right(self._ends, position)
+        if self._held[0] != group:
+            try:
+                table = self._file.read_row_group(group)
+            except (OSError, pa.ArrowException) as error:
+                raise RecipientsError(
+                    f"the list {str(self._path)!r} is damaged ({error})"
+                ) from error
+            self._held = (group, list(Recipients(_frame(table), [], {})))
+        begin = self._ends[group - 1] if group else 0
+        return self._held[1][position - begin]
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    return pd.DataFrame(
+        {field: to_series(table.column(field)) for field in table.column_names},
+        index=range(len(table)),
+    ).astype({"source": "category"})
 
 
 def list_recipients() -> pd.DataFrame:
@@ -139,6 +203,11 @@ def delete_recipients(name: str) -> None:
         raise RecipientsError(f"cannot delete {name!r}: {error.strerror}") from error
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a name can be a file's or a folder's on every system."""
+    return bool(_NAME.fullmatch(name)) and not _KEPT.fullmatch(name)
+
+
 def _folder() -> Path:
     return data_folder() / "recipients"
 
@@ -149,7 +218,7 @@ def _saved() -> list[Path]:
 
 def _path(name: str) -> Path:
     plain = unicodedata.normalize("NFC", name)
-    if not _NAME.fullmatch(plain) or _KEPT.fullmatch(plain):
+    if not is_file_name(plain):
         raise RecipientsError(
             f"{name!a} is no name for a list; use letters, digits, blanks and . + - _, at "
             f"most 100"

@@ -41,5 +41,5 @@ def test_marks_without_a_boot_id_prove_nothing(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot write .*nothing further is sent"):
+    with pytest.raises(LedgerError, match=r"cannot write .*nothing further is sent"):
         Marks(tmp_path / "no" / "m", "boot")

@@ -1,0 +1,326 @@
+"""Folder: what a campaign is on disk, and all that it needs to go on.
+
+``campaign.toml`` holds its settings, ``people.parquet`` and ``letter.toml`` the list and
+the letter as they were when it began, ``files/`` the letter's files, ``ledger.sqlite`` what
+has become of everybody, ``events/`` what was said.  A folder is made whole or not at all;
+and what was changed in it afterwards is noticed.  Nothing here sends; no secret is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from smtpbook.campaign.frozen_letter import compare_letters, freeze_letter, thaw_letter
+from smtpbook.errors import LedgerError, RecipientsError, near_miss
+from smtpbook.ledger.ledger import InDoubt, Ledger
+from smtpbook.ledger.machine import refuse_unsafe
+from smtpbook.ledger.standings import FILE, Standings
+from smtpbook.messages.template import Template
+from smtpbook.progress import Display
+from smtpbook.recipients.recipients import Recipients
+from smtpbook.recipients.saved import SavedRows, is_file_name, read_list, write_list
+
+CAMPAIGNS: Final = Path("campaigns")
+"""Where campaigns are kept unless another folder is named: below the working folder."""
+
+_SETTINGS: Final = "campaign.toml"
+_LIST: Final = "people.parquet"
+_LETTER: Final = "letter.toml"
+_FILES: Final = "files"
+_EVENTS: Final = "events"
+_FORMAT: Final = 1
+
+
+class CampaignFolder:
+    """A campaign's folder; `create` makes it, once.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    path : Path
+    name, id : str
+        What it is called, and what the log calls it.
+    settings : dict
+        As given to `create`.
+
+    Raises
+    ------
+    LedgerError
+        There is no campaign (the message suggests the near miss), it is not complete, was
+        made by a newer smtpbook, or its list or letter was changed since it began.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        about = self._read(_SETTINGS)
+        if about.get("format") != _FORMAT:
+            raise LedgerError(
+                f"the campaign in {str(path)!r} was made by another smtpbook (format "
+                f"{about.get('format')!a}, here {_FORMAT}); update this one"
+            )
+        try:
+            self.name, self.id = str(about["name"]), str(about["id"])
+            digests = {_LIST: about["list_sha256"], _LETTER: about["letter_sha256"]}
+            self.settings: dict[str, Any] = about["settings"]
+        except KeyError as exc:
+            raise LedgerError(
+                f"{str(path / _SETTINGS)!r} lacks {exc}; put the original back"
+            ) from None
+        for file in (_LIST, _LETTER, FILE):
+            if not (path / file).is_file():
+                raise LedgerError(
+                    f"the campaign in {str(path)!r} lacks {file!r}; put it back from a copy"
+                )
+        for file, digest in digests.items():
+            if _digest(path / file) != digest:
+                raise LedgerError(
+                    f"{str(path / file)!r} was changed since the campaign began; put the "
+                    f"original back, or begin a new campaign with the new one"
+                )
+        self._letter = self._read(_LETTER)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        people: Recipients,
+        letter: Template,
+        settings: Mapping[str, Any],
+        *,
+        display: Display | None = None,
+    ) -> CampaignFolder:
+        """Freeze a list and a letter into a folder of their own, with a ledger.
+
+        Parameters
+        ----------
+        path : Path
+            Its last part is the campaign's name.
+        people : Recipients
+        letter : Template
+            Files that a column of the list names stay where they are.
+        settings : mapping
+            What TOML can hold; an account by its saved name, never its password.  None is
+            left out.
+        display : Display, optional
+            Told how many recipients are in the ledger.
+
+        Raises
+        ------
+        LedgerError
+            There is something of that name already, the name is none for a folder, a
+            setting cannot be kept, or the folder cannot be written; nothing is left then.
+        """
+        name = path.name
+        if not is_file_name(name):
+            raise LedgerError(
+                f"{name!a} is no name for a campaign; use letters, digits, blanks and "
+                f". + - _, at most 100"
+            )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise LedgerError(
+                f"there is a campaign {name!r} already, in {str(path)!r}; go on with "
+                f"open_campaign({name!r}), or choose another name"
+            )
+        refuse_unsafe(path)
+        about = {
+            "format": _FORMAT,
+            "name": name,
+            "id": f"{name}-{secrets.token_hex(3)}",
+            "created": datetime.now(UTC).replace(microsecond=0),
+            "settings": {key: v for key, v in settings.items() if v is not None},
+        }
+        beside = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(".part", f".{name}.", path.parent))
+            _fill(beside, people, letter, about, display)
+            os.rename(beside, path)
+            _sync(path.parent)
+        except OSError as exc:
+            raise LedgerError(
+                f"cannot make the campaign's folder {str(path)!r}: {exc.strerror or exc}; "
+                f"nothing was kept"
+            ) from exc
+        finally:
+            if beside is not None:
+                shutil.rmtree(beside, ignore_errors=True)
+        return cls(path)
+
+    @property
+    def events(self) -> Path:
+        """The folder of the event log."""
+        return self.path / _EVENTS
+
+    def people(self) -> Recipients:
+        """Give the list as it was frozen; errors as `Recipients` that were saved."""
+        return read_list(self.path / _LIST, self.name)
+
+    def letter(self, given: Template | None = None) -> Template:
+        """Give the letter as it was frozen.
+
+        Parameters
+        ----------
+        given : Template, optional
+            The letter itself; needed where it holds what no file keeps.
+
+        Raises
+        ------
+        LedgerError
+            It holds such things and was not given (the message names them), or the one
+            given is another.
+        """
+        return thaw_letter(self._letter, self.path / _FILES, given)
+
+    def compare(
+        self, people: Recipients | None = None, letter: Template | None = None
+    ) -> None:
+        """Refuse a list or a letter that is not the frozen one.
+
+        Raises
+        ------
+        LedgerError
+            The message says what differs.
+        """
+        if letter is not None:
+            compare_letters(self._letter, letter)
+        if people is None:
+            return
+        frozen = self.people()
+        old, new = set(frozen.addresses), set(people.addresses)
+        if frozen.addresses != people.addresses or not _same_cells(frozen, people):
+            raise LedgerError(
+                f"the list is not the one this campaign began with ({len(new - old):,} "
+                f"addresses came, {len(old - new):,} went, others may have other fields or "
+                f"another order). Open the campaign without people=, or begin a new one"
+            )
+
+    def ledger(self, *, in_doubt: InDoubt = "hold", adopt: bool = False) -> Ledger:
+        """Open the ledger as its one runner; parameters and errors as `Ledger`.
+
+        Entries have the frozen list's fields in `Entry.row`.
+        """
+        rows = SavedRows(self.path / _LIST)
+        return Ledger(self.path, in_doubt=in_doubt, adopt=adopt, rows=rows)
+
+    def standings(self) -> Standings:
+        """Open the ledger for reading, whoever runs the campaign."""
+        return Standings(self.path)
+
+    def _read(self, file: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads((self.path / file).read_text("utf-8"))
+        except FileNotFoundError:
+            raise _none(self.path) from None
+        except (OSError, ValueError, RecursionError) as exc:
+            raise LedgerError(
+                f"{str(self.path / file)!r} cannot be read ({str(exc).splitlines()[0]!a}); "
+                f"put it back from a copy"
+            ) from exc
+
+
+def campaign_path(name: str | os.PathLike[str]) -> Path:
+    """Give a campaign's folder: a bare name's is below ``campaigns/``.
+
+    >>> campaign_path("november").as_posix()
+    'campaigns/november'
+    >>> campaign_path("/srv/november").as_posix()
+    '/srv/november'
+    """
+    path = Path(name)
+    return CAMPAIGNS / path if path.parent == Path() else path
+
+
+def _fill(
+    folder: Path,
+    people: Recipients,
+    letter: Template,
+    about: dict[str, Any],
+    display: Display | None,
+) -> None:
+    """Write everything; ``campaign.toml``, which makes it one, comes last."""
+    plain, files = freeze_letter(letter)
+    (folder / _EVENTS).mkdir()
+    (folder / _FILES).mkdir()
+    for name, octets in files.items():
+        _write(folder / _FILES / name, octets)
+    _write(folder / _LETTER, _toml(plain, "letter"))
+    try:
+        write_list(people, folder / _LIST)
+    except RecipientsError as exc:
+        raise LedgerError(f"cannot keep the list: {exc}") from exc
+    Ledger.create(folder, people.addresses, campaign_id=about["id"], display=display)
+    about["list_sha256"] = _digest(folder / _LIST)
+    about["letter_sha256"] = _digest(folder / _LETTER)
+    _write(folder / _SETTINGS, _toml(about, "campaign"))
+    for place in (folder / _FILES, folder):
+        _sync(place)
+
+
+def _toml(plain: dict[str, Any], what: str) -> bytes:
+    try:
+        return tomli_w.dumps(plain).encode()
+    except (TypeError, ValueError) as exc:
+        raise LedgerError(f"the {what} holds what cannot be kept in a file: {exc}") from exc
+
+
+def _same_cells(one: Recipients, other: Recipients) -> bool:
+    if one.fields != other.fields:
+        return False
+    left, right = one.frame[one.fields], other.frame[other.fields]
+    return all(
+        left[name].astype(object).where(left[name].notna(), None).tolist()
+        == right[name].astype(object).where(right[name].notna(), None).tolist()
+        for name in one.fields
+    )
+
+
+def _write(path: Path, octets: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Flush a folder's list of names, where the system can (Windows cannot)."""
+    with suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _none(path: Path) -> LedgerError:
+    """Say that there is no campaign."""
+    if path.is_dir() and any(path.iterdir()):
+        return LedgerError(
+            f"{str(path)!r} is no campaign's folder: it lacks {_SETTINGS!r}; it is left "
+            f"alone"
+        )
+    names = []
+    with suppress(OSError):
+        names = [one.name for one in path.parent.iterdir() if (one / _SETTINGS).is_file()]
+    return LedgerError(
+        f"no campaign {path.name!r} in {str(path.parent)!r}{near_miss(path.name, names)}"
+    )
