@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.delivery import Together as Together
     from smtpbook.campaign.pacing import Pace as Pace
+    from smtpbook.campaign.retry import Retry as Retry
     from smtpbook.campaign.run import Run as Run
+    from smtpbook.campaign.stopping import Tally as Tally
+    from smtpbook.campaign.stopping import stop_rule as stop_rule
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
@@ -139,6 +142,9 @@ _HOME = {
     "Campaign": "campaign.campaign",
     "Together": "campaign.delivery",
     "Pace": "campaign.pacing",
+    "Retry": "campaign.retry",
+    "stop_rule": "campaign.stopping",
+    "Tally": "campaign.stopping",
     "Run": "campaign.run",
     "open_session": "session.session",
     "Session": "session.session",

@@ -24,7 +24,9 @@ from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.delivery import Delivery, Together, outcome_row
 from smtpbook.campaign.pacing import Pace, Pacer
 from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
+from smtpbook.campaign.stopping import StopWhen
 from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.log.frame import Recorder
@@ -62,6 +64,13 @@ class Campaign:
         asked again before each send: its entries for every campaign and for this one.
     together : Together, optional
         Several recipients to a message, by Cc or Bcc.  Default: one message each.
+    retry : Retry, optional
+        Whom a send tries again by itself, and when: it lasts until nobody is left to try
+        or the give-up time.  Default: one try each.
+    stop_when : callable or sequence of callable, optional
+        Stop rules: each is asked with the live counts (`Tally`) after every recipient, and
+        ends the send by saying true, or why; `stop_rule` makes one of words.  What has
+        begun comes to its verdict, the others stay pending, ``run.stopped`` says why.
 
     Raises
     ------
@@ -87,6 +96,8 @@ class Campaign:
         connections: int = 4,
         suppress: SuppressionList | Iterable[str] = (),
         together: Together | None = None,
+        retry: Retry | None = None,
+        stop_when: StopWhen | Iterable[StopWhen] = (),
     ) -> None:
         if connections < 1:
             raise ValueError(f"connections={connections!r}: at least one is needed")
@@ -97,6 +108,8 @@ class Campaign:
         self.pace = pace
         self.connections = connections
         self.together = together
+        self.retry = retry
+        self.stop_when = (stop_when,) if callable(stop_when) else tuple(stop_when)
         self.id = f"{name}-{secrets.token_hex(3)}"
         self._pacer, self._clock = Pacer(Pace.of(pace)), Clock()
         if isinstance(suppress, SuppressionList):
@@ -129,7 +142,7 @@ class Campaign:
         dry_run: bool = False,
         progress: bool = True,
     ) -> Run:
-        """Send, and wait until everybody has been tried.
+        """Send, and wait until everybody has been tried, or a stop rule has ended it.
 
         Parameters
         ----------
@@ -234,6 +247,8 @@ class Campaign:
                 run=run,
                 display=display,
                 together=self.together,
+                retry=self.retry,
+                stop_when=self.stop_when,
             )
         finally:
             display.close()

@@ -6,15 +6,17 @@ begin, the others for their turn.  The first one opens before the others: what i
 the account shows before anything is sent, and a password is tried once.  A session that
 ends gives back the recipients it had no verdict on, and the task opens another, with
 growing pauses; after some failures in a row it gives up.  When all have, what is left is
-`failed`.
+`failed`.  With a retry, whom the schedule gives another try goes back into the queue for
+later, connections stay while anybody may come back, and a server that is gone is waited for
+until the give-up time.
 
-A stop lets every message that has begun come to its verdict, and says QUIT.
+A stop, which a stop rule may ask for too, lets every message that has begun come to its
+verdict, and says QUIT.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,9 +30,12 @@ from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Entry, Plan
 from smtpbook.campaign.queue import Queue
+from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
+from smtpbook.campaign.stopping import StopWhen, Tally, why_enough
 from smtpbook.errors import (
     AuthenticationError,
+    LocalProtocolError,
     SMTPBookError,
     TemplateError,
     TransportError,
@@ -58,6 +63,7 @@ _KIND, _VERB, _CODE, _STATUS, _TEXT, _SERVICE_S = map(
     ("kind", "verb", "reply_code", "enhanced_status", "reply_text", "service_s"),
 )
 
+_OURS: Final = (TemplateError, LocalProtocolError)
 _Claimed = dict[int, tuple[Message, list[Entry]]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
 
@@ -105,6 +111,8 @@ class Delivery:
         Takes the event log's rows and the changes of the pace.
     display : Display
     together : Together, optional
+    retry : Retry, optional
+    stop_when : tuple of callable
 
     Attributes
     ----------
@@ -126,6 +134,8 @@ class Delivery:
         run: Run,
         display: Display,
         together: Together | None = None,
+        retry: Retry | None = None,
+        stop_when: tuple[StopWhen, ...] = (),
     ) -> None:
         self.error: Exception | None = None
         self._plan, self._letter = plan, letter
@@ -142,7 +152,9 @@ class Delivery:
         self._opened = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._refusal: Exception | None = None
-        self._counts: Counter[str] = Counter()
+        self._retry, self._stop_when, self._tally = retry, stop_when, Tally()
+        self._in_flight = 0  # recipients that were taken and have no verdict
+        self._tried: dict[int, tuple[float, int]] = {}  # place: first try, tries
 
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
@@ -175,11 +187,14 @@ class Delivery:
         if self._stopped.is_set():
             return
         for entry in self._queue:
-            self._failed(entry, self.error or TransportError("no connection was left"))
+            if self._stopped.is_set():  # by a stop rule that saw these failures
+                return
+            if entry.place not in self._tried:  # the others keep what they came to
+                self._failed(entry, self.error or TransportError("no connection was left"))
 
     async def _work(self) -> None:
         """Hold one session after the other until the queue is empty."""
-        failures = 0
+        failures, since = 0, 0.0
         try:
             while (entry := await self._take()) is not None:
                 error, is_answered = await self._converse(entry)
@@ -190,13 +205,35 @@ class Delivery:
                     return
                 self.error = error
                 failures = 1 if is_answered else failures + 1
-                # A password is not tried again.
-                if failures >= MAX_FAILURES or isinstance(error, AuthenticationError):
+                since = self._clock.now() if failures == 1 else since
+                pause_s = self._pause_s(error, failures, self._clock.now() - since)
+                if pause_s is None:
                     return
-                with trio.move_on_after(_PAUSE_S * 2 ** (failures - 1)):
-                    await self._stopped.wait()
+                with trio.move_on_after(pause_s):
+                    while self._is_work_left:
+                        await self._changed.wait()
         finally:
             self._opened.set()
+
+    def _pause_s(
+        self, error: SMTPBookError, failures: int, lasting_s: float
+    ) -> float | None:
+        """Give how long a connection that was lost stays away; None = for good."""
+        if isinstance(error, AuthenticationError):  # a password is not tried again
+            return None
+        if failures < MAX_FAILURES:
+            return _PAUSE_S * 2.0 ** (failures - 1)
+        if self._retry is None:
+            return None
+        tries = failures - MAX_FAILURES + 1
+        return self._retry.pause_s("failed", None, "", tries, lasting_s)
+
+    @property
+    def _is_work_left(self) -> bool:
+        """Whether somebody waits, or may come back to wait."""
+        if self._stopped.is_set():
+            return False
+        return len(self._queue) > 0 or (self._retry is not None and self._in_flight > 0)
 
     async def _take(self, patience_s: float = math.inf) -> Entry | None:
         """Take the next recipient at their instant.
@@ -207,7 +244,7 @@ class Delivery:
         with trio.move_on_at(end):
             async with self._turn:
                 now = self._clock.now()
-                while len(self._queue) and not self._stopped.is_set():
+                while self._is_work_left:
                     at = self._next_at(now)
                     if at <= now:
                         if (entry := self._queue.take(now)) is not None:
@@ -341,18 +378,22 @@ class Delivery:
             return None
         message = replace(message, attempt=group[0].attempts + 1)
         claimed[id(message)] = (message, group)
+        self._in_flight += len(group)
         return message
 
     def _note(self, result: Result, claimed: _Claimed) -> None:
         _, group = claimed.pop(id(result.message))
         for entry, verdict in zip(group, result.recipients, strict=True):
-            self._plan.note(entry, verdict)
-            self._count(verdict.outcome)
+            self._in_flight -= 1
+            self._conclude(entry, verdict, result.error)
+        if self._retry is not None or not self._in_flight:
+            self._wake()
 
     def _give_back(self, claimed: _Claimed) -> None:
         """Return those without a verdict to their places in the queue."""
         for _, group in claimed.values():
             for entry in group:
+                self._in_flight -= 1
                 self._queue.put_back(entry)
         self._wake()
 
@@ -361,13 +402,33 @@ class Delivery:
         verdict = RecipientResult(
             recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
         )
-        self._plan.note(entry, verdict)
+        self._conclude(entry, verdict, error)
         self._sink(outcome_row(entry, "failed", self._campaign_id, self._account, error))
-        self._count("failed")
 
-    def _count(self, outcome: str) -> None:
-        self._counts[outcome] += 1
-        self._display.update(self._counts.total(), self._counts)
+    def _conclude(
+        self, entry: Entry, verdict: RecipientResult, error: Exception | None
+    ) -> None:
+        """Note what a try came to, and whether there will be another."""
+        now = self._clock.now()
+        first, tries = self._tried.pop(entry.place, (now, 0))
+        if tries:  # counted where the last try left it
+            self._tally.add(entry.outcome or "", entry.reason, -1)
+        self._plan.note(entry, verdict)
+        self._tally.add(verdict.outcome, entry.reason)
+        self._display.update(self._tally.tried, self._tally.outcomes)
+        # What we refuse to send ourselves gets no better by waiting.
+        if self._retry is not None and not isinstance(error, _OURS):
+            text = "" if verdict.reply is None else verdict.reply.text
+            pause_s = self._retry.pause_s(
+                verdict.outcome, entry.reason, text, tries + 1, now - first
+            )
+            if pause_s is not None:
+                self._tried[entry.place] = (first, tries + 1)
+                self._queue.put_later(entry, now + pause_s)
+        why = why_enough(self._stop_when, self._tally) if self._stop_when else None
+        if why is not None and not self._stopped.is_set():
+            self._run.stopped = why
+            self.stop()
 
 
 def outcome_row(

@@ -39,12 +39,15 @@ class Run:
     ----------
     record : callable
         Takes the rows while the send goes on.
+    stopped : str or None
+        Why a stop rule ended it; null = none did.
     """
 
     def __init__(self, recorder: Recorder, campaign: str) -> None:
         self.record = recorder.append
         self._recorder = recorder
         self._campaign = campaign
+        self.stopped: str | None = None
         self._paces: list[tuple[datetime, str, float, str]] = []
         self._log: pd.DataFrame | None = None
 

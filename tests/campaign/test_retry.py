@@ -1,0 +1,296 @@
+"""Retry: the schedule, and a send that comes back to the deferred; in virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.delivery import MAX_FAILURES, Together
+from smtpbook.campaign.retry import Retry
+from smtpbook.campaign.run import Run
+from smtpbook.codes.tables import reasons
+from smtpbook.events import Event
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.lab.scenarios import SCENARIOS
+from smtpbook.messages.template import Template
+
+People = Callable[[int], pd.DataFrame]
+ServeHere = Callable[[Lab], Awaitable[Account]]
+HOUR = 3600
+
+
+def pause_s(retry: Retry, reason: str | None, **said: Any) -> float | None:
+    arguments = {"outcome": "deferred", "text": "later", "tries": 1, "since_first_s": 0}
+    return retry.pause_s(reason=reason, **(arguments | said))
+
+
+def check_attempts(run: Run, lab: Lab, total: int) -> None:
+    """Assert that each attempt ended once, numbers rise, and the server agrees."""
+    rows = run.log[run.log["kind"] == "outcome"]
+    for _, tries in rows.groupby("recipient"):
+        assert tries["attempt"].tolist() == list(range(1, len(tries) + 1))
+        assert (tries["outcome"].iloc[:-1].isin(["deferred", "failed"])).all()
+    assert sum(run.counts.values()) == total == len(run.outcomes)
+    for outcome in ("accepted", "deferred", "rejected"):
+        assert run.counts[outcome] == lab.counts[outcome], outcome
+    received = Counter(who for one in lab.received for who in one.recipients)
+    assert set(received.values()) <= {1}
+    assert len(received) == run.counts["accepted"]
+
+
+# --- the schedule -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", reasons())
+def test_every_reason_has_a_schedule_that_grows(reason: str) -> None:
+    pauses = [pause_s(Retry(), reason, tries=tries) for tries in range(1, 8)]
+    assert all(pause is not None and pause >= 60 for pause in pauses)
+    assert pauses == sorted(pauses, key=lambda pause: pause or 0)
+    assert pauses[-1] == pauses[-2]
+
+
+def test_greylisting_takes_minutes_and_a_full_mailbox_hours() -> None:
+    assert pause_s(Retry(), "greylisted") == 300
+    assert pause_s(Retry(), "mailbox_full") == 4 * HOUR
+    assert pause_s(Retry(), None, outcome="failed", text="") == 60
+
+
+def test_what_the_reply_says_comes_first() -> None:
+    assert pause_s(Retry(), "greylisted", text="try again in 90 seconds") == 90
+    assert pause_s(Retry(), "greylisted", text="try again in 0 seconds") == 300
+    assert pause_s(Retry(), "greylisted", text="try again in 2 days") is None
+
+
+def test_own_numbers_replace_the_default_of_their_reason() -> None:
+    retry = Retry(after_s={"mailbox_full": [10, 20], "unknown": [7]})
+    tries = [pause_s(retry, "mailbox_full", tries=n) for n in (1, 2, 3)]
+    assert tries == [10, 20, 20]
+    assert pause_s(retry, "greylisted") == 300
+    assert pause_s(retry, "virus") == 7
+
+
+def test_the_give_up_time_counts_from_the_first_try() -> None:
+    retry = Retry(give_up_s=1000)
+    assert pause_s(retry, "greylisted", since_first_s=700) == 300
+    assert pause_s(retry, "greylisted", since_first_s=701) is None
+
+
+def test_at_most_so_many_attempts() -> None:
+    retry = Retry(max_attempts=3)
+    tries = [pause_s(retry, "greylisted", tries=n) for n in (1, 2, 3)]
+    assert tries == [300, 600, None]
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "rejected", "in_doubt", "suppressed"])
+def test_nobody_else_is_tried_again(outcome: str) -> None:
+    assert pause_s(Retry(), "mailbox_full", outcome=outcome) is None
+
+
+def test_a_5yz_is_tried_again_only_if_asked() -> None:
+    retry = Retry(rejected="mailbox_full")
+    assert pause_s(retry, "mailbox_full", outcome="rejected") == 4 * HOUR
+    assert pause_s(retry, "user_unknown", outcome="rejected") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"after_s": {"greylistd": [1]}}, "did you mean 'greylisted'"),
+        ({"rejected": ["mailboxfull"]}, "did you mean 'mailbox_full'"),
+        ({"after_s": {"greylisted": []}}, "at least one number"),
+        ({"after_s": {"greylisted": [60, 0]}}, "above 0"),
+        ({"give_up_s": 0}, "give_up_s=0"),
+        ({"max_attempts": 0}, "max_attempts=0"),
+    ],
+)
+def test_what_is_no_schedule_is_refused(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Retry(**arguments)
+
+
+# --- a send with it -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_the_sums_are_those_of_the_server(
+    scenario: str,
+    connections: int,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab(scenario)
+    account = await serve_here(lab)
+    retry = Retry(give_up_s=9 * HOUR)
+    campaign = Campaign(
+        "c", account, people(41), letter, connections=connections, retry=retry
+    )
+    run = await campaign.send_async()
+    check_attempts(run, lab, 41)
+    assert {name: n for name, n in run.counts.items() if n} == campaign.counts
+
+
+@pytest.mark.parametrize("pace", [None, "1/s", "adaptive"])
+async def test_the_greylisted_are_accepted_when_they_come_back(
+    pace: str | None,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    """The reply says five minutes, and five minutes it is; nobody idles on the line."""
+    instants: dict[str | None, list[float]] = {}
+
+    def note(event: Event) -> None:
+        if event.verb == "RCPT":
+            instants.setdefault(event.recipient, []).append(trio.current_time())
+
+    lab = Lab(record=note)
+    greylisting = Behaviour(reply="450 4.7.1 Greylisted, try again in 5 minutes", times=1)
+    lab.set("*@patience.example", rcpt=greylisting)
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(24), letter, pace=pace, retry=Retry())
+    run = await campaign.send_async()
+    check_attempts(run, lab, 24)
+    assert run.counts["accepted"] == 24
+    again = [at for at in instants.values() if len(at) == 2]
+    assert len(again) == 4
+    assert all(300 <= second - first < 310 for first, second in again)
+    assert trio.current_time() < 400
+
+
+async def test_who_stays_deferred_is_given_up_in_time(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="452 4.2.2 full"))
+    account = await serve_here(lab)
+    retry = Retry(after_s={"mailbox_full": [HOUR, 2 * HOUR]}, give_up_s=6 * HOUR)
+    campaign = Campaign("c", account, people(3), letter, retry=retry)
+    run = await campaign.send_async()
+    check_attempts(run, lab, 3)
+    assert run.counts["deferred"] == 3
+    assert run.outcomes["attempt"].tolist() == [4] * 3  # after 0, 1, 3 and 5 hours
+    assert trio.current_time() == pytest.approx(5 * HOUR, abs=60)
+    again = await campaign.send_async(only="deferred")
+    assert again.outcomes["attempt"].tolist() == [8] * 3
+
+
+async def test_a_server_that_was_gone_costs_nobody_an_attempt(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """It hangs up on everybody for half an hour, in the middle of the send."""
+    lab = Lab()
+    account = await serve_here(lab)
+
+    def hang_up(row: Any) -> None:
+        if len(lab.received) == 5 and trio.current_time() < 1800:
+            lab.set(greeting=Behaviour(drop=True), mail=Behaviour(drop=True))
+
+    async def come_back() -> None:
+        await trio.sleep(1800)
+        lab.set(greeting=Behaviour(), mail=Behaviour())
+
+    lab._shared.record = hang_up
+    campaign = Campaign("c", account, people(30), letter, connections=2, retry=Retry())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(come_back)
+        run = await campaign.send_async()
+    assert run.counts["accepted"] == 30
+    assert run.log["session_id"].nunique() > MAX_FAILURES
+    assert trio.current_time() < 2 * HOUR
+    assert run.outcomes["attempt"].max() <= 1 + MAX_FAILURES
+
+
+async def test_lost_messages_are_tried_again_and_those_in_doubt_never(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set("p*3@*", rcpt=Behaviour(drop=True, times=1))
+    lab.set("p*7@*", end_of_data=Behaviour(drop=True, times=1))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(40), letter, connections=3, retry=Retry())
+    run = await campaign.send_async()
+    check_attempts(run, lab, 40)
+    assert run.counts["in_doubt"] == 4
+    assert run.counts["accepted"] == 36
+
+
+async def test_a_stop_does_not_wait_for_a_retry(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set("*@fullbox.example", rcpt=Behaviour(reply="452 4.2.2 full"))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(12), letter, retry=Retry())
+    with trio.move_on_after(100):
+        await campaign.send_async()
+    assert trio.current_time() == 100
+    assert campaign.counts == {"accepted": 10, "deferred": 2}
+
+
+async def test_connections_that_may_not_open_do_not_hold_up_the_end(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=30))
+    account = await serve_here(lab)
+
+    def refuse_the_others(row: Any) -> None:
+        if Event.from_row(row).verb == "EHLO":
+            lab.set(greeting=Behaviour(reply="421 4.7.0 too many connections"))
+
+    lab._shared.record = refuse_the_others
+    campaign = Campaign("c", account, people(12), letter, retry=Retry())
+    run = await campaign.send_async()
+    assert run.counts["accepted"] == 12
+    assert trio.current_time() == 12 * 30
+
+
+async def test_together_the_deferred_share_their_next_message(
+    people: People, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab("mixed-day")
+    account = await serve_here(lab)
+    letter = Template(header_from="Ann <ann@x.test>", subject="Hello", text="Come.")
+    campaign = Campaign(
+        "c",
+        account,
+        people(41),
+        letter,
+        together=Together(size=10),
+        retry=Retry(max_attempts=2),
+    )
+    run = await campaign.send_async()
+    check_attempts(run, lab, 41)
+    assert run.outcomes["attempt"].max() == 2
+
+
+async def test_progress_counts_each_recipient_once(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="450 4.7.1 Greylisted, try again in 60 s", times=1))
+    account = await serve_here(lab)
+    seen = []
+
+    def watch(tally: Any) -> bool:
+        seen.append((tally.tried, dict(tally.outcomes)))
+        return False
+
+    campaign = Campaign("c", account, people(6), letter, retry=Retry(), stop_when=watch)
+    run = await campaign.send_async()
+    assert run.stopped is None
+    assert len(seen) == 12
+    assert seen[5] == (6, {"deferred": 6})
+    assert seen[-1] == (6, {"deferred": 0, "accepted": 6})
