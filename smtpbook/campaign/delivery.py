@@ -25,22 +25,22 @@ from typing import Final, Literal
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.adaptive import Heard, PaceChange
 from smtpbook.campaign.clock import Clock
+from smtpbook.campaign.hearing import Hearing
 from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Entry, Plan
 from smtpbook.campaign.queue import Queue
 from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
-from smtpbook.campaign.stopping import StopWhen, Tally, why_enough
+from smtpbook.campaign.stopping import StopWhen
+from smtpbook.campaign.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
-    LocalProtocolError,
     SMTPBookError,
     TemplateError,
     TransportError,
 )
-from smtpbook.events import COLUMNS, Event, Row, Sink
+from smtpbook.events import Event, Row, Sink
 from smtpbook.messages.template import Template
 from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
@@ -58,12 +58,7 @@ _MAX_IDLE_S: Final = 150.0
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
-_KIND, _VERB, _CODE, _STATUS, _TEXT, _SERVICE_S = map(
-    COLUMNS.index,
-    ("kind", "verb", "reply_code", "enhanced_status", "reply_text", "service_s"),
-)
 
-_OURS: Final = (TemplateError, LocalProtocolError)
 _Claimed = dict[int, tuple[Message, list[Entry]]]
 """What a connection has taken from the queue and has no verdict on, by the message's id."""
 
@@ -138,23 +133,24 @@ class Delivery:
         stop_when: tuple[StopWhen, ...] = (),
     ) -> None:
         self.error: Exception | None = None
-        self._plan, self._letter = plan, letter
+        self._letter, self._retry = letter, retry
         self._queue = Queue(entries, pacer)
+        self._verdicts = Verdicts(plan, self._queue, display, retry, stop_when)
         self._account, self._pace, self._together = account, pacer.pace, together
         self._clock = clock
         self._turn = trio.Lock()
         self._changed = trio.Event()
         self._workers = min(connections, len(self._queue))
-        self._campaign_id, self._run, self._display = campaign_id, run, display
-        self._adaptive = pacer.adaptive
-        self._sink: Sink = run.record if self._adaptive is None else self._hear
+        self._campaign_id, self._run = campaign_id, run
+        self._hearing: Hearing | None = None
+        if pacer.adaptive is not None:
+            self._hearing = Hearing(run, pacer.adaptive, clock, account.host, self._wake)
+        self._sink: Sink = self._hearing or run.record
         self._stopped = trio.Event()
         self._opened = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._refusal: Exception | None = None
-        self._retry, self._stop_when, self._tally = retry, stop_when, Tally()
         self._in_flight = 0  # recipients that were taken and have no verdict
-        self._tried: dict[int, tuple[float, int]] = {}  # place: first try, tries
 
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
@@ -173,9 +169,8 @@ class Delivery:
         """
         if not len(self._queue):
             return
-        if self._adaptive is not None:
-            rate_per_s = self._adaptive.rate_per_s
-            self._note_pace(PaceChange(self._clock.now(), rate_per_s, "begun"))
+        if self._hearing is not None:
+            self._hearing.begin()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._work)
             await self._opened.wait()
@@ -189,7 +184,7 @@ class Delivery:
         for entry in self._queue:
             if self._stopped.is_set():  # by a stop rule that saw these failures
                 return
-            if entry.place not in self._tried:  # the others keep what they came to
+            if not self._verdicts.waits_for_retry(entry):  # it keeps what it came to
                 self._failed(entry, self.error or TransportError("no connection was left"))
 
     async def _work(self) -> None:
@@ -270,31 +265,6 @@ class Delivery:
             await self._changed.wait()
         now = self._clock.now()
         return at if waiting.cancelled_caught and now - at < _LATE_S else now
-
-    def _hear(self, row: Row) -> None:
-        """Take a row of the event log, and learn from it how fast to go."""
-        self._run.record(row)
-        if row[_CODE] is None or row[_KIND] == "outcome" or self._adaptive is None:
-            return
-        heard = Heard(
-            verb=row[_VERB],
-            code=row[_CODE],
-            enhanced_status=row[_STATUS],
-            text=row[_TEXT] or "",
-            service_s=row[_SERVICE_S],
-        )
-        change = self._adaptive.hear(self._clock.now(), heard)
-        if change is not None:
-            self._note_pace(change)
-            self._wake()
-
-    def _note_pace(self, change: PaceChange) -> None:
-        self._run.note_pace(
-            time=self._clock.wall(change.at),
-            server=self._account.host,
-            rate_per_s=change.rate_per_s,
-            why=change.why,
-        )
 
     def _wake(self) -> None:
         self._changed.set()
@@ -408,24 +378,8 @@ class Delivery:
     def _conclude(
         self, entry: Entry, verdict: RecipientResult, error: Exception | None
     ) -> None:
-        """Note what a try came to, and whether there will be another."""
-        now = self._clock.now()
-        first, tries = self._tried.pop(entry.place, (now, 0))
-        if tries:  # counted where the last try left it
-            self._tally.add(entry.outcome or "", entry.reason, -1)
-        self._plan.note(entry, verdict)
-        self._tally.add(verdict.outcome, entry.reason)
-        self._display.update(self._tally.tried, self._tally.outcomes)
-        # What we refuse to send ourselves gets no better by waiting.
-        if self._retry is not None and not isinstance(error, _OURS):
-            text = "" if verdict.reply is None else verdict.reply.text
-            pause_s = self._retry.pause_s(
-                verdict.outcome, entry.reason, text, tries + 1, now - first
-            )
-            if pause_s is not None:
-                self._tried[entry.place] = (first, tries + 1)
-                self._queue.put_later(entry, now + pause_s)
-        why = why_enough(self._stop_when, self._tally) if self._stop_when else None
+        """Note what a try came to; end the send if a stop rule finds that enough."""
+        why = self._verdicts.conclude(entry, verdict, error, self._clock.now())
         if why is not None and not self._stopped.is_set():
             self._run.stopped = why
             self.stop()
