@@ -16,28 +16,29 @@ import trio
 class Clock:
     """Seconds that never go back; ask only inside a trio program."""
 
-    __slots__ = ("_shift_s", "_to_wall_s", "_trio_clock")
+    __slots__ = ("_latest", "_shift_s", "_to_wall_s", "_trio_clock")
 
     def __init__(self) -> None:
         self._trio_clock: trio.abc.Clock | None = None
-        self._shift_s = 0.0
-        self._to_wall_s = 0.0
+        self._latest = 0.0
+        self._shift_s = 0.0  # from trio's time to ours
+        self._to_wall_s = 0.0  # from ours to the wall's
 
     def now(self) -> float:
         """Give this instant."""
-        trio_clock = trio.lowlevel.current_clock()
-        now = trio.current_time()
-        to_wall_s = time.time() - now - self._shift_s
+        trio_clock, trio_now = trio.lowlevel.current_clock(), trio.current_time()
+        wall = time.time()
         if self._trio_clock is None:
-            self._to_wall_s = to_wall_s
+            self._to_wall_s = wall - trio_now
         elif trio_clock is not self._trio_clock:  # another loop, whose zero is elsewhere
-            self._shift_s += to_wall_s - self._to_wall_s
-        elif to_wall_s > self._to_wall_s:
-            # The machine slept, which trio's clock does not count (Linux's monotonic clock
-            # stands still).  The other way round it is trio's time that is virtual.
-            self._to_wall_s = to_wall_s
+            now = max(wall - self._to_wall_s, self._latest)
+            self._shift_s, self._to_wall_s = now - trio_now, wall - now
         self._trio_clock = trio_clock
-        return now + self._shift_s
+        self._latest = trio_now + self._shift_s
+        # A machine that slept is behind the wall: trio's clock does not count that (Linux's
+        # monotonic clock stands still).  Ahead of the wall is only virtual time.
+        self._to_wall_s = max(self._to_wall_s, wall - self._latest)
+        return self._latest
 
     def deadline(self, instant: float) -> float:
         """Give an instant in trio's time."""

@@ -40,7 +40,7 @@ class Run:
     record : callable
         Takes the rows while the send goes on.
     stopped : str or None
-        Why a stop rule ended it; null = none did.
+        Why a stop rule ended it; None = none did.
     """
 
     def __init__(self, recorder: Recorder, campaign: str) -> None:
@@ -132,7 +132,8 @@ class Run:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
-        return f"<Run of {self._campaign!r}: {told or 'nothing sent'}>"
+        why = "" if self.stopped is None else f"; stopped: {visible(self.stopped)}"
+        return f"<Run of {self._campaign!r}: {told or 'nothing sent'}{why}>"
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -140,6 +141,8 @@ class Run:
             f"<td style='text-align:right'>{n:,}</td></tr>"
             for name, n in self.counts.items()
         )
+        if self.stopped is not None:
+            cells += f"<tr><td colspan='2'>Stopped: {to_html(self.stopped)}</td></tr>"
         return (
             f"<div style='color:var(--jp-content-font-color1, CanvasText)'>"
             f"<b>{to_html(self._campaign)}</b><table>{cells}</table></div>"

@@ -9,6 +9,7 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.confirm import ask, describe
+from smtpbook.campaign.pacing import Pace
 from smtpbook.campaign.plan import Entry
 
 REAL = Account(host="smtp.example.org", username="ann", password="horse")
@@ -86,3 +87,8 @@ def test_more_than_the_provider_takes_in_a_day_is_told() -> None:
     many = [Entry(f"p{n}@x.example", {}) for n in range(limit + 1)]
     assert f"Gmail takes about {limit:,} in 24 hours" in describe(gmail, many, "a@x", None)
     assert "24 hours" not in describe(gmail, many[1:], "a@x", None)
+
+
+def test_a_pace_is_described_in_words() -> None:
+    pace = Pace("100/min", per_domain="20/min")
+    assert "pace: 100/min, 20/min to a domain" in describe(LAB, ENTRIES, "a@x.test", pace)

@@ -13,6 +13,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.delivery import MAX_FAILURES, Together
+from smtpbook.campaign.pacing import Pace
 from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
 from smtpbook.codes.tables import reasons
@@ -119,11 +120,13 @@ def test_what_is_no_schedule_is_refused(arguments: dict[str, Any], said: str) ->
 # --- a send with it -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("pace", [None, Pace("9 every 10 s", per_domain="1 every 9 s")])
 @pytest.mark.parametrize("connections", [1, 4])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_the_sums_are_those_of_the_server(
     scenario: str,
     connections: int,
+    pace: Pace | None,
     people: People,
     letter: Template,
     serve_here: ServeHere,
@@ -133,7 +136,7 @@ async def test_the_sums_are_those_of_the_server(
     account = await serve_here(lab)
     retry = Retry(give_up_s=9 * HOUR)
     campaign = Campaign(
-        "c", account, people(41), letter, connections=connections, retry=retry
+        "c", account, people(41), letter, pace=pace, connections=connections, retry=retry
     )
     run = await campaign.send_async()
     check_attempts(run, lab, 41)

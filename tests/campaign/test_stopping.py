@@ -105,6 +105,8 @@ async def test_a_rule_ends_the_send_and_leaves_the_rest_pending(
     )
     run = await campaign.send_async()
     assert run.stopped == "rejected > 10 %: 20 of 20"
+    assert repr(run).endswith("; stopped: rejected > 10 %: 20 of 20>")
+    assert "Stopped: rejected &gt; 10 %: 20 of 20" in run._repr_html_()
     assert 20 <= run.counts["rejected"] <= 20 + 2 * connections
     assert campaign.counts == {
         "rejected": run.counts["rejected"],
