@@ -196,9 +196,11 @@ def asks_for_less(heard: Heard) -> bool:
         return code in _FOR_NOW
     if code // 100 != 4 or verb not in _AFTER:
         return False
-    if _SPEED.search(heard.text):
-        return True
     name = reason_of(verb, code, heard.enhanced_status, heard.text)
-    if name is None:
+    if name is None or name == "too_many_recipients":  # in one transaction
         return False
-    return name == "server_error" or reasons()[name].advice_transient == "slow down"
+    return (
+        name == "server_error"
+        or reasons()[name].advice_transient == "slow down"
+        or _SPEED.search(heard.text) is not None
+    )

@@ -20,8 +20,9 @@ _HOUR: Final = 3600.0
 # Pauses in seconds; the last one is repeated until the give-up time.  RFC 5321 section
 # 4.5.4.1 asks for at least half an hour in general, "however, more sophisticated and
 # variable strategies will be beneficial when the SMTP client can determine the reason for
-# non-delivery"; two tries in the first hour are its advice for what is short-lived.
-# Greylisting mostly ends within 5 minutes, always within 24 hours (RFC 6647 section 5).
+# non-delivery", and suggests two tries in the first hour, then one every two or three.
+# Greylisting lets a retry through from one minute to 24 hours after the first try, by the
+# default of RFC 6647 section 5.  The other numbers are our own choice.
 _AFTER_S: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
     {
         "greylisted": (5 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR),

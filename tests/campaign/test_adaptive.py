@@ -87,6 +87,7 @@ def test_a_pace_that_learns_is_read() -> None:
         ("RCPT", "452 4.2.2 mailbox full", False),
         ("RCPT", "450 4.2.1 mailbox disabled", False),
         ("RCPT", "450 greylisted", False),
+        ("RCPT", "452 4.5.3 too many recipients", False),
         ("RCPT", "550 5.1.1 user unknown", False),
         ("END-OF-DATA", "554 5.7.1 spam", False),
         ("VRFY", "450 4.3.0 busy", False),

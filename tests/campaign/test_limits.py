@@ -127,3 +127,11 @@ def test_a_warm_up_lets_more_through_each_day_and_then_stays() -> None:
 def test_a_day_off_does_not_add_to_the_next_of_a_warm_up() -> None:
     instants = begun(WarmUp((2, 3, 4)), [0, 2.5 * DAY_S, *[0.0] * 4])
     assert [int(at // DAY_S) for at in instants] == [0, 2, 2, 2, 2, 3]
+
+
+def test_a_day_of_a_warm_up_begins_at_its_hour() -> None:
+    assert begun(WarmUp((1,)), [50, 3600, 1.5 * DAY_S]) == [
+        50,
+        50 + DAY_S,
+        50 + 2.5 * DAY_S,
+    ]
