@@ -105,6 +105,14 @@ def test_it_doubles_while_nothing_speaks_against_it() -> None:
     assert {change.why for change in changes} == {"doubled: no complaint so far"}
 
 
+def test_a_rate_that_is_not_used_is_not_raised() -> None:
+    """Another limit lets one through every five seconds."""
+    limiter = Adaptive().limiter()
+    for now in range(0, 200, 5):
+        limiter.take(now)
+        assert limiter.hear(now, ACCEPTED) is None
+
+
 def test_a_reply_that_asks_for_less_halves_it_once_and_it_rises_in_small_steps() -> None:
     limiter = Adaptive().limiter()
     served(limiter, 45, lambda now: ACCEPTED)
