@@ -75,13 +75,19 @@ class CampaignFolder:
             )
         try:
             self.name, self.id = str(about["name"]), str(about["id"])
-            digests = {_LIST: about["list_sha256"], _LETTER: about["letter_sha256"]}
+            self._letter_file = Path(
+                about["letter"]
+            ).name  # of this folder, whatever it says
+            digests = {
+                _LIST: about["list_sha256"],
+                self._letter_file: about["letter_sha256"],
+            }
             self.settings: dict[str, Any] = about["settings"]
         except KeyError as exc:
             raise LedgerError(
                 f"{str(path / _SETTINGS)!r} lacks {exc}; put the original back"
             ) from None
-        for file in (_LIST, _LETTER, FILE):
+        for file in (*digests, FILE):
             if not (path / file).is_file():
                 raise LedgerError(
                     f"the campaign in {str(path)!r} lacks {file!r}; put it back from a copy"
@@ -92,7 +98,8 @@ class CampaignFolder:
                     f"{str(path / file)!r} was changed since the campaign began; put the "
                     f"original back, or begin a new campaign with the new one"
                 )
-        self._letter = self._read(_LETTER)
+        self._about = about
+        self._letter = self._read(self._letter_file)
 
     @classmethod
     def create(
@@ -209,6 +216,45 @@ class CampaignFolder:
                 f"another order). Open the campaign without people=, or begin a new one"
             )
 
+    def amend(self, letter: Template) -> None:
+        """Go on with another letter, for those who are still to be written to.
+
+        The one before stays in the folder, and ``campaign.toml`` tells when it was changed.
+        A list is not amended: those who came are a campaign of their own, those who went
+        are suppressed.
+
+        Raises
+        ------
+        LedgerError
+            Somebody runs the campaign, or the folder cannot be written; the letter is the
+            old one then.
+        """
+        plain, files = freeze_letter(letter)
+        octets = _toml(plain, "letter")
+        amendments = [*self._about.get("amendments", ())]
+        name = f"letter-{len(amendments) + 2}.toml"
+        about = {
+            **self._about,
+            "letter": name,
+            "letter_sha256": hashlib.sha256(octets).hexdigest(),
+            "amendments": [
+                *amendments,
+                {"time": datetime.now(UTC).replace(microsecond=0), "letter": name},
+            ],
+        }
+        with self.ledger():  # nobody sends meanwhile
+            try:
+                for digest, content in files.items():
+                    _replace(self.path / _FILES / digest, content)
+                _replace(self.path / name, octets)
+                _replace(self.path / _SETTINGS, _toml(about, "campaign"))
+            except OSError as exc:
+                raise LedgerError(
+                    f"cannot change the letter of {str(self.path)!r} "
+                    f"({exc.strerror or exc}); it is the one before"
+                ) from exc
+        self._about, self._letter, self._letter_file = about, plain, name
+
     def ledger(self, *, in_doubt: InDoubt = "hold", adopt: bool = False) -> Ledger:
         """Open the ledger as its one runner; parameters and errors as `Ledger`.
 
@@ -265,6 +311,7 @@ def _fill(
         raise LedgerError(f"cannot keep the list: {exc}") from exc
     Ledger.create(folder, people.addresses, campaign_id=about["id"], display=display)
     about["list_sha256"] = _digest(folder / _LIST)
+    about["letter"] = _LETTER
     about["letter_sha256"] = _digest(folder / _LETTER)
     _write(folder / _SETTINGS, _toml(about, "campaign"))
     for place in (folder / _FILES, folder):
@@ -294,6 +341,18 @@ def _write(path: Path, octets: bytes) -> None:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _replace(path: Path, octets: bytes) -> None:
+    """Put a file in place at once or not at all."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    try:
+        _write(beside, octets)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -141,8 +141,8 @@ def compare_letters(plain: Plain, given: Template) -> None:
     if changed:
         raise LedgerError(
             f"the letter is not the one this campaign began with; different: "
-            f"{', '.join(map(_told, changed))}. Open the campaign without letter=, or "
-            f"begin a new one with the new letter"
+            f"{', '.join(map(_told, changed))}. Open the campaign without letter=, "
+            f"change it there with amend(letter), or begin a new campaign"
         )
 
 

@@ -14,14 +14,9 @@ from typing import Any
 
 from smtpbook.codes.explain import reason_of
 from smtpbook.codes.tables import reasons
-from smtpbook.errors import LocalProtocolError, near_miss
-from smtpbook.protocol.addresses import Mailbox
+from smtpbook.errors import near_miss
+from smtpbook.ledger.entries import AGAIN, TAKEN, checked_addresses, key_of
 from smtpbook.protocol.transaction import RecipientResult
-
-# What `only` may name besides reasons and addresses.
-_AGAIN = ("deferred", "rejected", "failed", "in_doubt")
-# What a suppression that comes later cannot undo.
-_TAKEN = ("accepted", "in_doubt")
 
 
 @dataclass(slots=True)
@@ -72,7 +67,7 @@ class Plan:
         self._entries: dict[str, Entry] = {}
         for row in rows:
             address = str(row["email"])
-            self._entries.setdefault(_key(address), Entry(address, row))
+            self._entries.setdefault(key_of(address), Entry(address, row))
         self.suppress(suppressed)
 
     def __len__(self) -> int:
@@ -91,11 +86,11 @@ class Plan:
         ValueError
             What is no address would protect nobody.
         """
-        for address in _addresses(addresses):
-            key = _key(address)
+        for address in checked_addresses(addresses):
+            key = key_of(address)
             self._never.add(key)
             entry = self._entries.get(key)
-            if entry is not None and entry.outcome not in _TAKEN:
+            if entry is not None and entry.outcome not in TAKEN:
                 entry.outcome = "suppressed"
 
     def suppressed(self) -> list[Entry]:
@@ -137,16 +132,16 @@ class Plan:
 
     def _checked(self, word: str) -> str:
         if "@" in word:
-            key = _key(word)
+            key = key_of(word)
             if key not in self._entries:
                 hint = near_miss(key, self._entries)
                 raise ValueError(f"{word!a} is not in this campaign's list{hint}")
             return key
-        names = [*_AGAIN, *reasons()]
+        names = [*AGAIN, *reasons()]
         if word not in names:
             raise ValueError(
                 f"only={word!r} is no outcome to try again, no reason and no address"
-                f"{near_miss(word, names)}; outcomes are {', '.join(_AGAIN)}"
+                f"{near_miss(word, names)}; outcomes are {', '.join(AGAIN)}"
             )
         return word
 
@@ -160,18 +155,3 @@ class Plan:
             if reply is None
             else reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
         )
-
-
-def _addresses(suppressed: Iterable[str]) -> Iterable[str]:
-    for address in [suppressed] if isinstance(suppressed, str) else suppressed:
-        if not isinstance(address, str) or "@" not in address:
-            raise ValueError(f"suppress: {address!a} is not an address")
-        yield address
-
-
-def _key(address: str) -> str:
-    """Give what two spellings of an address have in common; lists are compared so too."""
-    try:
-        return Mailbox.parse(address.strip()).key
-    except LocalProtocolError:  # nobody is written to there in any case
-        return address.strip().lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +141,7 @@ def test_what_no_file_keeps_is_named_and_must_be_given_again(
 def test_another_letter_or_list_is_never_taken_silently(
     made: CampaignFolder, list_of: Callable[[int], Recipients], letter: Template
 ) -> None:
-    with pytest.raises(LedgerError, match=r"different: subject\. .* begin a new one"):
+    with pytest.raises(LedgerError, match=r"different: subject\. .* amend\(letter\)"):
         made.letter(letter.replace(subject="Hello!"))
     with pytest.raises(LedgerError, match="1 addresses came, 0 went"):
         made.compare(people=list_of(13))
@@ -202,6 +203,25 @@ def test_what_is_no_campaign_is_left_alone(made: CampaignFolder, tmp_path: Path)
     settings.write_text(text + "= what")
     with pytest.raises(LedgerError, match="cannot be read"):
         CampaignFolder(made.path)
+
+
+def test_a_letter_is_changed_only_by_an_explicit_amendment(
+    made: CampaignFolder, letter: Template
+) -> None:
+    with made.ledger(), pytest.raises(LedgerError, match="running already"):
+        made.amend(letter.replace(subject="Hello!"))
+    assert made.letter() == letter
+    for subject in ("Hello!", "Hello again!"):
+        made.amend(letter.replace(subject=subject, attachments=[Attachment("a", b"b")]))
+        again = CampaignFolder(made.path)
+        assert again.letter() == made.letter()
+        assert again.letter().subject == subject
+    assert (made.path / "letter.toml").is_file()
+    about = tomllib.loads((made.path / "campaign.toml").read_text())
+    assert [one["letter"] for one in about["amendments"]] == [
+        "letter-2.toml",
+        "letter-3.toml",
+    ]
 
 
 def test_a_moved_folder_goes_on(made: CampaignFolder, tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def main() -> None:
             first = ledger.select().take()
             counts = ledger.counts
             opened = time.perf_counter() - begun
-        print(f"opened, counted and ready in {opened:.2f} s: {dict(counts)}; {grown(base)}")
         assert first is not None
+        print(f"opened, counted and ready in {opened:.2f} s: {dict(counts)}; {grown(base)}")
 
 
 if __name__ == "__main__":

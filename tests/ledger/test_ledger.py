@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +21,7 @@ from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.transaction import Outcome, RecipientResult
 from tests.ledger.conftest import PEOPLE, result
+from tests.servers.process import ROOT
 
 Opener = Callable[..., Ledger]
 
@@ -473,3 +476,30 @@ async def test_many_tasks_wait_for_one_commit(tmp_path: Path) -> None:
                 nursery.start_soon(promise._wait)
         after = (tmp_path / "ledger.sqlite-wal").stat().st_size
     assert (after - before) / 4096 < 100
+
+
+def test_a_script_that_forgets_to_close_loses_nothing(folder: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from smtpbook.ledger.ledger import Ledger\n"
+        "from tests.ledger.conftest import result\n"
+        "ledger = Ledger(Path(sys.argv[1]))\n"
+        "ledger.note(ledger.select().take(), result('ann@x.test', 'accepted'))\n"
+    )
+    program = [sys.executable, "-c", script, str(folder)]
+    subprocess.run(program, check=True, cwd=ROOT)
+    with Ledger(folder) as ledger:
+        assert ledger.counts == {"accepted": 1, "pending": 3}
+
+
+def test_whoever_looks_sees_signs_of_life(open_ledger: Opener, folder: Path) -> None:
+    ledger = open_ledger()
+    with Standings(folder) as other:
+        begun = other.runner
+        note(ledger, "bob@y.test", "accepted")
+        assert ledger.counts["accepted"] == 1
+        now = other.runner
+    assert begun is not None
+    assert now is not None
+    assert (now.pid, now.since) == (os.getpid(), begun.since)
+    assert now.heartbeat > begun.heartbeat
