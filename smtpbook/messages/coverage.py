@@ -34,11 +34,12 @@ KINDS: Final = (
 _STEP: Final = 100
 
 
-_UNSEEN: Final = re.compile(
-    r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.S | re.I
+# Pieces of HTML: what is not seen, pictures, tags, text.
+_PIECE: Final = re.compile(
+    r"<(?P<unseen>head|style|script|title)\b.*?</(?P=unseen)\s*>|<!--.*?-->"
+    r"|(?P<picture><(?:img|hr|svg|video)\b)|<[^<>]*>|(?P<text>[^<]+|<)",
+    re.S | re.I,
 )
-_PICTURE: Final = re.compile(r"<(img|hr|svg|video)\b", re.I)
-_TAG: Final = re.compile(r"<[^<>]*>")
 
 
 class HasFrame(Protocol):
@@ -202,12 +203,13 @@ def _fill_part(
 
 
 def _is_empty(text: str, is_html: bool) -> bool:
-    if is_html:
-        text = _UNSEEN.sub("", text)
-        if _PICTURE.search(text):
-            return False
-        text = html.unescape(_TAG.sub("", text))
-    return not text.strip()
+    if not is_html:
+        return not text or text.isspace()
+    # One that is not is known by its first words.
+    return not any(
+        piece["picture"] or html.unescape(piece["text"] or "").strip()
+        for piece in _PIECE.finditer(text)
+    )
 
 
 def _clusters(seen: Sequence[_Seen]) -> list[int]:
