@@ -58,11 +58,6 @@ class Album:
         self._constants = {id(value): value for value in constants}
         self._figures: dict[int, Picture] = {}
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the pictures are called."""
-        return tuple(self._by_name)
-
     def named(self, name: str) -> Picture:
         """Give a picture the template was given.
 

@@ -8,7 +8,7 @@ is `template`'s; how a row's values get into the parts is `filling`'s.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, getaddresses, make_msgid
 from functools import lru_cache
@@ -30,6 +30,8 @@ from smtpbook.unsubscribe import Unsubscribe
 _MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 TO_NAME: Final = ""  # no header field is called so
 _OWN: Final = (TO_NAME, "Subject")  # those with a place of their own
+_ONE_LINE: Final = "a header is one line"
+_NO_LETTER: Final = "it cannot stand in a letter"
 UNSUBSCRIBE_URL: Final = "unsubscribe_url"
 
 
@@ -104,25 +106,12 @@ class Letter:
             )
         self._lines: dict[str, Part] = {}
         for name, (label, source) in lines.items():
-            refuse_breaks(label, source)
+            _refuse(NOT_IN_HEADERS, label, source, _ONE_LINE)
             self._lines[name] = Part.compile(label, source)
         self._album = album
         self._constants = constants
         self._unsubscribe, self._signers = unsubscribe, signers
-        self._bodies: list[tuple[Part, mime.Body]] = []
-        for label, whole in (("text", text), ("html", html)):
-            if found := NOT_IN_BODIES.search(whole or ""):
-                raise TemplateError(
-                    f"{label}: holds U+{ord(found[0]):04X} at character "
-                    f"{found.start() + 1}, which cannot stand in a letter"
-                )
-        if text is not None:
-            part = Part.compile("text", text, functions=FUNCTIONS)
-            body = mime.Body("plain", part.literals, is_flowed=is_flowed)
-            self._bodies.append((part, body))
-        if html is not None:
-            part = Part.compile("html", album.linked(html), html=True, functions=FUNCTIONS)
-            self._bodies.append((part, mime.Body("html", part.literals)))
+        self._bodies = [*_bodies(text, html, album, is_flowed=is_flowed)]
         self.parts = (*self._lines.values(), *(part for part, _ in self._bodies))
         used = frozenset[str]().union(*(part.fields for part in self.parts))
         given = {*constants, *([] if unsubscribe is None else [UNSUBSCRIBE_URL])}
@@ -305,18 +294,25 @@ class Letter:
         return mime.multipart("related", related, boundary=self._boundary + "r")
 
 
-def refuse_breaks(part: str, source: str) -> None:
-    """Refuse what would end a header line.
+def _bodies(
+    text: str | None, html: str | None, album: Album, *, is_flowed: bool
+) -> Iterator[tuple[Part, mime.Body]]:
+    if text is not None:
+        _refuse(NOT_IN_BODIES, "text", text, _NO_LETTER)
+        part = Part.compile("text", text, functions=FUNCTIONS)
+        yield part, mime.Body("plain", part.literals, is_flowed=is_flowed)
+    if html is not None:
+        _refuse(NOT_IN_BODIES, "html", html, _NO_LETTER)
+        part = Part.compile("html", album.linked(html), html=True, functions=FUNCTIONS)
+        yield part, mime.Body("html", part.literals)
 
-    Raises
-    ------
-    TemplateError
-        The message names part and character.
-    """
-    if found := NOT_IN_HEADERS.search(source):
+
+def _refuse(chars: re.Pattern[str], part: str, source: str, reason: str) -> None:
+    """Refuse what cannot stand in a part; the error names it and its place."""
+    if found := chars.search(source):
         raise TemplateError(
-            f"{part}: holds U+{ord(found[0]):04X} at character {found.start() + 1}; a "
-            f"header is one line"
+            f"{part}: holds U+{ord(found[0]):04X} at character {found.start() + 1}; "
+            f"{reason}"
         )
 
 
@@ -337,7 +333,7 @@ def _check_lines(head: bytes, recipient: Mailbox) -> None:
 
 
 def _one_address(part: str, text: str) -> tuple[str, Mailbox]:
-    refuse_breaks(part, text)
+    _refuse(NOT_IN_HEADERS, part, text, _ONE_LINE)
     found = getaddresses([text])
     if len(found) != 1:
         raise TemplateError(f"{part}: expected one address, got {len(found)}: {text!r}")
