@@ -104,10 +104,13 @@ def picture_html(picture: Picture, *, width: int | None = None) -> Markup:
     Raises
     ------
     TemplateError
-        The width is not positive.
+        The width is no positive whole number.
     """
-    if width is not None and width < 1:
-        raise TemplateError(f"picture {picture.name}: a width of {width} pixels")
+    if width is not None and (not isinstance(width, int) or width < 1):
+        shown = visible(repr(width), max_chars=20)
+        raise TemplateError(
+            f"picture {picture.name}: width={shown}; expected whole pixels, 1 or more"
+        )
     size = f' width="{width}"' if width else ""
     return Markup(  # noqa: S704 - the name is plain, alt is quoted
         f'<img src="cid:{picture.name}" alt="{quoted(picture.alt)}"{size} '

@@ -63,8 +63,9 @@ def social_html(links: Mapping[str, str], *, size: int = 24) -> Markup:
     >>> 'alt="RSS"' in social_html({"rss": "https://x.example/feed"})
     True
     """
-    if not 8 <= size <= 200:
-        raise TemplateError(f"social: size={size}; expected 8 to 200 pixels")
+    if not (isinstance(size, int) and 8 <= size <= 200):
+        shown = visible(repr(size), max_chars=20)
+        raise TemplateError(f"social: size={shown}; expected 8 to 200 pixels")
     return Markup("&nbsp;").join(
         Markup(
             '<a href="{0}" style="text-decoration:none"><img src="cid:{1}" alt="{2}" '

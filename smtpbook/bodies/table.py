@@ -7,6 +7,7 @@ is shown as it is, and what is missing is shown as missing.  A figure is anythin
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -47,6 +48,8 @@ _CELL: Final = Markup(
 )
 _LAST: Final = Markup('<tr><td colspan="{}" style="padding:4px 10px">{}</td></tr>')
 _MAX_DIGITS: Final = 6
+# A width or precision in a format; more would be a text as long as it says.
+_WIDE: Final = re.compile(r"\d{4}", re.ASCII)
 # Drawing changes the figure, and matplotlib is not thread-safe (its FAQ says so).
 _DRAWING: Final = threading.Lock()
 
@@ -272,7 +275,7 @@ def _cells(
             cells.append(_MISSING)
             continue
         try:
-            cells.append(_text(write(value) if callable(write) else format(value, write)))
+            cells.append(_text(write(value) if callable(write) else _written(value, write)))
         except Exception as error:
             # A format is the user's own program and may raise anything.
             raise TemplateError(
@@ -280,6 +283,13 @@ def _cells(
                 f"written as formats= says: {error}"
             ) from error
     return ("right" if is_number else "left"), cells
+
+
+def _written(value: Any, form: str) -> str:
+    # A date's format holds the year, at times, and no width.
+    if _WIDE.search(form) and not isinstance(value, date):
+        raise ValueError("a width or precision has three digits at most")
+    return format(value, form)
 
 
 def _writer(column: pd.Series[Any]) -> Callable[[Any], str]:

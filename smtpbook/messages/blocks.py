@@ -14,6 +14,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
+import jinja2
 from markupsafe import Markup
 
 from smtpbook.bodies.picture import Picture, picture_html
@@ -120,7 +121,7 @@ class Album:
 
 def text_functions(calls: Iterable[str]) -> dict[str, Function]:
     """Give the functions that a text body calls."""
-    return {name: Function(_TEXT[name]) for name in calls}
+    return {name: Function(_filled(_TEXT[name])) for name in calls}
 
 
 def html_functions(
@@ -145,13 +146,13 @@ def html_functions(
         return html
 
     def figure(figure: Any, alt: str = "", width: int | None = None) -> Markup:
-        picture = album.drawn(figure, alt)
+        picture = album.drawn(figure, str(alt))
         return show(picture_html(picture, width=width), picture)
 
     def image(name: str, alt: str | None = None, width: int | None = None) -> Markup:
-        picture = album.named(name)
+        picture = album.named(str(name))
         if alt is not None:
-            picture = replace(picture, alt=alt)
+            picture = replace(picture, alt=str(alt))
         return show(picture_html(picture, width=width), picture)
 
     def social(size: int = 24, **links: str) -> Markup:
@@ -164,7 +165,7 @@ def html_functions(
         "image": image,
         "social": social,
     }
-    return {name: Function(functions[name]) for name in calls}
+    return {name: Function(_filled(functions[name])) for name in calls}
 
 
 def content_id(picture: Picture) -> str:
@@ -172,14 +173,31 @@ def content_id(picture: Picture) -> str:
     return f"{sha256(picture.data).hexdigest()[:24]}@smtpbook"
 
 
-def _described(_: Any, alt: str = "", width: int | None = None) -> str:
+def _filled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a field without value say so itself, whatever a block would make of it."""
+
+    def call(*args: Any, **named: Any) -> Any:
+        for value in (*args, *named.values()):
+            if isinstance(value, jinja2.Undefined):
+                str(value)  # raises
+        return function(*args, **named)
+
+    return call
+
+
+# As in HTML, their arguments may be given by name.
+def _figure_text(figure: Any, alt: str = "", width: int | None = None) -> str:
+    return f"[{alt}]" if alt else ""
+
+
+def _image_text(name: str, alt: str = "", width: int | None = None) -> str:
     return f"[{alt}]" if alt else ""
 
 
 _TEXT: Final[dict[str, Callable[..., str]]] = {
     "table": table_text,
-    "preheader": lambda _: "",
-    "figure": _described,
-    "image": _described,
+    "preheader": lambda text: "",
+    "figure": _figure_text,
+    "image": _image_text,
     "social": lambda size=24, **links: social_text(links),
 }

@@ -170,7 +170,9 @@ def _fill_in(
             text, passed = _fill_part(letter, part, filling, missing)
         except Exception as error:
             # The expressions of a template may raise anything.
-            seen.error = f"{part.part.name}: {visible(str(error), max_chars=200)}"
+            # What stood in for a missing value may be the cause.
+            if not any(name == part.part.name for name, _ in missing):
+                seen.error = f"{part.part.name}: {visible(str(error), max_chars=200)}"
             continue
         places.update(offset + place for place in passed)
         seen.lengths[part.part.name] = len(text)

@@ -176,6 +176,12 @@ def test_an_empty_list_gives_an_empty_table_of_the_same_columns() -> None:
     assert counts(none, "cluster") == {}
 
 
+def test_a_table_that_is_missing_is_missing_and_no_error_besides() -> None:
+    coverage = letter(text="{{ table(orders) }}").coverage(PEOPLE)
+    assert counts(coverage, "missing") == {"orders": 6}
+    assert counts(coverage, "error") == {}
+
+
 @pytest.mark.parametrize("columns", [["email", "a", "a"], ["email", 4, "4"]])
 def test_two_columns_of_one_name_are_refused(columns: list[object]) -> None:
     people = pd.DataFrame([["zoe@y.example", "x", "y"]], columns=columns)

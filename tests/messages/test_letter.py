@@ -268,6 +268,35 @@ def test_preheader_and_social_links() -> None:
     assert f"cid:{cids[0]}" in html
 
 
+def test_blocks_take_their_arguments_by_name_in_both_bodies() -> None:
+    source = (
+        "{{ preheader(text='p') }}{{ image(name='a.png', alt=5, width=10) }}"
+        "{{ figure(figure=sales, alt='Sales') }}{{ table(frame=orders) }}"
+    )
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    logo = Picture(name="a.png", content_type="image/png", data=PNG)
+    values = {"sales": figure, "orders": pd.DataFrame({"n": [1]})}
+    made = letter(text=source, html=source, values=values, inline=[logo])
+    text, html = bodies(made.render(ROW))
+    assert text.split() == ["[5][Sales]n", "-", "1"]
+    assert 'alt="5" width="10"' in html
+
+
+@pytest.mark.parametrize("body", ["text", "html"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("table(it)", "figure(it, alt='x')", "image(it)", "image('a', alt=it)"),
+        *("preheader(it)", "social(website=it)", "table(frame=it)"),
+    ],
+)
+def test_a_block_says_which_field_has_no_value(call: str, body: str) -> None:
+    made = letter(**{body: f"{{{{ {call} }}}}"})
+    with pytest.raises(TemplateError, match="field 'it' has no value in the row of zoe@y"):
+        made.render(ROW | {"it": None})
+
+
 def test_a_column_called_like_a_block_is_a_field_where_it_is_not_called() -> None:
     made = letter(text="{{ table }} {{ image }}")
     assert made.fields == {"table", "image"}
