@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
+    from smtpbook.campaign.campaign import open_campaign as open_campaign
     from smtpbook.campaign.delivery import Together as Together
     from smtpbook.campaign.pacing import Pace as Pace
     from smtpbook.campaign.retry import Retry as Retry
@@ -140,6 +141,7 @@ _HOME = {
     "DkimSigner": "dkim.signer",
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
+    "open_campaign": "campaign.campaign",
     "Together": "campaign.delivery",
     "Pace": "campaign.pacing",
     "Retry": "campaign.retry",

@@ -1,7 +1,8 @@
 """Campaign: a list, a letter and an account; `send` brings them together.
 
-How messages reach the server is `delivery`'s, who is still to be written to the `plan`'s,
-what came of it the `run`'s.
+How messages reach the server is `delivery`'s, what came of it the `run`'s.  Who is still
+to be written to is the `plan`'s; or, where the campaign has a folder, the ledger's in it,
+which is open only while something is sent.
 """
 
 from __future__ import annotations
@@ -9,33 +10,45 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 import trio
 
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.delivery import Delivery, Together, outcome_row
+from smtpbook.campaign.folder import CampaignFolder, campaign_path
 from smtpbook.campaign.pacing import Pace, Pacer
-from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
 from smtpbook.campaign.stopping import StopWhen
-from smtpbook.errors import SendStopped, TemplateError
+from smtpbook.errors import LedgerError, SendStopped, TemplateError
 from smtpbook.escape import visible
+from smtpbook.ledger.entries import Entry, checked_addresses
+from smtpbook.ledger.ledger import InDoubt, Ledger
 from smtpbook.log.frame import Recorder
+from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.runner import SENDER, Job, refuse_inside_trio
 
+_OUTCOMES: Final[dict[str, str]] = {
+    **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
+    **{"attempts": "Int64", "verb": "string", "reply_code": "Int64"},
+    **dict.fromkeys(("reply_text", "message_id"), "string"),
+}
 # After a stop, how long what is on the wire may take to come to its verdict.
 _GRACE_S = 60.0
 
@@ -71,6 +84,14 @@ class Campaign:
         Stop rules: each is asked with the live counts (`Tally`) after every recipient, and
         ends the send by saying true, or why; `stop_rule` makes one of words.  What has
         begun comes to its verdict, the others stay pending, ``run.stopped`` says why.
+    folder : path, optional
+        Where campaigns are kept, such as ``"campaigns"``: the first send makes a folder
+        `name` in it, with the list and the letter as they are then, and a ledger of what
+        became of everybody, so that `open_campaign` goes on after anything.  Default: it
+        is kept in memory, and ends with this process.
+    in_doubt : {"hold", "resend"}
+        With a folder: whether those who may or may not have got their message are left
+        alone, or written to again with the same Message-ID.
 
     Raises
     ------
@@ -79,6 +100,8 @@ class Campaign:
         address.
     RecipientsError
         The list cannot be read.
+    LedgerError
+        The folder holds a campaign of that name with another list or letter.
 
     Examples
     --------
@@ -98,6 +121,8 @@ class Campaign:
         together: Together | None = None,
         retry: Retry | None = None,
         stop_when: StopWhen | Iterable[StopWhen] = (),
+        folder: str | os.PathLike[str] | None = None,
+        in_doubt: InDoubt = "hold",
     ) -> None:
         if connections < 1:
             raise ValueError(f"connections={connections!r}: at least one is needed")
@@ -117,19 +142,70 @@ class Campaign:
             suppress = ()
         else:
             self._suppress = None
-        self._plan = Plan(self.people, suppress)
-        self._suppress_newcomers()
+        self._never = list(checked_addresses(suppress))
+        self._in_doubt: InDoubt = in_doubt
+        self._path = None if folder is None else Path(folder) / name
+        self._folder: CampaignFolder | None = None
+        if self._path is not None and self._path.exists():
+            self._folder = CampaignFolder(self._path)
+            self._folder.compare(self.people, letter)
+            self.id = self._folder.id
+        self._plan = Plan(() if self._folder is not None else self.people, self._never)
+        self._suppress_newcomers(self._plan)
         self._is_sending = threading.Lock()
 
     def __repr__(self) -> str:
-        return (
-            f"<Campaign {self.name!r}: {len(self._plan)} recipients, {dict(self.counts)}>"
-        )
+        return f"<Campaign {self.name!r}: {len(self.people)} recipients, {self.counts}>"
 
     @property
     def counts(self) -> dict[str, int]:
         """How many recipients stand where; ``pending`` are those never tried."""
-        return dict(self._plan.counts)
+        if self._folder is None:
+            return dict(self._plan.counts)
+        with self._folder.standings() as standings:
+            return dict(standings.counts)
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """Where every recipient stands, over all sends: a row each, in the list's order.
+
+        ``recipient``, ``outcome`` (``pending`` = never tried), ``reason``, ``attempts``
+        (Int64), ``verb``, ``reply_code`` (Int64), ``reply_text``, ``message_id``; null =
+        unknown or none.  In memory, only the first four are known.
+        """
+        if self._folder is None:
+            found: Iterable[Sequence[Any]] = self._plan.outcomes()
+        else:
+            with self._folder.standings() as standings:
+                found = [(*s[:4], *s[4:8]) for s in standings.outcomes()]
+        columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
+        return pd.DataFrame(
+            {
+                name: pd.Series(list(cells), dtype=dtype)
+                for (name, dtype), cells in zip(_OUTCOMES.items(), columns, strict=True)
+            }
+        )
+
+    def settle(self, outcomes: Mapping[str, str]) -> None:
+        """Say what became of recipients in doubt.
+
+        Parameters
+        ----------
+        outcomes : mapping of str to str
+            Address to ``accepted``, ``deferred``, ``rejected`` or ``failed``.
+
+        Raises
+        ------
+        ValueError
+            An address is not in doubt, or an outcome is none of these; nobody has been
+            settled then.
+        LedgerError
+            The campaign has no folder, or another process sends with it.
+        """
+        if self._folder is None:
+            raise LedgerError(f"campaign {self.name!r} has no folder to keep that in")
+        with self._alone(), self._folder.ledger(in_doubt=self._in_doubt) as ledger:
+            ledger.settle(outcomes)
 
     # -- sending
 
@@ -169,6 +245,9 @@ class Campaign:
             A row cannot be rendered; nothing has been sent.
         TransportError, ReplyError, LocalProtocolError
             The first connection could not be opened; nothing has been sent.
+        LedgerError
+            The folder cannot be written, or another process sends this campaign.  What was
+            sent before is kept.
         SendStopped
             Interrupted: what had begun has come to its verdict; ``.run`` holds it.
         RuntimeError
@@ -176,16 +255,23 @@ class Campaign:
         """
         refuse_inside_trio("await campaign.send_async()")
         run = Run(Recorder(), self.name)
-        with self._alone():
-            queue = self._prepare(only, limit)
-            sender = self.letter.header_from
+        sender = self.letter.header_from
+
+        def agree(entries: list[Entry]) -> bool:
             if dry_run or not confirmation.ask(
-                self.account, queue, sender, self.pace, confirm
+                self.account, entries, sender, self.pace, confirm
             ):
-                return run
+                return False
             # Here, where somebody can be asked, and once for all connections.
             self.account = self.account.ask()
-            with self._delivery(queue, run, whole=only is None, progress=progress) as work:
+            return True
+
+        with self._begun(only, limit, agree) as begun:
+            if begun is None:
+                return run
+            with self._delivery(
+                *begun, run, is_whole=only is None, progress=progress
+            ) as work:
                 job = SENDER.start(work.run)
                 try:
                     job.result()
@@ -212,9 +298,11 @@ class Campaign:
         if confirm is not False and not self.account.is_lab:
             raise RuntimeError("send_async() never asks; say confirm=False")
         run = Run(Recorder(), self.name)
-        with self._alone():
-            queue = self._prepare(only, limit)
-            with self._delivery(queue, run, whole=only is None, progress=progress) as work:
+        with self._begun(only, limit, lambda entries: True) as begun:
+            assert begun is not None
+            with self._delivery(
+                *begun, run, is_whole=only is None, progress=progress
+            ) as work:
                 await _shielded(work)
         return run
 
@@ -229,15 +317,68 @@ class Campaign:
             self._is_sending.release()
 
     @contextmanager
+    def _begun(
+        self,
+        only: str | Iterable[str] | None,
+        limit: int | None,
+        agree: Callable[[list[Entry]], bool],
+    ) -> Iterator[tuple[Plan | Ledger, list[Entry]] | None]:
+        """Hold the campaign and choose whom to write to; None = it was not agreed to.
+
+        What is sent first is kept in the folder then, and not before.
+        """
+        with self._alone(), ExitStack() as stack:
+            plan = stack.enter_context(self._standing())
+            entries = self._prepare(plan, only, limit)
+            if not agree(entries):
+                yield None
+                return
+            if self._path is not None and self._folder is None:
+                self._folder = CampaignFolder.create(
+                    self._path, self.people, self.letter, self._settings()
+                )
+                self.id = self._folder.id
+                plan = stack.enter_context(self._standing())
+                entries = list(plan.select(only, limit))
+            yield plan, entries
+
+    @contextmanager
+    def _standing(self) -> Iterator[Plan | Ledger]:
+        """Open what knows where everybody stands."""
+        if self._folder is None:
+            self._suppress_newcomers(self._plan)
+            yield self._plan
+            return
+        with self._folder.ledger(in_doubt=self._in_doubt) as ledger:
+            ledger.suppress(self._never)
+            self._suppress_newcomers(ledger)
+            yield ledger
+
+    def _settings(self) -> dict[str, Any]:
+        """Give what a folder keeps besides list and letter."""
+        return {
+            "account": self.account.name,
+            "pace": self.pace if isinstance(self.pace, str | int | float) else None,
+            "connections": self.connections,
+            "in_doubt": self._in_doubt,
+        }
+
+    @contextmanager
     def _delivery(
-        self, queue: deque[Entry], run: Run, *, whole: bool, progress: bool
+        self,
+        plan: Plan | Ledger,
+        entries: list[Entry],
+        run: Run,
+        *,
+        is_whole: bool,
+        progress: bool,
     ) -> Iterator[Delivery]:
         """Give the delivery, with its progress display; at the end, name the suppressed."""
-        display = progress_displays.show("sending", len(queue), progress=progress)
+        display = progress_displays.show("sending", len(entries), progress=progress)
         try:
             yield Delivery(
-                self._plan,
-                queue,
+                plan,
+                entries,
                 self.letter,
                 self.account,
                 connections=self.connections,
@@ -252,33 +393,94 @@ class Campaign:
             )
         finally:
             display.close()
-            for entry in self._plan.suppressed() if whole else ():
+            for entry in plan.suppressed() if is_whole else ():
                 run.record(outcome_row(entry, "suppressed", self.id, self.account))
+            if self._folder is not None and len(run.log):
+                name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
+                write_log(run.log, self._folder.events / name)
 
     # -- looking before leaping
 
-    def _prepare(self, only: str | Iterable[str] | None, limit: int | None) -> deque[Entry]:
+    def _prepare(
+        self, plan: Plan | Ledger, only: str | Iterable[str] | None, limit: int | None
+    ) -> list[Entry]:
         """Choose whom to write to, and try every row: nothing surprises later."""
-        self._suppress_newcomers()
-        queue = self._plan.select(only, limit)
-        if self.together is not None and queue:
-            self.letter.render_together([queue[0].address], show=self.together.show)
-            return queue
-        for number, entry in enumerate(queue, 1):
+        entries = list(plan.select(only, limit))
+        if self.together is not None and entries:
+            self.letter.render_together([entries[0].address], show=self.together.show)
+            return entries
+        for number, entry in enumerate(entries, 1):
             try:
                 self.letter.check(entry.row)
             except TemplateError as exc:
                 raise TemplateError(
-                    f"message {number} of {len(queue)}, to {visible(entry.address)}: "
+                    f"message {number} of {len(entries)}, to {visible(entry.address)}: "
                     f"{exc}; nothing has been sent"
                 ) from exc
-        return queue
+        return entries
 
-    def _suppress_newcomers(self) -> None:
+    def _suppress_newcomers(self, plan: Plan | Ledger) -> None:
         """Leave alone who has come onto the suppression list."""
         if self._suppress is not None:
             found = self._suppress.match(self.people.addresses, campaign=self.name)
-            self._plan.suppress(found["address"])
+            plan.suppress(found["address"])
+
+
+def open_campaign(
+    name: str | os.PathLike[str],
+    account: Account | None = None,
+    *,
+    letter: Template | None = None,
+    pace: str | float | Pace | None = None,
+    connections: int | None = None,
+    suppress: SuppressionList | Iterable[str] = (),
+    in_doubt: InDoubt | None = None,
+) -> Campaign:
+    """Go on with a campaign that is kept in a folder, after anything.
+
+    Parameters
+    ----------
+    name : str or path
+        A name is looked for in ``campaigns/``.
+    account : Account, optional
+        Needed where the account was not saved.
+    letter : Template, optional
+        Needed where the letter holds what no file keeps: DataFrames, figures, secrets.
+    pace, connections, suppress, in_doubt
+        As for `Campaign`.  Default: as it began.
+
+    Returns
+    -------
+    Campaign
+        ``.send()`` writes to those never tried, ``.send(only="deferred")`` to those again.
+
+    Raises
+    ------
+    LedgerError
+        There is no such campaign (the near miss is suggested), or something of it was
+        changed, or must be given.
+    """
+    path = campaign_path(name)
+    folder = CampaignFolder(path)
+    kept = folder.settings
+    if account is None:
+        if kept["account"] not in list_accounts():
+            raise LedgerError(
+                f"campaign {folder.name!r} was sent by {kept['account']}, which is no "
+                f"saved account; give it: open_campaign({folder.name!r}, account=…)"
+            )
+        account = load_account(kept["account"])
+    return Campaign(
+        folder.name,
+        account,
+        folder.people(),
+        folder.letter(letter),
+        pace=kept.get("pace") if pace is None else pace,
+        connections=kept["connections"] if connections is None else connections,
+        suppress=suppress,
+        folder=path.parent,
+        in_doubt=kept["in_doubt"] if in_doubt is None else in_doubt,
+    )
 
 
 def _wind_up(job: Job[None], delivery: Delivery) -> None:

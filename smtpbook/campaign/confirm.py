@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.plan import Entry
 from smtpbook.escape import visible
+from smtpbook.ledger.entries import Entry
 from smtpbook.protocol.addresses import domain_of
 
 

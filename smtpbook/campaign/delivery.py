@@ -20,7 +20,7 @@ import math
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import trio
 
@@ -28,7 +28,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.hearing import Hearing
 from smtpbook.campaign.pacing import Pacer
-from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.queue import Queue
 from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
@@ -36,11 +36,15 @@ from smtpbook.campaign.stopping import StopWhen
 from smtpbook.campaign.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
+    LedgerError,
     SMTPBookError,
     TemplateError,
     TransportError,
 )
 from smtpbook.events import Event, Row, Sink
+from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.ledger import Ledger
+from smtpbook.ledger.writer import Promise
 from smtpbook.messages.template import Template
 from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
@@ -59,8 +63,17 @@ _MAX_IDLE_S: Final = 150.0
 # even pace.
 _LATE_S: Final = 0.05
 
-_Claimed = dict[int, tuple[Message, list[Entry]]]
-"""What a connection has taken from the queue and has no verdict on, by the message's id."""
+
+class _Claim(NamedTuple):
+    """A message that a connection has taken and has no verdict on."""
+
+    message: Message
+    group: list[Entry]
+    is_durable: Promise | None
+
+
+_Claimed = dict[int, _Claim]
+"""Claims by the message's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +104,8 @@ class Delivery:
 
     Parameters
     ----------
-    plan : Plan
-        Told what became of each.
+    plan : Plan or Ledger
+        Told what is about to be sent, and what became of each.
     entries : iterable of Entry
         Whom to write to, in order.
     letter : Template
@@ -117,7 +130,7 @@ class Delivery:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | Ledger,
         entries: Iterable[Entry],
         letter: Template,
         account: Account,
@@ -133,7 +146,7 @@ class Delivery:
         stop_when: tuple[StopWhen, ...] = (),
     ) -> None:
         self.error: Exception | None = None
-        self._letter, self._retry = letter, retry
+        self._plan, self._letter, self._retry = plan, letter, retry
         self._queue = Queue(entries, pacer)
         self._verdicts = Verdicts(plan, self._queue, display, retry, stop_when)
         self._account, self._pace, self._together = account, pacer.pace, together
@@ -151,6 +164,7 @@ class Delivery:
         self._opening: set[trio.CancelScope] = set()
         self._refusal: Exception | None = None
         self._in_flight = 0  # recipients that were taken and have no verdict
+        self._broken: LedgerError | None = None
 
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
@@ -166,6 +180,8 @@ class Delivery:
         ------
         AuthenticationError, ReplyError, TransportError, LocalProtocolError
             The first connection could not be opened; nothing was sent.
+        LedgerError
+            What became of somebody cannot be kept; nothing more was sent.
         """
         if not len(self._queue):
             return
@@ -177,6 +193,8 @@ class Delivery:
             if self._refusal is None:
                 for _ in range(self._workers - 1):
                     nursery.start_soon(self._work)
+        if self._broken is not None:
+            raise self._broken
         if self._refusal is not None:
             raise self._refusal
         if self._stopped.is_set():
@@ -195,6 +213,9 @@ class Delivery:
                 error, is_answered = await self._converse(entry)
                 if error is None:
                     continue
+                if isinstance(error, LedgerError):
+                    self._break(error)
+                    return
                 if not self._opened.is_set():
                     self._refusal = error
                     return
@@ -287,7 +308,10 @@ class Delivery:
                 ) as session:
                     self._opening.discard(opening)
                     self._opened.set()
-                    async for result in session.send_many(self._from(message, claimed)):
+                    messages = self._from(message, claimed)
+                    async for result in session.send_many(
+                        messages, on_mail_data=lambda message: self._begin(message, claimed)
+                    ):
                         is_answered = is_answered or result.reply is not None
                         self._note(result, claimed)
             except SMTPBookError as exc:
@@ -303,7 +327,7 @@ class Delivery:
     def _from(
         self, first: Message, claimed: _Claimed
     ) -> Iterable[Message] | AsyncIterable[Message]:
-        if self._pace.is_free:
+        if self._pace.is_free and claimed[id(first)].is_durable is None:
             return self._at_once(first, claimed)
         return self._paced(first, claimed)
 
@@ -317,11 +341,23 @@ class Delivery:
                 yield message
 
     async def _paced(self, first: Message, claimed: _Claimed) -> AsyncIterator[Message]:
+        await self._durable(first, claimed)
         yield first
         # Longer than this no server would wait; the next gets a session of its own.
         while (entry := await self._take(_MAX_IDLE_S)) is not None:
             if (message := self._claim(self._group(entry), claimed)) is not None:
+                await self._durable(message, claimed)
                 yield message
+
+    @staticmethod
+    async def _durable(message: Message, claimed: _Claimed) -> None:
+        """Wait until a message's intent is on the disk; only then it may be sent."""
+        promise = claimed[id(message)].is_durable
+        if promise is not None:
+            await promise
+
+    def _begin(self, message: Message, claimed: _Claimed) -> None:
+        self._plan.begin(claimed[id(message)].group)
 
     def _group(self, first: Entry) -> list[Entry]:
         """Take those who share a message with this one."""
@@ -338,7 +374,8 @@ class Delivery:
     def _claim(self, group: list[Entry], claimed: _Claimed) -> Message | None:
         try:
             if self._together is None:
-                message = self._letter.render(group[0].row)
+                entry = group[0]
+                message = self._letter.render(entry.row, message_id=entry.again_id)
             else:
                 addresses = [entry.address for entry in group]
                 message = self._letter.render_together(addresses, show=self._together.show)
@@ -347,22 +384,32 @@ class Delivery:
                 self._failed(entry, exc)
             return None
         message = replace(message, attempt=group[0].attempts + 1)
-        claimed[id(message)] = (message, group)
+        promise = self._plan.intend(group, message.message_id or "")
+        claimed[id(message)] = _Claim(message, group, promise)
         self._in_flight += len(group)
         return message
 
     def _note(self, result: Result, claimed: _Claimed) -> None:
-        _, group = claimed.pop(id(result.message))
+        group = claimed.pop(id(result.message)).group
         for entry, verdict in zip(group, result.recipients, strict=True):
             self._in_flight -= 1
             self._conclude(entry, verdict, result.error)
         if self._retry is not None or not self._in_flight:
             self._wake()
 
+    def _break(self, error: LedgerError) -> None:
+        """End the send: what becomes of anybody cannot be kept any more."""
+        self._broken = self._broken or error
+        self.stop()
+
     def _give_back(self, claimed: _Claimed) -> None:
         """Return those without a verdict to their places in the queue."""
-        for _, group in claimed.values():
-            for entry in group:
+        for claim in claimed.values():
+            try:
+                self._plan.withdraw(claim.group)
+            except LedgerError as exc:
+                self._break(exc)
+            for entry in claim.group:
                 self._in_flight -= 1
                 self._queue.put_back(entry)
         self._wake()
@@ -379,7 +426,11 @@ class Delivery:
         self, entry: Entry, verdict: RecipientResult, error: Exception | None
     ) -> None:
         """Note what a try came to; end the send if a stop rule finds that enough."""
-        why = self._verdicts.conclude(entry, verdict, error, self._clock.now())
+        try:
+            why = self._verdicts.conclude(entry, verdict, error, self._clock.now())
+        except LedgerError as exc:  # opened again, it has them in doubt
+            self._break(exc)
+            return
         if why is not None and not self._stopped.is_set():
             self._run.stopped = why
             self.stop()

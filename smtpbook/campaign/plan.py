@@ -1,47 +1,20 @@
-"""Plan: who is to be written to, and what has become of each so far.
+"""Plan: who is to be written to, and what has become of each so far, in memory.
 
-In memory; a ledger on disk takes its place later and answers the same questions: who is
-pending, claim one, note its outcome, give it back.  A recipient is its normalised address,
-never a row number.
+For a campaign that is kept in a folder, `smtpbook.ledger.Ledger` answers the same questions
+from disk: whom to write to, what is about to be sent, what became of it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from smtpbook.codes.explain import reason_of
 from smtpbook.codes.tables import reasons
 from smtpbook.errors import near_miss
-from smtpbook.ledger.entries import AGAIN, TAKEN, checked_addresses, key_of
+from smtpbook.ledger.entries import AGAIN, TAKEN, Entry, checked_addresses, key_of
 from smtpbook.protocol.transaction import RecipientResult
-
-
-@dataclass(slots=True)
-class Entry:
-    """One recipient of a campaign.
-
-    Attributes
-    ----------
-    address : str
-    row : mapping
-        The merge fields.
-    attempts : int
-        Tries so far.
-    outcome, reason : str or None
-        The last one; None = pending.
-    place : int
-        Its place in the queue of the send that is under way.
-    """
-
-    address: str
-    row: Mapping[str, Any] = field(repr=False)
-    attempts: int = 0
-    outcome: str | None = None
-    reason: str | None = None
-    place: int = field(default=0, compare=False, repr=False)
 
 
 class Plan:
@@ -67,7 +40,9 @@ class Plan:
         self._entries: dict[str, Entry] = {}
         for row in rows:
             address = str(row["email"])
-            self._entries.setdefault(key_of(address), Entry(address, row))
+            key = key_of(address)
+            entry = Entry(address, key, len(self._entries), row=row)
+            self._entries.setdefault(key, entry)
         self.suppress(suppressed)
 
     def __len__(self) -> int:
@@ -77,6 +52,12 @@ class Plan:
     def counts(self) -> Counter[str]:
         """How many recipients stand where; ``pending`` are those never tried."""
         return Counter(entry.outcome or "pending" for entry in self._entries.values())
+
+    def outcomes(self) -> Iterator[tuple[Any, ...]]:
+        """Tell where each recipient stands, as far as it is known here."""
+        for entry in self._entries.values():
+            outcome = entry.outcome or "pending"
+            yield entry.address, outcome, entry.reason, entry.attempts, *[None] * 4
 
     def suppress(self, addresses: Iterable[str]) -> None:
         """Never write to these again; what was accepted, or may have been, stays so.
@@ -144,6 +125,15 @@ class Plan:
                 f"{near_miss(word, names)}; outcomes are {', '.join(AGAIN)}"
             )
         return word
+
+    def intend(self, entries: Sequence[Entry], message_id: str) -> None:
+        """Keep nothing: what is only in memory is lost with the process in any case."""
+
+    def begin(self, entries: Sequence[Entry]) -> None:
+        """Keep nothing, as `intend`."""
+
+    def withdraw(self, entries: Sequence[Entry]) -> None:
+        """Keep nothing, as `intend`."""
 
     def note(self, entry: Entry, result: RecipientResult) -> None:
         """Keep what became of a recipient."""

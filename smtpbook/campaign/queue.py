@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from smtpbook.campaign.pacing import Pacer
-from smtpbook.campaign.plan import Entry
+from smtpbook.ledger.entries import Entry
 
 
 class Queue:

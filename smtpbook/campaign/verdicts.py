@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtpbook.campaign.plan import Entry, Plan
+from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.queue import Queue
 from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.stopping import StopWhen, Tally, why_enough
 from smtpbook.errors import LocalProtocolError, TemplateError
+from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.ledger import Ledger
 from smtpbook.progress import Display
 from smtpbook.protocol.transaction import RecipientResult
 
@@ -25,7 +27,7 @@ class Verdicts:
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or Ledger
         Keeps what became of each.
     queue : Queue
         Takes back who is tried again.
@@ -36,7 +38,7 @@ class Verdicts:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | Ledger,
         queue: Queue,
         display: Display,
         retry: Retry | None,

@@ -18,7 +18,7 @@ from smtpbook.ledger.entries import AGAIN, Entry, key_of
 
 _BATCH: Final = 256
 _NEIGHBOURS: Final = 500  # addresses looked at for a near miss
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "address, key, position, attempts, outcome, reason, message_id, due FROM recipients"
 )
 
@@ -203,7 +203,7 @@ class Queue:
 
     def _after(self, position: int, count: int) -> list[Entry]:
         rows = self._reader.all(
-            f"SELECT {_COLUMNS} WHERE {self._choice.condition} "
+            f"SELECT {COLUMNS} WHERE {self._choice.condition} "
             "AND position > :after ORDER BY position LIMIT :count",
             {**self._choice.values, "after": position, "count": min(count, _BATCH)},
         )

@@ -41,6 +41,8 @@ class Entry:
         When to try again, in seconds since 1970 UTC; None = whenever asked.
     row : mapping
         The merge fields.
+    place : int
+        Its place in the queue of the send that is under way.
     """
 
     address: str
@@ -52,6 +54,7 @@ class Entry:
     message_id: str | None = None
     due: float | None = None
     row: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    place: int = field(default=0, compare=False, repr=False)
 
     @property
     def again_id(self) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from smtpbook.ledger.choosing import Reader
-from smtpbook.ledger.entries import Standing, key_of
+from smtpbook.ledger.choosing import COLUMNS, Reader
+from smtpbook.ledger.entries import Entry, Standing, key_of
 from smtpbook.ledger.lock import Lease
 from smtpbook.ledger.schema import connect
 
@@ -119,6 +119,12 @@ class Standings:
             last = rows[-1][0]
             for _, *cells, is_settled, is_again in rows:
                 yield Standing._make([*cells, bool(is_settled), bool(is_again)])
+
+    def suppressed(self) -> Iterator[Entry]:
+        """Give those who are never written to, without their fields."""
+        self._settle_down()
+        query = f"SELECT {COLUMNS} WHERE outcome = 'suppressed' ORDER BY position"
+        yield from (Entry(*row) for row in self._reader.all(query))
 
     def attempts(self, address: str) -> list[Attempt]:
         """Tell every try for one recipient, the first one first.

@@ -6,7 +6,7 @@ leaving the loop early needs no cleaning up by the caller.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from email.message import Message as AnyEmail
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -41,9 +41,10 @@ class SendMany:
         session: Session,
         messages: Iterable[AnyMessage] | AsyncIterable[AnyMessage],
         pipelining: Pipelining,
+        on_mail_data: Callable[[Message], object] | None = None,
     ) -> None:
         self._session = session
-        self._pipelining = pipelining
+        self._pipelining, self._on_mail_data = pipelining, on_mail_data
         self._is_exhausted = False
         self._is_stopped = False
         self._has_begun = False
@@ -81,6 +82,8 @@ class SendMany:
             group = talk.pipeline.next_group()
             talk.collect()
             if group is not None:
+                if group.mail_data is not None and self._on_mail_data is not None:
+                    self._on_mail_data(group.mail_data.message)
                 await talk.write(group)
                 if not talk.client.outstanding:
                     continue  # answered while it was being written

@@ -265,6 +265,7 @@ class Session:
         messages: Iterable[AnyMessage] | AsyncIterable[AnyMessage],
         *,
         pipelining: Pipelining = "auto",
+        on_mail_data: Callable[[Message], object] | None = None,
     ) -> SendMany:
         """Send messages one after the other; iterate over their results.
 
@@ -280,6 +281,8 @@ class Session:
         pipelining : {"auto", "off"}
             "auto" pipelines when the server offers it: at most one message is in doubt when
             the connection is lost.
+        on_mail_data : callable, optional
+            Called with each message just before its mail data is written.
 
         Yields
         ------
@@ -297,7 +300,7 @@ class Session:
         """
         if pipelining not in MODES:
             raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
-        return SendMany(self, messages, pipelining)
+        return SendMany(self, messages, pipelining, on_mail_data)
 
     async def command(self, line: str) -> Reply | None:
         """Say any line, allowed or not, and wait for the reply.

@@ -10,11 +10,11 @@ import pytest
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.confirm import ask, describe
 from smtpbook.campaign.pacing import Pace
-from smtpbook.campaign.plan import Entry
+from smtpbook.ledger.entries import Entry
 
 REAL = Account(host="smtp.example.org", username="ann", password="horse")
 LAB = Account(host="127.0.0.1", tls="none", port=2525, is_lab=True)
-ENTRIES = [Entry(f"p{n}@d{n % 6}.example", {}) for n in range(12)]
+ENTRIES = [Entry(f"p{n}@d{n % 6}.example", "", n) for n in range(12)]
 
 
 class Terminal(io.StringIO):
@@ -84,7 +84,7 @@ def test_more_than_the_provider_takes_in_a_day_is_told() -> None:
     gmail = Account.preset("gmail", username="ann@gmail.com")
     limit = gmail.provider.per_day if gmail.provider else None
     assert limit is not None
-    many = [Entry(f"p{n}@x.example", {}) for n in range(limit + 1)]
+    many = [Entry(f"p{n}@x.example", "", n) for n in range(limit + 1)]
     assert f"Gmail takes about {limit:,} in 24 hours" in describe(gmail, many, "a@x", None)
     assert "24 hours" not in describe(gmail, many[1:], "a@x", None)
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpbook.campaign.pacing import Pace, Pacer
-from smtpbook.campaign.plan import Entry
 from smtpbook.campaign.queue import Queue
+from smtpbook.ledger.entries import Entry
 
 
 def queue_of(domains: str, pace: Pace | None = None) -> Queue:
     """Make a queue with a recipient for each letter, in the domain of that name."""
-    entries = [Entry(f"p{n}@{name}", {}) for n, name in enumerate(domains)]
+    entries = [Entry(f"p{n}@{name}", "", n) for n, name in enumerate(domains)]
     return Queue(entries, Pacer(pace or Pace()))
 
 
@@ -140,7 +140,7 @@ def test_every_one_is_taken_once_in_order_and_at_the_pace(
 
 def test_earlier_sends_count_for_a_domain() -> None:
     pacer = Pacer(Pace(per_domain="1 every 100 s"), earlier=[(0.0, "x@a")])
-    queue = Queue([Entry("p0@a", {}), Entry("p1@b", {})], pacer)
+    queue = Queue([Entry("p0@a", "", 0), Entry("p1@b", "", 1)], pacer)
     assert drained(queue, 5.0) == [(5, "p1@b"), (100, "p0@a")]
 
 
