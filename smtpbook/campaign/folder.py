@@ -75,9 +75,7 @@ class CampaignFolder:
             )
         try:
             self.name, self.id = str(about["name"]), str(about["id"])
-            self._letter_file = Path(
-                about["letter"]
-            ).name  # of this folder, whatever it says
+            self._letter_file = Path(about["letter"]).name  # never of another folder
             digests = {
                 _LIST: about["list_sha256"],
                 self._letter_file: about["letter_sha256"],

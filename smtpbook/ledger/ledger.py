@@ -290,7 +290,7 @@ class Ledger(Standings):
         reply, verb = result.reply, result.verb
         reason = code = text = None
         if reply is not None:
-            code, text = reply.code, _writable(reply.text)
+            code, text = reply.code, reply.text
             reason = reason_of(verb, reply.code, reply.enhanced_status, reply.text)
         attempt, position = entry.attempts + 1, entry.position
         is_again = entry.outcome == "in_doubt"
@@ -505,8 +505,3 @@ def _listed(entries: Entry | Sequence[Entry]) -> Sequence[Entry]:
 
 def _nothing(connection: sqlite3.Connection) -> None:
     """Write nothing."""
-
-
-def _writable(text: str) -> str:
-    # Octets that are not UTF-8 come as surrogates, which SQLite refuses.
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -230,11 +230,23 @@ async def test_a_withdrawn_recipient_stands_where_it_stood(open_ledger: Opener) 
     note(ledger, "bob@y.test", "deferred")
     (bob,) = ledger.select("deferred")
     await ledger.intend(bob, "<1@x.test>")
+    assert bob.again_id is None
     ledger.withdraw(bob)
     await ledger.intend(bob, "<2@x.test>")
     ledger.withdraw(bob)
     assert chosen(ledger, "deferred") == ["bob@y.test"]
     assert [one.attempt for one in ledger.attempts("bob@y.test")] == [1]
+
+
+def test_who_is_given_back_comes_first_in_the_lists_order(open_ledger: Opener) -> None:
+    queue = open_ledger().select()
+    ann, bob = queue.take(), queue.take()
+    assert ann is not None
+    assert bob is not None
+    queue.give_back([bob])
+    queue.give_back([ann])
+    assert [entry.address for entry in queue] == PEOPLE
+    assert (queue.take(), queue.take()) == (ann, bob)
 
 
 async def test_two_open_attempts_for_one_recipient_are_impossible(
@@ -243,6 +255,7 @@ async def test_two_open_attempts_for_one_recipient_are_impossible(
     ledger = open_ledger()
     (bob,) = ledger.select("bob@y.test")
     (same,) = ledger.select("bob@y.test")
+    same.attempts = 4  # as one might believe who missed something
     await ledger.intend(bob, "<1@x.test>")
     with pytest.raises(LedgerError, match="UNIQUE"):
         await ledger.intend(same, "<2@x.test>")
@@ -393,6 +406,7 @@ def test_a_forked_child_is_refused_and_does_not_keep_the_lock(
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(60)  # whatever becomes of the parent
         try:
             ledger.settle({})
         except LedgerError as exc:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.ledger import Ledger
+from smtpbook.ledger.writer import Writer
 from tests.servers.process import ROOT
 
 COUNT = 1000
@@ -29,6 +33,31 @@ def _may_mount() -> bool:
 
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs limits and mounts")
+
+
+def test_what_came_in_behind_a_commit_that_fails_is_told_too(tmp_path: Path) -> None:
+    connection = sqlite3.connect(
+        tmp_path / "x", isolation_level=None, check_same_thread=False
+    )
+    writer = Writer(connection, "x", lambda connection: None)
+    others: list[Future[None]] = [Future(), Future()]
+    is_in, may_fail = threading.Event(), threading.Event()
+
+    def fails(connection: sqlite3.Connection) -> None:
+        is_in.set()
+        may_fail.wait()
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    writer.add(fails, others[0])
+    is_in.wait()
+    writer.add(lambda connection: None, others[1])
+    may_fail.set()
+    for other in others:
+        with pytest.raises(LedgerError, match=r"no such table.*nothing further is sent"):
+            other.result(timeout=60)
+    with pytest.raises(LedgerError, match="nothing further is sent"):
+        writer.add(lambda connection: None)
+    writer.close()
 
 
 @pytest.fixture
