@@ -28,7 +28,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
@@ -109,21 +109,16 @@ class Ledger(Standings):
         self._suppressions = 0
         self._tables = count()
         self._lease = Lease.ours(uuid.uuid4().hex, time.time())
-        self._lock = _locked(folder)
-        try:
+        with ExitStack() as undo:
+            self._lock = _locked(folder)
+            undo.callback(self._lock.release)
             super().__init__(folder)
+            undo.callback(self._reader.close)
             connection = schema.connect(folder / FILE)
-            try:
-                self.recovered = self._take_over(connection, boot, adopt=adopt)
-                self._marks = Marks(folder / _MARKS, boot)
-            except BaseException:
-                connection.close()
-                raise
-        except BaseException:
-            self._lock.release()
-            if hasattr(self, "_reader"):
-                self._reader.close()
-            raise
+            undo.callback(connection.close)
+            self.recovered = self._take_over(connection, boot, adopt=adopt)
+            self._marks = Marks(folder / _MARKS, boot)
+            undo.pop_all()
         self._writer = Writer(connection, repr(str(folder / FILE)), self._beat)
         # What was noted last is not lost when a script forgets to close.
         atexit.register(self.close)
