@@ -21,7 +21,8 @@ FLOORS = [
         "sources",
     },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
-    {"campaign", "samples", "moving", "receiver"},  # where they meet
+    {"folder", "samples", "moving", "receiver"},  # where they meet
+    {"campaign"},
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
@@ -46,6 +47,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "sources",
         "bodies",
         "deliverability",
+        "folder",
         "campaign",
         "samples",
         "insight",

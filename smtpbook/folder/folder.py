@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import tomli_w
 
-from smtpbook.campaign.frozen_letter import compare_letters, freeze_letter, thaw_letter
 from smtpbook.errors import LedgerError, RecipientsError, near_miss
+from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
 from smtpbook.ledger.ledger import InDoubt, Ledger
 from smtpbook.ledger.machine import refuse_unsafe
 from smtpbook.ledger.standings import FILE, Standings

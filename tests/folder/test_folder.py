@@ -13,24 +13,40 @@ import pandas as pd
 import pytest
 
 from smtpbook.bodies.picture import Picture
-from smtpbook.campaign.folder import CampaignFolder
 from smtpbook.dkim.signer import DkimSigner
 from smtpbook.errors import LedgerError
+from smtpbook.folder.folder import CampaignFolder
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.unsubscribe import Unsubscribe
 
-People = Callable[[int], pd.DataFrame]
 GIF = b"GIF89a" + bytes(20)
 
 
 @pytest.fixture
-def list_of(people: People) -> Callable[[int], Recipients]:
-    return lambda count: read_recipients(
-        people(count).assign(n=range(count), when=pd.Timestamp("2026-11-28"), gap=None)
+def letter() -> Template:
+    return Template(
+        header_from="Ann <ann@x.test>", subject="Hello {{ first_name }}", text="Come."
     )
+
+
+@pytest.fixture
+def list_of() -> Callable[[int], Recipients]:
+    """Make a list of so many people, with cells of several types."""
+
+    def make(count: int) -> Recipients:
+        columns = {
+            "email": [f"p{n}@x.example" for n in range(count)],
+            "first_name": [f"Person {n}" for n in range(count)],
+            "n": range(count),
+            "when": pd.Timestamp("2026-11-28"),
+            "gap": None,
+        }
+        return read_recipients(pd.DataFrame(columns))
+
+    return make
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ def test_rows_of_a_long_list_are_found_by_their_position(
     with made.ledger() as ledger:
         rows = [entry.row for entry in ledger.select()]
         assert [row["n"] for row in rows] == list(range(12_345))
-        (last,) = ledger.select("p12344@fullbox.example")
+        (last,) = ledger.select("p12344@x.example")
     assert last.row == list(list_of(12_345))[-1]
 
 
@@ -233,7 +249,7 @@ def test_a_moved_folder_goes_on(made: CampaignFolder, tmp_path: Path) -> None:
 
 def test_every_parameter_of_a_letter_is_kept() -> None:
     """A new one must be frozen, too, or a campaign would go on without it."""
-    from smtpbook.campaign.frozen_letter import freeze_letter
+    from smtpbook.folder.letter import freeze_letter
 
     plain, _ = freeze_letter(
         Template(
