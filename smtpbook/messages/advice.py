@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import email
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from email.policy import default
-from html.parser import HTMLParser
+from html import unescape
 from typing import Final
 from urllib.parse import urlsplit
 
+from smtpbook.bodies.markup import tokens, values
 from smtpbook.escape import visible
 from smtpbook.protocol.message import Message
 
@@ -99,10 +100,7 @@ def _of_bodies(mail: EmailMessage) -> Iterator[str]:
             f"The HTML has {size:,} octets; Gmail shows {_GMAIL_CLIPS:,} of them and hides "
             f"the rest, a link to unsubscribe too."
         )
-    page = _Page()
-    page.feed(source)
-    page.close()
-    yield from page.advice()
+    yield from _Page(source).advice()
 
 
 def _of_files(mail: EmailMessage) -> Iterator[str]:
@@ -113,38 +111,40 @@ def _of_files(mail: EmailMessage) -> Iterator[str]:
             yield f"The attachment {visible(name)} is of a kind many servers refuse."
 
 
-class _Page(HTMLParser):
+class _Page:
     """Collects what is worth a word about an HTML body."""
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    def __init__(self, html: str) -> None:
         self._text: list[str] = []
-        self._unseen = 0  # how deep in head, style or script
         self._pictures = 0
         self._without_alt = 0
         self._found: dict[str, None] = {}
         self._link: str | None = None
         self._shown: list[str] = []
+        for token in tokens(html):
+            if token.kind == "start":
+                self._begin(token.name, values(html, token))
+            elif token.kind == "end" and token.name == "a":
+                self._end_link()
+            elif token.kind == "text":
+                text = unescape(html[token.start : token.stop])
+                self._text.append(text)
+                self._shown.append(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _begin(self, tag: str, given: Mapping[str, str]) -> None:
         """Look at links and pictures."""
-        given = dict(attrs)
-        if tag in ("head", "style", "script"):
-            self._unseen += 1
         if tag in ("script", "form", "iframe", "object", "embed"):
             self._found[f"Mail programs show no <{tag}>, and filters mind it."] = None
         if tag == "img":
             self._pictures += 1
             self._without_alt += "alt" not in given
         if tag == "a":
-            self._link, self._shown = given.get("href") or "", []
+            self._link, self._shown = given.get("href", ""), []
             self._look_at(self._link)
 
-    def handle_endtag(self, tag: str) -> None:
+    def _end_link(self) -> None:
         """Compare what a link shows with where it goes."""
-        if tag in ("head", "style", "script"):
-            self._unseen = max(0, self._unseen - 1)
-        if tag == "a" and self._link is not None:
+        if self._link is not None:
             shown = _DOMAIN_LIKE.fullmatch("".join(self._shown).strip()[:300])
             host = _host(self._link)
             if shown and host and not _same_site(shown[1].lower(), host):
@@ -153,12 +153,6 @@ class _Page(HTMLParser):
                     f"is how phishing looks."
                 ] = None
             self._link = None
-
-    def handle_data(self, data: str) -> None:
-        """Keep what is read."""
-        if not self._unseen:
-            self._text.append(data)
-            self._shown.append(data)
 
     def _look_at(self, url: str) -> None:
         host = _host(url)

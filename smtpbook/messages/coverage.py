@@ -9,7 +9,6 @@ and no message is kept.
 from __future__ import annotations
 
 import html
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import pandas as pd
 
+from smtpbook.bodies.markup import tokens
 from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
 from smtpbook.language.fence import MissingField
@@ -34,12 +34,7 @@ KINDS: Final = (
 _STEP: Final = 100
 
 
-# Pieces of HTML: what is not seen, pictures, tags, text.
-_PIECE: Final = re.compile(
-    r"<(?P<unseen>head|style|script|title)\b.*?</(?P=unseen)\s*>|<!--.*?-->"
-    r"|(?P<picture><(?:img|hr|svg|video)\b)|<[^<>]*>|(?P<text>[^<]+|<)",
-    re.S | re.I,
-)
+_PICTURES: Final = ("img", "hr", "svg", "video")
 
 
 class HasFrame(Protocol):
@@ -209,8 +204,9 @@ def _is_empty(text: str, is_html: bool) -> bool:
         return not text or text.isspace()
     # One that is not is known by its first words.
     return not any(
-        piece["picture"] or html.unescape(piece["text"] or "").strip()
-        for piece in _PIECE.finditer(text)
+        (token.kind == "start" and token.name in _PICTURES)
+        or (token.kind == "text" and html.unescape(text[token.start : token.stop]).strip())
+        for token in tokens(text)
     )
 
 

@@ -54,7 +54,12 @@ def test_what_is_minded_is_said(parts: dict[str, Any], sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "html", ["<a href='http://['>x</a>", "<a>x</a>", "</a></a>", "<p" * 9]
+    "html",
+    [
+        *("<a href='http://['>x</a>", "<a>x</a>", "</a></a>", "<p" * 9),
+        *("<a " * 20_000, "<a" * 20_000, "<!--" * 20_000, "<a href=''>" * 20_000),
+    ],
+    ids=range(8),
 )
 def test_no_html_is_too_broken(html: str) -> None:
     said(html=FINE + html)
