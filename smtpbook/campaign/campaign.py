@@ -26,7 +26,6 @@ from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.delivery import Delivery, Together, outcome_row
-from smtpbook.campaign.folder import CampaignFolder, campaign_path
 from smtpbook.campaign.pacing import Pace, Pacer
 from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.retry import Retry
@@ -34,6 +33,7 @@ from smtpbook.campaign.run import Run
 from smtpbook.campaign.stopping import StopWhen
 from smtpbook.errors import LedgerError, SendStopped, TemplateError
 from smtpbook.escape import visible
+from smtpbook.folder.folder import CampaignFolder, campaign_path
 from smtpbook.ledger.entries import Entry, checked_addresses
 from smtpbook.ledger.ledger import InDoubt, Ledger
 from smtpbook.log.frame import Recorder

@@ -14,6 +14,7 @@ import click
 
 import smtpbook
 from smtpbook.cli.accounts import accounts
+from smtpbook.cli.campaigns import outcomes, resume, retry, send, status
 from smtpbook.cli.demo import demo
 from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
@@ -51,6 +52,11 @@ def main() -> None:
 
 for command in (
     demo,
+    send,
+    resume,
+    retry,
+    status,
+    outcomes,
     lab,
     accounts,
     probe,

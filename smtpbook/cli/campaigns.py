@@ -1,0 +1,208 @@
+"""``smtpbook send``, ``resume``, ``retry``, ``status``, ``outcomes``: kept campaigns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smtpbook.cli.table import table
+
+if TYPE_CHECKING:
+    from smtpbook.campaign.campaign import Campaign
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_yes = click.option("--yes", is_flag=True, help="Do not ask first.")
+_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_account = click.option(
+    "--account", "account", help="A saved account; default: the one it began with."
+)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--account", required=True, help="A saved account: smtpbook accounts.")
+@click.option("--people", required=True, help="A list: a file, or a saved list's name.")
+@click.option("--from", "header_from", required=True, help='"Ann <ann@example.org>"')
+@click.option("--subject", required=True, help="Jinja2, on one line.")
+@click.option("--text", type=_FILE, help="The text body, Jinja2.")
+@click.option("--html", type=_FILE, help="The HTML body, Jinja2.")
+@click.option("--markdown", type=_FILE, help="Both bodies, from Markdown.")
+@click.option("--attach", "attachments", type=_FILE, multiple=True, help="For everybody.")
+@click.option("--never", help="A suppression list.")
+@click.option("--pace", help='Such as "100/min" or "50 every 5 min".')
+@click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option("--folder", default="campaigns", show_default=True, help="Where it is kept.")
+@click.option("--limit", type=click.IntRange(min=0), help="At most so many now.")
+@click.option("--dry-run", is_flag=True, help="Check every row and send nothing.")
+@_yes
+@_json
+@click.pass_context
+def send(
+    ctx: click.Context,
+    /,
+    name: str,
+    account: str,
+    people: str,
+    never: str | None,
+    pace: str | None,
+    connections: int,
+    folder: str,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **letter: Any,
+) -> None:
+    """Begin a campaign: a letter to a list, kept in the folder campaigns/NAME.
+
+    Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
+    """
+    from smtpbook.accounts.store import load_account
+    from smtpbook.campaign.campaign import Campaign
+    from smtpbook.messages.template import Template
+    from smtpbook.recipients.suppression import SuppressionList
+
+    bodies = {kind: letter.pop(kind) for kind in ("text", "html", "markdown")}
+    sources = {
+        kind: path.read_text("utf-8") for kind, path in bodies.items() if path is not None
+    }
+    campaign = Campaign(
+        name,
+        load_account(account),
+        _people(people),
+        Template(**letter, **sources),
+        pace=pace,
+        connections=connections,
+        suppress=() if never is None else SuppressionList.open(never),
+        folder=folder,
+    )
+    run = campaign.send(limit=limit, dry_run=dry_run, confirm=False if yes else None)
+    if dry_run:
+        click.echo(f"{len(campaign.people):,} messages can be made; nothing was sent")
+        return
+    _tell(ctx, campaign, run.counts, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@_account
+@_yes
+@_json
+@click.pass_context
+def resume(
+    ctx: click.Context, name: str, account: str | None, yes: bool, as_json: bool
+) -> None:
+    """Go on with a campaign after anything: those never tried get their letter.
+
+    Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
+    """
+    campaign = _open(name, account)
+    run = campaign.send(confirm=False if yes else None)
+    _tell(ctx, campaign, run.counts, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("only", nargs=-1)
+@_account
+@_yes
+@_json
+@click.pass_context
+def retry(
+    ctx: click.Context,
+    name: str,
+    only: tuple[str, ...],
+    account: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send to just those again: outcomes, reasons or addresses; default: deferred.
+
+    Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
+    """
+    campaign = _open(name, account)
+    run = campaign.send(only=only or "deferred", confirm=False if yes else None)
+    _tell(ctx, campaign, run.counts, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@_json
+def status(name: str, as_json: bool) -> None:
+    """Say how many recipients of a campaign stand where, and who runs it."""
+    import json
+    from datetime import UTC, datetime
+
+    from smtpbook.folder.folder import CampaignFolder, campaign_path
+
+    with CampaignFolder(campaign_path(name)).standings() as standings:
+        counts, runner = dict(standings.counts), standings.runner
+    if as_json:
+        click.echo(json.dumps(counts))
+        return
+    click.echo(table(["outcome", "recipients"], sorted(counts.items())))
+    if runner is not None:
+        seen = datetime.fromtimestamp(runner.heartbeat, UTC)
+        click.echo(f"\nlast run by process {runner.pid} on {runner.host}, {seen:%F %T} UTC")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--only", multiple=True, help="Outcomes or reasons; default: all.")
+@_json
+def outcomes(name: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Say of each recipient of a campaign what became of it, and why."""
+    import json
+
+    from smtpbook.folder.folder import CampaignFolder, campaign_path
+
+    with CampaignFolder(campaign_path(name)).standings() as standings:
+        found = [
+            one
+            for one in standings.outcomes()
+            if not only or one.outcome in only or one.reason in only
+        ]
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(one._asdict()))
+        return
+    rows = [(o.address, o.outcome, o.reason, o.attempts, o.reply_text) for o in found]
+    click.echo(table(["recipient", "outcome", "reason", "tries", "reply"], rows))
+
+
+def _open(name: str, account: str | None) -> Campaign:
+    from smtpbook.accounts.store import load_account
+    from smtpbook.campaign.campaign import open_campaign
+
+    return open_campaign(name, None if account is None else load_account(account))
+
+
+def _people(source: str) -> Any:
+    from smtpbook.recipients.read import read_recipients
+    from smtpbook.recipients.saved import list_recipients, load_recipients
+
+    if not Path(source).exists() and source in list(list_recipients()["name"]):
+        return load_recipients(source)
+    return read_recipients(source)
+
+
+def _tell(
+    ctx: click.Context, campaign: Campaign, counts: dict[str, int], *, as_json: bool
+) -> None:
+    """Print what this send came to, and where the whole campaign stands."""
+    import json
+
+    whole = campaign.counts
+    if as_json:
+        click.echo(json.dumps({"sent": counts, "campaign": whole}))
+    else:
+        shown = {name: number for name, number in counts.items() if number}
+        rows = [
+            (name, shown.get(name, 0), whole.get(name, 0))
+            for name in dict.fromkeys([*shown, *whole])
+        ]
+        click.echo(table(["outcome", "this send", "campaign"], rows))
+    done = set(whole) <= {"accepted", "suppressed"}
+    ctx.exit(0 if done else 1)

@@ -1,0 +1,89 @@
+"""Campaigns from a terminal: begun, looked at, gone on with, sent to just those again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from smtpbook.accounts.store import save_account
+from smtpbook.cli.main import main
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, args)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab: Lab) -> tuple[str, ...]:
+    """Give the arguments that begin a campaign to three people."""
+    monkeypatch.chdir(tmp_path)
+    save_account(lab.account, "lab")
+    Path("people.csv").write_text(
+        "email,city\nann@x.example,Graz\nbob@y.example,Linz\ncal@x.example,Wien\n"
+    )
+    Path("letter.txt").write_text("See you in {{ city }}.\n")
+    return (
+        *("send", "may", "--account", "lab", "--people", "people.csv", "--yes"),
+        *("--from", "Me <me@x.example>", "--subject", "Hi", "--text", "letter.txt"),
+    )
+
+
+def test_a_campaign_is_begun_and_resumed(begin: tuple[str, ...], lab: Lab) -> None:
+    result = run(*begin, "--limit", "1")
+    assert result.exit_code == 1
+    assert "pending" in result.output
+    assert "pending" in run("status", "may").output
+    result = run("resume", "may", "--account", "lab", "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert said["sent"]["accepted"] == 2
+    assert said["campaign"] == {"accepted": 3}
+    assert len(lab.received) == 3
+    assert json.loads(run("status", "may", "--json").stdout) == {"accepted": 3}
+
+
+def test_just_those_again(begin: tuple[str, ...], lab: Lab) -> None:
+    lab.set(rcpt=Behaviour(reply="450 4.2.2 mailbox full"))
+    assert run(*begin).exit_code == 1
+    table = run("outcomes", "may").output
+    assert table.count("deferred") == 3
+    assert "mailbox full" in table
+    lab.set(rcpt=Behaviour())
+    assert run("retry", "may", "ann@x.example", "--account", "lab", "--yes").exit_code == 1
+    assert run("retry", "may", "--account", "lab", "--yes").exit_code == 0
+    rows = run("outcomes", "may", "--json").stdout.splitlines()
+    assert [json.loads(row)["attempts"] for row in rows] == [2, 2, 2]
+    assert run("outcomes", "may", "--only", "deferred", "--json").stdout == ""
+
+
+def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
+    result = run(*begin, "--dry-run")
+    assert result.exit_code == 0
+    assert "3 messages can be made; nothing was sent" in result.output
+    assert not Path("campaigns").exists()
+    assert lab.received == []
+
+
+def test_what_is_not_there_is_named(begin: tuple[str, ...]) -> None:
+    run(*begin)
+    result = run("status", "mai")
+    assert result.exit_code == 2
+    assert "did you mean 'may'" in result.stderr
+    result = run(*begin)
+    assert result.exit_code == 0  # nobody is left
+    Path("people.csv").write_text("email,city\nzoe@x.example,Graz\n")
+    result = run(*begin)
+    assert result.exit_code == 2
+    assert "the list is not the one" in result.stderr
