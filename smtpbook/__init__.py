@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.campaign import open_campaign as open_campaign
     from smtpbook.campaign.delivery import Together as Together
-    from smtpbook.campaign.pacing import Pace as Pace
-    from smtpbook.campaign.retry import Retry as Retry
     from smtpbook.campaign.run import Run as Run
-    from smtpbook.campaign.stopping import Tally as Tally
-    from smtpbook.campaign.stopping import stop_rule as stop_rule
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
@@ -63,6 +59,10 @@ if TYPE_CHECKING:
     from smtpbook.messages.template import priority as priority
     from smtpbook.moving.incoming import import_settings as import_settings
     from smtpbook.moving.outgoing import export_settings as export_settings
+    from smtpbook.pacing.pace import Pace as Pace
+    from smtpbook.pacing.retry import Retry as Retry
+    from smtpbook.pacing.stopping import Tally as Tally
+    from smtpbook.pacing.stopping import stop_rule as stop_rule
     from smtpbook.progress import Display
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
@@ -143,10 +143,10 @@ _HOME = {
     "Campaign": "campaign.campaign",
     "open_campaign": "campaign.campaign",
     "Together": "campaign.delivery",
-    "Pace": "campaign.pacing",
-    "Retry": "campaign.retry",
-    "stop_rule": "campaign.stopping",
-    "Tally": "campaign.stopping",
+    "Pace": "pacing.pace",
+    "Retry": "pacing.retry",
+    "stop_rule": "pacing.stopping",
+    "Tally": "pacing.stopping",
     "Run": "campaign.run",
     "open_session": "session.session",
     "Session": "session.session",

@@ -18,6 +18,7 @@ FLOORS = [
         "language",
         "log",
         "maxbulk",
+        "pacing",
         "sources",
     },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
@@ -87,7 +88,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
 STDLIB_ONLY = {
     *("errors", "escape", "fields", "signing"),
     *("events", "protocol", "sasl"),
-    *("codes", "maxbulk", "unsubscribe"),
+    *("codes", "maxbulk", "pacing", "unsubscribe"),
 }
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(ROOT.rglob("*.py"))

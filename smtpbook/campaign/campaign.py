@@ -26,11 +26,8 @@ from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.delivery import Delivery, Together, outcome_row
-from smtpbook.campaign.pacing import Pace, Pacer
 from smtpbook.campaign.plan import Plan
-from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
-from smtpbook.campaign.stopping import StopWhen
 from smtpbook.errors import LedgerError, SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.folder.folder import CampaignFolder, campaign_path
@@ -39,6 +36,9 @@ from smtpbook.ledger.ledger import InDoubt, Ledger
 from smtpbook.log.frame import Recorder
 from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import StopWhen
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList

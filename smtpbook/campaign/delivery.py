@@ -27,12 +27,9 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.hearing import Hearing
-from smtpbook.campaign.pacing import Pacer
 from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.queue import Queue
-from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
-from smtpbook.campaign.stopping import StopWhen
 from smtpbook.campaign.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
@@ -46,6 +43,9 @@ from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.writer import Promise
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pacer
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import StopWhen
 from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message

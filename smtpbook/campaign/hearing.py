@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from smtpbook.campaign.adaptive import AdaptiveLimiter, Heard, PaceChange
 from smtpbook.campaign.clock import Clock
 from smtpbook.campaign.run import Run
 from smtpbook.events import COLUMNS, Row
+from smtpbook.pacing.adaptive import AdaptiveLimiter, Heard, PaceChange
 
 _KIND, _VERB, _CODE, _STATUS, _TEXT, _SERVICE_S = map(
     COLUMNS.index,

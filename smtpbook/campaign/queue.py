@@ -16,8 +16,8 @@ import math
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
-from smtpbook.campaign.pacing import Pacer
 from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.pace import Pacer
 
 
 class Queue:

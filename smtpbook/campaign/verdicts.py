@@ -10,11 +10,11 @@ from typing import Final
 
 from smtpbook.campaign.plan import Plan
 from smtpbook.campaign.queue import Queue
-from smtpbook.campaign.retry import Retry
-from smtpbook.campaign.stopping import StopWhen, Tally, why_enough
 from smtpbook.errors import LocalProtocolError, TemplateError
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.ledger import Ledger
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import StopWhen, Tally, why_enough
 from smtpbook.progress import Display
 from smtpbook.protocol.transaction import RecipientResult
 

@@ -9,8 +9,8 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.confirm import ask, describe
-from smtpbook.campaign.pacing import Pace
 from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.pace import Pace
 
 REAL = Account(host="smtp.example.org", username="ann", password="horse")
 LAB = Account(host="127.0.0.1", tls="none", port=2525, is_lab=True)

@@ -16,7 +16,6 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.delivery import MAX_FAILURES, Together
-from smtpbook.campaign.pacing import Pace
 from smtpbook.campaign.run import Run
 from smtpbook.errors import (
     AuthenticationError,
@@ -29,6 +28,7 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.campaign.pacing import Pace, Pacer
 from smtpbook.campaign.queue import Queue
 from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.pace import Pace, Pacer
 
 
 def queue_of(domains: str, pace: Pace | None = None) -> Queue:

@@ -1,7 +1,7 @@
 """Pacing: our own speed limit, shared by all connections of a campaign.
 
 A `Pace` is what was asked for; a `Pacer` knows what has begun and when the next may.
-Neither waits: whose turn it is, and the waiting, are `delivery`'s.
+Neither waits: whose turn it is, and the waiting, are `campaign`'s.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
-from smtpbook.campaign.adaptive import Adaptive, AdaptiveLimiter
-from smtpbook.campaign.limits import Limit, Limiter, read_limits, warm_up_counts
-from smtpbook.campaign.quiet import QuietHours
+from smtpbook.pacing.adaptive import Adaptive, AdaptiveLimiter
+from smtpbook.pacing.limits import Limit, Limiter, read_limits, warm_up_counts
+from smtpbook.pacing.quiet import QuietHours
 from smtpbook.protocol.addresses import domain_of
 
 

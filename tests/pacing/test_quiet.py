@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.campaign.pacing import Pace
-from smtpbook.campaign.quiet import QuietHours
+from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.quiet import QuietHours
 
 
 def utc(*parts: int) -> datetime:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.campaign.limits import DAY_S, WarmUp, Window
-from smtpbook.campaign.pacing import Pace, Pacer
+from smtpbook.pacing.limits import DAY_S, WarmUp, Window
+from smtpbook.pacing.pace import Pace, Pacer
 
 
 def test_what_stands_for_a_pace_is_one() -> None:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-import pandas as pd
 import pytest
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.accounts.account import Account
-from smtpbook.campaign.adaptive import (
+from smtpbook.pacing.adaptive import (
     Adaptive,
     AdaptiveLimiter,
     Heard,
     PaceChange,
     asks_for_less,
 )
-from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.limits import read_limits
-from smtpbook.campaign.pacing import Pace
-from smtpbook.events import Event
-from smtpbook.lab.behaviours import Behaviour
-from smtpbook.lab.lab import Lab
-from smtpbook.messages.template import Template
+from smtpbook.pacing.limits import read_limits
+from smtpbook.pacing.pace import Pace
 from smtpbook.protocol.replies import Reply
 
 
@@ -192,48 +184,3 @@ def test_it_finds_what_a_server_takes() -> None:
     assert max(rates) < 25
     assert sum(rates) / len(rates) > 13
     assert len(refused) < 0.1 * 3600 * 15
-
-
-async def test_a_run_shows_how_the_pace_went(
-    people: Callable[[int], pd.DataFrame],
-    letter: Template,
-    serve_here: Callable[[Lab], Awaitable[Account]],
-    autojump_clock: object,
-) -> None:
-    """A server that takes four messages a second and says so."""
-    lab = Lab()
-    instants: deque[float] = deque(maxlen=40)
-
-    def limit(event: Event) -> None:
-        if event.verb == "MAIL":
-            instants.append(trio.current_time())
-            is_much = len(instants) == 40 and instants[0] > trio.current_time() - 10
-            lab.set(mail=Behaviour(reply="451 4.7.1 slow down <b>" if is_much else None))
-
-    lab._shared.record = lambda row: limit(Event.from_row(row))
-    account = await serve_here(lab)
-    campaign = Campaign("c", account, people(300), letter, pace="adaptive", connections=2)
-    run = await campaign.send_async()
-    pace = run.pace
-    assert list(pace) == ["time", "server", "rate_per_min", "why"]
-    assert pace["time"].is_monotonic_increasing
-    assert str(pace["time"].dtype) == "datetime64[us, UTC]"
-    assert pace["rate_per_min"].iloc[:4].tolist() == [60, 120, 240, 120]
-    assert pace["why"].iloc[0] == "begun"
-    assert pace["why"].str.startswith("halved: 451 4.7.1 slow down <b> to MAIL").any()
-    assert sum(run.counts.values()) == 300
-    assert 0 < run.counts["deferred"] < 30
-    again = await campaign.send_async(only="deferred")  # and goes on where it was
-    assert again.pace["rate_per_min"].iloc[0] == pace["rate_per_min"].iloc[-1]
-
-
-async def test_another_pace_has_no_changes(
-    people: Callable[[int], pd.DataFrame],
-    letter: Template,
-    serve_here: Callable[[Lab], Awaitable[Account]],
-    autojump_clock: object,
-) -> None:
-    account = await serve_here(Lab())
-    run = await Campaign("c", account, people(3), letter, pace="1/s").send_async()
-    assert run.pace.empty
-    assert str(run.pace["rate_per_min"].dtype) == "float64"

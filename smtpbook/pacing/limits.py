@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from smtpbook.campaign.adaptive import Adaptive
 from smtpbook.errors import near_miss
+from smtpbook.pacing.adaptive import Adaptive
 
 DAY_S: Final = 86_400.0
 

@@ -1,4 +1,4 @@
-"""Retry: the schedule, and a send that comes back to the deferred; in virtual time."""
+"""Verdicts: sends that come back to the deferred, and sends that a rule ends."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.delivery import MAX_FAILURES, Together
-from smtpbook.campaign.pacing import Pace
-from smtpbook.campaign.retry import Retry
 from smtpbook.campaign.run import Run
-from smtpbook.codes.tables import reasons
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import Tally, stop_rule
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
 HOUR = 3600
-
-
-def pause_s(retry: Retry, reason: str | None, **said: Any) -> float | None:
-    arguments = {"outcome": "deferred", "text": "later", "tries": 1, "since_first_s": 0}
-    return retry.pause_s(reason=reason, **(arguments | said))
+UNKNOWN = Behaviour(reply="550 5.1.1 user unknown")
 
 
 def check_attempts(run: Run, lab: Lab, total: int) -> None:
@@ -47,77 +43,7 @@ def check_attempts(run: Run, lab: Lab, total: int) -> None:
     assert len(received) == run.counts["accepted"]
 
 
-# --- the schedule -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reason", reasons())
-def test_every_reason_has_a_schedule_that_grows(reason: str) -> None:
-    pauses = [pause_s(Retry(), reason, tries=tries) for tries in range(1, 8)]
-    assert all(pause is not None and pause >= 60 for pause in pauses)
-    assert pauses == sorted(pauses, key=lambda pause: pause or 0)
-    assert pauses[-1] == pauses[-2]
-
-
-def test_greylisting_takes_minutes_and_a_full_mailbox_hours() -> None:
-    assert pause_s(Retry(), "greylisted") == 300
-    assert pause_s(Retry(), "mailbox_full") == 4 * HOUR
-    assert pause_s(Retry(), None, outcome="failed", text="") == 60
-
-
-def test_what_the_reply_says_comes_first() -> None:
-    assert pause_s(Retry(), "greylisted", text="try again in 90 seconds") == 90
-    assert pause_s(Retry(), "greylisted", text="try again in 0 seconds") == 300
-    assert pause_s(Retry(), "greylisted", text="try again in 2 days") is None
-
-
-def test_own_numbers_replace_the_default_of_their_reason() -> None:
-    retry = Retry(after_s={"mailbox_full": [10, 20], "unknown": [7]})
-    tries = [pause_s(retry, "mailbox_full", tries=n) for n in (1, 2, 3)]
-    assert tries == [10, 20, 20]
-    assert pause_s(retry, "greylisted") == 300
-    assert pause_s(retry, "virus") == 7
-
-
-def test_the_give_up_time_counts_from_the_first_try() -> None:
-    retry = Retry(give_up_s=1000)
-    assert pause_s(retry, "greylisted", since_first_s=700) == 300
-    assert pause_s(retry, "greylisted", since_first_s=701) is None
-
-
-def test_at_most_so_many_attempts() -> None:
-    retry = Retry(max_attempts=3)
-    tries = [pause_s(retry, "greylisted", tries=n) for n in (1, 2, 3)]
-    assert tries == [300, 600, None]
-
-
-@pytest.mark.parametrize("outcome", ["accepted", "rejected", "in_doubt", "suppressed"])
-def test_nobody_else_is_tried_again(outcome: str) -> None:
-    assert pause_s(Retry(), "mailbox_full", outcome=outcome) is None
-
-
-def test_a_5yz_is_tried_again_only_if_asked() -> None:
-    retry = Retry(rejected="mailbox_full")
-    assert pause_s(retry, "mailbox_full", outcome="rejected") == 4 * HOUR
-    assert pause_s(retry, "user_unknown", outcome="rejected") is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"after_s": {"greylistd": [1]}}, "did you mean 'greylisted'"),
-        ({"rejected": ["mailboxfull"]}, "did you mean 'mailbox_full'"),
-        ({"after_s": {"greylisted": []}}, "at least one number"),
-        ({"after_s": {"greylisted": [60, 0]}}, "above 0"),
-        ({"give_up_s": 0}, "give_up_s=0"),
-        ({"max_attempts": 0}, "max_attempts=0"),
-    ],
-)
-def test_what_is_no_schedule_is_refused(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Retry(**arguments)
-
-
-# --- a send with it -----------------------------------------------------------------------
+# --- retry --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pace", [None, Pace("9 every 10 s", per_domain="1 every 9 s")])
@@ -297,3 +223,87 @@ async def test_progress_counts_each_recipient_once(
     assert len(seen) == 12
     assert seen[5] == (6, {"deferred": 6})
     assert seen[-1] == (6, {"deferred": 0, "accepted": 6})
+
+
+# --- stop rules ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pace", [None, "10/s"])
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_rule_ends_the_send_and_leaves_the_rest_pending(
+    connections: int,
+    pace: str | None,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=UNKNOWN)
+    account = await serve_here(lab)
+    campaign = Campaign(
+        "c",
+        account,
+        people(200),
+        letter,
+        pace=pace,
+        connections=connections,
+        stop_when=stop_rule("rejected > 10 %", after=20),
+    )
+    run = await campaign.send_async()
+    assert run.stopped == "rejected > 10 %: 20 of 20"
+    assert repr(run).endswith("; stopped: rejected > 10 %: 20 of 20>")
+    assert "Stopped: rejected &gt; 10 %: 20 of 20" in run._repr_html_()
+    assert 20 <= run.counts["rejected"] <= 20 + 2 * connections
+    assert campaign.counts == {
+        "rejected": run.counts["rejected"],
+        "pending": 200 - run.counts["rejected"],
+    }
+    assert lab.counts["rejected"] == run.counts["rejected"]
+    lab.set(rcpt=Behaviour())
+    again = await campaign.send_async()
+    assert again.stopped is None
+    assert again.counts["accepted"] == 200 - run.counts["rejected"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda tally: tally["user_unknown"] > 4, "the stop rule <lambda> held"),
+        (lambda tally: "enough" * (tally.tried > 4), "enough"),
+        (
+            lambda tally: 1 / (5 - tally.tried) < 0,
+            "raised ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+async def test_any_function_of_the_counts_is_a_rule(
+    rule: Callable[[Tally], bool | str],
+    said: str,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    autojump_clock: object,
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=UNKNOWN)
+    account = await serve_here(lab)
+    rules = [stop_rule("spam > 1"), rule]
+    campaign = Campaign("c", account, people(30), letter, connections=1, stop_when=rules)
+    run = await campaign.send_async()
+    assert run.stopped is not None
+    assert said in run.stopped
+    assert run.counts["rejected"] < 10
+
+
+async def test_a_rule_may_watch_for_a_server_that_is_gone(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(mail=Behaviour(drop=True))
+    account = await serve_here(lab)
+    rule = stop_rule("failed >= 8")
+    campaign = Campaign("c", account, people(50), letter, connections=1, stop_when=rule)
+    run = await campaign.send_async()
+    assert run.stopped == f"failed >= 8: {run.counts['failed']} of {run.counts['failed']}"
+    assert campaign.counts["pending"] == 50 - run.counts["failed"] > 30

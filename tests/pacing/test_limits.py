@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.campaign.limits import (
+from smtpbook.pacing.limits import (
     DAY_S,
     Limit,
     WarmUp,

@@ -1,6 +1,6 @@
 """Quiet hours: the part of each day in which no message begins.
 
-Clock times of one zone; what pace there is outside them is `pacing`'s.
+Clock times of one zone; what pace there is outside them is `limits`'s.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stop rules: what must not happen in a send, and the live counts they look at.
 
-A rule only says that it is enough; stopping is `delivery`'s.
+A rule only says that it is enough; stopping is `campaign`'s.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Retry: when a recipient is tried again, and when no more.
 
-A schedule by what the reply meant; who waits until then is the `queue`'s.
+A schedule by what the reply meant; the waiting is `campaign`'s.
 """
 
 from __future__ import annotations
