@@ -100,6 +100,9 @@ class Template:
 
     Notes
     -----
+    It can be copied and pickled, but for a secret or a key in it that was given itself;
+    `values` are not compared.
+
     A field that is not in the row, or is None, NaN, NaT or NA there, is undefined:
     printing it is an error unless ``default`` says what stands in for it.  A column called
     ``First Name`` is the field ``First_Name``.
@@ -298,8 +301,9 @@ class Template:
         ------
         TemplateError
             A field has no value and no default, holds what would end a header line, the
-            row's address is not one, or its file is not there.  The message names part,
-            field, address and the next step.  Nothing has been made then.
+            row's address is not one, its file is not there, or a signer refuses.  The
+            message names part, field, address and the next step.  Nothing has been made
+            then.
 
         References
         ----------
