@@ -308,7 +308,11 @@ class Delivery:
                 ) as session:
                     self._opening.discard(opening)
                     self._opened.set()
-                    messages = self._from(message, claimed)
+                    # A stop that came with the last reply of the opening has cancelled
+                    # what follows: nothing may begin in it.
+                    messages: Iterable[Message] | AsyncIterable[Message] = ()
+                    if not opening.cancel_called:
+                        messages = self._from(message, claimed)
                     async for result in session.send_many(
                         messages, on_mail_data=lambda message: self._begin(message, claimed)
                     ):
