@@ -256,8 +256,11 @@ class Delivery:
 
         None: nobody is left, a stop, or nobody's time comes while the patience lasts.
         """
-        end = trio.current_time() + patience_s
-        with trio.move_on_at(end):
+        now = self._clock.now()
+        end = now + patience_s
+        if self._next_at(now) > end:
+            return None
+        with trio.move_on_at(self._clock.deadline(end)):
             async with self._turn:
                 now = self._clock.now()
                 while self._is_work_left:
@@ -266,7 +269,7 @@ class Delivery:
                         if (entry := self._queue.take(now)) is not None:
                             return entry
                         continue
-                    if self._clock.deadline(at) > end:
+                    if at > end:
                         return None
                     now = await self._wait_until(at)
         return None

@@ -210,14 +210,17 @@ async def test_a_slow_pace_holds_no_connection_open(
     autojump_clock: object,
 ) -> None:
     """The server would hang up meanwhile; each message gets a session of its own."""
-    lab, instants = lab_with_a_clock()
+    said: list[tuple[str | None, float]] = []
+    lab = Lab(record=lambda event: said.append((event.verb, trio.current_time())))
     account = await serve_here(lab)
     await trio.sleep(1000)
     campaign = Campaign(
         "c", account, people(6), letter, pace="1/hour", connections=connections
     )
     run = await campaign.send_async()
+    instants = [at for verb, at in said if verb == "MAIL"]
     assert instants == [1000 + 3600 * n for n in range(6)]
+    assert instants == [at for verb, at in said if verb == "QUIT"]
     assert trio.current_time() == instants[-1]
     assert run.log["session_id"].nunique() == 6
     assert run.counts["accepted"] == 6

@@ -186,6 +186,77 @@ async def test_connections_that_may_not_open_do_not_hold_up_the_end(
     assert trio.current_time() == 12 * 30
 
 
+async def test_a_connection_without_work_stays_while_somebody_may_come_back(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """Two that are deferred by one connection are tried again by two."""
+    lab = Lab()
+    greylisted = Behaviour(
+        reply="450 4.7.1 greylisted, try again in 100 seconds", delay_s=20, times=1
+    )
+    lab.set("p[01]@*", rcpt=greylisted, end_of_data=Behaviour(delay_s=50))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(3), letter, connections=2, retry=Retry())
+    run = await campaign.send_async()
+    check_attempts(run, lab, 3)
+    assert run.counts["accepted"] == 3
+    assert trio.current_time() == 20 + 20 + 100 + 50
+
+
+async def test_who_is_given_back_does_not_wait_for_those_who_gave_up(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """One connection waits for what may come back; the other cannot be opened again."""
+    lab = Lab()
+    account = await serve_here(lab)
+
+    def refuse_the_others(row: Any) -> None:
+        if Event.from_row(row).verb == "EHLO":
+            lab.set(greeting=Behaviour(delay_s=20, drop=True))
+
+    lab._shared.record = refuse_the_others
+    campaign = Campaign(
+        "c", account, people(3), letter, connections=2, retry=Retry(give_up_s=1)
+    )
+    with trio.fail_after(3600):
+        run = await campaign.send_async()
+    assert run.counts["accepted"] + run.counts["failed"] == 3
+    assert run.counts["failed"] >= 1
+
+
+async def test_when_the_server_is_gone_for_good_the_deferred_stay_deferred(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="450 4.7.1 greylisted, try again in 500 seconds"))
+    account = await serve_here(lab)
+
+    async def go_away() -> None:
+        await trio.sleep(300)
+        lab.set(greeting=Behaviour(drop=True))
+
+    campaign = Campaign("c", account, people(6), letter, retry=Retry(give_up_s=600))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_away)
+        run = await campaign.send_async()
+    check_attempts(run, lab, 6)
+    assert run.counts["deferred"] == 6
+    assert run.outcomes["attempt"].tolist() == [1] * 6
+    assert trio.current_time() < 500 + 600 + 60
+
+
+async def test_what_we_refuse_ourselves_is_not_tried_again(
+    people: People, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    lab = Lab(max_size_bytes=1000)
+    account = await serve_here(lab)
+    long = Template(header_from="ann@x.test", subject="Hello", text="Come. " * 1000)
+    run = await Campaign("c", account, people(3), long, retry=Retry()).send_async()
+    assert run.counts["failed"] == 3
+    assert run.outcomes["attempt"].tolist() == [1] * 3
+    assert trio.current_time() == 0
+
+
 async def test_together_the_deferred_share_their_next_message(
     people: People, serve_here: ServeHere, autojump_clock: object
 ) -> None:
