@@ -212,6 +212,7 @@ class Delivery:
             while (entry := await self._take()) is not None:
                 error, is_answered = await self._converse(entry)
                 if error is None:
+                    failures = 0
                     continue
                 if isinstance(error, LedgerError):
                     self._break(error)

@@ -203,6 +203,28 @@ async def test_a_connection_without_work_stays_while_somebody_may_come_back(
     assert trio.current_time() == 20 + 20 + 100 + 50
 
 
+async def test_failures_of_long_ago_do_not_count(
+    people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
+) -> None:
+    """Every other hour nobody can connect; no two failures are in a row."""
+    lab = Lab()
+    account = await serve_here(lab)
+
+    async def alternate() -> None:
+        await trio.sleep(HOUR / 2)
+        for hour in range(1, 18):
+            lab.set(greeting=Behaviour(drop=hour % 2 == 1))
+            await trio.sleep(HOUR)
+
+    campaign = Campaign("c", account, people(9), letter, pace="1/hour", connections=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alternate)
+        run = await campaign.send_async()
+        nursery.cancel_scope.cancel()
+    assert run.counts["accepted"] == 9
+    assert run.log["session_id"].nunique() == 17
+
+
 async def test_who_is_given_back_does_not_wait_for_those_who_gave_up(
     people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
 ) -> None:
