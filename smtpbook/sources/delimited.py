@@ -46,6 +46,7 @@ _MARKS: Final = (
 _SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?\n', re.IGNORECASE)
 _BLOCK: Final = 4 << 20  # octets or characters read at a time
 _SAMPLE: Final = 50  # lines that the delimiter is judged by
+_TITLES: Final = 100  # lines in which a header stands below titles and blank ones
 _WIDE: Final = 200  # columns; RE2 repeats up to 1000 times, in time and memory
 _LINE: Final = 4 << 20  # characters
 MAX_BYTES: Final = 2 << 30  # of a file; a list is held in memory, as several times as much
@@ -319,6 +320,8 @@ def _read_header(
     place = first
     head: list[tuple[int, int, list[str]]] = []  # from line, to line, cells
     while place < len(blocks.lines) and len(head) < HEAD:
+        if head and place - head[0][0] > _TITLES:
+            break
         cells, used = _cut(blocks.from_(place), delimiter)
         if isinstance(cells, str):
             if head:
