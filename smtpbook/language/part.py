@@ -16,6 +16,7 @@ from typing import Final
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.runtime import new_context
 
 from smtpbook.errors import TemplateError, near_miss
 from smtpbook.language.fence import Environment
@@ -141,9 +142,11 @@ def compile_tree(name: str, tree: nodes.Template, *, html: bool) -> jinja2.Templ
 
 def run(template: jinja2.Template, values: Mapping[str, object]) -> list[str]:
     """Fill a compiled template in; errors as `Part.pieces`."""
-    # What new_context() would put together each time from a chain of mappings.
+    # What the template's own new_context() would put together from a chain of mappings,
+    # and look through again.
     names = {**template.environment.globals, **values}
-    pieces = list(template.root_render_func(template.new_context(names, shared=True)))
+    context = new_context(template.environment, None, template.blocks, names, True, None)
+    pieces = list(template.root_render_func(context))
     if sum(map(len, pieces)) > MAX_OUTPUT:
         raise too_long()
     return pieces

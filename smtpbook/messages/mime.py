@@ -17,7 +17,6 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from email.charset import BASE64, QP, Charset
 from email.header import Header
 from email.message import Message as Email
@@ -27,7 +26,7 @@ from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import formataddr
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE
@@ -66,6 +65,8 @@ _QUOTED_PRINTABLE: Final = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
 _BASE64: Final = Charset("utf-8")
 _BASE64.body_encoding = BASE64
+
+_SHORT: Final = 100  # characters of a value that is remembered
 
 Encoding = Literal["7bit", "quoted-printable", "base64"]
 
@@ -176,8 +177,7 @@ def _charset_of(text: str) -> Charset:
 # -- bodies
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A piece of a body, encoded to stand between any two others."""
 
     encoded: bytes
@@ -236,7 +236,7 @@ class Body:
                 return "7bit", [content.replace("\n", "\r\n").encode("ascii")]
         encoded, octets, foreign = [b""], 0, 0
         for text in filter(None, pieces):
-            piece = self._known.get(text) or _Piece.of(text)
+            piece = self._known.get(text) or _value(text)
             encoded.append(piece.encoded)
             octets += piece.octets
             foreign += piece.foreign
@@ -247,6 +247,14 @@ class Body:
         # The last line's end is not taken away.
         encoded[-1] = encoded[-1].removesuffix(b"=\r\n")
         return "quoted-printable", encoded
+
+
+def _value(text: str) -> _Piece:
+    return _again(text) if len(text) <= _SHORT else _Piece.of(text)
+
+
+# Lists repeat themselves: cities, companies, first names.
+_again: Final = lru_cache(maxsize=4096)(_Piece.of)
 
 
 def _joined(pieces: Sequence[str]) -> str:
