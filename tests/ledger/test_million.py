@@ -12,13 +12,14 @@ from tests.servers.process import ROOT
 
 
 @pytest.mark.heavy
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; run it on Linux")
 def test_a_million_recipients_take_less_than_300_megabytes() -> None:
     program = [sys.executable, "-m", "tests.ledger.million"]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
     print(done.stdout)
     *_, last = done.stdout.splitlines()
-    assert "'accepted': 500000, 'pending': 500000" in last
+    assert "'accepted': 500000" in last
+    assert "'pending': 500000" in last
     grown = re.search(r"([\d,]+) MB more", last)
     assert grown is not None
-    assert int(grown[1].replace(",", "")) < 300
+    assert 0 < int(grown[1].replace(",", "")) < 300
