@@ -157,7 +157,8 @@ async def test_who_may_have_got_it_is_held_or_written_to_with_the_same_id(
     lab = Lab("drops-after-dot")
     account = await serve_here(lab)
     campaign = Campaign("c", account, people(2), letter, connections=1, folder=tmp_path)
-    await campaign.send_async()
+    for _ in range(2):  # together, the second may have begun when the connection is lost
+        await campaign.send_async(limit=1)
     doubtful = campaign.outcomes.query("outcome == 'in_doubt'")
     assert len(doubtful) == 2
     calm = Lab()
