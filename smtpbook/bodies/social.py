@@ -7,6 +7,7 @@ They travel inside the message, so that they are seen where remote pictures are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -84,16 +85,7 @@ def social_pictures(links: Mapping[str, str]) -> tuple[Picture, ...]:
     TemplateError
         As for `social_html`.
     """
-    icons = files("smtpbook.bodies") / "icons"
-    return tuple(
-        Picture(
-            name=_picture_name(network),
-            content_type="image/png",
-            data=(icons / f"{network}.png").read_bytes(),
-            alt=NETWORKS[network],
-        )
-        for network in _checked(links)
-    )
+    return tuple(map(_picture, _checked(links)))
 
 
 def social_text(links: Mapping[str, str]) -> str:
@@ -112,6 +104,17 @@ def social_text(links: Mapping[str, str]) -> str:
     return "\n".join(
         f"{NETWORKS[network]}: {url.removeprefix('mailto:')}"
         for network, url in _checked(links).items()
+    )
+
+
+@cache
+def _picture(network: str) -> Picture:
+    icon = files("smtpbook.bodies") / "icons" / f"{network}.png"
+    return Picture(
+        name=_picture_name(network),
+        content_type="image/png",
+        data=icon.read_bytes(),
+        alt=NETWORKS[network],
     )
 
 

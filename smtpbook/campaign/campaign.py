@@ -151,7 +151,8 @@ class Campaign:
             self._folder.compare(self.people, letter)
             self.id = self._folder.id
         self._plan = Plan(() if self._folder is not None else self.people, self._never)
-        self._suppress_newcomers(self._plan)
+        if self._folder is None:
+            self._suppress_newcomers(self._plan)
         self._is_sending = threading.Lock()
 
     def __repr__(self) -> str:
@@ -177,7 +178,7 @@ class Campaign:
             found: Iterable[Sequence[Any]] = self._plan.outcomes()
         else:
             with self._folder.standings() as standings:
-                found = [(*s[:4], *s[4:8]) for s in standings.outcomes()]
+                found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
         columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
         return pd.DataFrame(
             {

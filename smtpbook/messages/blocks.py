@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -170,7 +171,13 @@ def html_functions(
 
 def content_id(picture: Picture) -> str:
     """Name a picture by what is in it (RFC 2392), without angle brackets."""
-    return f"{sha256(picture.data).hexdigest()[:24]}@smtpbook"
+    return f"{_digest(picture.data)}@smtpbook"
+
+
+# Asked for with every message; most show the pictures of the message before.
+@lru_cache(maxsize=16)
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()[:24]
 
 
 def _filled(function: Callable[..., Any]) -> Callable[..., Any]:
