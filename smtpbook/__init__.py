@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.campaign import open_campaign as open_campaign
-    from smtpbook.campaign.delivery import Together as Together
-    from smtpbook.campaign.run import Run as Run
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
+    from smtpbook.delivery.delivery import Together as Together
+    from smtpbook.delivery.run import Run as Run
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
@@ -142,12 +142,12 @@ _HOME = {
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
     "open_campaign": "campaign.campaign",
-    "Together": "campaign.delivery",
+    "Together": "delivery.delivery",
     "Pace": "pacing.pace",
     "Retry": "pacing.retry",
     "stop_rule": "pacing.stopping",
     "Tally": "pacing.stopping",
-    "Run": "campaign.run",
+    "Run": "delivery.run",
     "open_session": "session.session",
     "Session": "session.session",
     "Result": "protocol.transaction",

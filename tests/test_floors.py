@@ -23,6 +23,7 @@ FLOORS = [
     },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
     {"folder", "samples", "moving", "receiver"},  # where they meet
+    {"delivery"},  # one send
     {"campaign"},
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
@@ -35,6 +36,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "lab",
         "deliverability",
         "campaign",
+        "delivery",
         "ledger",
         "accounts",
     },
@@ -50,6 +52,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "deliverability",
         "folder",
         "campaign",
+        "delivery",
         "samples",
         "insight",
         "lessons",

@@ -1,5 +1,5 @@
-"""Where list, template and account meet: who is still to be written to, at what pace.
+"""Where list, letter and account meet: a campaign, from looking before the leap to the end.
 
-It decides nothing about the protocol and shows nothing: sessions are `session`'s, tables
+It decides nothing about the protocol and shows nothing: one send is `delivery`'s, tables
 and charts `insight`'s.
 """

@@ -24,10 +24,10 @@ from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign import confirm as confirmation
-from smtpbook.campaign.clock import Clock
-from smtpbook.campaign.delivery import Delivery, Together, outcome_row
-from smtpbook.campaign.plan import Plan
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery, Together, outcome_row
+from smtpbook.delivery.plan import Plan
+from smtpbook.delivery.run import Run
 from smtpbook.errors import LedgerError, SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.folder.folder import CampaignFolder, campaign_path

@@ -9,7 +9,7 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.run import Run
 from smtpbook.errors import RecipientsError
 from smtpbook.escape import visible
 from smtpbook.messages.template import Template

@@ -21,7 +21,7 @@ from smtpbook.escape import visible
 
 if TYPE_CHECKING:
     from smtpbook.accounts.account import Account
-    from smtpbook.campaign.run import Run
+    from smtpbook.delivery.run import Run
     from smtpbook.lab.lab import Lab
 
 _MEANINGS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from matplotlib import dates
 
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.run import Run
 from smtpbook.insight.canvas import counted, new_axes, say, tidy
 from smtpbook.insight.palette import BLUE, VERMILLION
 

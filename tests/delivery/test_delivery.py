@@ -15,8 +15,8 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.delivery import MAX_FAILURES, Together
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.delivery import MAX_FAILURES, Together
+from smtpbook.delivery.run import Run
 from smtpbook.errors import (
     AuthenticationError,
     DeferredError,

@@ -10,9 +10,9 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.clock import Clock
-from smtpbook.campaign.hearing import Hearing
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.hearing import Hearing
+from smtpbook.delivery.run import Run
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab

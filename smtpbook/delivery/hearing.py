@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from smtpbook.campaign.clock import Clock
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.run import Run
 from smtpbook.events import COLUMNS, Row
 from smtpbook.pacing.adaptive import AdaptiveLimiter, Heard, PaceChange
 

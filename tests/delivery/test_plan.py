@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from smtpbook.campaign.plan import Plan
+from smtpbook.delivery.plan import Plan
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.transaction import Outcome, RecipientResult
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtpbook.campaign.plan import Plan
-from smtpbook.campaign.queue import Queue
+from smtpbook.delivery.plan import Plan
+from smtpbook.delivery.queue import Queue
 from smtpbook.errors import LocalProtocolError, TemplateError
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.ledger import Ledger

@@ -25,12 +25,12 @@ from typing import Final, Literal, NamedTuple
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.clock import Clock
-from smtpbook.campaign.hearing import Hearing
-from smtpbook.campaign.plan import Plan
-from smtpbook.campaign.queue import Queue
-from smtpbook.campaign.run import Run
-from smtpbook.campaign.verdicts import Verdicts
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.hearing import Hearing
+from smtpbook.delivery.plan import Plan
+from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.run import Run
+from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
     LedgerError,

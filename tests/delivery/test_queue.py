@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.campaign.queue import Queue
+from smtpbook.delivery.queue import Queue
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pace, Pacer
 

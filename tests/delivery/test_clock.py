@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smtpbook.campaign.clock import Clock
+from smtpbook.delivery.clock import Clock
 
 
 async def test_it_runs_as_trios_does(autojump_clock: object) -> None:

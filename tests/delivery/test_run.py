@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpbook.campaign.run import Run
+from smtpbook.delivery.run import Run
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import COLUMNS, Event
 from smtpbook.log.frame import Recorder
