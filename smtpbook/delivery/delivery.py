@@ -50,6 +50,7 @@ from smtpbook.progress import Display
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.transaction import RecipientResult, Result
+from smtpbook.session.connect import Connector, connect_tcp
 from smtpbook.session.session import Session, open_session
 
 # How often in a row a connection may end before the server has decided on any message.
@@ -121,11 +122,15 @@ class Delivery:
     together : Together, optional
     retry : Retry, optional
     stop_when : tuple of callable
+    connector : async callable
+        Gives a session its stream.
 
     Attributes
     ----------
     error : Exception or None
         Why the last connection was lost.
+    is_paused : bool
+        Whether nothing new begins until `resume`.
     """
 
     def __init__(
@@ -144,6 +149,7 @@ class Delivery:
         together: Together | None = None,
         retry: Retry | None = None,
         stop_when: tuple[StopWhen, ...] = (),
+        connector: Connector = connect_tcp,
     ) -> None:
         self.error: Exception | None = None
         self._plan, self._letter, self._retry = plan, letter, retry
@@ -165,6 +171,18 @@ class Delivery:
         self._refusal: Exception | None = None
         self._in_flight = 0  # recipients that were taken and have no verdict
         self._broken: LedgerError | None = None
+        self._connector = connector
+        self.is_paused = False
+
+    def pause(self) -> None:
+        """Begin nothing new until `resume`; for the trio thread."""
+        self.is_paused = True
+        self._wake()
+
+    def resume(self) -> None:
+        """Go on; for the trio thread."""
+        self.is_paused = False
+        self._wake()
 
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
@@ -277,6 +295,8 @@ class Delivery:
 
     def _next_at(self, now: float) -> float:
         """Give the instant from which the next message may begin."""
+        if self.is_paused:
+            return math.inf
         at = self._queue.next_at(now)
         if not self._pace.has_hours or at == math.inf:
             return at
@@ -308,7 +328,10 @@ class Delivery:
             self._opening.add(opening)
             try:
                 async with open_session(
-                    self._account, sink=self._sink, campaign_id=self._campaign_id
+                    self._account,
+                    sink=self._sink,
+                    campaign_id=self._campaign_id,
+                    connector=self._connector,
                 ) as session:
                     self._opening.discard(opening)
                     self._opened.set()
@@ -341,7 +364,7 @@ class Delivery:
 
     def _at_once(self, first: Message, claimed: _Claimed) -> Iterator[Message]:
         yield first
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or self.is_paused):
             entry = self._queue.take(self._clock.now())
             if entry is None:
                 return

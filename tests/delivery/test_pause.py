@@ -1,0 +1,61 @@
+"""Pausing a send: nothing new begins, what has begun comes to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pandas as pd
+import pytest
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.plan import Plan
+from smtpbook.delivery.run import Run
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.log.frame import Recorder
+from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.progress import Silent
+from smtpbook.recipients.read import read_recipients
+
+
+@pytest.mark.parametrize("pace", [None, "10/second"])
+async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+    pace: str | None,
+) -> None:
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=0.1))
+    account = await serve_here(lab)
+    plan = Plan(read_recipients(people(40)), ())
+    delivery = Delivery(
+        plan,
+        plan.select(None, None),
+        letter,
+        account,
+        connections=2,
+        pacer=Pacer(Pace.of(pace)),
+        clock=Clock(),
+        campaign_id="x",
+        run=Run(Recorder(), "x"),
+        display=Silent(),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        await trio.sleep(0.95)
+        delivery.pause()
+        await trio.sleep(5)
+        reached = plan.counts["accepted"]
+        await trio.sleep(1000)
+
+        assert 0 < reached < 40
+        assert plan.counts["accepted"] == reached
+        delivery.resume()
+
+    assert plan.counts == {"accepted": 40}
