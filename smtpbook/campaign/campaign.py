@@ -31,8 +31,9 @@ from smtpbook.delivery.run import Run
 from smtpbook.errors import LedgerError, SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.folder.folder import CampaignFolder, campaign_path
+from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.entries import Entry, checked_addresses
-from smtpbook.ledger.ledger import InDoubt, Ledger
+from smtpbook.ledger.ledger import Ledger
 from smtpbook.log.frame import Recorder
 from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template

@@ -24,7 +24,8 @@ import tomli_w
 
 from smtpbook.errors import LedgerError, RecipientsError, near_miss
 from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
-from smtpbook.ledger.ledger import InDoubt, Ledger
+from smtpbook.ledger.books import InDoubt
+from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.machine import refuse_unsafe
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.messages.template import Template
@@ -263,7 +264,7 @@ class CampaignFolder:
 
     def standings(self) -> Standings:
         """Open the ledger for reading, whoever runs the campaign."""
-        return Standings(self.path)
+        return Standings.open(self.path)
 
     def _read(self, file: str) -> dict[str, Any]:
         try:

@@ -1,6 +1,6 @@
-"""Choosing: whom a send is for, as a condition, and the queue that hands them out.
+"""Choosing: whom a send is for, as a condition, and those chosen, handed out one by one.
 
-The queue holds some hundred recipients at a time, however many it stands for.
+It holds some hundred recipients at a time, however many it stands for.
 """
 
 from __future__ import annotations
@@ -27,11 +27,20 @@ Rows: TypeAlias = "Callable[[Sequence[int]], Iterable[Mapping[str, Any]]]"
 
 
 class Reader:
-    """The ledger's reading connection; any thread may ask."""
+    """The ledger's reading connection; any thread may ask.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    lock : Lock, optional
+        Held while it is used; whoever writes by the same connection holds it too.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, lock: threading.Lock | None = None
+    ) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     def all(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """Give all rows; what was handed to the writer and not committed is not there."""
@@ -132,7 +141,7 @@ def choose(
     return Choice(condition=condition + due, values=values)
 
 
-class Queue:
+class Chosen:
     """Recipients in the list's order, handed out once each; for one thread.
 
     Parameters

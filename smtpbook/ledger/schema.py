@@ -83,14 +83,11 @@ def create(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute("BEGIN IMMEDIATE")
-            _execute_all(connection, _TABLES)
-            _insert(connection, addresses, display or Silent())
-            _sort_in(connection)
+            fill(connection, addresses, campaign_id, display)
             about = path.stat()
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
                 [
-                    ("campaign_id", campaign_id),
                     ("uuid", uuid.uuid4().hex),
                     ("place", f"{about.st_dev}:{about.st_ino}:{path.resolve()}"),
                 ],
@@ -106,6 +103,19 @@ def create(
         raise LedgerError(
             f"cannot make a ledger in {str(path.parent)!r} ({exc}); nothing was kept"
         ) from exc
+
+
+def fill(
+    connection: sqlite3.Connection,
+    addresses: Iterable[str],
+    campaign_id: str,
+    display: Display | None = None,
+) -> None:
+    """Make the tables, with these recipients in them."""
+    _execute_all(connection, _TABLES)
+    _insert(connection, addresses, display or Silent())
+    _sort_in(connection)
+    connection.execute("INSERT INTO meta VALUES ('campaign_id', ?)", (campaign_id,))
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -62,8 +62,7 @@ class Standings:
 
     Parameters
     ----------
-    folder : Path
-        The campaign's.
+    reader : Reader
 
     Attributes
     ----------
@@ -72,13 +71,24 @@ class Standings:
     Raises
     ------
     LedgerError
-        There is no ledger, or it cannot be read.
+        It cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._reader = Reader(connect(folder / FILE))
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         query = "SELECT value FROM meta WHERE name = 'campaign_id'"
         ((self.campaign_id,),) = self._reader.all(query)
+
+    @classmethod
+    def open(cls, folder: Path) -> Standings:
+        """Open the ledger in a campaign's folder, whoever runs the campaign.
+
+        Raises
+        ------
+        LedgerError
+            There is none, or it cannot be read.
+        """
+        return Standings(Reader(connect(folder / FILE)))
 
     def __len__(self) -> int:
         ((count,),) = self._reader.all("SELECT count(*) FROM recipients")

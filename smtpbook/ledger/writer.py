@@ -86,6 +86,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
+    def promise(self) -> Promise:
+        """Give a promise to hand over with a piece of work; in the trio thread."""
+        return Promise()
+
     def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
         """Hand over something to write; `waiter` hears when it is durable.
 

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import trio
 
-from smtpbook.ledger.choosing import Queue
+from smtpbook.ledger.choosing import Chosen
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.standings import Standings
@@ -57,7 +57,7 @@ class Sender:
     """Sends as the real one does: an intent ahead, a mark, the message, the outcome."""
 
     ledger: Ledger
-    queue: Queue
+    queue: Chosen
     server: int
     bell: int
     draw: random.Random
@@ -231,7 +231,7 @@ class Campaign:
             if outcome == "accepted":
                 silent += key in taken and is_again == "0"
                 taken[key] += 1
-        with Standings(self.folder) as standings:
+        with Standings.open(self.folder) as standings:
             there = {one.address: one.outcome for one in standings.outcomes()}
         self.found["lost"] += len(there) != ROUNDS * PEOPLE
         self.found["false accepted"] += sum(

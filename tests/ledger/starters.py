@@ -104,7 +104,7 @@ def main() -> None:
             lines = race(folder)
             seen.update(lines)
             seen["one runner"] += lines == {"ran": 1, "refused": 2}
-        with Standings(folder) as standings:
+        with Standings.open(folder) as standings:
             seen["accepted"] = standings.counts["accepted"]
     print(json.dumps(seen))
 

@@ -221,7 +221,7 @@ async def test_an_intent_can_be_asked_for_ahead_and_awaited_later(
     promise = ledger.intend([*ledger.select()], "<all@x.test>")
     await promise
     await promise
-    with Standings(folder) as other:
+    with Standings.open(folder) as other:
         assert [other.attempts(who)[0].message_id for who in PEOPLE] == ["<all@x.test>"] * 4
 
 
@@ -379,7 +379,7 @@ def test_a_second_runner_is_told_who_runs(open_ledger: Opener, folder: Path) -> 
         match=rf"running already: by this very process {os.getpid()} on .* since",
     ):
         Ledger(folder)
-    with Standings(folder) as other:
+    with Standings.open(folder) as other:
         assert other.counts == {"pending": 4}
     ledger.close()
     open_ledger()
@@ -508,7 +508,7 @@ def test_a_script_that_forgets_to_close_loses_nothing(folder: Path) -> None:
 
 def test_whoever_looks_sees_signs_of_life(open_ledger: Opener, folder: Path) -> None:
     ledger = open_ledger()
-    with Standings(folder) as other:
+    with Standings.open(folder) as other:
         begun = other.runner
         note(ledger, "bob@y.test", "accepted")
         assert ledger.counts["accepted"] == 1

@@ -1,0 +1,71 @@
+"""Memory: the books of a campaign that has no folder; they end with their process.
+
+Nothing is waited for and no thread is started, so virtual clocks may run beside them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from smtpbook.ledger.books import Books, InDoubt
+from smtpbook.ledger.choosing import Reader, Rows
+from smtpbook.ledger.schema import fill
+from smtpbook.ledger.writer import Promise, Work
+
+T = TypeVar("T")
+
+
+class MemoryBooks(Books):
+    """The books of these recipients; parameters as `smtpbook.ledger.ledger.Ledger`.
+
+    Parameters
+    ----------
+    addresses : iterable of str
+        In the list's order.  One that comes twice counts once.
+    campaign_id : str
+    in_doubt : {"hold", "resend"}
+    rows : callable, optional
+    """
+
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        *,
+        campaign_id: str = "",
+        in_doubt: InDoubt = "hold",
+        rows: Rows | None = None,
+    ) -> None:
+        connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        connection.execute("BEGIN")
+        fill(connection, addresses, campaign_id)
+        connection.execute("COMMIT")
+        lock = threading.Lock()
+        super().__init__(
+            Reader(connection, lock), _Immediate(connection, lock), in_doubt, rows
+        )
+
+
+class _Immediate:
+    """Writes at once, in the caller's thread."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
+        self._connection, self._lock = connection, lock
+
+    def promise(self) -> None:
+        """Promise nothing: it is written when `add` returns."""
+
+    def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
+        self.call(work)
+
+    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            return work(self._connection)
+
+    def close(self) -> None:
+        """Leave the connection to its reader."""
