@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
-    from smtpbook.campaign.campaign import open_campaign as open_campaign
+    from smtpbook.campaign.opening import open_campaign as open_campaign
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
@@ -141,7 +141,7 @@ _HOME = {
     "DkimSigner": "dkim.signer",
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
-    "open_campaign": "campaign.campaign",
+    "open_campaign": "campaign.opening",
     "Together": "delivery.delivery",
     "Pace": "pacing.pace",
     "Retry": "pacing.retry",

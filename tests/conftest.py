@@ -6,7 +6,8 @@ Trio's clock that jumps to the next deadline is pytest-trio's fixture `autojump_
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 
 # Before anything imports matplotlib.
 os.environ["MPLBACKEND"] = "Agg"
@@ -21,6 +22,15 @@ from hypothesis import settings
 # Properties are checked on the same examples in every run, however slow the machine.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Campaigns are kept below the working folder: each test has one of its own."""
+    with tempfile.TemporaryDirectory(prefix="smtpbook-") as folder:
+        monkeypatch.chdir(folder)
+        yield
+        monkeypatch.undo()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,40 +1,37 @@
 """Campaign: a list, a letter and an account; `send` brings them together.
 
 How messages reach the server is `delivery`'s, what came of it the `run`'s.  Who is still
-to be written to is the `plan`'s; or, where the campaign has a folder, the ledger's in it,
-which is open only while something is sent.
+to be written to, and what became of everybody, stand in the books: in the campaign's
+folder, where they are open only while something is sent, or in memory.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import trio
 
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign import confirm as confirmation
+from smtpbook.campaign.ending import run_shielded, wind_up
+from smtpbook.campaign.keeping import Keeping, folder_of, server_of
+from smtpbook.campaign.settings import Settings, rules_of
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery, Together, outcome_row
-from smtpbook.delivery.plan import Plan
 from smtpbook.delivery.run import Run
-from smtpbook.errors import LedgerError, SendStopped, TemplateError
+from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
-from smtpbook.folder.folder import CampaignFolder, campaign_path
-from smtpbook.ledger.books import InDoubt
-from smtpbook.ledger.entries import Entry, checked_addresses
-from smtpbook.ledger.ledger import Ledger
-from smtpbook.log.frame import Recorder
+from smtpbook.folder.folder import CAMPAIGNS
+from smtpbook.ledger.books import Books, InDoubt
+from smtpbook.ledger.choosing import Chosen
+from smtpbook.log.frame import Recorder, require_columns
 from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
@@ -43,7 +40,7 @@ from smtpbook.pacing.stopping import StopWhen
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
-from smtpbook.runner import SENDER, Job, refuse_inside_trio
+from smtpbook.runner import SENDER, refuse_inside_trio
 
 _OUTCOMES: Final[dict[str, str]] = {
     **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
@@ -73,6 +70,9 @@ class Campaign:
         fast as the server takes them.
     connections : int
         How many at once, at most.
+    messages_per_connection : int, optional
+        After so many a connection is closed and another one opened.  Default: as many as
+        the server takes.
     suppress : SuppressionList or iterable of str
         Addresses that are never written to, whatever else is asked.  A suppression list is
         asked again before each send: its entries for every campaign and for this one.
@@ -85,14 +85,16 @@ class Campaign:
         Stop rules: each is asked with the live counts (`Tally`) after every recipient, and
         ends the send by saying true, or why; `stop_rule` makes one of words.  What has
         begun comes to its verdict, the others stay pending, ``run.stopped`` says why.
-    folder : path, optional
-        Where campaigns are kept, such as ``"campaigns"``: the first send makes a folder
-        `name` in it, with the list and the letter as they are then, and a ledger of what
-        became of everybody, so that `open_campaign` goes on after anything.  Default: it
-        is kept in memory, and ends with this process.
+    folder : path or None
+        Where campaigns are kept: the first send makes a folder `name` in it, with the list
+        and the letter as they are then, and a ledger of what became of everybody, so that
+        `open_campaign` goes on after anything, and so does a campaign of the same name with
+        the same list and letter.  Only what a lab got reaches nobody: for another lab, a
+        campaign begins anew, and the old folder is put aside.  None: it is kept in memory,
+        and ends with this process.
     in_doubt : {"hold", "resend"}
-        With a folder: whether those who may or may not have got their message are left
-        alone, or written to again with the same Message-ID.
+        Whether those who may or may not have got their message are left alone, or written
+        to again with the same Message-ID.
 
     Raises
     ------
@@ -102,7 +104,8 @@ class Campaign:
     RecipientsError
         The list cannot be read.
     LedgerError
-        The folder holds a campaign of that name with another list or letter.
+        The folder holds a campaign of that name with another list or letter, of which
+        something was sent.
 
     Examples
     --------
@@ -118,53 +121,73 @@ class Campaign:
         *,
         pace: str | float | Pace | None = None,
         connections: int = 4,
+        messages_per_connection: int | None = None,
         suppress: SuppressionList | Iterable[str] = (),
         together: Together | None = None,
         retry: Retry | None = None,
         stop_when: StopWhen | Iterable[StopWhen] = (),
-        folder: str | os.PathLike[str] | None = None,
+        folder: str | os.PathLike[str] | None = CAMPAIGNS,
         in_doubt: InDoubt = "hold",
     ) -> None:
-        if connections < 1:
-            raise ValueError(f"connections={connections!r}: at least one is needed")
-        self.name = name
-        self.account = account
-        self.people = people if isinstance(people, Recipients) else read_recipients(people)
-        self.letter = letter
-        self.pace = pace
-        self.connections = connections
-        self.together = together
-        self.retry = retry
-        self.stop_when = (stop_when,) if callable(stop_when) else tuple(stop_when)
-        self.id = f"{name}-{secrets.token_hex(3)}"
-        self._pacer, self._clock = Pacer(Pace.of(pace)), Clock()
-        if isinstance(suppress, SuppressionList):
-            self._suppress: SuppressionList | None = suppress
-            suppress = ()
-        else:
-            self._suppress = None
-        self._never = list(checked_addresses(suppress))
-        self._in_doubt: InDoubt = in_doubt
-        self._path = None if folder is None else Path(folder) / name
-        self._folder: CampaignFolder | None = None
-        if self._path is not None and self._path.exists():
-            self._folder = CampaignFolder(self._path)
-            self._folder.compare(self.people, letter)
-            self.id = self._folder.id
-        self._plan = Plan(() if self._folder is not None else self.people, self._never)
-        if self._folder is None:
-            self._suppress_newcomers(self._plan)
+        settings = Settings(
+            pace=Pace.of(pace),
+            connections=connections,
+            messages_per_connection=messages_per_connection,
+            retry=retry,
+            stop_when=rules_of(stop_when),
+            together=together,
+            in_doubt=in_doubt,
+        )
+        people = people if isinstance(people, Recipients) else read_recipients(people)
+        path = None if folder is None else Path(folder) / name
+        begun = None if path is None else folder_of(path, account, people, letter)
+        keeping = Keeping(name, suppress, in_doubt, people=people, path=path, folder=begun)
+        self._set_up(name, account, letter, settings, keeping)
+
+    def _set_up(
+        self,
+        name: str,
+        account: Account,
+        letter: Template,
+        settings: Settings,
+        keeping: Keeping,
+    ) -> None:
+        self.name, self.account, self.letter = name, account, letter
+        self.settings, self._keeping = settings, keeping
+        self._pacer, self._clock = Pacer(settings.pace), Clock()
         self._is_sending = threading.Lock()
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        account: Account,
+        letter: Template,
+        settings: Settings,
+        keeping: Keeping,
+    ) -> Campaign:
+        """Give a campaign that has begun, as `open_campaign` found it."""
+        campaign = cls.__new__(cls)
+        campaign._set_up(name, account, letter, settings, keeping)
+        return campaign
+
     def __repr__(self) -> str:
-        return f"<Campaign {self.name!r}: {len(self.people)} recipients, {self.counts}>"
+        return f"<Campaign {self.name!r}: {self.counts}>"
+
+    @property
+    def id(self) -> str:
+        """What the log calls the campaign."""
+        return self._keeping.id
+
+    @property
+    def people(self) -> Recipients:
+        """Its list; of a campaign that was opened, the frozen one."""
+        return self._keeping.people
 
     @property
     def counts(self) -> dict[str, int]:
         """How many recipients stand where; ``pending`` are those never tried."""
-        if self._folder is None:
-            return dict(self._plan.counts)
-        with self._folder.standings() as standings:
+        with self._keeping.standings() as standings:
             return dict(standings.counts)
 
     @property
@@ -173,13 +196,10 @@ class Campaign:
 
         ``recipient``, ``outcome`` (``pending`` = never tried), ``reason``, ``attempts``
         (Int64), ``verb``, ``reply_code`` (Int64), ``reply_text``, ``message_id``; null =
-        unknown or none.  In memory, only the first four are known.
+        unknown or none.
         """
-        if self._folder is None:
-            found: Iterable[Sequence[Any]] = self._plan.outcomes()
-        else:
-            with self._folder.standings() as standings:
-                found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
+        with self._keeping.standings() as standings:
+            found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
         columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
         return pd.DataFrame(
             {
@@ -188,26 +208,47 @@ class Campaign:
             }
         )
 
-    def settle(self, outcomes: Mapping[str, str]) -> None:
+    def settle(self, outcomes: Mapping[str, str] | pd.DataFrame) -> None:
         """Say what became of recipients in doubt.
 
         Parameters
         ----------
-        outcomes : mapping of str to str
-            Address to ``accepted``, ``deferred``, ``rejected`` or ``failed``.
+        outcomes : mapping of str to str, or DataFrame
+            Address to ``accepted``, ``deferred``, ``rejected`` or ``failed``; a DataFrame
+            has them in its columns ``recipient`` and ``outcome``.
 
         Raises
         ------
         ValueError
             An address is not in doubt, or an outcome is none of these; nobody has been
             settled then.
+        ColumnError
+            The DataFrame lacks one of the columns.
         LedgerError
-            The campaign has no folder, or another process sends with it.
+            Another process sends with the campaign.
         """
-        if self._folder is None:
-            raise LedgerError(f"campaign {self.name!r} has no folder to keep that in")
-        with self._alone(), self._folder.ledger(in_doubt=self._in_doubt) as ledger:
-            ledger.settle(outcomes)
+        if isinstance(outcomes, pd.DataFrame):
+            require_columns(outcomes, "recipient", "outcome")
+            pairs = zip(outcomes["recipient"], outcomes["outcome"], strict=True)
+            outcomes = dict(pairs)
+        with self._alone(), self._keeping.books() as books:
+            books.settle(outcomes)
+
+    def amend(self, letter: Template) -> None:
+        """Go on with another letter, for those who are still to be written to.
+
+        The folder keeps the one before, and when it was changed.
+
+        Raises
+        ------
+        LedgerError
+            Another process sends with the campaign, or the folder cannot be written; the
+            letter is the old one then.
+        """
+        with self._alone():
+            if self._keeping.folder is not None:
+                self._keeping.folder.amend(letter)
+            self.letter = letter
 
     # -- sending
 
@@ -259,9 +300,9 @@ class Campaign:
         run = Run(Recorder(), self.name)
         sender = self.letter.header_from
 
-        def agree(entries: list[Entry]) -> bool:
+        def agree(chosen: Chosen) -> bool:
             if dry_run or not confirmation.ask(
-                self.account, entries, sender, self.pace, confirm
+                self.account, chosen, sender, self.settings.pace, confirm
             ):
                 return False
             # Here, where somebody can be asked, and once for all connections.
@@ -280,7 +321,7 @@ class Campaign:
                 except BaseException as exc:
                     if job.done() and job.exception() is exc:
                         raise
-                    _wind_up(job, work)
+                    wind_up(job, work)
                     raise SendStopped("stopped; .run holds what was sent", run) from exc
         return run
 
@@ -300,12 +341,12 @@ class Campaign:
         if confirm is not False and not self.account.is_lab:
             raise RuntimeError("send_async() never asks; say confirm=False")
         run = Run(Recorder(), self.name)
-        with self._begun(only, limit, lambda entries: True) as begun:
+        with self._begun(only, limit, lambda chosen: True) as begun:
             assert begun is not None
             with self._delivery(
                 *begun, run, is_whole=only is None, progress=progress
             ) as work:
-                await _shielded(work)
+                await run_shielded(work)
         return run
 
     @contextmanager
@@ -323,201 +364,84 @@ class Campaign:
         self,
         only: str | Iterable[str] | None,
         limit: int | None,
-        agree: Callable[[list[Entry]], bool],
-    ) -> Iterator[tuple[Plan | Ledger, list[Entry]] | None]:
+        agree: Callable[[Chosen], bool],
+    ) -> Iterator[tuple[Books, Chosen] | None]:
         """Hold the campaign and choose whom to write to; None = it was not agreed to.
 
-        What is sent first is kept in the folder then, and not before.
+        The folder that is made for it goes again then.
         """
-        with self._alone(), ExitStack() as stack:
-            plan = stack.enter_context(self._standing())
-            entries = self._prepare(plan, only, limit)
-            if not agree(entries):
+        keeping = self._keeping
+        with (
+            self._alone(),
+            keeping.prepared(self.letter, self._kept()),
+            keeping.books() as books,
+        ):
+            chosen = books.select(only, limit)
+            self._check(chosen)
+            if not agree(chosen):
                 yield None
                 return
-            if self._path is not None and self._folder is None:
-                self._folder = CampaignFolder.create(
-                    self._path, self.people, self.letter, self._settings()
-                )
-                self.id = self._folder.id
-                plan = stack.enter_context(self._standing())
-                entries = list(plan.select(only, limit))
-            yield plan, entries
+            keeping.keep(self._kept())
+            yield books, chosen
 
-    @contextmanager
-    def _standing(self) -> Iterator[Plan | Ledger]:
-        """Open what knows where everybody stands."""
-        if self._folder is None:
-            self._suppress_newcomers(self._plan)
-            yield self._plan
-            return
-        with self._folder.ledger(in_doubt=self._in_doubt) as ledger:
-            ledger.suppress(self._never)
-            self._suppress_newcomers(ledger)
-            yield ledger
-
-    def _settings(self) -> dict[str, Any]:
+    def _kept(self) -> dict[str, Any]:
         """Give what a folder keeps besides list and letter."""
         return {
             "account": self.account.name,
-            "pace": self.pace if isinstance(self.pace, str | int | float) else None,
-            "connections": self.connections,
-            "in_doubt": self._in_doubt,
+            "server": server_of(self.account),
+            "is_lab": self.account.is_lab,
+            **self.settings.to_plain(),
         }
 
     @contextmanager
     def _delivery(
         self,
-        plan: Plan | Ledger,
-        entries: list[Entry],
+        books: Books,
+        chosen: Chosen,
         run: Run,
         *,
         is_whole: bool,
         progress: bool,
     ) -> Iterator[Delivery]:
         """Give the delivery, with its progress display; at the end, name the suppressed."""
-        display = progress_displays.show("sending", len(entries), progress=progress)
+        display = progress_displays.show("sending", len(chosen), progress=progress)
         try:
             yield Delivery(
-                plan,
-                entries,
+                books,
+                chosen,
                 self.letter,
                 self.account,
-                connections=self.connections,
+                connections=self.settings.connections,
                 pacer=self._pacer,
                 clock=self._clock,
                 campaign_id=self.id,
                 run=run,
                 display=display,
-                together=self.together,
-                retry=self.retry,
-                stop_when=self.stop_when,
+                together=self.settings.together,
+                retry=self.settings.retry,
+                stop_when=self.settings.stop_when,
             )
         finally:
             display.close()
-            for entry in plan.suppressed() if is_whole else ():
+            for entry in books.suppressed() if is_whole else ():
                 run.record(outcome_row(entry, "suppressed", self.id, self.account))
-            if self._folder is not None and len(run.log):
+            if self._keeping.folder is not None and len(run.log):
                 name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
-                write_log(run.log, self._folder.events / name)
+                write_log(run.log, self._keeping.folder.events / name)
 
     # -- looking before leaping
 
-    def _prepare(
-        self, plan: Plan | Ledger, only: str | Iterable[str] | None, limit: int | None
-    ) -> list[Entry]:
-        """Choose whom to write to, and try every row: nothing surprises later."""
-        entries = list(plan.select(only, limit))
-        if self.together is not None and entries:
-            self.letter.render_together([entries[0].address], show=self.together.show)
-            return entries
-        for number, entry in enumerate(entries, 1):
+    def _check(self, chosen: Chosen) -> None:
+        """Try every row: nothing surprises later."""
+        together = self.settings.together
+        for number, entry in enumerate(chosen, 1):
+            if together is not None:  # everybody gets the same
+                self.letter.render_together([entry.address], show=together.show)
+                return
             try:
                 self.letter.check(entry.row)
             except TemplateError as exc:
                 raise TemplateError(
-                    f"message {number} of {len(entries)}, to {visible(entry.address)}: "
+                    f"message {number} of {len(chosen)}, to {visible(entry.address)}: "
                     f"{exc}; nothing has been sent"
                 ) from exc
-        return entries
-
-    def _suppress_newcomers(self, plan: Plan | Ledger) -> None:
-        """Leave alone who has come onto the suppression list."""
-        if self._suppress is not None:
-            found = self._suppress.match(self.people.addresses, campaign=self.name)
-            plan.suppress(found["address"])
-
-
-def open_campaign(
-    name: str | os.PathLike[str],
-    account: Account | None = None,
-    *,
-    letter: Template | None = None,
-    pace: str | float | Pace | None = None,
-    connections: int | None = None,
-    suppress: SuppressionList | Iterable[str] = (),
-    in_doubt: InDoubt | None = None,
-) -> Campaign:
-    """Go on with a campaign that is kept in a folder, after anything.
-
-    Parameters
-    ----------
-    name : str or path
-        A name is looked for in ``campaigns/``.
-    account : Account, optional
-        Needed where the account was not saved.
-    letter : Template, optional
-        Needed where the letter holds what no file keeps: DataFrames, figures, secrets.
-    pace, connections, suppress, in_doubt
-        As for `Campaign`.  Default: as it began.
-
-    Returns
-    -------
-    Campaign
-        ``.send()`` writes to those never tried, ``.send(only="deferred")`` to those again.
-
-    Raises
-    ------
-    LedgerError
-        There is no such campaign (the near miss is suggested), or something of it was
-        changed, or must be given.
-    """
-    path = campaign_path(name)
-    folder = CampaignFolder(path)
-    kept = folder.settings
-    if account is None:
-        if kept["account"] not in list_accounts():
-            raise LedgerError(
-                f"campaign {folder.name!r} was sent by {kept['account']}, which is no "
-                f"saved account; give it: open_campaign({folder.name!r}, account=…)"
-            )
-        account = load_account(kept["account"])
-    return Campaign(
-        folder.name,
-        account,
-        folder.people(),
-        folder.letter(letter),
-        pace=kept.get("pace") if pace is None else pace,
-        connections=kept["connections"] if connections is None else connections,
-        suppress=suppress,
-        folder=path.parent,
-        in_doubt=kept["in_doubt"] if in_doubt is None else in_doubt,
-    )
-
-
-def _wind_up(job: Job[None], delivery: Delivery) -> None:
-    """Let what is on the wire come to its verdict.
-
-    A second interrupt, or too long a wait, cuts it off: what had begun is then failed or in
-    doubt.
-    """
-    SENDER.call(delivery.stop)
-    try:
-        job.exception(timeout=_GRACE_S)
-    except BaseException:
-        job.cancel()
-        wait([job])
-
-
-async def _shielded(delivery: Delivery) -> None:
-    """Run a delivery so that being cancelled stops it instead of cutting it off."""
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        shield = trio.CancelScope(shield=True)
-        nursery.start_soon(_stop_when_cancelled, delivery, shield)
-        with shield:
-            try:
-                await delivery.run()
-            except Exception as exc:  # around the nursery, or it would come in a group
-                failure = exc
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _stop_when_cancelled(delivery: Delivery, shield: trio.CancelScope) -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        delivery.stop()
-        shield.deadline = trio.current_time() + _GRACE_S

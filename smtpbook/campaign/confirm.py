@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
 
 from smtpbook.accounts.account import Account
 from smtpbook.escape import visible
-from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.choosing import Chosen
 from smtpbook.protocol.addresses import domain_of
 
 
 def ask(
     account: Account,
-    entries: Sequence[Entry],
+    entries: Chosen,
     sender: str,
     pace: object,
     confirm: bool | None,
@@ -36,7 +35,7 @@ def ask(
     RuntimeError
         There is nobody to ask; the message names ``confirm=False``.
     """
-    if confirm is False or not entries or (confirm is None and account.is_lab):
+    if confirm is False or not len(entries) or (confirm is None and account.is_lab):
         return True
     if not _somebody_is_there():
         raise RuntimeError(
@@ -47,7 +46,7 @@ def ask(
     return answer.strip().lower() in ("y", "yes")
 
 
-def describe(account: Account, entries: Sequence[Entry], sender: str, pace: object) -> str:
+def describe(account: Account, entries: Chosen, sender: str, pace: object) -> str:
     """Say in a few lines what a send is about to do."""
     domains = Counter(domain_of(entry.address) or "?" for entry in entries)
     most = ", ".join(f"{visible(name)} ({n:,})" for name, n in domains.most_common(4))

@@ -174,7 +174,7 @@ def outcomes(name: str, only: tuple[str, ...], as_json: bool) -> None:
 
 def _open(name: str, account: str | None) -> Campaign:
     from smtpbook.accounts.store import load_account
-    from smtpbook.campaign.campaign import open_campaign
+    from smtpbook.campaign.opening import open_campaign
 
     return open_campaign(name, None if account is None else load_account(account))
 

@@ -48,6 +48,6 @@ class Clock:
         """Give what a clock on the wall shows at an instant."""
         return datetime.fromtimestamp(instant + self._to_wall_s, UTC)
 
-    def instant(self, moment: datetime) -> float:
-        """Give the instant at which a clock on the wall shows this moment; not in trio."""
-        return moment.timestamp() - self._to_wall_s
+    def instant(self, moment_s: float) -> float:
+        """Give the instant of a moment in seconds since 1970 UTC."""
+        return moment_s - self._to_wall_s

@@ -27,8 +27,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.hearing import Hearing
-from smtpbook.delivery.plan import Plan
-from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
@@ -39,8 +38,8 @@ from smtpbook.errors import (
     TransportError,
 )
 from smtpbook.events import Event, Row, Sink
+from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.writer import Promise
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
@@ -105,9 +104,9 @@ class Delivery:
 
     Parameters
     ----------
-    plan : Plan or Ledger
+    books : Books
         Told what is about to be sent, and what became of each.
-    entries : iterable of Entry
+    chosen : Source
         Whom to write to, in order.
     letter : Template
     account : Account
@@ -135,8 +134,8 @@ class Delivery:
 
     def __init__(
         self,
-        plan: Plan | Ledger,
-        entries: Iterable[Entry],
+        books: Books,
+        chosen: Source,
         letter: Template,
         account: Account,
         *,
@@ -152,10 +151,11 @@ class Delivery:
         connector: Connector = connect_tcp,
     ) -> None:
         self.error: Exception | None = None
-        self._plan, self._letter, self._retry = plan, letter, retry
-        self._queue = Queue(entries, pacer)
-        self._verdicts = Verdicts(plan, self._queue, display, retry, stop_when)
-        self._account, self._pace, self._together = account, pacer.pace, together
+        self._books, self._letter, self._retry = books, letter, retry
+        self._queue = Queue(chosen, pacer, clock.instant)
+        self._verdicts = Verdicts(books, self._queue, clock, display, retry, stop_when)
+        self._account, self._together = account, together
+        self._pacer, self._pace = pacer, pacer.pace
         self._clock = clock
         self._turn = trio.Lock()
         self._changed = trio.Event()
@@ -203,6 +203,7 @@ class Delivery:
         """
         if not len(self._queue):
             return
+        self._recall()
         if self._hearing is not None:
             self._hearing.begin()
         async with trio.open_nursery() as nursery:
@@ -217,11 +218,21 @@ class Delivery:
             raise self._refusal
         if self._stopped.is_set():
             return
-        for entry in self._queue:
+        for entry in self._queue.drain():
             if self._stopped.is_set():  # by a stop rule that saw these failures
                 return
-            if not self._verdicts.waits_for_retry(entry):  # it keeps what it came to
+            if entry.due is None:  # who waits for a retry keeps what the last try came to
                 self._failed(entry, self.error or TransportError("no connection was left"))
+
+    def _recall(self) -> None:
+        """Let what earlier processes have begun count for the pace."""
+        if self._pacer.has_begun or not self._pace.looks_back_s:
+            return
+        since = self._clock.wall(self._clock.now()).timestamp() - self._pace.looks_back_s
+        self._pacer.recall(
+            (self._clock.instant(at), address, message)
+            for at, address, message in self._books.begun(since)
+        )
 
     async def _work(self) -> None:
         """Hold one session after the other until the queue is empty."""
@@ -302,7 +313,7 @@ class Delivery:
             return at
         moment = self._clock.wall(at)
         opens = self._pace.open_at(moment)
-        return at if opens <= moment else self._clock.instant(opens)
+        return at if opens <= moment else self._clock.instant(opens.timestamp())
 
     async def _wait_until(self, at: float) -> float:
         """Wait for an instant, or for a change that asks to look anew; give the time."""
@@ -388,7 +399,7 @@ class Delivery:
             await promise
 
     def _begin(self, message: Message, claimed: _Claimed) -> None:
-        self._plan.begin(claimed[id(message)].group)
+        self._books.begin(claimed[id(message)].group)
 
     def _group(self, first: Entry) -> list[Entry]:
         """Take those who share a message with this one."""
@@ -415,7 +426,7 @@ class Delivery:
                 self._failed(entry, exc)
             return None
         message = replace(message, attempt=group[0].attempts + 1)
-        promise = self._plan.intend(group, message.message_id or "")
+        promise = self._books.intend(group, message.message_id or "")
         claimed[id(message)] = _Claim(message, group, promise)
         self._in_flight += len(group)
         return message
@@ -437,7 +448,7 @@ class Delivery:
         """Return those without a verdict to their places in the queue."""
         for claim in claimed.values():
             try:
-                self._plan.withdraw(claim.group)
+                self._books.withdraw(claim.group)
             except LedgerError as exc:
                 self._break(exc)
             for entry in claim.group:
@@ -458,7 +469,7 @@ class Delivery:
     ) -> None:
         """Note what a try came to; end the send if a stop rule finds that enough."""
         try:
-            why = self._verdicts.conclude(entry, verdict, error, self._clock.now())
+            why = self._verdicts.conclude(entry, verdict, error)
         except LedgerError as exc:  # opened again, it has them in doubt
             self._break(exc)
             return

@@ -7,17 +7,34 @@ whose retry is not due; both come back to their places.  So nobody holds back an
 domain, a domain keeps its order, and nobody waits for ever: only the finite number of
 recipients before it can be taken first.  Each step costs the logarithm of their number.
 
+They are fetched when nobody who has been fetched can go, and never more than `MAX_HELD`
+wait here: where so many wait for their domains, those behind them do, too.
+
 It knows no clock and waits for nothing; instants come in as in `pacing`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from typing import Final, Protocol
 
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pacer
+
+MAX_HELD: Final = 20_000
+"""How far ahead of a domain that must wait the queue looks for another, in recipients."""
+
+
+class Source(Protocol):
+    """Hands out whom a send is for, in the order in which to write to them."""
+
+    def __len__(self) -> int:
+        """How many are still to be handed out."""
+
+    def take(self) -> Entry | None:
+        """Hand out the next one; None: nobody is left."""
 
 
 class Queue:
@@ -25,38 +42,39 @@ class Queue:
 
     Parameters
     ----------
-    entries : iterable of Entry
-        In the order in which to write to them; each gets its place there.
+    source : Source
+        Of the recipients; each gets its place in the order in which they come.
     pacer : Pacer
         Told of what is taken.
+    instant : callable
+        Gives the instant of `Entry.due`.
     """
 
-    def __init__(self, entries: Iterable[Entry], pacer: Pacer) -> None:
-        self._pacer = pacer
-        self._entries = list(entries)
-        self._size = len(self._entries)
-        # All four are heaps but the dict; a place is an index into `_entries`.
+    def __init__(
+        self, source: Source, pacer: Pacer, instant: Callable[[float], float] = float
+    ) -> None:
+        self._source, self._pacer, self._instant = source, pacer, instant
+        self._places = 0
+        self._entries: dict[int, Entry] = {}  # those that wait here, by place
+        # All four are heaps but the dict.
         self._lanes: dict[str, list[int]] = {}
         self._open: list[tuple[int, str]] = []  # lanes by their first place; some outdated
         self._aside: list[tuple[float, str]] = []  # lanes by the instant they may go on
         self._later: list[tuple[float, int]] = []  # places by the instant of their retry
         self._is_aside: set[str] = set()
-        for place, entry in enumerate(self._entries):
-            entry.place = place
-            self._enter(place)
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._entries) + len(self._source)
 
     def next_at(self, now: float) -> float:
         """Give the instant before which nobody can be taken; infinity: nobody waits.
 
         Then it may turn out that the domain of a retry must wait longer.
         """
-        if not self._size:
-            return math.inf
         if self._first(now) is None:
             ends = [heap[0][0] for heap in (self._aside, self._later) if heap]
+            if not ends:
+                return math.inf
             now = min(ends)
         return self._pacer.next_at(now)
 
@@ -78,47 +96,74 @@ class Queue:
 
     def put_back(self, entry: Entry) -> None:
         """Let a recipient who was taken stand at its place again."""
-        self._size += 1
-        self._enter(entry.place)
+        self._enter(entry)
 
     def put_later(self, entry: Entry, due: float) -> None:
         """Let a recipient who was taken come back to its place at an instant."""
-        self._size += 1
+        self._entries[entry.place] = entry
         heappush(self._later, (due, entry.place))
 
-    def __iter__(self) -> Iterator[Entry]:
-        """Give all who wait, in the order of their places; none of them is taken."""
-        places = [place for lane in self._lanes.values() for place in lane]
-        places += [place for _, place in self._later]
-        return (self._entries[place] for place in sorted(places))
+    def drain(self) -> Iterator[Entry]:
+        """Take all who wait, whatever their time, in the order of their places."""
+        self._lanes.clear()
+        self._open.clear()
+        self._aside.clear()
+        self._later.clear()
+        self._is_aside.clear()
+        for place in sorted(self._entries):
+            yield self._entries.pop(place)
+        while (entry := self._next()) is not None:
+            yield entry
 
-    def _enter(self, place: int) -> None:
-        domain = self._pacer.domain(self._entries[place].address)
+    def _next(self) -> Entry | None:
+        """Take the next one from the source, and give it its place."""
+        entry = self._source.take()
+        if entry is not None:
+            entry.place = self._places
+            self._places += 1
+        return entry
+
+    def _fetch(self) -> bool:
+        """Let the next one from the source wait here; tell whether there was any."""
+        held = len(self._entries) - len(self._later)
+        if held >= MAX_HELD or (entry := self._next()) is None:
+            return False
+        if entry.due is None:
+            self._enter(entry)
+        else:
+            self.put_later(entry, self._instant(entry.due))
+        return True
+
+    def _enter(self, entry: Entry) -> None:
+        self._entries[entry.place] = entry
+        domain = self._pacer.domain(entry.address)
         lane = self._lanes.get(domain)
         if lane is None:
-            self._lanes[domain] = [place]
+            self._lanes[domain] = [entry.place]
             # Whether its pace lets it begin is asked when somebody asks who is next.
             self._set_aside(domain, -math.inf)
             return
-        heappush(lane, place)
-        if lane[0] == place and domain not in self._is_aside:
-            heappush(self._open, (place, domain))
+        heappush(lane, entry.place)
+        if lane[0] == entry.place and domain not in self._is_aside:
+            heappush(self._open, (entry.place, domain))
 
     def _first(self, now: float) -> int | None:
         """Give the first place whose time has come, and bring `_open` up to date."""
-        while self._later and self._later[0][0] <= now:
-            self._enter(heappop(self._later)[1])
-        while self._aside and self._aside[0][0] <= now:
-            domain = heappop(self._aside)[1]
-            self._is_aside.discard(domain)
-            self._reopen(domain, now)
-        while self._open:
-            place, domain = self._open[0]
-            lane = self._lanes.get(domain)
-            if lane and lane[0] == place and domain not in self._is_aside:
-                return place
-            heappop(self._open)
-        return None
+        while True:
+            while self._later and self._later[0][0] <= now:
+                self._enter(self._entries[heappop(self._later)[1]])
+            while self._aside and self._aside[0][0] <= now:
+                domain = heappop(self._aside)[1]
+                self._is_aside.discard(domain)
+                self._reopen(domain, now)
+            while self._open:
+                place, domain = self._open[0]
+                lane = self._lanes.get(domain)
+                if lane and lane[0] == place and domain not in self._is_aside:
+                    return place
+                heappop(self._open)
+            if not self._fetch():
+                return None
 
     def _take(self, now: float) -> Entry | None:
         place = self._first(now)
@@ -126,10 +171,9 @@ class Queue:
             return None
         domain = heappop(self._open)[1]
         heappop(self._lanes[domain])
-        self._size -= 1
         self._pacer.take_of(domain, now)
         self._reopen(domain, now)
-        return self._entries[place]
+        return self._entries.pop(place)
 
     def _reopen(self, domain: str, now: float) -> None:
         """Let a lane go on, now or when its pace allows."""

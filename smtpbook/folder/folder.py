@@ -212,7 +212,8 @@ class CampaignFolder:
             raise LedgerError(
                 f"the list is not the one this campaign began with ({len(new - old):,} "
                 f"addresses came, {len(old - new):,} went, others may have other fields or "
-                f"another order). Open the campaign without people=, or begin a new one"
+                f"another order). open_campaign({self.name!r}) goes on with its own list; "
+                f"a new list is a campaign of its own, with another name"
             )
 
     def amend(self, letter: Template) -> None:
@@ -253,6 +254,61 @@ class CampaignFolder:
                     f"({exc.strerror or exc}); it is the one before"
                 ) from exc
         self._about, self._letter, self._letter_file = about, plain, name
+
+    def change(self, settings: Mapping[str, Any]) -> None:
+        """Keep other settings from now on; None is left out.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written; the settings are the old ones then.
+        """
+        settings = {key: v for key, v in settings.items() if v is not None}
+        if settings == self.settings:
+            return
+        about = {**self._about, "settings": settings}
+        try:
+            _replace(self.path / _SETTINGS, _toml(about, "campaign"))
+        except OSError as exc:
+            raise LedgerError(
+                f"cannot change the settings of {str(self.path)!r} "
+                f"({exc.strerror or exc}); they are those before"
+            ) from exc
+        self._about, self.settings = about, settings
+
+    def remove(self) -> None:
+        """Take the folder away; for a campaign of which nothing was sent.
+
+        Raises
+        ------
+        LedgerError
+            Somebody runs it, or it cannot be removed.
+        """
+        with self.ledger():  # nobody sends meanwhile
+            pass
+        try:
+            shutil.rmtree(self.path)
+        except OSError as exc:
+            raise LedgerError(
+                f"cannot remove {str(self.path)!r}: {exc.strerror or exc}"
+            ) from exc
+
+    def put_aside(self) -> None:
+        """Give the folder the campaign's id for a name, so that its name is free.
+
+        Raises
+        ------
+        LedgerError
+            Somebody runs it, or it cannot be renamed.
+        """
+        with self.ledger():
+            pass
+        try:
+            self.path.rename(self.path.with_name(self.id))
+        except OSError as exc:
+            raise LedgerError(
+                f"cannot rename {str(self.path)!r}: {exc.strerror or exc}"
+            ) from exc
 
     def ledger(self, *, in_doubt: InDoubt = "hold", adopt: bool = False) -> Ledger:
         """Open the ledger as its one runner; parameters and errors as `Ledger`.

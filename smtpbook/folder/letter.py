@@ -141,8 +141,9 @@ def compare_letters(plain: Plain, given: Template) -> None:
     if changed:
         raise LedgerError(
             f"the letter is not the one this campaign began with; different: "
-            f"{', '.join(map(_told, changed))}. Open the campaign without letter=, "
-            f"change it there with amend(letter), or begin a new campaign"
+            f"{', '.join(map(_told, changed))}. open_campaign(…) goes on with its "
+            f"own letter, and .amend(letter) changes it for those still to be written to; "
+            f"a campaign with another name begins anew"
         )
 
 

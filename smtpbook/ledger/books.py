@@ -201,11 +201,8 @@ class Books(Standings):
             The ledger is broken or closed; on opening again the recipient is in doubt.
         """
         self._refuse_fork()
-        reply, verb = result.reply, result.verb
-        reason = code = text = None
-        if reply is not None:
-            code, text = reply.code, reply.text
-            reason = reason_of(verb, reply.code, reply.enhanced_status, reply.text)
+        reply, verb, reason = result.reply, result.verb, cause(result)
+        code, text = (None, None) if reply is None else (reply.code, reply.text)
         attempt, position = entry.attempts + 1, entry.position
         is_again = entry.outcome == "in_doubt"
         outcome, now = result.outcome, time.time()
@@ -356,6 +353,14 @@ class Books(Standings):
         if outcome != "in_doubt":
             raise ValueError(f"{address!a} is {outcome}, not in doubt: nothing to settle")
         return position, attempts
+
+
+def cause(result: RecipientResult) -> str | None:
+    """Give the reason for what became of a recipient; None = no reply gave any."""
+    reply = result.reply
+    if reply is None:
+        return None
+    return reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
 
 
 def listed(entries: Entry | Sequence[Entry]) -> Sequence[Entry]:

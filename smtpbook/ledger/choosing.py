@@ -114,9 +114,12 @@ def choose(
     values = {} if due_by is None else {"due": due_by}
     if only is None:
         # Nobody suppressed is pending; to say so would cost a look at each row.
-        mine = "outcome IS NULL"
-        if is_resending:
-            mine = f"(outcome IS NULL OR outcome = 'in_doubt') AND {never}"
+        again = (
+            "(due IS NOT NULL OR outcome = 'in_doubt')"
+            if is_resending
+            else "due IS NOT NULL"
+        )
+        mine = f"(outcome IS NULL OR ({again} AND {never}))"
         return Choice(condition=mine + due, values=values)
     words = {only} if isinstance(only, str) else set(only)
     names = [*AGAIN, *reasons()]

@@ -105,6 +105,24 @@ class Standings:
         return Counter({outcome or "pending": number for outcome, number in rows})
 
     @property
+    def is_begun(self) -> bool:
+        """Whether anything was sent, or was about to be."""
+        ((some,),) = self._reader.all("SELECT EXISTS (SELECT 1 FROM attempts)")
+        return bool(some)
+
+    def begun(self, since: float) -> Iterator[tuple[float, str, str]]:
+        """Tell what was about to be sent from a time on, the first one first.
+
+        Gives the time in seconds since 1970 UTC, the address and the Message-ID.
+        """
+        yield from self._reader.all(
+            "SELECT intended, address, a.message_id FROM attempts a "
+            "JOIN recipients ON position = recipient WHERE intended >= ? "
+            "ORDER BY intended, a.message_id",
+            (since,),
+        )
+
+    @property
     def runner(self) -> Lease | None:
         """Who runs the campaign, or ran it last; None = nobody has yet."""
         rows = self._reader.all(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from smtpbook.codes.explain import reason_of
 from smtpbook.codes.hints import retry_hint_s
@@ -93,6 +93,7 @@ class Adaptive:
 
     floor: float = 1 / 60
     ceiling: float = 100.0
+    looks_back_s: ClassVar[float] = 0.0
 
     def limiter(self) -> AdaptiveLimiter:
         """Make a limiter that has heard nothing yet."""

@@ -45,6 +45,10 @@ class Limiter(Protocol):
 class Limit(Protocol):
     """What was asked for."""
 
+    @property
+    def looks_back_s(self) -> float:
+        """For how long what has begun counts, in seconds."""
+
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""
 
@@ -64,6 +68,11 @@ class Window:
 
     count: int
     seconds: float
+
+    @property
+    def looks_back_s(self) -> float:
+        """For how long what has begun counts, in seconds."""
+        return self.seconds
 
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""
@@ -107,6 +116,11 @@ class WarmUp:
     """
 
     counts: tuple[int, ...]
+
+    @property
+    def looks_back_s(self) -> float:
+        """For how long what has begun counts: always, the first day began with it."""
+        return math.inf
 
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""

@@ -130,6 +130,12 @@ class Pace:
         )
 
     @property
+    def looks_back_s(self) -> float:
+        """For how long what has begun counts, in seconds."""
+        both = (*self.limits, *self.domain_limits)
+        return max((limit.looks_back_s for limit in both), default=0.0)
+
+    @property
     def has_hours(self) -> bool:
         """Whether the clock on the wall has a say."""
         return self._quiet is not None or self.not_before is not None
@@ -170,19 +176,35 @@ class Pacer:
     Parameters
     ----------
     pace : Pace
-    earlier : iterable of (float, str)
-        What has begun before, so that it counts: instants by the same clock as all later
-        ones, in ascending order, with the addresses.
+
+    Attributes
+    ----------
+    has_begun : bool
+        Whether anything has, as far as it knows.
     """
 
-    __slots__ = ("_domains", "_total", "pace")
+    __slots__ = ("_domains", "_total", "has_begun", "pace")
 
-    def __init__(self, pace: Pace, earlier: Iterable[tuple[float, str]] = ()) -> None:
+    def __init__(self, pace: Pace) -> None:
         self.pace = pace
+        self.has_begun = False
         self._total: list[Limiter] = [limit.limiter() for limit in pace.limits]
         self._domains: dict[str, list[Limiter]] = {}
-        for at, address in earlier:
-            self.take(at)
+
+    def recall(self, earlier: Iterable[tuple[float, str, str]]) -> None:
+        """Note what has begun before, so that it counts.
+
+        Parameters
+        ----------
+        earlier : iterable of (float, str, str)
+            Instants by the same clock as all later ones, in ascending order, with a
+            recipient's address and the message; one message may have several recipients.
+        """
+        last = None
+        for at, address, message in earlier:
+            if message != last:
+                self.take(at)
+            last = message
             self.take_of(self.domain(address), at)
 
     def domain(self, address: str) -> str:
@@ -207,6 +229,7 @@ class Pacer:
 
     def take(self, at: float) -> None:
         """Note that a message begins."""
+        self.has_begun = True
         for limiter in self._total:
             limiter.take(at)
 

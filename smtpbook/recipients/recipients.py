@@ -358,6 +358,10 @@ email, city
             for cells in zip(*columns, strict=True):
                 yield dict(zip(names, cells, strict=True))
 
+    def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """Give some rows as iterating would."""
+        return list(Recipients(self._frame.iloc[list(positions)], (), {}))
+
     def __getitem__(self, rows: slice) -> Recipients:
         if not isinstance(rows, slice):
             raise TypeError(

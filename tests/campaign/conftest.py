@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pandas as pd
 import pytest
 import trio
 
 from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+
+# Virtual clocks jump while another thread works, as a ledger's does.
+in_memory = partial(Campaign, folder=None)
 
 DOMAINS = ("ordinary", "patience", "fullbox", "gone", "slowlane", "strictgate")
 

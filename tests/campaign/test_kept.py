@@ -15,7 +15,8 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.store import save_account
-from smtpbook.campaign.campaign import Campaign, open_campaign
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.opening import open_campaign
 from smtpbook.errors import LedgerError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab

@@ -14,7 +14,6 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.campaign import Campaign
 from smtpbook.delivery.delivery import MAX_FAILURES, Together
 from smtpbook.delivery.run import Run
 from smtpbook.errors import (
@@ -29,6 +28,7 @@ from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
+from tests.campaign.conftest import in_memory
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -65,7 +65,7 @@ async def test_the_sums_are_those_of_the_server(
 ) -> None:
     lab = Lab(scenario)
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(41), letter, connections=connections)
+    campaign = in_memory("c", account, people(41), letter, connections=connections)
     run = await campaign.send_async()
     check_sums(run, lab, 41)
     assert {name: n for name, n in run.counts.items() if n} == campaign.counts
@@ -86,7 +86,7 @@ async def test_connections_work_side_by_side(
     took = []
     for connections in (1, 4):
         started = trio.current_time()
-        await Campaign(
+        await in_memory(
             "c", account, people(8), letter, connections=connections
         ).send_async()
         took.append(trio.current_time() - started)
@@ -98,7 +98,7 @@ async def test_no_more_connections_than_people(
 ) -> None:
     lab = Lab()
     account = await serve_here(lab)
-    run = await Campaign("c", account, people(2), letter, connections=9).send_async()
+    run = await in_memory("c", account, people(2), letter, connections=9).send_async()
     assert run.counts["accepted"] == 2
     assert lab._shared.sessions <= 2
 
@@ -108,7 +108,7 @@ async def test_nobody_needs_no_connection(
 ) -> None:
     lab = Lab()
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(3), letter)
+    campaign = in_memory("c", account, people(3), letter)
     await campaign.send_async()
     again = await campaign.send_async()
     assert len(again.log) == 0
@@ -131,7 +131,7 @@ async def test_together_one_message_goes_to_many_and_each_keeps_its_own_reply(
     account = await serve_here(lab)
     letter = Template(header_from="Ann <ann@x.test>", subject="Hello", text="Come.")
     together = Together(show=show, size=10)
-    run = await Campaign(
+    run = await in_memory(
         "c", account, people(41), letter, connections=2, together=together
     ).send_async()
     assert sum(run.counts.values()) == 41 == len(run.outcomes)
@@ -151,7 +151,7 @@ async def test_together_nothing_of_a_row_can_be_in_the_letter(
     people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
 ) -> None:
     lab = Lab()
-    campaign = Campaign(
+    campaign = in_memory(
         "c", await serve_here(lab), people(3), letter, together=Together(show="bcc")
     )
     with pytest.raises(TemplateError, match="each reader's own: first_name; send one"):
@@ -191,7 +191,7 @@ async def test_a_pace_is_kept_by_all_connections_together(
     lab, instants = lab_with_a_clock()
     account = await serve_here(lab)
     await trio.sleep(1000)
-    campaign = Campaign(
+    campaign = in_memory(
         "c", account, people(7), letter, pace="2/min", connections=connections
     )
     run = await campaign.send_async()
@@ -214,7 +214,7 @@ async def test_a_slow_pace_holds_no_connection_open(
     lab = Lab(record=lambda event: said.append((event.verb, trio.current_time())))
     account = await serve_here(lab)
     await trio.sleep(1000)
-    campaign = Campaign(
+    campaign = in_memory(
         "c", account, people(6), letter, pace="1/hour", connections=connections
     )
     run = await campaign.send_async()
@@ -234,7 +234,7 @@ async def test_groups_go_at_once_and_a_domain_waits_alone(
     account = await serve_here(lab)
     await trio.sleep(1000)
     pace = Pace("4 every 10 s", per_domain="1 every 60 s")
-    campaign = Campaign("c", account, people(13), letter, pace=pace, connections=2)
+    campaign = in_memory("c", account, people(13), letter, pace=pace, connections=2)
     run = await campaign.send_async()
     assert instants == [*[1000] * 4, *[1010] * 2, *[1060] * 4, *[1070] * 2, 1120]
     check_sums(run, lab, 13)
@@ -245,7 +245,7 @@ async def test_a_pace_counts_over_all_sends(
 ) -> None:
     lab, instants = lab_with_a_clock()
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(5), letter, pace="2 every day")
+    campaign = in_memory("c", account, people(5), letter, pace="2 every day")
     await trio.sleep(1000)
     await campaign.send_async(limit=1)
     await trio.sleep(500)
@@ -259,7 +259,7 @@ async def test_a_stop_ends_the_wait_for_tomorrow(
     people: People, letter: Template, serve_here: ServeHere, autojump_clock: object
 ) -> None:
     account = await serve_here(Lab())
-    campaign = Campaign("c", account, people(9), letter, pace="3 every day")
+    campaign = in_memory("c", account, people(9), letter, pace="3 every day")
     with trio.move_on_after(5000):
         await campaign.send_async()
     assert trio.current_time() == 5000
@@ -275,7 +275,7 @@ async def test_nothing_begins_before_its_time(
     pace = Pace(
         not_before=begin, quiet=f"{begin:%H:%M}-{begin + timedelta(hours=2):%H:%M} UTC"
     )
-    await Campaign("c", account, people(3), letter, pace=pace).send_async()
+    await in_memory("c", account, people(3), letter, pace=pace).send_async()
     opens = (begin + timedelta(hours=2)).replace(second=0, microsecond=0)
     assert lab._shared.sessions == 3
     assert len(instants) == 3
@@ -300,7 +300,7 @@ async def test_a_lost_connection_costs_only_those_that_had_begun(
     lab = Lab()
     lab.set("p*3@*", **{place: Behaviour(drop=True, times=1)})
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(40), letter, connections=connections)
+    campaign = in_memory("c", account, people(40), letter, connections=connections)
     run = await campaign.send_async()
     check_sums(run, lab, 40)
     lost = run.counts["failed"] + run.counts["in_doubt"]
@@ -327,7 +327,7 @@ async def test_a_server_that_is_gone_for_good_fails_the_rest_with_rows(
     def hang_up_on_everybody() -> None:
         lab.set(greeting=Behaviour(drop=True))
 
-    campaign = Campaign("c", account, people(30), letter, connections=2)
+    campaign = in_memory("c", account, people(30), letter, connections=2)
     lab._shared.record = lambda row: hang_up_on_everybody()
     lab.set("p7@*", rcpt=Behaviour(drop=True))
     started = trio.current_time()
@@ -347,7 +347,7 @@ async def test_a_server_that_drops_everybody_is_given_up(
     lab = Lab()
     lab.set(mail=Behaviour(drop=True))
     account = await serve_here(lab)
-    run = await Campaign("c", account, people(500), letter, connections=1).send_async()
+    run = await in_memory("c", account, people(500), letter, connections=1).send_async()
     assert run.counts["failed"] == 500
     assert run.log["session_id"].nunique() == MAX_FAILURES
 
@@ -359,7 +359,7 @@ async def test_a_deferring_server_is_not_given_up(
     lab = Lab()
     lab.set(rcpt=Behaviour(reply="421 4.7.0 slow down"))
     account = await serve_here(lab)
-    run = await Campaign("c", account, people(20), letter, connections=1).send_async()
+    run = await in_memory("c", account, people(20), letter, connections=1).send_async()
     assert run.counts["deferred"] == 20
 
 
@@ -382,7 +382,7 @@ async def test_a_first_connection_that_does_not_open_raises_why(
     lab = Lab()
     lab.set(**behaviour)
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(9), letter)
+    campaign = in_memory("c", account, people(9), letter)
     with pytest.raises(error):
         await campaign.send_async()
     assert campaign.counts == {"pending": 9}
@@ -396,7 +396,7 @@ async def test_later_connections_may_be_too_many(
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=1))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(12), letter, connections=4)
+    campaign = in_memory("c", account, people(12), letter, connections=4)
     rows = []
 
     def refuse_the_others(row: object) -> None:
@@ -419,7 +419,7 @@ async def test_a_cancelled_send_lets_what_has_begun_come_to_its_verdict(
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=10))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(40), letter, connections=2)
+    campaign = in_memory("c", account, people(40), letter, connections=2)
     with trio.move_on_after(25) as scope:
         await campaign.send_async()
     assert scope.cancelled_caught
@@ -438,7 +438,7 @@ async def test_a_cancelled_send_does_not_wait_for_a_connection(
     lab = Lab()
     lab.set(greeting=Behaviour(delay_s=200))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(4), letter)
+    campaign = in_memory("c", account, people(4), letter)
     with trio.move_on_after(5) as scope:
         await campaign.send_async()
     assert scope.cancelled_caught
@@ -452,7 +452,7 @@ async def test_what_takes_too_long_after_a_stop_is_cut_off_and_in_doubt(
     lab = Lab()
     lab.set("p3@*", end_of_data=Behaviour(delay_s=250, times=1))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(9), letter, connections=1)
+    campaign = in_memory("c", account, people(9), letter, connections=1)
     with trio.move_on_after(5):
         await campaign.send_async()
     assert trio.current_time() == 65  # a minute of grace
@@ -474,7 +474,7 @@ def test_a_password_that_stops_working_is_not_tried_again(
     with Lab(users={"ann": "horse"}) as lab:
         lab.set("p3@*", end_of_data=Behaviour(close=True))
         account = lab.account.replace(password=lambda: next(passwords))
-        campaign = Campaign("c", account, people(9), letter, connections=1)
+        campaign = in_memory("c", account, people(9), letter, connections=1)
         run = campaign.send(progress=False)
         log = lab.log
     assert run.counts["accepted"] == 4
@@ -487,7 +487,7 @@ def test_a_wrong_password_is_tried_once_and_nothing_is_sent(
     people: People, letter: Template
 ) -> None:
     with Lab(users={"ann": "horse"}) as lab:
-        campaign = Campaign("c", lab.account.replace(password="cow"), people(9), letter)
+        campaign = in_memory("c", lab.account.replace(password="cow"), people(9), letter)
         with pytest.raises(AuthenticationError, match="535"):
             campaign.send(progress=False)
         log = lab.log
@@ -504,5 +504,5 @@ async def test_an_error_of_send_async_comes_alone(
     lab.set(greeting=Behaviour(reply="554 5.7.1 not you"))
     account = await serve_here(lab)
     with pytest.raises(Exception, match="554 5.7.1 not you") as caught:  # noqa: RUF043
-        await Campaign("c", account, people(2), letter).send_async()
+        await in_memory("c", account, people(2), letter).send_async()
     assert not isinstance(caught.value, BaseExceptionGroup)

@@ -9,7 +9,6 @@ import pandas as pd
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.campaign import Campaign
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.hearing import Hearing
 from smtpbook.delivery.run import Run
@@ -19,6 +18,7 @@ from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.adaptive import Adaptive
+from tests.campaign.conftest import in_memory
 
 
 async def test_replies_are_heard_and_outcomes_only_recorded(autojump_clock: object) -> None:
@@ -62,7 +62,7 @@ async def test_a_run_shows_how_the_pace_went(
 
     lab._shared.record = lambda row: limit(Event.from_row(row))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(300), letter, pace="adaptive", connections=2)
+    campaign = in_memory("c", account, people(300), letter, pace="adaptive", connections=2)
     run = await campaign.send_async()
     pace = run.pace
     assert list(pace) == ["time", "server", "rate_per_min", "why"]
@@ -84,6 +84,6 @@ async def test_another_pace_has_no_changes(
     autojump_clock: object,
 ) -> None:
     account = await serve_here(Lab())
-    run = await Campaign("c", account, people(3), letter, pace="1/s").send_async()
+    run = await in_memory("c", account, people(3), letter, pace="1/s").send_async()
     assert run.pace.empty
     assert str(run.pace["rate_per_min"].dtype) == "float64"

@@ -11,10 +11,10 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
-from smtpbook.delivery.plan import Plan
 from smtpbook.delivery.run import Run
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
@@ -33,10 +33,11 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=0.1))
     account = await serve_here(lab)
-    plan = Plan(read_recipients(people(40)), ())
+    who = read_recipients(people(40))
+    books = MemoryBooks(who.addresses, rows=who.rows)
     delivery = Delivery(
-        plan,
-        plan.select(None, None),
+        books,
+        books.select(),
         letter,
         account,
         connections=2,
@@ -51,11 +52,11 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
         await trio.sleep(0.95)
         delivery.pause()
         await trio.sleep(5)
-        reached = plan.counts["accepted"]
+        reached = books.counts["accepted"]
         await trio.sleep(1000)
 
         assert 0 < reached < 40
-        assert plan.counts["accepted"] == reached
+        assert books.counts["accepted"] == reached
         delivery.resume()
 
-    assert plan.counts == {"accepted": 40}
+    assert books.counts == {"accepted": 40}

@@ -11,7 +11,6 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.campaign import Campaign
 from smtpbook.delivery.delivery import MAX_FAILURES, Together
 from smtpbook.delivery.run import Run
 from smtpbook.events import Event
@@ -22,6 +21,7 @@ from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import Tally, stop_rule
+from tests.campaign.conftest import in_memory
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -61,7 +61,7 @@ async def test_the_sums_are_those_of_the_server(
     lab = Lab(scenario)
     account = await serve_here(lab)
     retry = Retry(give_up_s=9 * HOUR)
-    campaign = Campaign(
+    campaign = in_memory(
         "c", account, people(41), letter, pace=pace, connections=connections, retry=retry
     )
     run = await campaign.send_async()
@@ -88,7 +88,7 @@ async def test_the_greylisted_are_accepted_when_they_come_back(
     greylisting = Behaviour(reply="450 4.7.1 Greylisted, try again in 5 minutes", times=1)
     lab.set("*@patience.example", rcpt=greylisting)
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(24), letter, pace=pace, retry=Retry())
+    campaign = in_memory("c", account, people(24), letter, pace=pace, retry=Retry())
     run = await campaign.send_async()
     check_attempts(run, lab, 24)
     assert run.counts["accepted"] == 24
@@ -105,7 +105,7 @@ async def test_who_stays_deferred_is_given_up_in_time(
     lab.set(rcpt=Behaviour(reply="452 4.2.2 full"))
     account = await serve_here(lab)
     retry = Retry(after_s={"mailbox_full": [HOUR, 2 * HOUR]}, give_up_s=6 * HOUR)
-    campaign = Campaign("c", account, people(3), letter, retry=retry)
+    campaign = in_memory("c", account, people(3), letter, retry=retry)
     run = await campaign.send_async()
     check_attempts(run, lab, 3)
     assert run.counts["deferred"] == 3
@@ -131,7 +131,7 @@ async def test_a_server_that_was_gone_costs_nobody_an_attempt(
         lab.set(greeting=Behaviour(), mail=Behaviour())
 
     lab._shared.record = hang_up
-    campaign = Campaign("c", account, people(30), letter, connections=2, retry=Retry())
+    campaign = in_memory("c", account, people(30), letter, connections=2, retry=Retry())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(come_back)
         run = await campaign.send_async()
@@ -148,7 +148,7 @@ async def test_lost_messages_are_tried_again_and_those_in_doubt_never(
     lab.set("p*3@*", rcpt=Behaviour(drop=True, times=1))
     lab.set("p*7@*", end_of_data=Behaviour(drop=True, times=1))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(40), letter, connections=3, retry=Retry())
+    campaign = in_memory("c", account, people(40), letter, connections=3, retry=Retry())
     run = await campaign.send_async()
     check_attempts(run, lab, 40)
     assert run.counts["in_doubt"] == 4
@@ -161,7 +161,7 @@ async def test_a_stop_does_not_wait_for_a_retry(
     lab = Lab()
     lab.set("*@fullbox.example", rcpt=Behaviour(reply="452 4.2.2 full"))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(12), letter, retry=Retry())
+    campaign = in_memory("c", account, people(12), letter, retry=Retry())
     with trio.move_on_after(100):
         await campaign.send_async()
     assert trio.current_time() == 100
@@ -180,7 +180,7 @@ async def test_connections_that_may_not_open_do_not_hold_up_the_end(
             lab.set(greeting=Behaviour(reply="421 4.7.0 too many connections"))
 
     lab._shared.record = refuse_the_others
-    campaign = Campaign("c", account, people(12), letter, retry=Retry())
+    campaign = in_memory("c", account, people(12), letter, retry=Retry())
     run = await campaign.send_async()
     assert run.counts["accepted"] == 12
     assert trio.current_time() == 12 * 30
@@ -196,7 +196,7 @@ async def test_a_connection_without_work_stays_while_somebody_may_come_back(
     )
     lab.set("p[01]@*", rcpt=greylisted, end_of_data=Behaviour(delay_s=50))
     account = await serve_here(lab)
-    campaign = Campaign("c", account, people(3), letter, connections=2, retry=Retry())
+    campaign = in_memory("c", account, people(3), letter, connections=2, retry=Retry())
     run = await campaign.send_async()
     check_attempts(run, lab, 3)
     assert run.counts["accepted"] == 3
@@ -216,7 +216,7 @@ async def test_failures_of_long_ago_do_not_count(
             lab.set(greeting=Behaviour(drop=hour % 2 == 1))
             await trio.sleep(HOUR)
 
-    campaign = Campaign("c", account, people(9), letter, pace="1/hour", connections=1)
+    campaign = in_memory("c", account, people(9), letter, pace="1/hour", connections=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(alternate)
         run = await campaign.send_async()
@@ -237,7 +237,7 @@ async def test_who_is_given_back_does_not_wait_for_those_who_gave_up(
             lab.set(greeting=Behaviour(delay_s=20, drop=True))
 
     lab._shared.record = refuse_the_others
-    campaign = Campaign(
+    campaign = in_memory(
         "c", account, people(3), letter, connections=2, retry=Retry(give_up_s=1)
     )
     with trio.fail_after(3600):
@@ -257,7 +257,7 @@ async def test_when_the_server_is_gone_for_good_the_deferred_stay_deferred(
         await trio.sleep(300)
         lab.set(greeting=Behaviour(drop=True))
 
-    campaign = Campaign("c", account, people(6), letter, retry=Retry(give_up_s=600))
+    campaign = in_memory("c", account, people(6), letter, retry=Retry(give_up_s=600))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(go_away)
         run = await campaign.send_async()
@@ -273,7 +273,7 @@ async def test_what_we_refuse_ourselves_is_not_tried_again(
     lab = Lab(max_size_bytes=1000)
     account = await serve_here(lab)
     long = Template(header_from="ann@x.test", subject="Hello", text="Come. " * 1000)
-    run = await Campaign("c", account, people(3), long, retry=Retry()).send_async()
+    run = await in_memory("c", account, people(3), long, retry=Retry()).send_async()
     assert run.counts["failed"] == 3
     assert run.outcomes["attempt"].tolist() == [1] * 3
     assert trio.current_time() == 0
@@ -285,7 +285,7 @@ async def test_together_the_deferred_share_their_next_message(
     lab = Lab("mixed-day")
     account = await serve_here(lab)
     letter = Template(header_from="Ann <ann@x.test>", subject="Hello", text="Come.")
-    campaign = Campaign(
+    campaign = in_memory(
         "c",
         account,
         people(41),
@@ -310,7 +310,7 @@ async def test_progress_counts_each_recipient_once(
         seen.append((tally.tried, dict(tally.outcomes)))
         return False
 
-    campaign = Campaign("c", account, people(6), letter, retry=Retry(), stop_when=watch)
+    campaign = in_memory("c", account, people(6), letter, retry=Retry(), stop_when=watch)
     run = await campaign.send_async()
     assert run.stopped is None
     assert len(seen) == 12
@@ -334,7 +334,7 @@ async def test_a_rule_ends_the_send_and_leaves_the_rest_pending(
     lab = Lab()
     lab.set(rcpt=UNKNOWN)
     account = await serve_here(lab)
-    campaign = Campaign(
+    campaign = in_memory(
         "c",
         account,
         people(200),
@@ -382,7 +382,7 @@ async def test_any_function_of_the_counts_is_a_rule(
     lab.set(rcpt=UNKNOWN)
     account = await serve_here(lab)
     rules = [stop_rule("spam > 1"), rule]
-    campaign = Campaign("c", account, people(30), letter, connections=1, stop_when=rules)
+    campaign = in_memory("c", account, people(30), letter, connections=1, stop_when=rules)
     run = await campaign.send_async()
     assert run.stopped is not None
     assert said in run.stopped
@@ -396,7 +396,7 @@ async def test_a_rule_may_watch_for_a_server_that_is_gone(
     lab.set(mail=Behaviour(drop=True))
     account = await serve_here(lab)
     rule = stop_rule("failed >= 8")
-    campaign = Campaign("c", account, people(50), letter, connections=1, stop_when=rule)
+    campaign = in_memory("c", account, people(50), letter, connections=1, stop_when=rule)
     run = await campaign.send_async()
     assert run.stopped == f"failed >= 8: {run.counts['failed']} of {run.counts['failed']}"
     assert campaign.counts["pending"] == 50 - run.counts["failed"] > 30

@@ -157,7 +157,7 @@ def test_what_no_file_keeps_is_named_and_must_be_given_again(
 def test_another_letter_or_list_is_never_taken_silently(
     made: CampaignFolder, list_of: Callable[[int], Recipients], letter: Template
 ) -> None:
-    with pytest.raises(LedgerError, match=r"different: subject\. .* amend\(letter\)"):
+    with pytest.raises(LedgerError, match=r"different: subject\. .*amend\(letter\)"):
         made.letter(letter.replace(subject="Hello!"))
     with pytest.raises(LedgerError, match="1 addresses came, 0 went"):
         made.compare(people=list_of(13))

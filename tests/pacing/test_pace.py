@@ -82,12 +82,19 @@ def test_several_limits_all_hold(
 
 def test_what_went_out_before_counts() -> None:
     pace = Pace("3 every 60 s", per_domain="2 every 100 s")
-    earlier = [(0.0, "a@x.example"), (10.0, "b@X.example"), (20.0, "c@y.example")]
-    pacer = Pacer(pace, earlier)
+    pacer = Pacer(pace)
+    pacer.recall(
+        [
+            (0.0, "a@x.example", "<1@x>"),
+            (10.0, "b@X.example", "<2@x>"),
+            (20.0, "c@y.example", "<3@x>"),
+        ]
+    )
     assert pacer.next_at(30.0) == 60
     assert pacer.next_of("x.example", 30.0) == 100
     assert pacer.next_of("y.example", 30.0) == 30
-    warm = Pacer(Pace.warm_up([1, 2]), earlier=[(0.0, "a@x.example")])
+    warm = Pacer(Pace.warm_up([1, 2]))
+    warm.recall([(0.0, "a@x.example", "<1@x>")])
     assert warm.next_at(5.0) == DAY_S
 
 

@@ -1,0 +1,205 @@
+"""Keeping: where a campaign's books are: in its folder, or in memory.
+
+The folder is made when the first send begins.  Here is decided whether what stands in one
+already is this campaign; nothing here sends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from smtpbook.accounts.account import Account
+from smtpbook.errors import LedgerError
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.ledger.books import Books, InDoubt
+from smtpbook.ledger.entries import checked_addresses
+from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.ledger.standings import Standings
+from smtpbook.messages.template import Template
+from smtpbook.recipients.recipients import Recipients
+from smtpbook.recipients.suppression import SuppressionList
+
+
+class Keeping:
+    """A campaign's books, and its list.
+
+    Parameters
+    ----------
+    name : str
+        The campaign's.
+    suppress : SuppressionList or iterable of str
+        A suppression list is asked again whenever the books are opened.
+    in_doubt : {"hold", "resend"}
+    people : Recipients, optional
+        Default: those in the folder.
+    path : Path, optional
+        Where its folder is, or will be; None = in memory.
+    folder : CampaignFolder, optional
+        If there is one already.
+    adopt : bool
+        Go on with a folder that is a copy.
+
+    Attributes
+    ----------
+    id : str
+        What the log calls the campaign.
+    folder : CampaignFolder or None
+    """
+
+    def __init__(
+        self,
+        name: str,
+        suppress: SuppressionList | Iterable[str],
+        in_doubt: InDoubt,
+        *,
+        people: Recipients | None = None,
+        path: Path | None = None,
+        folder: CampaignFolder | None = None,
+        adopt: bool = False,
+    ) -> None:
+        self._name, self._in_doubt, self._adopt = name, in_doubt, adopt
+        self._list = suppress if isinstance(suppress, SuppressionList) else None
+        self._never = (
+            []
+            if isinstance(suppress, SuppressionList)
+            else list(checked_addresses(suppress))
+        )
+        self._people, self._path, self.folder = people, path, folder
+        self._memory: MemoryBooks | None = None
+        self._is_kept = True
+        self.id = f"{name}-{secrets.token_hex(3)}" if folder is None else folder.id
+
+    @property
+    def people(self) -> Recipients:
+        """The list; of a campaign that was opened, the frozen one."""
+        if self._people is None:
+            assert self.folder is not None
+            self._people = self.folder.people()
+        return self._people
+
+    @contextmanager
+    def standings(self) -> Iterator[Standings]:
+        """Open the books for reading, whoever sends."""
+        if self.folder is None:
+            yield self._in_memory()
+            return
+        with self.folder.standings() as standings:
+            yield standings
+
+    @contextmanager
+    def books(self) -> Iterator[Books]:
+        """Open the books for changing; the suppressed are so from here on.
+
+        Raises
+        ------
+        LedgerError
+            Another process has them open, or they cannot be written.
+        """
+        if self.folder is None:
+            books = self._in_memory()
+            self._suppress(books)
+            yield books
+            return
+        with self.folder.ledger(in_doubt=self._in_doubt, adopt=self._adopt) as ledger:
+            self._suppress(ledger)
+            yield ledger
+
+    @contextmanager
+    def prepared(self, letter: Template, settings: Mapping[str, Any]) -> Iterator[None]:
+        """Make the folder, if there shall be one; it goes again unless `keep` is called.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be made, or removed.
+        """
+        if self._path is None or self.folder is not None:
+            yield
+            return
+        self.folder = CampaignFolder.create(
+            self._path, self.people, letter, self._with_list(settings)
+        )
+        self._memory, self.id = None, self.folder.id
+        self._is_kept = False
+        try:
+            yield
+        finally:
+            if not self._is_kept:
+                self.folder.remove()
+                self.folder = None
+
+    def keep(self, settings: Mapping[str, Any]) -> None:
+        """Let the folder stay, with the settings as they are now.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        self._is_kept = True
+        if self.folder is not None:
+            self.folder.change(self._with_list(settings))
+
+    def _with_list(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        if self._list is None:
+            return dict(settings)
+        return {**settings, "suppress": str(self._list.path.absolute())}
+
+    def _in_memory(self) -> MemoryBooks:
+        if self._memory is None:
+            self._memory = MemoryBooks(
+                self.people.addresses,
+                campaign_id=self.id,
+                in_doubt=self._in_doubt,
+                rows=self.people.rows,
+            )
+            self._suppress(self._memory)
+        return self._memory
+
+    def _suppress(self, books: Books) -> None:
+        """Leave alone whom nobody may write to, newcomers among them."""
+        books.suppress(self._never)
+        if self._list is not None:
+            found = self._list.match(self.people.addresses, campaign=self._name)
+            books.suppress(found["address"])
+
+
+def folder_of(
+    path: Path, account: Account, people: Recipients, letter: Template
+) -> CampaignFolder | None:
+    """Give the folder of a campaign that goes on; None = it begins.
+
+    What a lab got reaches nobody: for another lab it begins anew, and the old folder gets
+    the campaign's id for a name.
+
+    Raises
+    ------
+    LedgerError
+        Something was sent of it already, with another list or letter.
+    """
+    if not path.exists():
+        return None
+    folder = CampaignFolder(path)
+    before = folder.settings
+    is_another_lab = account.is_lab and before.get("server") != server_of(account)
+    if is_another_lab and before.get("is_lab"):
+        folder.put_aside()
+        return None
+    try:
+        folder.compare(people, letter)
+    except LedgerError:
+        with folder.standings() as standings:
+            if standings.is_begun:
+                raise
+        folder.remove()
+        return None
+    return folder
+
+
+def server_of(account: Account) -> str:
+    """Give what tells one lab from another."""
+    return f"{account.host}:{account.port}"

@@ -1,0 +1,98 @@
+"""Opening: a campaign that is kept in a folder goes on, after anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.store import list_accounts, load_account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.keeping import Keeping
+from smtpbook.campaign.settings import Settings, rules_of
+from smtpbook.delivery.delivery import Together
+from smtpbook.errors import LedgerError
+from smtpbook.folder.folder import CampaignFolder, campaign_path
+from smtpbook.ledger.books import InDoubt
+from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import StopWhen
+from smtpbook.recipients.suppression import SuppressionList
+
+
+def open_campaign(
+    name: str | os.PathLike[str],
+    account: Account | None = None,
+    *,
+    letter: Template | None = None,
+    pace: str | float | Pace | None = None,
+    connections: int | None = None,
+    messages_per_connection: int | None = None,
+    suppress: SuppressionList | Iterable[str] | None = None,
+    together: Together | None = None,
+    retry: Retry | None = None,
+    stop_when: StopWhen | Iterable[StopWhen] | None = None,
+    in_doubt: InDoubt | None = None,
+    adopt: bool = False,
+) -> Campaign:
+    """Go on with a campaign that is kept in a folder, after anything.
+
+    Parameters
+    ----------
+    name : str or path
+        A name is looked for in ``campaigns/``.
+    account : Account, optional
+        Needed where the account was not saved.
+    letter : Template, optional
+        Needed where the letter holds what no file keeps: DataFrames, figures, secrets.
+    pace, connections, messages_per_connection, together, retry, stop_when, in_doubt
+        As for `Campaign`.  Default: as it began.
+    suppress : SuppressionList or iterable of str, optional
+        As for `Campaign`.  Default: the suppression list it began with, as it is now.  Who
+        was suppressed stays so.
+    adopt : bool
+        Go on with a copy of the folder.  What the original has sent since it was copied is
+        not known here: use one of them only.
+
+    Returns
+    -------
+    Campaign
+        ``.send()`` writes to those never tried, ``.send(only="deferred")`` to those again.
+
+    Raises
+    ------
+    LedgerError
+        There is no such campaign (the near miss is suggested), or something of it was
+        changed, or must be given.
+    """
+    folder = CampaignFolder(campaign_path(name))
+    kept = folder.settings
+    if account is None:
+        if kept["account"] not in list_accounts():
+            raise LedgerError(
+                f"campaign {folder.name!r} was sent by {kept['account']}, which is no "
+                f"saved account; give it: open_campaign({folder.name!r}, account=…)"
+            )
+        account = load_account(kept["account"])
+    if suppress is None:
+        suppress = SuppressionList.open(kept["suppress"]) if "suppress" in kept else ()
+    settings = Settings.from_plain(
+        kept,
+        pace=None if pace is None else Pace.of(pace),
+        connections=connections,
+        messages_per_connection=messages_per_connection,
+        together=together,
+        retry=retry,
+        stop_when=None if stop_when is None else rules_of(stop_when),
+        in_doubt=in_doubt,
+    )
+    keeping = Keeping(
+        folder.name,
+        suppress,
+        settings.in_doubt,
+        path=folder.path,
+        folder=folder,
+        adopt=adopt,
+    )
+    return Campaign.of(folder.name, account, folder.letter(letter), settings, keeping)
