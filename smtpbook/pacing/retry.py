@@ -80,8 +80,8 @@ class Retry:
     rejected: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.rejected, str):
-            object.__setattr__(self, "rejected", (self.rejected,))
+        rejected = (self.rejected,) if isinstance(self.rejected, str) else self.rejected
+        object.__setattr__(self, "rejected", tuple(rejected))
         for name in (*self.after_s, *self.rejected):
             if name not in reasons():
                 raise ValueError(

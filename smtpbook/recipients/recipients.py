@@ -34,8 +34,7 @@ from smtpbook.sources.frames import PROVENANCE, read_frame
 from smtpbook.table import Problem
 
 _ITERATED: Final = 1000  # rows turned into Python objects at a time
-_SHOWN_ROWS: Final = 5
-_SHOWN_COLUMNS: Final = 8
+_SHOWN_ROWS, _SHOWN_COLUMNS = 5, 8
 _FIXED: Final = ("email", *PROVENANCE)
 
 Others = pd.DataFrame | Iterable[str]

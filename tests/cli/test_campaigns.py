@@ -72,7 +72,7 @@ def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
     result = run(*begin, "--dry-run")
     assert result.exit_code == 0
     assert "3 messages can be made; nothing was sent" in result.output
-    assert not Path("campaigns").exists()
+    assert not Path("campaigns/may").exists()
     assert lab.received == []
 
 

@@ -1,0 +1,226 @@
+"""Keeping: the folder that a campaign gets by itself, and what goes on from it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.opening import open_campaign
+from smtpbook.delivery.delivery import Together
+from smtpbook.errors import ColumnError, LedgerError
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.retry import Retry
+from smtpbook.pacing.stopping import Tally, stop_rule
+from smtpbook.recipients.suppression import SuppressionList
+
+People = Callable[[int], pd.DataFrame]
+ServeHere = Callable[[Lab], Awaitable[Account]]
+
+
+def is_kept(name: str) -> bool:
+    return (Path("campaigns") / name / "ledger.sqlite").exists()
+
+
+def received(lab: Lab) -> list[str]:
+    return [who for one in lab.received for who in one.recipients]
+
+
+async def test_the_first_send_makes_a_folder_and_the_same_campaign_goes_on_from_it(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    campaign = Campaign("november", account, people(6), letter)
+    assert campaign.counts == {"pending": 6}
+    assert not is_kept("november")
+    await campaign.send_async(limit=2)
+    assert is_kept("november")
+    for again in (
+        Campaign("november", account, people(6), letter),
+        open_campaign("november", account),
+    ):
+        await again.send_async(limit=2)
+        assert again.id == campaign.id
+    assert campaign.counts == {"accepted": 6}
+    assert sorted(received(lab)) == sorted(people(6)["email"])
+    await Campaign("november", account, people(6), letter).send_async()
+    assert len(received(lab)) == 6
+
+
+async def test_for_another_lab_it_begins_anew_and_the_old_one_stays_to_be_read(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    first = Campaign("lesson", await serve_here(Lab()), people(3), letter)
+    await first.send_async()
+    account = await serve_here(lab := Lab())
+    again = Campaign("lesson", account, people(4), letter.prefixed("[2]"))
+    await again.send_async()
+    assert len(received(lab)) == 4
+    assert open_campaign(Path("campaigns") / first.id, account).counts == {"accepted": 3}
+
+
+async def test_what_was_sent_to_real_people_is_never_put_aside(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    for _ in range(2):
+        account = (await serve_here(lab := Lab())).replace(is_lab=False)
+        await Campaign("real", account, people(3), letter).send_async(confirm=False)
+    assert received(lab) == []
+
+
+async def test_of_what_nothing_was_sent_the_list_and_the_letter_may_change(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    lab = Lab()
+    account = await serve_here(lab)
+    lab.set(greeting=Behaviour(reply="554 5.3.2 not today"))
+    with pytest.raises(Exception, match="554"):
+        await Campaign("c", account, people(3), letter).send_async()
+    lab.set(greeting=Behaviour())
+    changed = Campaign("c", account, people(4), letter.prefixed("[2]"))
+    await changed.send_async()
+    assert changed.counts == {"accepted": 4}
+    with pytest.raises(LedgerError, match="the list is not the one this campaign began"):
+        Campaign("c", account, people(5), letter.prefixed("[2]"))
+
+
+async def test_a_retry_that_was_still_to_come_comes_after_a_restart(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="450 4.7.1 greylisted, come back", times=1))
+    account = await serve_here(lab)
+    retry = Retry(after_s={"greylisted": [1.0]})
+    campaign = Campaign("c", account, people(5), letter, retry=retry)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(campaign.send_async)
+            while campaign.counts != {"deferred": 5}:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            scope.cancel()
+    assert campaign.counts == {"deferred": 5}
+    again = open_campaign("c", account)
+    await again.send_async()
+    assert again.counts == {"accepted": 5}
+    assert list(again.outcomes["attempts"]) == [2] * 5
+
+
+async def test_what_began_before_a_restart_counts_for_the_pace(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    pace = Pace("3 every day", per_domain="2 every day")
+    await Campaign("c", account, people(9), letter, pace=pace).send_async(limit=2)
+    with trio.move_on_after(0.5):
+        await open_campaign("c", account).send_async()
+    assert len(received(lab)) == 3
+
+
+async def test_all_settings_are_kept(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(Lab())
+    campaign = Campaign(
+        "c",
+        account,
+        people(3),
+        Template(header_from="a@x.test", subject="s", text="t"),
+        pace=Pace("60/min", per_domain="20/min", quiet="22:00-22:01"),
+        connections=2,
+        messages_per_connection=7,
+        retry=Retry(after_s={"greylisted": [300, 600]}, give_up_s=3600, max_attempts=4),
+        stop_when=[stop_rule("rejected > 10 %", after=50)],
+        together=Together(show="to", size=2),
+        in_doubt="resend",
+    )
+    await campaign.send_async(limit=1)
+    kept = open_campaign("c", account).settings
+    assert kept == campaign.settings
+    changed = open_campaign("c", account, pace=5, connections=1)
+    await changed.send_async(limit=1)
+    kept = open_campaign("c", account).settings
+    assert (kept.pace, kept.connections, kept.retry) == (
+        Pace(5),
+        1,
+        campaign.settings.retry,
+    )
+
+
+def too_many(tally: Tally) -> bool:
+    return tally["rejected"] > 100
+
+
+async def test_a_rule_that_no_file_keeps_has_to_be_given_again(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(Lab())
+    campaign = Campaign("c", account, people(3), letter, stop_when=too_many)
+    await campaign.send_async(limit=1)
+    with pytest.raises(LedgerError, match="stop_when= was given as a function"):
+        open_campaign("c", account)
+    assert open_campaign("c", account, stop_when=too_many).counts["accepted"] == 1
+
+
+async def test_the_suppression_list_is_asked_again_after_a_restart(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    stop = SuppressionList.open("never.csv")
+    await Campaign("c", account, people(4), letter, suppress=stop).send_async(limit=1)
+    left = people(4)["email"].iloc[2]
+    stop.add(left, reason="unsubscribed")
+    again = open_campaign("c", account)
+    await again.send_async()
+    assert again.counts == {"accepted": 3, "suppressed": 1}
+    assert left not in received(lab)
+
+
+@pytest.mark.parametrize("folder", ["campaigns", None])
+async def test_those_in_doubt_are_settled_by_a_table(
+    folder: str | None, people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(Lab("drops-after-dot"))
+    campaign = Campaign("c", account, people(1), letter, folder=folder)
+    await campaign.send_async()
+    doubtful = campaign.outcomes.query("outcome == 'in_doubt'")
+    with pytest.raises(ColumnError, match="'outcome' not found"):
+        campaign.settle(doubtful[["recipient"]])
+    campaign.settle(doubtful.assign(outcome="failed"))
+    assert campaign.counts == {"failed": 1}
+
+
+@pytest.mark.parametrize("folder", ["campaigns", None])
+async def test_an_amended_letter_goes_to_those_still_to_be_written_to(
+    folder: str | None, people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    campaign = Campaign("c", account, people(2), letter, folder=folder)
+    await campaign.send_async(limit=1)
+    campaign.amend(letter.prefixed("[mended]"))
+    await campaign.send_async()
+    assert [b"[mended]" in one.data for one in lab.received] == [False, True]
+    if folder is not None:
+        again = open_campaign("c", account)
+        assert again.letter.subject.startswith("[mended]")
+
+
+async def test_a_copy_is_recognised_and_can_be_adopted(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(Lab())
+    await Campaign("c", account, people(2), letter).send_async(limit=1)
+    shutil.copytree("campaigns/c", "campaigns/d")
+    with pytest.raises(LedgerError, match="is a copy"):
+        await open_campaign("campaigns/d", account).send_async()
+    copy = open_campaign("campaigns/d", account, adopt=True)
+    await copy.send_async()
+    assert copy.counts == {"accepted": 2}
