@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
-    from smtpbook.delivery.delivery import Together as Together
     from smtpbook.delivery.run import Run as Run
+    from smtpbook.delivery.settings import Together as Together
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
@@ -142,7 +142,7 @@ _HOME = {
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",
     "open_campaign": "campaign.opening",
-    "Together": "delivery.delivery",
+    "Together": "delivery.settings",
     "Pace": "pacing.pace",
     "Retry": "pacing.retry",
     "stop_rule": "pacing.stopping",

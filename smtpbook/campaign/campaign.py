@@ -22,10 +22,11 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.ending import run_shielded, wind_up
 from smtpbook.campaign.keeping import Keeping, folder_of, server_of
-from smtpbook.campaign.settings import Settings, rules_of
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.delivery import Delivery, Together, outcome_row
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.folder.folder import CAMPAIGNS
@@ -410,16 +411,13 @@ class Campaign:
                 books,
                 chosen,
                 self.letter,
-                self.account,
-                connections=self.settings.connections,
+                {self.account: 1},
+                self.settings,
                 pacer=self._pacer,
                 clock=self._clock,
                 campaign_id=self.id,
                 run=run,
                 display=display,
-                together=self.settings.together,
-                retry=self.settings.retry,
-                stop_when=self.settings.stop_when,
             )
         finally:
             display.close()

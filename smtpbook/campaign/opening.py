@@ -9,8 +9,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.keeping import Keeping
-from smtpbook.campaign.settings import Settings, rules_of
-from smtpbook.delivery.delivery import Together
+from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder, campaign_path
 from smtpbook.ledger.books import InDoubt

@@ -1,44 +1,99 @@
 """Clock: the time by which a campaign keeps its pace.
 
-It runs as trio's does, so that virtual time is kept too; it goes on from one send to the
-next, also where the next one runs under another trio loop; and it knows what the clock on
-the wall shows.
+Theory of operation.  It runs as trio's does, so that virtual time is kept too; it goes on
+from one send to the next, also where the next one runs under another trio loop; and it
+knows what the clock on the wall shows.  Trio's clock stands still while the computer
+sleeps, and the wall's may be set; both show when the two are compared again.  What was
+slept counts as time that has passed, what was set does not: only where the system cannot
+tell the two apart, a clock that is set forward counts as sleep.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 import trio
 
+# Less is what clocks differ by anyhow, and what nobody at the other end minds.
+_JUMP_S: Final = 5.0
+
+
+class Times(NamedTuple):
+    """What the computer's clocks show, in seconds.
+
+    `steady` stands still while the computer sleeps and is never set; `awake` goes on and is
+    never set (None: there is no such clock); `wall` goes on, counts from 1970 UTC, and may
+    be set.
+    """
+
+    steady: float
+    awake: float | None
+    wall: float
+
+
+def computer_times() -> Times:
+    """Read the computer's clocks."""
+    # macOS's monotonic clock goes on, and Python's stands still; Linux has one for each.
+    going_on = getattr(time, "CLOCK_BOOTTIME", None)
+    awake = None if going_on is None else time.clock_gettime(going_on)
+    return Times(time.monotonic(), awake, time.time())
+
 
 class Clock:
-    """Seconds that never go back; ask only inside a trio program."""
+    """Seconds that never go back; ask only inside a trio program.
 
-    __slots__ = ("_latest", "_shift_s", "_to_wall_s", "_trio_clock")
+    Parameters
+    ----------
+    times : callable
+        Reads the computer's clocks.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_latest", "_seen", "_shift_s", "_times", "_to_wall_s", "_trio_clock")
+
+    def __init__(self, times: Callable[[], Times] = computer_times) -> None:
+        self._times = times
         self._trio_clock: trio.abc.Clock | None = None
         self._latest = 0.0
         self._shift_s = 0.0  # from trio's time to ours
         self._to_wall_s = 0.0  # from ours to the wall's
+        self._seen = times()
 
     def now(self) -> float:
         """Give this instant."""
         trio_clock, trio_now = trio.lowlevel.current_clock(), trio.current_time()
-        wall = time.time()
-        if self._trio_clock is None:
-            self._to_wall_s = wall - trio_now
-        elif trio_clock is not self._trio_clock:  # another loop, whose zero is elsewhere
-            now = max(wall - self._to_wall_s, self._latest)
-            self._shift_s, self._to_wall_s = now - trio_now, wall - now
-        self._trio_clock = trio_clock
+        if trio_clock is not self._trio_clock:
+            self._join(trio_clock, trio_now)
         self._latest = trio_now + self._shift_s
-        # A machine that slept is behind the wall: trio's clock does not count that (Linux's
-        # monotonic clock stands still).  Ahead of the wall is only virtual time.
-        self._to_wall_s = max(self._to_wall_s, wall - self._latest)
         return self._latest
+
+    def _join(self, trio_clock: trio.abc.Clock, trio_now: float) -> None:
+        """Go on with the clock of another loop, whose zero is elsewhere."""
+        seen = self._times()
+        if self._trio_clock is None:
+            self._to_wall_s = seen.wall - trio_now
+        else:  # ahead of the wall is only virtual time
+            now = max(seen.wall - self._to_wall_s, self._latest)
+            self._shift_s, self._to_wall_s = now - trio_now, seen.wall - now
+        self._trio_clock, self._seen = trio_clock, seen
+
+    def has_jumped(self) -> bool:
+        """Tell whether the computer has slept, or its clock was set, since it was asked."""
+        before, seen = self._seen, self._times()
+        self._seen = seen
+        steady_s = seen.steady - before.steady
+        jump_s = seen.wall - before.wall - steady_s
+        slept_s = max(jump_s, 0.0)
+        if seen.awake is not None and before.awake is not None:
+            slept_s = seen.awake - before.awake - steady_s
+        if max(abs(jump_s), slept_s) <= _JUMP_S:
+            return False
+        slept_s = slept_s if slept_s > _JUMP_S else 0.0
+        self._shift_s += slept_s
+        self._to_wall_s += jump_s - slept_s
+        return True
 
     def deadline(self, instant: float) -> float:
         """Give an instant in trio's time."""

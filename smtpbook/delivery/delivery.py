@@ -1,14 +1,17 @@
 """Delivery: a campaign's messages over several connections, at one pace.
 
 Theory of operation.  Each connection is a task with a session of its own; all take their
-recipients from one queue, in turns: one waits for the instant at which the next message may
-begin, the others for their turn.  The first one opens before the others: what is wrong with
-the account shows before anything is sent, and a password is tried once.  A session that
-ends gives back the recipients it had no verdict on, and the task opens another, with
-growing pauses; after some failures in a row it gives up.  When all have, what is left is
-`failed`.  With a retry, whom the schedule gives another try goes back into the queue for
-later, connections stay while anybody may come back, and a server that is gone is waited for
-until the give-up time.
+recipients from one queue, in turns: of each account one waits for the instant at which the
+next message may begin, the others for their turn.  An account's first connection opens
+before its others: what is wrong with it shows before it is used, and a password is tried
+once.  A session that ends gives back the recipients it had no verdict on, and the task
+opens another, with growing pauses; after some failures in a row it gives up.  When all
+have, what is left is `failed`.  With a retry, whom the schedule gives another try goes back
+into the queue for later, connections stay while anybody may come back, and a server that is
+gone is waited for until the give-up time.
+
+A session that has waited is asked whether it is still there before its next message; after
+the computer has slept it is left without a word, for nobody listens any more.
 
 A stop, which a stop rule may ask for too, lets every message that has begun come to its
 verdict, and says QUIT.
@@ -17,38 +20,37 @@ verdict, and says QUIT.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+import warnings
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.hearing import Hearing
+from smtpbook.delivery.outbox import Outbox, Tray
 from smtpbook.delivery.queue import Queue, Source
+from smtpbook.delivery.routes import Route, Routes, shared_out
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
     LedgerError,
+    ReplyError,
     SMTPBookError,
-    TemplateError,
     TransportError,
 )
-from smtpbook.events import Event, Row, Sink
+from smtpbook.events import Sink
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.writer import Promise
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
-from smtpbook.pacing.retry import Retry
-from smtpbook.pacing.stopping import StopWhen
 from smtpbook.progress import Display
-from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.transaction import RecipientResult, Result
 from smtpbook.session.connect import Connector, connect_tcp
 from smtpbook.session.session import Session, open_session
 
@@ -59,44 +61,29 @@ _PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
+# After so long a wait the connection is tried with NOOP, which gets so long for an answer.
+_CHECK_AFTER_S: Final = 30.0
+_CHECK_S: Final = 10.0
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
 
 
-class _Claim(NamedTuple):
-    """A message that a connection has taken and has no verdict on."""
+@dataclass(slots=True, eq=False)
+class _Stint:
+    """What one session has to do.
 
-    message: Message
-    group: list[Entry]
-    is_durable: Promise | None
-
-
-_Claimed = dict[int, _Claim]
-"""Claims by the message's id."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Together:
-    """Several recipients to a message, instead of one message each.
-
-    Attributes
-    ----------
-    show : {"to", "cc", "bcc"}
-        Where their addresses stand; ``"bcc"``: nowhere.
-    size : int
-        How many at most.  "The minimum total number of recipients that MUST be buffered is
-        100 recipients" (RFC 5321 section 4.5.3.1.8).
+    `entry` is the next recipient, taken and not yet claimed; `left` how many more messages
+    the connection may carry; `naps` how often the computer had slept when it was opened.
     """
 
-    show: Literal["to", "cc", "bcc"] = "bcc"
-    size: int = 50
-
-    def __post_init__(self) -> None:
-        if self.show not in ("to", "cc", "bcc"):
-            raise ValueError(f"show={self.show!r}; it is 'to', 'cc' or 'bcc'")
-        if self.size < 1:
-            raise ValueError(f"size={self.size!r}: at least one recipient to a message")
+    entry: Entry | None
+    naps: int
+    left: float = math.inf
+    extensions: Extensions = field(default_factory=Extensions)
+    tray: Tray = field(default_factory=dict)
+    is_answered: bool = False
+    quiet_since: float = 0.0
 
 
 class Delivery:
@@ -109,8 +96,9 @@ class Delivery:
     chosen : Source
         Whom to write to, in order.
     letter : Template
-    account : Account
-    connections : int
+    accounts : mapping of Account to float
+        With their shares.
+    settings : Settings
     pacer : Pacer
     clock : Clock
         By which the pace is kept.
@@ -118,9 +106,6 @@ class Delivery:
     run : Run
         Takes the event log's rows and the changes of the pace.
     display : Display
-    together : Together, optional
-    retry : Retry, optional
-    stop_when : tuple of callable
     connector : async callable
         Gives a session its stream.
 
@@ -137,42 +122,55 @@ class Delivery:
         books: Books,
         chosen: Source,
         letter: Template,
-        account: Account,
+        accounts: Mapping[Account, float],
+        settings: Settings,
         *,
-        connections: int,
         pacer: Pacer,
         clock: Clock,
         campaign_id: str,
         run: Run,
         display: Display,
-        together: Together | None = None,
-        retry: Retry | None = None,
-        stop_when: tuple[StopWhen, ...] = (),
         connector: Connector = connect_tcp,
     ) -> None:
         self.error: Exception | None = None
-        self._books, self._letter, self._retry = books, letter, retry
-        self._queue = Queue(chosen, pacer, clock.instant)
-        self._verdicts = Verdicts(books, self._queue, clock, display, retry, stop_when)
-        self._account, self._together = account, together
-        self._pacer, self._pace = pacer, pacer.pace
-        self._clock = clock
-        self._turn = trio.Lock()
-        self._changed = trio.Event()
-        self._workers = min(connections, len(self._queue))
-        self._campaign_id, self._run = campaign_id, run
-        self._hearing: Hearing | None = None
-        if pacer.adaptive is not None:
-            self._hearing = Hearing(run, pacer.adaptive, clock, account.host, self._wake)
-        self._sink: Sink = self._hearing or run.record
-        self._stopped = trio.Event()
-        self._opened = trio.Event()
-        self._opening: set[trio.CancelScope] = set()
-        self._refusal: Exception | None = None
-        self._in_flight = 0  # recipients that were taken and have no verdict
-        self._broken: LedgerError | None = None
-        self._connector = connector
         self.is_paused = False
+        self._books, self._settings = books, settings
+        self._pacer, self._pace, self._clock = pacer, pacer.pace, clock
+        self._campaign_id, self._run, self._connector = campaign_id, run, connector
+        self._queue = Queue(chosen, pacer, clock.instant)
+        retry, rules = settings.retry, settings.stop_when
+        self._outbox = Outbox(
+            books,
+            letter,
+            self._queue,
+            Verdicts(books, self._queue, clock, display, retry, rules),
+            clock,
+            together=settings.together,
+            run=run,
+            campaign_id=campaign_id,
+            account=next(iter(accounts)),
+            on_end=self._end,
+        )
+        self._routes = self._routes_of(accounts)
+        self._changed = trio.Event()
+        self._stopped = trio.Event()
+        self._opening: set[trio.CancelScope] = set()
+        self._broken: LedgerError | None = None
+        self._naps = 0
+
+    def _routes_of(self, accounts: Mapping[Account, float]) -> Routes:
+        connections = min(self._settings.connections, len(self._queue))
+        routes = []
+        for account, number in zip(
+            accounts, shared_out(connections, accounts), strict=True
+        ):
+            sink: Sink = self._run.record
+            if self._pacer.adaptive is not None:
+                sink = Hearing(
+                    self._run, self._pacer.adaptive, self._clock, account.host, self._wake
+                )
+            routes.append(Route(account, accounts[account], sink, number))
+        return Routes(routes)
 
     def pause(self) -> None:
         """Begin nothing new until `resume`; for the trio thread."""
@@ -191,38 +189,52 @@ class Delivery:
         for scope in self._opening:
             scope.cancel()
 
+    def _end(self, why: str | LedgerError) -> None:
+        """Stop for a reason of our own."""
+        if isinstance(why, LedgerError):  # what becomes of anybody cannot be kept any more
+            self._broken = self._broken or why
+        elif not self._stopped.is_set():
+            self._run.stopped = why
+        self.stop()
+
     async def run(self) -> None:
         """Send to everybody in the queue.
 
         Raises
         ------
         AuthenticationError, ReplyError, TransportError, LocalProtocolError
-            The first connection could not be opened; nothing was sent.
+            No account's first connection could be opened; nothing was sent.
         LedgerError
             What became of somebody cannot be kept; nothing more was sent.
+
+        Warns
+        -----
+        UserWarning
+            An account could not be used, and others took its share.
         """
         if not len(self._queue):
             return
         self._recall()
-        if self._hearing is not None:
-            self._hearing.begin()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._work)
-            await self._opened.wait()
-            if self._refusal is None:
-                for _ in range(self._workers - 1):
-                    nursery.start_soon(self._work)
+        for route in self._routes:
+            if isinstance(route.sink, Hearing):
+                route.sink.begin()
+        async with trio.open_nursery() as around:
+            around.start_soon(self._watch_clock)
+            async with trio.open_nursery() as nursery:
+                for route in self._routes:
+                    nursery.start_soon(self._drive, route)
+            around.cancel_scope.cancel()
         if self._broken is not None:
             raise self._broken
-        if self._refusal is not None:
-            raise self._refusal
+        self._tell_refusals()
         if self._stopped.is_set():
             return
         for entry in self._queue.drain():
             if self._stopped.is_set():  # by a stop rule that saw these failures
                 return
             if entry.due is None:  # who waits for a retry keeps what the last try came to
-                self._failed(entry, self.error or TransportError("no connection was left"))
+                error = self.error or TransportError("no connection was left")
+                self._outbox.fail(entry, error)
 
     def _recall(self) -> None:
         """Let what earlier processes have begun count for the pace."""
@@ -234,32 +246,63 @@ class Delivery:
             for at, address, message in self._books.begun(since)
         )
 
-    async def _work(self) -> None:
+    def _tell_refusals(self) -> None:
+        refused = [route for route in self._routes if route.refusal is not None]
+        if len(refused) == len(self._routes):
+            assert refused[0].refusal is not None
+            raise refused[0].refusal
+        for route in refused:
+            warnings.warn(
+                f"account {route.account.name} could not be used ({route.refusal}); the "
+                f"others took its share",
+                stacklevel=2,
+            )
+
+    async def _watch_clock(self) -> None:
+        """Have everything looked at anew when the computer has slept."""
+        while True:
+            await trio.sleep(_CHECK_S)
+            if self._clock.has_jumped():
+                self._naps += 1
+                self._wake()
+
+    async def _drive(self, route: Route) -> None:
+        """Open an account's connections, the first one before the others."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work, route)
+            await route.opened.wait()
+            for _ in range(route.connections - 1 if route.refusal is None else 0):
+                nursery.start_soon(self._work, route)
+
+    async def _work(self, route: Route) -> None:
         """Hold one session after the other until the queue is empty."""
         failures, since = 0, 0.0
         try:
-            while (entry := await self._take()) is not None:
-                error, is_answered = await self._converse(entry)
+            while (entry := await self._take(route)) is not None:
+                error, is_answered = await self._converse(route, entry)
                 if error is None:
                     failures = 0
                     continue
                 if isinstance(error, LedgerError):
-                    self._break(error)
+                    self._end(error)
                     return
-                if not self._opened.is_set():
-                    self._refusal = error
+                if not route.opened.is_set():
+                    route.refusal = error
                     return
                 self.error = error
+                now = self._clock.now()
+                if isinstance(error, ReplyError):
+                    route.hear(error.verb, error.reply.code, error.reply.text, now)
                 failures = 1 if is_answered else failures + 1
-                since = self._clock.now() if failures == 1 else since
-                pause_s = self._pause_s(error, failures, self._clock.now() - since)
+                since = now if failures == 1 else since
+                pause_s = self._pause_s(error, failures, now - since)
                 if pause_s is None:
                     return
-                with trio.move_on_after(pause_s):
-                    while self._is_work_left:
-                        await self._changed.wait()
+                await self._stay_away(route, pause_s)
         finally:
-            self._opened.set()
+            route.workers -= 1
+            route.opened.set()
+            self._wake()
 
     def _pause_s(
         self, error: SMTPBookError, failures: int, lasting_s: float
@@ -269,19 +312,30 @@ class Delivery:
             return None
         if failures < MAX_FAILURES:
             return _PAUSE_S * 2.0 ** (failures - 1)
-        if self._retry is None:
+        if self._settings.retry is None:
             return None
         tries = failures - MAX_FAILURES + 1
-        return self._retry.pause_s("failed", None, "", tries, lasting_s)
+        return self._settings.retry.pause_s("failed", None, "", tries, lasting_s)
+
+    async def _stay_away(self, route: Route, pause_s: float) -> None:
+        route.pausing += 1
+        self._wake()
+        with trio.move_on_after(pause_s):
+            while self._is_work_left:
+                await self._changed.wait()
+        route.pausing -= 1
+
+    # -- whose turn it is
 
     @property
     def _is_work_left(self) -> bool:
         """Whether somebody waits, or may come back to wait."""
         if self._stopped.is_set():
             return False
-        return len(self._queue) > 0 or (self._retry is not None and self._in_flight > 0)
+        may_come_back = self._settings.retry is not None or len(self._routes) > 1
+        return len(self._queue) > 0 or (may_come_back and self._outbox.in_flight > 0)
 
-    async def _take(self, patience_s: float = math.inf) -> Entry | None:
+    async def _take(self, route: Route, patience_s: float = math.inf) -> Entry | None:
         """Take the next recipient at their instant.
 
         None: nobody is left, a stop, or nobody's time comes while the patience lasts.
@@ -291,18 +345,27 @@ class Delivery:
         if self._next_at(now) > end:
             return None
         with trio.move_on_at(self._clock.deadline(end)):
-            async with self._turn:
+            async with route.turn:
                 now = self._clock.now()
                 while self._is_work_left:
-                    at = self._next_at(now)
-                    if at <= now:
-                        if (entry := self._queue.take(now)) is not None:
-                            return entry
-                        continue
+                    at = max(self._next_at(now), route.rests_until)
                     if at > end:
                         return None
+                    if at <= now and not self._routes.is_turn(route, now):
+                        at = math.inf  # until another route has taken one
+                    if at <= now:
+                        if (entry := self._take_now(route, now)) is not None:
+                            return entry
+                        continue
                     now = await self._wait_until(at)
         return None
+
+    def _take_now(self, route: Route, now: float) -> Entry | None:
+        entry = self._queue.take(now)
+        if entry is not None and len(self._routes) > 1:
+            self._routes.take(route, now)
+            self._wake()
+        return entry
 
     def _next_at(self, now: float) -> float:
         """Give the instant from which the next message may begin."""
@@ -326,177 +389,120 @@ class Delivery:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _converse(self, first: Entry) -> tuple[SMTPBookError | None, bool]:
+    # -- one session
+
+    async def _converse(
+        self, route: Route, first: Entry
+    ) -> tuple[SMTPBookError | None, bool]:
         """Hold one session; give what ended it early, and whether a reply decided any."""
-        claimed: _Claimed = {}
-        message = self._claim(self._group(first), claimed)
-        if message is None:
-            return None, False
+        stint = _Stint(first, self._naps)
         session: Session | None = None
         error: SMTPBookError | None = None
-        is_answered = False
-        with trio.CancelScope() as opening:
-            self._opening.add(opening)
+        with trio.CancelScope() as scope:
+            self._opening.add(scope)
             try:
                 async with open_session(
-                    self._account,
-                    sink=self._sink,
+                    route.account,
+                    sink=route.sink,
                     campaign_id=self._campaign_id,
                     connector=self._connector,
                 ) as session:
-                    self._opening.discard(opening)
-                    self._opened.set()
+                    self._opening.discard(scope)
+                    route.opened.set()
                     # A stop that came with the last reply of the opening has cancelled
                     # what follows: nothing may begin in it.
-                    messages: Iterable[Message] | AsyncIterable[Message] = ()
-                    if not opening.cancel_called:
-                        messages = self._from(message, claimed)
-                    async for result in session.send_many(
-                        messages, on_mail_data=lambda message: self._begin(message, claimed)
-                    ):
-                        is_answered = is_answered or result.reply is not None
-                        self._note(result, claimed)
+                    if not scope.cancel_called:
+                        await self._send(route, session, stint, scope)
             except SMTPBookError as exc:
                 error = exc
             finally:
-                self._opening.discard(opening)
+                self._opening.discard(scope)
                 # Cut off, those that had begun have a verdict all the same.
                 for result in session.take_results() if session is not None else ():
-                    self._note(result, claimed)
-        self._give_back(claimed)
-        return error, is_answered
-
-    def _from(
-        self, first: Message, claimed: _Claimed
-    ) -> Iterable[Message] | AsyncIterable[Message]:
-        if self._pace.is_free and claimed[id(first)].is_durable is None:
-            return self._at_once(first, claimed)
-        return self._paced(first, claimed)
-
-    def _at_once(self, first: Message, claimed: _Claimed) -> Iterator[Message]:
-        yield first
-        while not (self._stopped.is_set() or self.is_paused):
-            entry = self._queue.take(self._clock.now())
-            if entry is None:
-                return
-            if (message := self._claim(self._group(entry), claimed)) is not None:
-                yield message
-
-    async def _paced(self, first: Message, claimed: _Claimed) -> AsyncIterator[Message]:
-        await self._durable(first, claimed)
-        yield first
-        # Longer than this no server would wait; the next gets a session of its own.
-        while (entry := await self._take(_MAX_IDLE_S)) is not None:
-            if (message := self._claim(self._group(entry), claimed)) is not None:
-                await self._durable(message, claimed)
-                yield message
-
-    @staticmethod
-    async def _durable(message: Message, claimed: _Claimed) -> None:
-        """Wait until a message's intent is on the disk; only then it may be sent."""
-        promise = claimed[id(message)].is_durable
-        if promise is not None:
-            await promise
-
-    def _begin(self, message: Message, claimed: _Claimed) -> None:
-        self._books.begin(claimed[id(message)].group)
-
-    def _group(self, first: Entry) -> list[Entry]:
-        """Take those who share a message with this one."""
-        group = [first]
-        size = 1 if self._together is None else self._together.size
-        now = self._clock.now()
-        while len(group) < size:
-            entry = self._queue.take_along(now, first.attempts)
-            if entry is None:
-                break
-            group.append(entry)
-        return group
-
-    def _claim(self, group: list[Entry], claimed: _Claimed) -> Message | None:
-        try:
-            if self._together is None:
-                entry = group[0]
-                message = self._letter.render(entry.row, message_id=entry.again_id)
-            else:
-                addresses = [entry.address for entry in group]
-                message = self._letter.render_together(addresses, show=self._together.show)
-        except TemplateError as exc:
-            for entry in group:
-                self._failed(entry, exc)
-            return None
-        message = replace(message, attempt=group[0].attempts + 1)
-        promise = self._books.intend(group, message.message_id or "")
-        claimed[id(message)] = _Claim(message, group, promise)
-        self._in_flight += len(group)
-        return message
-
-    def _note(self, result: Result, claimed: _Claimed) -> None:
-        group = claimed.pop(id(result.message)).group
-        for entry, verdict in zip(group, result.recipients, strict=True):
-            self._in_flight -= 1
-            self._conclude(entry, verdict, result.error)
-        if self._retry is not None or not self._in_flight:
-            self._wake()
-
-    def _break(self, error: LedgerError) -> None:
-        """End the send: what becomes of anybody cannot be kept any more."""
-        self._broken = self._broken or error
-        self.stop()
-
-    def _give_back(self, claimed: _Claimed) -> None:
-        """Return those without a verdict to their places in the queue."""
-        for claim in claimed.values():
-            try:
-                self._books.withdraw(claim.group)
-            except LedgerError as exc:
-                self._break(exc)
-            for entry in claim.group:
-                self._in_flight -= 1
-                self._queue.put_back(entry)
+                    self._outbox.note(result, stint.tray)
+        if stint.entry is not None:
+            self._queue.put_back(stint.entry)
+        self._outbox.give_back(stint.tray)
         self._wake()
+        return error, stint.is_answered
 
-    def _failed(self, entry: Entry, error: Exception) -> None:
-        """Note a recipient for whom nothing reached the server."""
-        verdict = RecipientResult(
-            recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
-        )
-        self._conclude(entry, verdict, error)
-        self._sink(outcome_row(entry, "failed", self._campaign_id, self._account, error))
-
-    def _conclude(
-        self, entry: Entry, verdict: RecipientResult, error: Exception | None
+    async def _send(
+        self, route: Route, session: Session, stint: _Stint, scope: trio.CancelScope
     ) -> None:
-        """Note what a try came to; end the send if a stop rule finds that enough."""
-        try:
-            why = self._verdicts.conclude(entry, verdict, error)
-        except LedgerError as exc:  # opened again, it has them in doubt
-            self._break(exc)
-            return
-        if why is not None and not self._stopped.is_set():
-            self._run.stopped = why
-            self.stop()
+        """Send by a session until it has carried its share, or nobody comes for long."""
+        stint.extensions = session.extensions
+        limits = (self._settings.messages_per_connection, session.extensions.max_messages)
+        stint.left = min((limit for limit in limits if limit), default=math.inf)
+        while stint.entry is not None and not self._stopped.is_set():
+            async for result in session.send_many(
+                self._messages(route, stint),
+                on_mail_data=lambda message: self._outbox.begin(message, stint.tray),
+            ):
+                stint.is_answered = stint.is_answered or result.reply is not None
+                stint.quiet_since = self._clock.now()
+                self._outbox.note(result, stint.tray)
+                if (reply := result.reply) is not None:
+                    verb = result.recipients[0].verb
+                    route.hear(verb, reply.code, reply.text, stint.quiet_since)
+                if self._settings.retry is not None or not self._outbox.in_flight:
+                    self._wake()
+            if stint.left <= 0:
+                return
+            if stint.entry is None:
+                stint.entry = await self._take(route, _MAX_IDLE_S)
+            if stint.entry is None:
+                return
+            if self._naps > stint.naps or not await self._is_there(session, stint):
+                scope.cancel()
+                return
 
+    async def _is_there(self, session: Session, stint: _Stint) -> bool:
+        """Tell whether the server is still there, after a silence."""
+        if session.is_over:
+            return False
+        if self._clock.now() - stint.quiet_since < _CHECK_AFTER_S:
+            return True
+        with trio.move_on_after(_CHECK_S):
+            try:
+                reply = await session.command("NOOP")
+            except SMTPBookError:
+                return False
+            stint.quiet_since = self._clock.now()
+            return reply is not None and reply.code < 300
+        return False
 
-def outcome_row(
-    entry: Entry,
-    outcome: str,
-    campaign_id: str,
-    account: Account,
-    error: Exception | None = None,
-) -> Row:
-    """Give the only row of a recipient for whom no session was needed or found."""
-    return Event(
-        time=datetime.now(UTC),
-        campaign_id=campaign_id,
-        kind="outcome",
-        recipient=entry.address,
-        recipient_domain=domain_of(entry.address),
-        server=account.host,
-        port=account.port,
-        attempt=max(entry.attempts, 1),
-        outcome=outcome,
-        error=None if error is None else type(error).__name__,
-        account=account.name,
-        source="live",
-    ).to_row()
+    def _messages(
+        self, route: Route, stint: _Stint
+    ) -> Iterable[Message] | AsyncIterable[Message]:
+        if self._pace.is_free and self._books.is_immediate and len(self._routes) == 1:
+            return self._at_once(route, stint)
+        return self._paced(route, stint)
+
+    def _at_once(self, route: Route, stint: _Stint) -> Iterator[Message]:
+        while stint.entry is not None:
+            if (message := self._claim(stint)) is not None:
+                yield message
+            now = self._clock.now()
+            if self._is_held(stint) or self.is_paused or route.rests_until > now:
+                return
+            stint.entry = self._queue.take(now)
+
+    async def _paced(self, route: Route, stint: _Stint) -> AsyncIterator[Message]:
+        while stint.entry is not None:
+            if (message := self._claim(stint)) is not None:
+                await self._outbox.durable(message, stint.tray)
+                yield message
+            if self._is_held(stint):
+                return
+            stint.entry = await self._take(route, _CHECK_AFTER_S)
+            if self._naps > stint.naps:
+                return
+
+    def _is_held(self, stint: _Stint) -> bool:
+        return stint.left <= 0 or self._stopped.is_set()
+
+    def _claim(self, stint: _Stint) -> Message | None:
+        entry, stint.entry = stint.entry, None
+        assert entry is not None
+        stint.left -= 1
+        return self._outbox.claim(entry, stint.tray, stint.extensions)

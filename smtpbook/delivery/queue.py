@@ -87,10 +87,10 @@ class Queue:
             self._pacer.take(now)
         return entry
 
-    def take_along(self, now: float, attempts: int) -> Entry | None:
-        """Take the next for a message that has begun, if it was tried as often."""
+    def take_along(self, now: float, fits: Callable[[Entry], bool]) -> Entry | None:
+        """Take the next for a message that has begun, if it fits."""
         place = self._first(now)
-        if place is None or self._entries[place].attempts != attempts:
+        if place is None or not fits(self._entries[place]):
             return None
         return self._take(now)
 

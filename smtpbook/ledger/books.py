@@ -80,6 +80,11 @@ class Books(Standings):
         self._suppressions = 0
         self._tables = count()
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether nobody ever has to wait for an intent."""
+        return False
+
     # -- asking
 
     def select(

@@ -50,6 +50,11 @@ class MemoryBooks(Books):
             Reader(connection, lock), _Immediate(connection, lock), in_doubt, rows
         )
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether nobody ever has to wait for an intent: so it is."""
+        return True
+
 
 class _Immediate:
     """Writes at once, in the caller's thread."""

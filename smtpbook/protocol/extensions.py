@@ -15,6 +15,7 @@ from typing import Final
 from smtpbook.protocol.replies import Reply
 
 _OLD_AUTH: Final = re.compile(r"^AUTH=", re.I)
+_LIMIT: Final = re.compile(r"([A-Za-z0-9-]+)=([0-9]{1,6})")
 _NO_KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
@@ -42,6 +43,9 @@ class Extensions:
         The largest message the server takes, in octets; None = no limit stated.
     mechanisms : tuple of str
         SASL mechanisms of AUTH (RFC 4954) in the server's order, capitals.
+    max_messages, max_recipients, max_domains : int or None
+        LIMITS (RFC 9422): MAILMAX, messages in a session; RCPTMAX, recipients to a message;
+        RCPTDOMAINMAX, their different domains.  None = not stated.
     """
 
     keywords: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_KEYWORDS)
@@ -53,6 +57,9 @@ class Extensions:
     has_size: bool = False
     max_size_bytes: int | None = None
     mechanisms: tuple[str, ...] = ()
+    max_messages: int | None = None
+    max_recipients: int | None = None
+    max_domains: int | None = None
 
     @classmethod
     def from_reply(cls, reply: Reply) -> Extensions:
@@ -74,6 +81,7 @@ class Extensions:
     @classmethod
     def _from_keywords(cls, keywords: dict[str, tuple[str, ...]]) -> Extensions:
         size = keywords.get("SIZE", ())
+        stated = _limits(keywords.get("LIMITS", ()))
         limit = int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0
         return cls(
             keywords=MappingProxyType(keywords),
@@ -89,7 +97,21 @@ class Extensions:
             mechanisms=tuple(
                 dict.fromkeys(name.upper() for name in keywords.get("AUTH", ()))
             ),
+            max_messages=stated.get("MAILMAX"),
+            max_recipients=stated.get("RCPTMAX"),
+            max_domains=stated.get("RCPTDOMAINMAX"),
         )
+
+
+def _limits(words: Iterable[str]) -> dict[str, int]:
+    """Read LIMITS' parameters: a name, "=" and six digits at most.
+
+    What is none of that is ignored, and so is a 0, which would let nothing through (RFC
+    9422 section 3).
+    """
+    found = (_LIMIT.fullmatch(word) for word in words)
+    limits = {one[1].upper(): int(one[2]) for one in found if one}
+    return {name: limit for name, limit in limits.items() if limit}
 
 
 NO_EXTENSIONS: Final = Extensions()

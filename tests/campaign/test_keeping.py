@@ -13,7 +13,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
-from smtpbook.delivery.delivery import Together
+from smtpbook.delivery.settings import Together
 from smtpbook.errors import ColumnError, LedgerError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab

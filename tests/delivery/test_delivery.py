@@ -14,8 +14,9 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.delivery.delivery import MAX_FAILURES, Together
+from smtpbook.delivery.delivery import MAX_FAILURES
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Together
 from smtpbook.errors import (
     AuthenticationError,
     DeferredError,

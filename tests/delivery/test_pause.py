@@ -12,6 +12,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Settings
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.ledger.memory import MemoryBooks
@@ -39,8 +40,8 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
         books,
         books.select(),
         letter,
-        account,
-        connections=2,
+        {account: 1},
+        Settings(pace=Pace.of(pace), connections=2),
         pacer=Pacer(Pace.of(pace)),
         clock=Clock(),
         campaign_id="x",

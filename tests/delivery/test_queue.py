@@ -107,10 +107,10 @@ def test_when_all_come_later_the_queue_waits_for_them() -> None:
 def test_those_who_go_along_count_for_their_domain_alone() -> None:
     queue = queue_of("aaab", Pace("1 every 100 s", per_domain="2 every 10 s"))
     assert queue.take(0.0) is not None
-    along = [queue.take_along(0.0, attempts=0) for _ in range(4)]
+    along = [queue.take_along(0.0, lambda entry: True) for _ in range(4)]
     assert [entry and entry.address for entry in along] == ["p1@a", "p3@b", None, None]
     assert queue.next_at(0.0) == 100
-    assert queue.take_along(100.0, attempts=1) is None
+    assert queue.take_along(100.0, lambda entry: False) is None
 
 
 @given(

@@ -11,8 +11,9 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.delivery.delivery import MAX_FAILURES, Together
+from smtpbook.delivery.delivery import MAX_FAILURES
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Together
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab

@@ -1,4 +1,4 @@
-"""Settings: how a campaign is sent, as plain values for its folder, and back.
+"""Settings: how a campaign is sent; as plain values for its folder, too, and back.
 
 Functions are in no file: a stop rule of one's own, or what else a domain is to be counted
 for, has to be given again.  Nothing here knows where the values are kept.
@@ -9,17 +9,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from smtpbook.delivery.delivery import Together
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.books import InDoubt
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopRule, StopWhen, stop_rule
 
-T = TypeVar("T", Pace, Retry, Together)
 _LACKS: Final = "lacks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Several recipients to a message, instead of one message each.
+
+    Attributes
+    ----------
+    show : {"to", "cc", "bcc"}
+        Where their addresses stand; ``"bcc"``: nowhere.
+    size : int
+        How many at most.  "The minimum total number of recipients that MUST be buffered is
+        100 recipients" (RFC 5321 section 4.5.3.1.8).
+    """
+
+    show: Literal["to", "cc", "bcc"] = "bcc"
+    size: int = 50
+
+    def __post_init__(self) -> None:
+        if self.show not in ("to", "cc", "bcc"):
+            raise ValueError(f"show={self.show!r}; it is 'to', 'cc' or 'bcc'")
+        if self.size < 1:
+            raise ValueError(f"size={self.size!r}: at least one recipient to a message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +60,13 @@ class Settings:
     in_doubt : {"hold", "resend"}
     """
 
-    pace: Pace
-    connections: int
-    messages_per_connection: int | None
-    retry: Retry | None
-    stop_when: tuple[StopWhen, ...]
-    together: Together | None
-    in_doubt: InDoubt
+    pace: Pace = Pace()  # noqa: RUF009 (frozen)
+    connections: int = 4
+    messages_per_connection: int | None = None
+    retry: Retry | None = None
+    stop_when: tuple[StopWhen, ...] = ()
+    together: Together | None = None
+    in_doubt: InDoubt = "hold"
 
     def __post_init__(self) -> None:
         if self.in_doubt not in ("hold", "resend"):
@@ -129,6 +150,9 @@ def _simple(cell: Any) -> Any:
     if isinstance(cell, str | int | float | datetime):
         return cell
     return list(cell)
+
+
+T = TypeVar("T", Pace, Retry, Together)
 
 
 def _made(kind: type[T], plain: Mapping[str, Any]) -> T:

@@ -1,0 +1,203 @@
+"""Outbox: recipients made into messages, and what became of them into the books.
+
+A message on its way stands in the tray of the session that has taken it, until there is a
+verdict, or it is given back.  When to take whom is `delivery`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from smtpbook.accounts.account import Account
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Together
+from smtpbook.delivery.verdicts import Verdicts
+from smtpbook.errors import LedgerError, TemplateError
+from smtpbook.events import Event, Row
+from smtpbook.ledger.books import Books
+from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.writer import Promise
+from smtpbook.messages.template import Template
+from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.extensions import Extensions
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.transaction import RecipientResult, Result
+
+
+class _Claim(NamedTuple):
+    """A message that a session has taken, and whom it is for."""
+
+    message: Message
+    group: list[Entry]
+    is_durable: Promise | None
+
+
+Tray = dict[int, _Claim]
+"""What a session has taken and has no verdict on, by the message's id."""
+
+
+class Outbox:
+    """The messages of one send.
+
+    Parameters
+    ----------
+    books : Books
+    letter : Template
+    queue : Queue
+    verdicts : Verdicts
+    clock : Clock
+    together : Together or None
+    run : Run
+        Takes the rows of those for whom no session was found.
+    campaign_id : str
+    account : Account
+        By which those would have gone.
+    on_end : callable
+        Told why the send has to end: in words, or what keeps the books from being written.
+
+    Attributes
+    ----------
+    in_flight : int
+        Recipients that were taken and have no verdict.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        letter: Template,
+        queue: Queue,
+        verdicts: Verdicts,
+        clock: Clock,
+        *,
+        together: Together | None,
+        run: Run,
+        campaign_id: str,
+        account: Account,
+        on_end: Callable[[str | LedgerError], None],
+    ) -> None:
+        self.in_flight = 0
+        self._books, self._letter, self._queue = books, letter, queue
+        self._verdicts, self._clock, self._together = verdicts, clock, together
+        self._run, self._campaign_id, self._account = run, campaign_id, account
+        self._on_end = on_end
+
+    def claim(self, first: Entry, tray: Tray, extensions: Extensions) -> Message | None:
+        """Make the message of a recipient and those who share it.
+
+        None: it cannot be made, and they have failed.
+        """
+        group = self._group(first, extensions)
+        try:
+            if self._together is None:
+                message = self._letter.render(first.row, message_id=first.again_id)
+            else:
+                addresses = [entry.address for entry in group]
+                message = self._letter.render_together(addresses, show=self._together.show)
+        except TemplateError as exc:
+            for entry in group:
+                self.fail(entry, exc)
+            return None
+        message = replace(message, attempt=first.attempts + 1)
+        promise = self._books.intend(group, message.message_id or "")
+        tray[id(message)] = _Claim(message, group, promise)
+        self.in_flight += len(group)
+        return message
+
+    def _group(self, first: Entry, extensions: Extensions) -> list[Entry]:
+        """Take those who share a message with this one, as many as the server takes."""
+        group = [first]
+        if self._together is None:
+            return group
+        size = min(self._together.size, extensions.max_recipients or self._together.size)
+        domains = {domain_of(first.address)}
+        now = self._clock.now()
+
+        def fits(entry: Entry) -> bool:
+            many = len(domains | {domain_of(entry.address)})
+            return entry.attempts == first.attempts and many <= (
+                extensions.max_domains or many
+            )
+
+        while len(group) < size and (entry := self._queue.take_along(now, fits)):
+            domains.add(domain_of(entry.address))
+            group.append(entry)
+        return group
+
+    @staticmethod
+    async def durable(message: Message, tray: Tray) -> None:
+        """Wait until a message's intent is on the disk; only then it may be sent."""
+        promise = tray[id(message)].is_durable
+        if promise is not None:
+            await promise
+
+    def begin(self, message: Message, tray: Tray) -> None:
+        """Mark that a message's mail data begins."""
+        self._books.begin(tray[id(message)].group)
+
+    def note(self, result: Result, tray: Tray) -> None:
+        """Note what became of a message."""
+        group = tray.pop(id(result.message)).group
+        for entry, verdict in zip(group, result.recipients, strict=True):
+            self.in_flight -= 1
+            self._conclude(entry, verdict, result.error)
+
+    def give_back(self, tray: Tray) -> None:
+        """Return those without a verdict to their places in the queue."""
+        for claim in tray.values():
+            try:
+                self._books.withdraw(claim.group)
+            except LedgerError as exc:
+                self._on_end(exc)
+            for entry in claim.group:
+                self.in_flight -= 1
+                self._queue.put_back(entry)
+        tray.clear()
+
+    def fail(self, entry: Entry, error: Exception) -> None:
+        """Note a recipient for whom nothing reached the server."""
+        verdict = RecipientResult(
+            recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
+        )
+        self._conclude(entry, verdict, error)
+        row = outcome_row(entry, "failed", self._campaign_id, self._account, error)
+        self._run.record(row)
+
+    def _conclude(
+        self, entry: Entry, verdict: RecipientResult, error: Exception | None
+    ) -> None:
+        try:
+            why = self._verdicts.conclude(entry, verdict, error)
+        except LedgerError as exc:  # opened again, it has them in doubt
+            self._on_end(exc)
+            return
+        if why is not None:
+            self._on_end(why)
+
+
+def outcome_row(
+    entry: Entry,
+    outcome: str,
+    campaign_id: str,
+    account: Account,
+    error: Exception | None = None,
+) -> Row:
+    """Give the only row of a recipient for whom no session was needed or found."""
+    return Event(
+        time=datetime.now(UTC),
+        campaign_id=campaign_id,
+        kind="outcome",
+        recipient=entry.address,
+        recipient_domain=domain_of(entry.address),
+        server=account.host,
+        port=account.port,
+        attempt=max(entry.attempts, 1),
+        outcome=outcome,
+        error=None if error is None else type(error).__name__,
+        account=account.name,
+        source="live",
+    ).to_row()

@@ -1,0 +1,145 @@
+"""Routes: the accounts of a send, each with its share and its server's moods.
+
+Theory of operation.  Who takes the next message is settled by counting: of all routes that
+may take one, the one whose share is least used.  So of every ten messages seven go by one
+account and three by another, however fast each is.  A route whose server asked for a rest,
+or whose connections are gone, holds back no other, and what it missed is not made up for.
+
+Nothing here waits; instants come in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.codes.hints import retry_hint_s
+from smtpbook.errors import SMTPBookError
+from smtpbook.events import Sink
+
+# The first rest after a server has turned a whole transaction away; doubled with each that
+# follows, until a message is accepted.  Our own choice, as is the longest one.
+_REST_S: Final = 1.0
+_MAX_REST_S: Final = 300.0
+# The longest that a reply may ask for.
+_MAX_HINT_S: Final = 3600.0
+
+
+class Route:
+    """One account of a send.
+
+    Parameters
+    ----------
+    account : Account
+    share : float
+    sink : callable
+        Takes the rows of its sessions.
+    connections : int
+        How many at once, at most.
+
+    Attributes
+    ----------
+    turn : Lock
+        Held by the connection that waits for the next message.
+    opened : Event
+        Whether its first connection is open, or given up.
+    refusal : SMTPBookError or None
+        Why the first connection could not be opened.
+    workers : int
+        How many connections have not been given up; of these, `pausing` stay away after
+        they were lost.
+    taken : float
+        Messages so far; counted up where it could not take any.
+    rests_until : float
+        The instant until which the server asked for a rest.
+    """
+
+    def __init__(
+        self, account: Account, share: float, sink: Sink, connections: int
+    ) -> None:
+        self.account, self.share, self.sink = account, share, sink
+        self.connections = self.workers = connections
+        self.pausing, self.taken = 0, 0.0
+        self.turn, self.opened = trio.Lock(), trio.Event()
+        self.refusal: SMTPBookError | None = None
+        self.rests_until = -math.inf
+        self._rest_s = _REST_S
+
+    def hear(self, verb: str, code: int, text: str, now: float) -> None:
+        """Learn from a reply that decided a message, or the opening of a session.
+
+        A 421 ends the service for all (RFC 5321 section 3.8), and a 4yz to MAIL is about no
+        recipient: the next message would meet the same.
+        """
+        if code < 300:
+            self._rest_s = _REST_S
+        elif code == 421 or (verb == "MAIL" and code // 100 == 4):
+            self._rest(text, now)
+
+    def _rest(self, text: str, now: float) -> None:
+        """Begin nothing for a while: as the reply asks, or longer each time."""
+        if now < self.rests_until:  # it answers what had begun before
+            return
+        hint_s = retry_hint_s(text)
+        pause_s = min(hint_s, _MAX_HINT_S) if hint_s else self._rest_s
+        self.rests_until = now + pause_s
+        self._rest_s = min(2 * self._rest_s, _MAX_REST_S)
+
+    def may_take(self, now: float) -> bool:
+        """Whether any of its connections could take a message."""
+        return self.workers > self.pausing and self.rests_until <= now
+
+
+class Routes:
+    """All accounts of a send.
+
+    Parameters
+    ----------
+    routes : sequence of Route, length >= 1
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def is_turn(self, route: Route, now: float) -> bool:
+        """Whether a route may take the next message."""
+        mine = _after_next(route)
+        return all(
+            mine <= _after_next(one)
+            for one in self._routes
+            if one is not route and one.may_take(now)
+        )
+
+    def take(self, route: Route, now: float) -> None:
+        """Note that a route has taken a message."""
+        route.taken += 1
+        level = _after_next(route)
+        for one in self._routes:  # what a route misses is not made up for
+            if not one.may_take(now):
+                one.taken = max(one.taken, level * one.share - 1)
+
+
+def _after_next(route: Route) -> float:
+    """Give how much of its share a route will have used with its next message."""
+    return (route.taken + 1) / route.share
+
+
+def shared_out(connections: int, shares: Mapping[Account, float]) -> list[int]:
+    """Give how many connections each account gets, at least one.
+
+    >>> ann, bob = Account(host="a.example"), Account(host="b.example")
+    >>> shared_out(4, {ann: 3, bob: 1})
+    [3, 1]
+    """
+    whole = sum(shares.values())
+    return [max(1, round(connections * share / whole)) for share in shares.values()]
