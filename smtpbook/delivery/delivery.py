@@ -272,6 +272,7 @@ class Delivery:
             nursery.start_soon(self._work, route)
             await route.opened.wait()
             for _ in range(route.connections - 1 if route.refusal is None else 0):
+                route.workers += 1
                 nursery.start_soon(self._work, route)
 
     async def _work(self, route: Route) -> None:
@@ -295,7 +296,7 @@ class Delivery:
                     route.hear(error.verb, error.reply.code, error.reply.text, now)
                 failures = 1 if is_answered else failures + 1
                 since = now if failures == 1 else since
-                pause_s = self._pause_s(error, failures, now - since)
+                pause_s = self._pause_s(route, error, failures, now - since)
                 if pause_s is None:
                     return
                 await self._stay_away(route, pause_s)
@@ -305,14 +306,14 @@ class Delivery:
             self._wake()
 
     def _pause_s(
-        self, error: SMTPBookError, failures: int, lasting_s: float
+        self, route: Route, error: SMTPBookError, failures: int, lasting_s: float
     ) -> float | None:
         """Give how long a connection that was lost stays away; None = for good."""
         if isinstance(error, AuthenticationError):  # a password is not tried again
             return None
         if failures < MAX_FAILURES:
             return _PAUSE_S * 2.0 ** (failures - 1)
-        if self._settings.retry is None:
+        if self._settings.retry is None or self._routes.are_others(route):
             return None
         tries = failures - MAX_FAILURES + 1
         return self._settings.retry.pause_s("failed", None, "", tries, lasting_s)
@@ -361,7 +362,7 @@ class Delivery:
         return None
 
     def _take_now(self, route: Route, now: float) -> Entry | None:
-        entry = self._queue.take(now)
+        entry = self._outbox.take(now)
         if entry is not None and len(self._routes) > 1:
             self._routes.take(route, now)
             self._wake()
@@ -421,7 +422,7 @@ class Delivery:
                 for result in session.take_results() if session is not None else ():
                     self._outbox.note(result, stint.tray)
         if stint.entry is not None:
-            self._queue.put_back(stint.entry)
+            self._outbox.put_back(stint.entry)
         self._outbox.give_back(stint.tray)
         self._wake()
         return error, stint.is_answered
@@ -485,7 +486,7 @@ class Delivery:
             now = self._clock.now()
             if self._is_held(stint) or self.is_paused or route.rests_until > now:
                 return
-            stint.entry = self._queue.take(now)
+            stint.entry = self._outbox.take(now)
 
     async def _paced(self, route: Route, stint: _Stint) -> AsyncIterator[Message]:
         while stint.entry is not None:

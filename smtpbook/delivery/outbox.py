@@ -86,6 +86,18 @@ class Outbox:
         self._run, self._campaign_id, self._account = run, campaign_id, account
         self._on_end = on_end
 
+    def take(self, now: float) -> Entry | None:
+        """Take the next recipient out of the queue; None: the time of none has come."""
+        entry = self._queue.take(now)
+        if entry is not None:
+            self.in_flight += 1
+        return entry
+
+    def put_back(self, entry: Entry) -> None:
+        """Put one who was taken back at its place in the queue."""
+        self.in_flight -= 1
+        self._queue.put_back(entry)
+
     def claim(self, first: Entry, tray: Tray, extensions: Extensions) -> Message | None:
         """Make the message of a recipient and those who share it.
 
@@ -100,12 +112,12 @@ class Outbox:
                 message = self._letter.render_together(addresses, show=self._together.show)
         except TemplateError as exc:
             for entry in group:
+                self.in_flight -= 1
                 self.fail(entry, exc)
             return None
         message = replace(message, attempt=first.attempts + 1)
         promise = self._books.intend(group, message.message_id or "")
         tray[id(message)] = _Claim(message, group, promise)
-        self.in_flight += len(group)
         return message
 
     def _group(self, first: Entry, extensions: Extensions) -> list[Entry]:
@@ -126,6 +138,7 @@ class Outbox:
         while len(group) < size and (entry := self._queue.take_along(now, fits)):
             domains.add(domain_of(entry.address))
             group.append(entry)
+            self.in_flight += 1
         return group
 
     @staticmethod
@@ -154,8 +167,7 @@ class Outbox:
             except LedgerError as exc:
                 self._on_end(exc)
             for entry in claim.group:
-                self.in_flight -= 1
-                self._queue.put_back(entry)
+                self.put_back(entry)
         tray.clear()
 
     def fail(self, entry: Entry, error: Exception) -> None:

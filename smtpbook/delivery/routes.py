@@ -50,8 +50,8 @@ class Route:
     refusal : SMTPBookError or None
         Why the first connection could not be opened.
     workers : int
-        How many connections have not been given up; of these, `pausing` stay away after
-        they were lost.
+        How many connections there are, not counting those given up, and at first the first
+        one only; of these, `pausing` stay away after they were lost.
     taken : float
         Messages so far; counted up where it could not take any.
     rests_until : float
@@ -62,8 +62,8 @@ class Route:
         self, account: Account, share: float, sink: Sink, connections: int
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
-        self.connections = self.workers = connections
-        self.pausing, self.taken = 0, 0.0
+        self.connections = connections
+        self.workers, self.pausing, self.taken = 1, 0, 0.0
         self.turn, self.opened = trio.Lock(), trio.Event()
         self.refusal: SMTPBookError | None = None
         self.rests_until = -math.inf
@@ -119,6 +119,10 @@ class Routes:
             for one in self._routes
             if one is not route and one.may_take(now)
         )
+
+    def are_others(self, route: Route) -> bool:
+        """Whether another route has connections that are not given up."""
+        return any(one.workers for one in self._routes if one is not route)
 
     def take(self, route: Route, now: float) -> None:
         """Note that a route has taken a message."""
