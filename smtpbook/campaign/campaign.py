@@ -21,10 +21,11 @@ from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.ending import run_shielded, wind_up
-from smtpbook.campaign.keeping import Keeping, folder_of, server_of
+from smtpbook.campaign.keeping import Keeping, folder_of, plain_accounts
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
+from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.errors import SendStopped, TemplateError
@@ -59,8 +60,10 @@ class Campaign:
     ----------
     name : str
         What the log and the reports call it.
-    account : Account
-        Where to send.
+    account : Account, or mapping of Account to float
+        By which to send.  Several with their shares: of ten messages seven and three by
+        ``{work: 7, spare: 3}``.  One that cannot be used is named in a warning, and the
+        others take its share.
     people : Recipients, DataFrame or path
         To whom.
     letter : Template
@@ -116,7 +119,7 @@ class Campaign:
     def __init__(
         self,
         name: str,
-        account: Account,
+        account: Account | Mapping[Account, float],
         people: Recipients | pd.DataFrame | str | os.PathLike[str],
         letter: Template,
         *,
@@ -141,19 +144,20 @@ class Campaign:
         )
         people = people if isinstance(people, Recipients) else read_recipients(people)
         path = None if folder is None else Path(folder) / name
-        begun = None if path is None else folder_of(path, account, people, letter)
+        accounts = shares_of(account)
+        begun = None if path is None else folder_of(path, accounts, people, letter)
         keeping = Keeping(name, suppress, in_doubt, people=people, path=path, folder=begun)
-        self._set_up(name, account, letter, settings, keeping)
+        self._set_up(name, accounts, letter, settings, keeping)
 
     def _set_up(
         self,
         name: str,
-        account: Account,
+        accounts: Mapping[Account, float],
         letter: Template,
         settings: Settings,
         keeping: Keeping,
     ) -> None:
-        self.name, self.account, self.letter = name, account, letter
+        self.name, self.accounts, self.letter = name, accounts, letter
         self.settings, self._keeping = settings, keeping
         self._pacer, self._clock = Pacer(settings.pace), Clock()
         self._is_sending = threading.Lock()
@@ -162,14 +166,14 @@ class Campaign:
     def of(
         cls,
         name: str,
-        account: Account,
+        accounts: Mapping[Account, float],
         letter: Template,
         settings: Settings,
         keeping: Keeping,
     ) -> Campaign:
         """Give a campaign that has begun, as `open_campaign` found it."""
         campaign = cls.__new__(cls)
-        campaign._set_up(name, account, letter, settings, keeping)
+        campaign._set_up(name, accounts, letter, settings, keeping)
         return campaign
 
     def __repr__(self) -> str:
@@ -179,6 +183,11 @@ class Campaign:
     def id(self) -> str:
         """What the log calls the campaign."""
         return self._keeping.id
+
+    @property
+    def account(self) -> Account:
+        """The first of its accounts."""
+        return next(iter(self.accounts))
 
     @property
     def people(self) -> Recipients:
@@ -307,7 +316,7 @@ class Campaign:
             ):
                 return False
             # Here, where somebody can be asked, and once for all connections.
-            self.account = self.account.ask()
+            self.accounts = {one.ask(): share for one, share in self.accounts.items()}
             return True
 
         with self._begun(only, limit, agree) as begun:
@@ -339,7 +348,7 @@ class Campaign:
         It never asks: ``confirm=False`` is needed unless the server is a lab.  Cancelled,
         it lets what has begun come to its verdict first.
         """
-        if confirm is not False and not self.account.is_lab:
+        if confirm is not False and not all(one.is_lab for one in self.accounts):
             raise RuntimeError("send_async() never asks; say confirm=False")
         run = Run(Recorder(), self.name)
         with self._begun(only, limit, lambda chosen: True) as begun:
@@ -388,9 +397,7 @@ class Campaign:
     def _kept(self) -> dict[str, Any]:
         """Give what a folder keeps besides list and letter."""
         return {
-            "account": self.account.name,
-            "server": server_of(self.account),
-            "is_lab": self.account.is_lab,
+            **plain_accounts(self.accounts),
             **self.settings.to_plain(),
         }
 
@@ -411,7 +418,7 @@ class Campaign:
                 books,
                 chosen,
                 self.letter,
-                {self.account: 1},
+                self.accounts,
                 self.settings,
                 pacer=self._pacer,
                 clock=self._clock,

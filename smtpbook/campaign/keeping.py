@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books, InDoubt
@@ -169,7 +170,7 @@ class Keeping:
 
 
 def folder_of(
-    path: Path, account: Account, people: Recipients, letter: Template
+    path: Path, accounts: Mapping[Account, float], people: Recipients, letter: Template
 ) -> CampaignFolder | None:
     """Give the folder of a campaign that goes on; None = it begins.
 
@@ -184,9 +185,9 @@ def folder_of(
     if not path.exists():
         return None
     folder = CampaignFolder(path)
-    before = folder.settings
-    is_another_lab = account.is_lab and before.get("server") != server_of(account)
-    if is_another_lab and before.get("is_lab"):
+    before, now = folder.settings, plain_accounts(accounts)
+    is_another = before.get("servers") != now["servers"]
+    if is_another and before.get("is_lab") and now["is_lab"]:
         folder.put_aside()
         return None
     try:
@@ -200,6 +201,30 @@ def folder_of(
     return folder
 
 
-def server_of(account: Account) -> str:
-    """Give what tells one lab from another."""
-    return f"{account.host}:{account.port}"
+def plain_accounts(accounts: Mapping[Account, float]) -> dict[str, Any]:
+    """Give what a folder keeps of the accounts: names, shares and servers, no password."""
+    return {
+        "account": next(iter(accounts)).name,
+        "shares": {str(account.name): float(share) for account, share in accounts.items()},
+        "servers": [f"{account.host}:{account.port}" for account in accounts],
+        "is_lab": all(account.is_lab for account in accounts),
+    }
+
+
+def saved_accounts(name: str, kept: Mapping[str, Any]) -> dict[Account, float]:
+    """Give the accounts of a campaign that was opened.
+
+    Raises
+    ------
+    LedgerError
+        One of them is no saved account.
+    """
+    shares = kept.get("shares", {kept["account"]: 1.0})
+    known = list_accounts()
+    for account in shares:
+        if account not in known:
+            raise LedgerError(
+                f"campaign {name!r} was sent by {account}, which is no saved account; give "
+                f"it: open_campaign({name!r}, account=…)"
+            )
+    return {load_account(account): share for account, share in shares.items()}

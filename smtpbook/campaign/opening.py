@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.keeping import Keeping
+from smtpbook.campaign.keeping import Keeping, saved_accounts
+from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.settings import Settings, Together, rules_of
-from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder, campaign_path
 from smtpbook.ledger.books import InDoubt
 from smtpbook.messages.template import Template
@@ -22,7 +21,7 @@ from smtpbook.recipients.suppression import SuppressionList
 
 def open_campaign(
     name: str | os.PathLike[str],
-    account: Account | None = None,
+    account: Account | Mapping[Account, float] | None = None,
     *,
     letter: Template | None = None,
     pace: str | float | Pace | None = None,
@@ -41,8 +40,8 @@ def open_campaign(
     ----------
     name : str or path
         A name is looked for in ``campaigns/``.
-    account : Account, optional
-        Needed where the account was not saved.
+    account : Account, or mapping of Account to float, optional
+        As for `Campaign`; needed where an account was not saved.
     letter : Template, optional
         Needed where the letter holds what no file keeps: DataFrames, figures, secrets.
     pace, connections, messages_per_connection, together, retry, stop_when, in_doubt
@@ -67,13 +66,7 @@ def open_campaign(
     """
     folder = CampaignFolder(campaign_path(name))
     kept = folder.settings
-    if account is None:
-        if kept["account"] not in list_accounts():
-            raise LedgerError(
-                f"campaign {folder.name!r} was sent by {kept['account']}, which is no "
-                f"saved account; give it: open_campaign({folder.name!r}, account=…)"
-            )
-        account = load_account(kept["account"])
+    accounts = saved_accounts(folder.name, kept) if account is None else shares_of(account)
     if suppress is None:
         suppress = SuppressionList.open(kept["suppress"]) if "suppress" in kept else ()
     settings = Settings.from_plain(
@@ -94,4 +87,4 @@ def open_campaign(
         folder=folder,
         adopt=adopt,
     )
-    return Campaign.of(folder.name, account, folder.letter(letter), settings, keeping)
+    return Campaign.of(folder.name, accounts, folder.letter(letter), settings, keeping)

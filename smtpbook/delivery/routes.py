@@ -138,6 +138,31 @@ def _after_next(route: Route) -> float:
     return (route.taken + 1) / route.share
 
 
+def shares_of(account: Account | Mapping[Account, float]) -> dict[Account, float]:
+    """Give accounts with their shares.
+
+    Raises
+    ------
+    ValueError
+        There is no account, or a share is none.
+    TypeError
+        It is neither.
+    """
+    if isinstance(account, Account):
+        return {account: 1.0}
+    if not isinstance(account, Mapping):
+        raise TypeError(
+            f"account={account!r}: an Account, or several with their shares: "
+            f"{{work: 7, spare: 3}}"
+        )
+    if not account:
+        raise ValueError("account={}: at least one is needed")
+    for one, share in account.items():
+        if not share > 0:
+            raise ValueError(f"account {one.name}: a share of {share!r} is none")
+    return dict(account)
+
+
 def shared_out(connections: int, shares: Mapping[Account, float]) -> list[int]:
     """Give how many connections each account gets, at least one.
 

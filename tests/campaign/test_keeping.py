@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.store import save_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.delivery.settings import Together
@@ -153,6 +154,29 @@ async def test_all_settings_are_kept(
         1,
         campaign.settings.retry,
     )
+
+
+async def test_several_accounts_share_a_campaign_and_are_found_again(
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SMTPBOOK_HOME", "home")
+    labs = [Lab(), Lab()]
+    shares = {
+        (await serve_here(lab)).replace(name=name): share
+        for lab, name, share in zip(labs, ("work", "spare"), (3, 1), strict=True)
+    }
+    await Campaign("c", shares, people(8), letter).send_async()
+    assert [len(lab.received) for lab in labs] == [6, 2]
+    with pytest.raises(LedgerError, match="sent by work, which is no saved account"):
+        open_campaign("c")
+    for account in shares:
+        save_account(account, str(account.name))
+    again = open_campaign("c")
+    assert [one.name for one in again.accounts] == ["work", "spare"]
+    assert list(again.accounts.values()) == [3, 1]
 
 
 def too_many(tally: Tally) -> bool:

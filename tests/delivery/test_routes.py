@@ -12,7 +12,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Times
 from smtpbook.delivery.delivery import MAX_FAILURES, Delivery
-from smtpbook.delivery.routes import Route, Routes, shared_out
+from smtpbook.delivery.routes import Route, Routes, shared_out, shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import AuthenticationError
@@ -169,6 +169,20 @@ def test_connections_are_shared_out_and_everybody_gets_one(
 ) -> None:
     accounts = {Account(host=f"a{n}.example"): share for n, share in enumerate(shares)}
     assert shared_out(connections, accounts) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "at least one"),
+        ({Account(host="a.example"): 0}, "account a.example: a share of 0 is none"),
+        ({Account(host="a.example"): float("nan")}, "a share of nan"),
+        ("a.example", "an Account, or several with their shares"),
+    ],
+)
+def test_what_are_no_shares_is_refused(given: object, told: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=told):
+        shares_of(given)  # type: ignore[arg-type]
 
 
 # --- a server that asks for a rest --------------------------------------------------------
