@@ -387,11 +387,12 @@ class Campaign:
             keeping.books() as books,
         ):
             chosen = books.select(only, limit)
-            self._check(chosen)
+            if not keeping.is_checked:
+                self._check(chosen)
             if not agree(chosen):
                 yield None
                 return
-            keeping.keep(self._kept())
+            keeping.keep(self._kept(), is_checked=only is None and limit is None)
             yield books, chosen
 
     def _kept(self) -> dict[str, Any]:

@@ -133,8 +133,19 @@ class Keeping:
                 self.folder.remove()
                 self.folder = None
 
-    def keep(self, settings: Mapping[str, Any]) -> None:
+    @property
+    def is_checked(self) -> bool:
+        """Whether the letter has been filled in for everybody on the list before."""
+        return self.folder is not None and self.folder.is_checked
+
+    def keep(self, settings: Mapping[str, Any], *, is_checked: bool) -> None:
         """Let the folder stay, with the settings as they are now.
+
+        Parameters
+        ----------
+        settings : mapping
+        is_checked : bool
+            The letter was filled in for everybody just now.
 
         Raises
         ------
@@ -143,7 +154,7 @@ class Keeping:
         """
         self._is_kept = True
         if self.folder is not None:
-            self.folder.change(self._with_list(settings))
+            self.folder.change(self._with_list(settings), is_checked=is_checked)
 
     def _with_list(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         if self._list is None:

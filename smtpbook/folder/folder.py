@@ -255,8 +255,19 @@ class CampaignFolder:
                 ) from exc
         self._about, self._letter, self._letter_file = about, plain, name
 
-    def change(self, settings: Mapping[str, Any]) -> None:
+    @property
+    def is_checked(self) -> bool:
+        """Whether the letter, as it is now, was filled in for everybody on the list."""
+        return self._about.get("checked_sha256") == self._about["letter_sha256"]
+
+    def change(self, settings: Mapping[str, Any], *, is_checked: bool = False) -> None:
         """Keep other settings from now on; None is left out.
+
+        Parameters
+        ----------
+        settings : mapping
+        is_checked : bool
+            The letter has been filled in for everybody.
 
         Raises
         ------
@@ -264,9 +275,11 @@ class CampaignFolder:
             It cannot be written; the settings are the old ones then.
         """
         settings = {key: v for key, v in settings.items() if v is not None}
-        if settings == self.settings:
-            return
         about = {**self._about, "settings": settings}
+        if is_checked:
+            about["checked_sha256"] = about["letter_sha256"]
+        if about == self._about:
+            return
         try:
             _replace(self.path / _SETTINGS, _toml(about, "campaign"))
         except OSError as exc:
