@@ -258,7 +258,7 @@ class CampaignFolder:
     @property
     def is_checked(self) -> bool:
         """Whether the letter, as it is now, was filled in for everybody on the list."""
-        return self._about.get("checked_sha256") == self._about["letter_sha256"]
+        return bool(self._about.get("checked_sha256") == self._about["letter_sha256"])
 
     def change(self, settings: Mapping[str, Any], *, is_checked: bool = False) -> None:
         """Keep other settings from now on; None is left out.
