@@ -181,6 +181,10 @@ import sys
 import pandas as pd
 import smtpbook as sb
 port, folder, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+if len(sys.argv) > 4:
+    import resource
+    sb.Campaign, sb.open_campaign  # compiled files are written before the limit holds
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
 account = sb.Account(host="127.0.0.1", port=port, tls="none", name="lab")
 people = pd.DataFrame({"email": [f"p{n}@x{n % 5}.example" for n in range(count)]})
 letter = sb.Template(header_from="a@x.test", subject="s", text="t")
@@ -192,9 +196,10 @@ campaign.send(confirm=False, progress=False)
 """
 
 
-def sender(lab: Lab, folder: Path, count: int) -> subprocess.Popen[str]:
+def sender(lab: Lab, folder: Path, *numbers: int) -> subprocess.Popen[str]:
+    given = [str(lab.account.port), str(folder), *map(str, numbers)]
     return subprocess.Popen(
-        [sys.executable, "-c", SENDER, str(lab.account.port), str(folder), str(count)],
+        [sys.executable, "-c", SENDER, *given],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
@@ -235,6 +240,31 @@ def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
     assert set(outcomes) <= {"accepted", "in_doubt"}
     assert set(outcomes.index[outcomes == "accepted"]) <= set(got)
     assert set(got) <= set(outcomes.index)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sets a limit on files' size")
+def test_a_disk_that_is_full_ends_the_send_and_nobody_is_lost_or_twice(
+    tmp_path: Path,
+) -> None:
+    count = 400
+    with Lab() as lab:
+        process = sender(lab, tmp_path, count, 250_000)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 1, said
+        assert "LedgerError" in said
+        assert "then open the campaign again" in said.replace("\n", " ")
+        sent = len(lab.received)
+        assert 0 < sent < count
+        process = sender(lab, tmp_path, count)
+        assert process.wait() == 0, process.communicate()
+        process.communicate()
+        campaign = open_campaign(tmp_path / "c", lab.account)
+        got = received(lab)
+        outcomes = campaign.outcomes.set_index("recipient")["outcome"]
+    assert set(got.values()) == {1}
+    assert set(outcomes) <= {"accepted", "in_doubt"}
+    assert len(got) == count == len(outcomes)
+    assert (outcomes == "in_doubt").sum() <= 2 * 3
 
 
 def test_a_second_sender_is_told_who_is_first(tmp_path: Path) -> None:
