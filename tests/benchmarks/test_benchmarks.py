@@ -65,3 +65,10 @@ def test_signing_is_measured_beside_dkimpy() -> None:
     signers = [row["signer"] for row in found["rows"]]
     assert signers == ["smtpbook", "dkimpy", "OpenSSL alone", "smtpbook, Ed25519"]
     assert found["ratios"]["messages/CPU s, smtpbook to dkimpy"] > 0
+
+
+@pytest.mark.heavy
+def test_the_ledgers_cost_is_measured_at_three_distances() -> None:
+    found = run("ledger", "--messages=40", "--rounds=1", "--connections=4")
+    assert [row["kept in"] for row in found["rows"]] == ["folder", "memory"] * 3
+    assert all(row["messages/s"] > 0 for row in found["rows"])
