@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from matplotlib.lines import Line2D
 
 from smtpbook.escape import visible
-from smtpbook.insight.palette import (
+from smtpbook.palette import (
     SEVERITY_COLORS,
     SEVERITY_MARKERS,
     SEVERITY_NAMES,
@@ -57,26 +57,6 @@ def label_ticks(axis: Any, words: Iterable[str], notes: Iterable[str] = ()) -> N
     axis.set_ticks(range(len(shown)), shown)
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
-
-
-def duration(seconds: float) -> str:
-    """Say a time in three digits and the unit that fits, such as "4.62 ms".
-
-    >>> duration(0.004), duration(0.0183), duration(83.1), duration(7200)
-    ('4.00 ms', '18.3 ms', '83.1 s', '2.0 h')
-    """
-    if seconds <= 0:
-        return "0 s"
-    if seconds >= 999.5:
-        return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
-    unit, size = next(((u, s) for u, s in units if seconds >= s * 0.9995), units[-1])
-    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Say how many, such as "1 reply" or "1,150 replies"."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def severity_legend(ax: Axes, severities: Iterable[int]) -> None:

@@ -10,9 +10,10 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
 from smtpbook.escape import visible
-from smtpbook.insight.canvas import counted, new_axes, say, tidy
-from smtpbook.insight.palette import BLUE, ORANGE, PURPLE, SKY, VERMILLION
+from smtpbook.insight.canvas import new_axes, say, tidy
 from smtpbook.log.frame import require_columns
+from smtpbook.palette import BLUE, ORANGE, PURPLE, SKY, VERMILLION
+from smtpbook.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,16 +9,10 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from smtpbook.insight.canvas import (
-    counted,
-    duration,
-    label_ticks,
-    new_axes,
-    say,
-    tidy,
-)
-from smtpbook.insight.palette import PLAIN
+from smtpbook.insight.canvas import label_ticks, new_axes, say, tidy
 from smtpbook.insight.summaries import session_order, timed_replies
+from smtpbook.palette import PLAIN
+from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib import dates
 
 from smtpbook.delivery.run import Run
-from smtpbook.insight.canvas import counted, new_axes, say, tidy
-from smtpbook.insight.palette import BLUE, VERMILLION
+from smtpbook.insight.canvas import new_axes, say, tidy
+from smtpbook.palette import BLUE, VERMILLION
+from smtpbook.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

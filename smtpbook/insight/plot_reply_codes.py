@@ -9,9 +9,10 @@ from matplotlib import rcParams
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from smtpbook.insight.canvas import counted, label_ticks, new_axes, say, tidy
-from smtpbook.insight.palette import SEVERITY_COLORS, SEVERITY_HATCHES, SEVERITY_NAMES
+from smtpbook.insight.canvas import label_ticks, new_axes, say, tidy
 from smtpbook.insight.summaries import reply_codes
+from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES, SEVERITY_NAMES
+from smtpbook.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,18 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import dates
 
-from smtpbook.insight.canvas import (
-    counted,
-    duration,
-    label_ticks,
-    new_axes,
-    say,
-    severity_legend,
-    tidy,
-)
-from smtpbook.insight.palette import SEVERITY_COLORS, SEVERITY_MARKERS
+from smtpbook.insight.canvas import label_ticks, new_axes, say, severity_legend, tidy
 from smtpbook.insight.summaries import replies, session_order
 from smtpbook.log.frame import require_columns
+from smtpbook.palette import SEVERITY_COLORS, SEVERITY_MARKERS
+from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

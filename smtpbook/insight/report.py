@@ -25,8 +25,6 @@ from matplotlib.transforms import Bbox
 from smtpbook.codes.explain import explain
 from smtpbook.escape import to_html, visible
 from smtpbook.events import COLUMNS
-from smtpbook.insight.canvas import counted, duration
-from smtpbook.insight.palette import OUTCOME_COLORS
 from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
@@ -40,6 +38,8 @@ from smtpbook.insight.summaries import (
 from smtpbook.log.frame import require_columns
 from smtpbook.log.outcomes import count_outcomes
 from smtpbook.protocol.replies import Reply
+from smtpbook.states import STATES, state
+from smtpbook.wording import counted, duration
 
 _MAX_ROWS: Final = 25  # of a table; what is left out is counted below it
 _MAX_REFUSALS: Final = 5
@@ -70,7 +70,7 @@ th.number, td.number { text-align: right; white-space: nowrap; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; list-style: none; }
 .tiles li { border: 1px solid var(--line); border-left: .4rem solid; padding: .3rem .9rem; }
 .tiles b { display: block; font-size: 1.4rem; }
-.tiles span { color: var(--ink); }
+.tiles small { display: block; max-width: 12rem; opacity: .75; }
 img { max-width: 100%; height: auto; }
 figure, .refusal { margin: 1rem 0; }
 .refusal { border-left: 3px solid var(--line); padding-left: 1rem; }
@@ -159,9 +159,10 @@ def _tiles(log: pd.DataFrame) -> str:
     if not counts:
         return "<p>No recipient has an outcome in this log.</p>"
     tiles = "".join(
-        f'<li style="border-left-color: {OUTCOME_COLORS[name]}"><b>{n:,}</b>'
-        f"<span>{name.replace('_', ' ')}</span></li>"
-        for name, n in counts.items()
+        f'<li style="border-left-color: {one.color}"><b>{n:,}</b>'
+        f'<span title="{one.meaning}"><span aria-hidden="true">{one.icon}</span> '
+        f"{one.word}</span><small>{one.meaning}</small></li>"
+        for one, n in ((state(name), n) for name, n in counts.items())
     )
     whole = counted(sum(counts.values()), "recipient", "recipients")
     return f'<ul class="tiles">{tiles}</ul>\n<p>{whole} in all.</p>'
@@ -252,6 +253,8 @@ def _table(table: pd.DataFrame) -> str:
 
 def _heading(column: str) -> str:
     """Give a column's name in words; its cells name their unit."""
+    if column in STATES:
+        return str(STATES[column])
     return column.removesuffix("_s").replace("_", " ")
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.events import OUTCOMES
-from smtpbook.insight.palette import SEVERITY_NAMES
 from smtpbook.log.frame import require_columns
 from smtpbook.log.outcomes import outcomes
+from smtpbook.palette import SEVERITY_NAMES
 
 # The order in which a session says them (RFC 5321 section 4.1.4, 3207, 4954, 3030).
 SESSION_ORDER: Final = (

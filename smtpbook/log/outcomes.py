@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from smtpbook.escape import to_cell
 from smtpbook.events import OUTCOMES
 from smtpbook.log.frame import require_columns
+from smtpbook.states import state
 
 OUTCOME_COLUMNS: Final = (
     "recipient",
+    "state",
     "recipient_domain",
     "outcome",
     "reason",
@@ -47,8 +49,9 @@ def outcomes(log: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The columns `OUTCOME_COLUMNS` with the log's dtypes, recipients in the order in
-        which they first appear, index 0 to n-1.  ``reply_code`` is null where no reply
-        decided (``failed``, ``in_doubt``, ``suppressed``).
+        which they first appear, index 0 to n-1.  ``state`` (category) is the outcome as it
+        is shown, with its icon.  ``reply_code`` is null where no reply decided (``failed``,
+        ``in_doubt``, ``suppressed``).
 
     Raises
     ------
@@ -63,16 +66,29 @@ def outcomes(log: pd.DataFrame) -> pd.DataFrame:
     ...     Event(kind="outcome", recipient="ann@example.org", outcome=state).to_row()
     ...     for state in ("deferred", "accepted")
     ... ]
-    >>> outcomes(to_frame(rows))[["recipient", "outcome"]]
-             recipient   outcome
-    0  ann@example.org  accepted
+    >>> outcomes(to_frame(rows))[["recipient", "state", "outcome"]]
+             recipient       state   outcome
+    0  ann@example.org  ✓ accepted  accepted
     """
-    require_columns(log, "kind", *OUTCOME_COLUMNS)
-    rows = log.loc[(log["kind"] == "outcome").to_numpy(bool), list(OUTCOME_COLUMNS)]
+    of_log = [name for name in OUTCOME_COLUMNS if name != "state"]
+    require_columns(log, "kind", *of_log)
+    rows = log.loc[(log["kind"] == "outcome").to_numpy(bool), of_log]
     rows = rows[rows["recipient"].notna()]
     last = rows.drop_duplicates("recipient", keep="last").set_index("recipient")
     order = rows["recipient"].drop_duplicates()
-    return last.loc[order].reset_index()
+    table = last.loc[order].reset_index()
+    table.insert(OUTCOME_COLUMNS.index("state"), "state", shown(table["outcome"]))
+    return table
+
+
+def shown(outcomes: pd.Series[Any]) -> pd.Series[Any]:
+    """Give outcomes as they are shown, such as "✓ accepted": a category; null stays null.
+
+    >>> shown(pd.Series(["pending", None, "accepted"])).tolist()
+    ['○ pending', nan, '✓ accepted']
+    """
+    names = {name: str(state(name)) for name in outcomes.dropna().unique()}
+    return outcomes.astype(object).map(names).astype("category")
 
 
 def count_outcomes(log: pd.DataFrame) -> dict[str, int]:

@@ -15,15 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from smtpbook.errors import ColumnError
-from smtpbook.events import OUTCOMES
-from smtpbook.insight.canvas import duration
-from smtpbook.insight.palette import OUTCOME_COLORS, SEVERITY_COLORS, SEVERITY_HATCHES
 from smtpbook.insight.plot_coverage import plot_coverage
 from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
 from smtpbook.insight.summaries import latency_by_command
 from smtpbook.messages.template import Template
+from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES
+from smtpbook.wording import duration
 from tests.insight.conftest import LOGS
 
 Plot = Callable[..., Axes]
@@ -213,9 +212,8 @@ def test_short_timelines_count_seconds_and_long_ones_tell_the_time() -> None:
     assert plot_timeline(LOGS["hours"](), ax=empty_axes()).get_xlabel() == "time (UTC)"
 
 
-def test_every_severity_and_outcome_has_its_colour() -> None:
+def test_every_severity_has_its_colour() -> None:
     assert set(SEVERITY_COLORS) == {2, 3, 4, 5}
-    assert tuple(OUTCOME_COLORS) == OUTCOMES
 
 
 # -- what becomes of a letter

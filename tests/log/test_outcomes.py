@@ -36,7 +36,22 @@ def test_columns_index_and_dtypes_are_fixed(messages: int) -> None:
     table = outcomes(log)
     assert list(table.columns) == list(OUTCOME_COLUMNS)
     assert list(table.index) == list(range(messages))
-    assert table.dtypes.to_dict() == log.dtypes[list(OUTCOME_COLUMNS)].to_dict()
+    of_log = [name for name in OUTCOME_COLUMNS if name != "state"]
+    assert table.dtypes[of_log].to_dict() == log.dtypes[of_log].to_dict()
+    assert table["state"].dtype == "category"
+
+
+def test_every_recipient_shows_an_icon_and_a_word() -> None:
+    table = outcomes(to_frame(day(60)))
+    assert set(table["state"]) == {"✓ accepted", "▲ deferred", "✗ rejected"}
+    deferred = table.query("outcome == 'deferred'")
+    assert set(deferred["state"]) == {"▲ deferred"}
+
+
+def test_an_outcome_that_is_not_ours_is_shown_by_its_word_and_does_nothing() -> None:
+    log = to_frame([suppressed("no@x.example")])
+    log["outcome"] = log["outcome"].astype("string").replace("suppressed", "a\u202eb\n")
+    assert outcomes(log)["state"].tolist() == ["· a\\u202eb\\n"]
 
 
 def test_counts_add_up_to_the_list_and_name_every_outcome() -> None:

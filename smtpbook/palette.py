@@ -1,8 +1,9 @@
-"""Palette: one colour per meaning, in every chart.
+"""Palette: one colour per meaning, in every chart, table and page.
 
 The colours are Okabe and Ito's (2008), which colour-blind readers tell apart; each is
 legible on white and on black.  Meaning never hangs on colour alone: severities have a
-hatch and a marker too, so that a chart survives a black-and-white printer.
+hatch and a marker too, so that a chart survives a black-and-white printer, and `states`
+gives what may become of a recipient an icon and a word.
 """
 
 from __future__ import annotations
@@ -22,18 +23,6 @@ SEVERITY_NAMES: Final = {2: "success", 3: "intermediate", 4: "transient", 5: "pe
 SEVERITY_COLORS: Final = {2: GREEN, 3: SKY, 4: ORANGE, 5: VERMILLION}
 SEVERITY_HATCHES: Final = {2: "", 3: "...", 4: "///", 5: "xxx"}
 SEVERITY_MARKERS: Final = {2: "o", 3: "o", 4: "^", 5: "X"}
-
-OUTCOME_COLORS: Final = {
-    "accepted": GREEN,
-    "deferred": ORANGE,
-    "rejected": VERMILLION,
-    "failed": PURPLE,
-    "in_doubt": SKY,
-    "suppressed": GREY,
-    "bounced": VERMILLION,
-    "complaint": PURPLE,
-    "delivered": BLUE,
-}
 
 # What has no good or bad: a distribution.
 PLAIN: Final = BLUE

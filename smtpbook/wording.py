@@ -1,0 +1,57 @@
+"""Wording: numbers and times as they are said in charts, stories and reports."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Say how many, such as "1 reply" or "1,150 replies"."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time in three digits and the unit that fits, such as "4.62 ms".
+
+    >>> duration(0.004), duration(0.0183), duration(83.1), duration(7200)
+    ('4.00 ms', '18.3 ms', '83.1 s', '2.0 h')
+    """
+    if seconds <= 0:
+        return "0 s"
+    if seconds >= 999.5:
+        return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+    unit, size = next(((u, s) for u, s in units if seconds >= s * 0.9995), units[-1])
+    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
+
+
+def lasting(seconds: float) -> str:
+    """Say how long something lasted, as people do: in the two units that fit.
+
+    >>> lasting(0.25), lasting(45), lasting(300), lasting(5400), lasting(90_000)
+    ('250 ms', '45 s', '5 min', '1 h 30 min', '1 d 1 h')
+    """
+    if seconds < 9.95:
+        return duration(seconds)
+    rest, parts = round(seconds), list[str]()
+    for unit, size in _UNITS:
+        if rest >= size or parts:
+            parts.append(f"{rest // size} {unit}" if rest // size else "")
+            rest %= size
+    return " ".join(part for part in parts[:2] if part)
+
+
+def octets(number: int) -> str:
+    """Say a size in octets, in the unit that fits.
+
+    >>> octets(812), octets(20_480), octets(3_400_000)
+    ('812 bytes', '20.0 KiB', '3.2 MiB')
+    """
+    size, unit = float(number), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:,.0f} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
