@@ -10,19 +10,13 @@ from datetime import datetime
 
 import pandas as pd
 
-from smtpbook.codes.explain import explain
-from smtpbook.escape import to_html, visible
+from smtpbook.delivery.story import Story, story_of
+from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
 from smtpbook.log.frame import Recorder
 from smtpbook.log.outcomes import count_outcomes, outcomes
 from smtpbook.log.transcript import transcript
-
-# What an accepted message may still meet, and where to look.
-_AFTER_ACCEPTED = (
-    "The server took responsibility for it (RFC 5321 section 6.1); that is not delivery. "
-    "If it did not arrive: look into the junk folder and the mailbox's filters, ask the "
-    "server's postmaster with the queue id, and watch the sender's mailbox for a bounce."
-)
+from smtpbook.states import counts_html, told
 
 
 class Run:
@@ -107,46 +101,30 @@ class Run:
         """Give the dialogue as text: all of it, of one session, or about one recipient."""
         return transcript(self.log, recipient=recipient, session_id=session_id)
 
-    def recipient(self, address: str) -> str:
-        """Tell the whole story of one recipient: outcome, reply, meaning, what to check.
+    def recipient(self, address: str) -> Story:
+        """Tell the whole story of one recipient: attempts, replies, meaning, what to do.
+
+        Returns
+        -------
+        Story
+            Prints as text and shows itself in a notebook.
 
         Raises
         ------
         SMTPBookError
             This send was not for that address; the message suggests the near miss.
         """
-        dialogue = self.transcript(recipient=address)
-        found = self.outcomes
-        row = found[found["recipient"].str.casefold() == address.casefold()].iloc[-1]
-        lines = [f"{visible(address)}: {row['outcome'].replace('_', ' ')}"]
-        if pd.notna(row["queue_id"]):
-            lines.append(f"The server calls the message {visible(row['queue_id'])}.")
-        if pd.notna(row["reply_code"]) and row["outcome"] != "accepted":
-            said = f"{row['reply_code']} {row['reply_text']}"
-            lines.append(str(explain(said, verb=row["verb"])))
-        if pd.notna(row["error"]):
-            lines.append(f"No reply decided: {row['error']}.")
-        if row["outcome"] == "accepted":
-            lines.append(_AFTER_ACCEPTED)
-        return "\n".join([*lines, "", dialogue])
+        return story_of(self.log, address, self._campaign)
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
         why = "" if self.stopped is None else f"; stopped: {visible(self.stopped)}"
-        return f"<Run of {self._campaign!r}: {told or 'nothing sent'}{why}>"
+        return f"<Run of {self._campaign!r}: {told(self.counts) or 'nothing sent'}{why}>"
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{name.replace('_', ' ')}</th>"
-            f"<td style='text-align:right'>{n:,}</td></tr>"
-            for name, n in self.counts.items()
-        )
+        notes = [] if any(self.counts.values()) else ["Nothing was sent."]
         if self.stopped is not None:
-            cells += f"<tr><td colspan='2'>Stopped: {to_html(self.stopped)}</td></tr>"
-        return (
-            f"<div style='color:var(--jp-content-font-color1, CanvasText)'>"
-            f"<b>{to_html(self._campaign)}</b><table>{cells}</table></div>"
-        )
+            notes.append(f"Stopped: {self.stopped}")
+        return counts_html(self._campaign, self.counts, notes)
 
 
 _OWN = frozenset(OUTCOMES[:6])  # those a send itself can come to

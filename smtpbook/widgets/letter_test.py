@@ -98,8 +98,8 @@ class LetterTest(ipw.VBox):
         except Exception as error:  # a password's function may raise anything
             self.note.say(str(error) or type(error).__name__, "error")
         else:
-            story = run.recipient(run.outcomes["recipient"].iloc[0]).splitlines()
-            is_taken = run.counts["accepted"] == 1
-            self.note.say("; ".join(story[:2]), "done" if is_taken else "error")
+            story = run.recipient(run.outcomes["recipient"].iloc[0])
+            is_taken = story.outcome == "accepted"
+            self.note.say(story.summary, "done" if is_taken else "error")
         finally:
             self.button.disabled = False
