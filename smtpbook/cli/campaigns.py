@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smtpbook.cli.table import table
+from smtpbook.cli.table import shown, table
+from smtpbook.states import STATES
 
 if TYPE_CHECKING:
     from smtpbook.campaign.campaign import Campaign
@@ -142,7 +143,12 @@ def status(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(counts))
         return
-    click.echo(table(["outcome", "recipients"], sorted(counts.items())))
+    rows = [
+        (shown(name), counts[name], one.meaning)
+        for name, one in STATES.items()
+        if name in counts
+    ]
+    click.echo(table(["state", "recipients", "meaning"], rows))
     if runner is not None:
         seen = datetime.fromtimestamp(runner.heartbeat, UTC)
         click.echo(f"\nlast run by process {runner.pid} on {runner.host}, {seen:%F %T} UTC")
@@ -168,8 +174,11 @@ def outcomes(name: str, only: tuple[str, ...], as_json: bool) -> None:
         for one in found:
             click.echo(json.dumps(one._asdict()))
         return
-    rows = [(o.address, o.outcome, o.reason, o.attempts, o.reply_text) for o in found]
-    click.echo(table(["recipient", "outcome", "reason", "tries", "reply"], rows))
+    rows = [
+        (one.address, shown(one.outcome), one.reason, one.attempts, one.reply_text)
+        for one in found
+    ]
+    click.echo(table(["recipient", "state", "reason", "tries", "reply"], rows))
 
 
 def _open(name: str, account: str | None) -> Campaign:
@@ -198,11 +207,11 @@ def _tell(
     if as_json:
         click.echo(json.dumps({"sent": counts, "campaign": whole}))
     else:
-        shown = {name: number for name, number in counts.items() if number}
+        sent = {name: number for name, number in counts.items() if number}
         rows = [
-            (name, shown.get(name, 0), whole.get(name, 0))
-            for name in dict.fromkeys([*shown, *whole])
+            (shown(name), sent.get(name, 0), whole.get(name, 0))
+            for name in dict.fromkeys([*sent, *whole])
         ]
-        click.echo(table(["outcome", "this send", "campaign"], rows))
+        click.echo(table(["state", "this send", "campaign"], rows))
     done = set(whole) <= {"accepted", "suppressed"}
     ctx.exit(0 if done else 1)

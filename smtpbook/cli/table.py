@@ -5,11 +5,13 @@ Every cell may be a stranger's, so all of them pass through `escape.visible`.
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from smtpbook.escape import visible
+from smtpbook.states import state
 
 WIDTH: Final = 80
 _MAX_CELL: Final = 40  # characters of a cell that is not the last of its row
@@ -53,6 +55,16 @@ def labelled(pairs: Iterable[tuple[str, object]]) -> str:
         for label, text in pairs
         if text is not None
     )
+
+
+def shown(name: str) -> str:
+    """Give a state with its icon, or its word alone where the output cannot have that."""
+    one = state(name)
+    try:
+        str(one).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return one.word
+    return str(one)
 
 
 def _wrapped(head: str, text: str) -> str:

@@ -15,6 +15,7 @@ import ipywidgets as ipw
 import traitlets
 
 from smtpbook.escape import to_html, visible
+from smtpbook.states import State
 
 _HERE: Final = Path(__file__).parent
 _MARKS: Final = {"error": "✗", "hint": "ℹ", "done": "✓"}  # noqa: RUF001
@@ -257,7 +258,7 @@ def table(
     *,
     classes: Iterable[str] = (),
 ) -> str:
-    """Give a table as HTML; all its text may be hostile.
+    """Give a table as HTML; all its text may be hostile.  A `State` shows its icon.
 
     Parameters
     ----------
@@ -269,7 +270,10 @@ def table(
     body = []
     for number, row in enumerate(rows):
         name = named[number] if number < len(named) else ""
-        cells = "".join(f"<td>{to_html(str(cell))}</td>" for cell in row)
+        cells = "".join(
+            f"<td>{cell.to_html() if isinstance(cell, State) else to_html(str(cell))}</td>"
+            for cell in row
+        )
         body.append(f'<tr class="{name}">{cells}</tr>')
     return (
         f'<div class="smtpbook-scroll"><table><caption>{to_html(caption)}</caption>'

@@ -5,12 +5,16 @@ Cells come from strangers; every text goes through `smtpbook.escape`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from smtpbook.escape import visible
+from smtpbook.ledger.entries import key_of
 from smtpbook.recipients.recipients import Recipients
+from smtpbook.states import State, state
 from smtpbook.widgets.parts import table
 
 _ROWS: Final = 10
@@ -20,12 +24,20 @@ _LOOKED_AT: Final = 1000  # problems; a list may have a million
 _CELL: Final = 60  # characters
 
 
-def preview(people: Recipients, *, with_problems: bool = True) -> str:
+def preview(
+    people: Recipients,
+    *,
+    outcomes: Mapping[str, str] | None = None,
+    with_problems: bool = True,
+) -> str:
     """Give the first rows as HTML, the rows that were left out in their places.
 
     Parameters
     ----------
     people : Recipients
+    outcomes : mapping of str to str, optional
+        Where recipients stand in a campaign, by `key_of` their addresses.  Default: all
+        have been checked, and nothing more.
     with_problems : bool
         False = without the rows that were left out.
     """
@@ -35,9 +47,11 @@ def preview(people: Recipients, *, with_problems: bool = True) -> str:
     places = list(zip(head["source"].astype(str), head["source_row"], strict=True))
     last = int(head["source_row"].max()) if len(frame) > _ROWS else None
     problems = _by_place(people.problems, last)
+    known = outcomes or {}
     rows = [
         _Row(
             place,
+            state(known.get(key_of(cells[0]), "checked")),
             "smtpbook-doubt" if place in problems else "",
             [_cut(cell) for cell in cells],
             problems[place].message if place in problems else "",
@@ -47,7 +61,13 @@ def preview(people: Recipients, *, with_problems: bool = True) -> str:
     if with_problems:
         blanks = [""] * (len(fields) - 1)
         left_out = [
-            _Row(place, "smtpbook-left-out", [_cut(found.address), *blanks], found.message)
+            _Row(
+                place,
+                _left_out(found.rule),
+                "smtpbook-left-out",
+                [_cut(found.address), *blanks],
+                found.message,
+            )
             for place, found in problems.items()
             if found.dropped
         ]
@@ -56,8 +76,8 @@ def preview(people: Recipients, *, with_problems: bool = True) -> str:
     which = f"The first {_ROWS} of " if len(frame) > _ROWS else ""
     return table(
         f"{which}{len(frame):,} recipients{f'; {more} more fields' if more else ''}",
-        ["row", *fields, "problem"],
-        [[row.place[1], *row.cells, row.message] for row in rows],
+        ["row", "state", *fields, "problem"],
+        [[row.place[1], row.state, *row.cells, row.message] for row in rows],
         classes=[row.kind for row in rows],
     )
 
@@ -84,9 +104,17 @@ def problems_table(people: Recipients) -> str:
 
 class _Row(NamedTuple):
     place: tuple[str, int]
+    state: State
     kind: str
     cells: list[str]
     message: str
+
+
+def _left_out(rule: str) -> State:
+    """Give the state of a row that is not in the list, under its rule's own word."""
+    if rule == "suppressed":
+        return state(rule)
+    return replace(state("invalid"), name=rule)
 
 
 def _by_place(problems: pd.DataFrame, last: int | None) -> dict[tuple[str, int], Any]:

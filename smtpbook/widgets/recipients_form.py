@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import ipywidgets as ipw
@@ -18,6 +18,7 @@ import ipywidgets as ipw
 from smtpbook.accounts.secret import MASK
 from smtpbook.errors import RecipientsError, SMTPBookError
 from smtpbook.escape import visible
+from smtpbook.ledger.entries import key_of
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import list_recipients, save_recipients
@@ -41,6 +42,9 @@ from smtpbook.widgets.preview import preview, problems_table
 from smtpbook.widgets.secret_field import SecretField
 from smtpbook.widgets.url_field import UrlField, with_password
 
+if TYPE_CHECKING:
+    from smtpbook.campaign.campaign import Campaign
+
 # What a Jupyter server takes in one message (tornado's websocket_max_message_size).
 _KINDS: Final = (
     ("a file of up to 10 MB on this computer", "upload"),
@@ -62,26 +66,35 @@ _NOTHING_YET: Final = "nothing has been read yet: say where the list is and pres
 Stage = tuple[str, Callable[[Recipients], Recipients], str]
 
 
-def recipients_form(people: Recipients | None = None) -> RecipientsForm:
+def recipients_form(
+    people: Recipients | None = None, *, campaign: Campaign | None = None
+) -> RecipientsForm:
     """Show a form for a list of recipients: read it, mend it, narrow it, keep it.
 
     Parameters
     ----------
     people : Recipients, optional
-        A list to begin with.
+        A list to begin with; a campaign's own if one is given.
+    campaign : Campaign, optional
+        Whose outcomes are shown beside its recipients, as they are now and at each reading.
 
     Returns
     -------
     RecipientsForm
         ``.people`` is the list with all that applies, ``.code`` the cell it stands for.
     """
-    return RecipientsForm(people)
+    return RecipientsForm(people, campaign)
 
 
 class RecipientsForm(Form):
     """Made by `recipients_form`."""
 
-    def __init__(self, people: Recipients | None = None) -> None:
+    def __init__(
+        self, people: Recipients | None = None, campaign: Campaign | None = None
+    ) -> None:
+        if people is None and campaign is not None:
+            people = campaign.people
+        self._campaign, self._outcomes = campaign, _outcomes_of(campaign)
         self._file: tuple[str, bytes] | None = None
         self._is_reading = False
         self._read = people
@@ -181,6 +194,7 @@ class RecipientsForm(Form):
     def read(self) -> None:
         """Read the list from where the fields say; what is wrong is shown."""
         self._renamed = []
+        self._outcomes = _outcomes_of(self._campaign)
         self._is_reading = True  # another choice of columns is no reason to read again
         self.fields["address"].control.options = [(_FOUND, "")]
         self._is_reading = False
@@ -350,7 +364,7 @@ class RecipientsForm(Form):
         total = f"{len(self._read):,} recipients"
         said = f"{len(people):,} of {total}" if condition or stop else total
         self.count_note.say(said, "done")
-        shown = preview(people, with_problems=not condition)
+        shown = preview(people, outcomes=self._outcomes, with_problems=not condition)
         self.preview.value = shown + problems_table(people)
         if stop:
             self.fields["suppress"].note.say(repr(SuppressionList.open(stop)), "hint")
@@ -410,6 +424,14 @@ def _fields() -> dict[str, Field]:
         "suppress": text("Never write to", placeholder="never.csv"),
         "save_as": text("Save as", placeholder="customers"),
     }
+
+
+def _outcomes_of(campaign: Campaign | None) -> dict[str, str]:
+    """Give where a campaign's recipients stand, by key; those never tried are left out."""
+    if campaign is None:
+        return {}
+    tried = campaign.outcomes.query("outcome != 'pending'")
+    return dict(zip(map(key_of, tried["recipient"]), tried["outcome"], strict=True))
 
 
 def _without_those_on(people: Recipients, path: str) -> Recipients:

@@ -68,6 +68,18 @@ def test_just_those_again(begin: tuple[str, ...], lab: Lab) -> None:
     assert run("outcomes", "may", "--only", "deferred", "--json").stdout == ""
 
 
+def test_every_recipient_has_an_icon_where_the_output_can_show_it(
+    begin: tuple[str, ...],
+) -> None:
+    run(*begin, "--limit", "1")
+    assert "✓ accepted           1  sent: the server took it" in run("status", "may").output
+    assert run("outcomes", "may").output.count("○ pending") == 2
+    plain = CliRunner(charset="ascii").invoke(main, ["outcomes", "may"])
+    assert plain.exit_code == 0
+    assert plain.output.count("pending") == 2
+    assert plain.output.isascii()
+
+
 def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
     result = run(*begin, "--dry-run")
     assert result.exit_code == 0

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from smtpbook.campaign.campaign import Campaign
 from smtpbook.errors import ColumnError, RecipientsError
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.saved import load_recipients, save_recipients
 from smtpbook.recipients.suppression import SuppressionList
+from smtpbook.states import state
 from smtpbook.widgets.recipients_form import RecipientsForm, recipients_form
 from tests.widgets.browser import run, state_of_all, typed
 
@@ -177,6 +182,27 @@ def test_problems_are_marked_in_their_rows_and_counted(csv: Path) -> None:
     assert "1 invalid" in shown
     assert "1 duplicate" in shown
     assert "row 3" in shown
+
+
+def test_every_row_shows_an_icon_and_a_word_for_its_state(csv: Path) -> None:
+    shown = read(csv).preview.value
+    assert shown.count(state("checked").to_html()) == 3
+    for rule in ("invalid", "duplicate"):
+        assert f">≠</span> {rule}</span>" in shown
+    assert 'aria-label="address checked, not yet sent"' in shown
+
+
+def test_a_campaigns_outcomes_are_shown_beside_its_recipients() -> None:
+    letter = Template(header_from="me@x.test", subject="s", text="t")
+    people = read_recipients_of("ann@x.example.org", "bob@y.example.org")
+    with Lab() as lab:
+        lab.set(rcpt=Behaviour(reply="450 4.2.1 later"))
+        campaign = Campaign("c", lab.account, people, letter)
+        campaign.send(limit=1, progress=False)
+        form = recipients_form(campaign=campaign)
+    assert form.people.addresses == people.addresses
+    assert form.preview.value.count(state("deferred").to_html()) == 1
+    assert form.preview.value.count(state("checked").to_html()) == 1
 
 
 def test_cells_are_shown_as_text(csv: Path) -> None:
