@@ -1,4 +1,4 @@
-"""Trial: a letter sent to oneself, as one of its recipients would get it."""
+"""Trial: a letter sent to oneself, as one of its recipients would get it, or a report."""
 
 from __future__ import annotations
 
@@ -53,14 +53,27 @@ def send_test(
     --------
     ``send_test(letter, account, "ann@example.org", people.frame.iloc[0])``
     """
-    fields = {} if row is None else {str(name): value for name, value in row.items()}
+    return send_to_oneself(letter.prefixed(PREFIX), account, to, row, name="test")
+
+
+def send_to_oneself(
+    letter: Template,
+    account: Account,
+    to: str,
+    row: Mapping[str, Any] | pd.Series[Any] | None = None,
+    *,
+    name: str,
+) -> Run:
+    """Send a letter to one address, whatever the row says, without asking.
+
+    Parameters and errors are those of `send_test`; `name` is what the log calls it.
+    """
+    fields = {} if row is None else {str(field): value for field, value in row.items()}
     frame = pd.DataFrame([{**fields, "email": to}]).drop(
         columns=["source", "source_row"], errors="ignore"
     )
     people = read_recipients(frame, address="email")
     if not len(people):
         reason = people.problems["message"].iloc[0]
-        raise RecipientsError(f"no test can be sent to {visible(to)!r}: {reason}")
-    return Campaign("test", account, people, letter.prefixed(PREFIX)).send(
-        confirm=False, progress=False
-    )
+        raise RecipientsError(f"no {name} can be sent to {visible(to)!r}: {reason}")
+    return Campaign(name, account, people, letter).send(confirm=False, progress=False)
