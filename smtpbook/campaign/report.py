@@ -25,7 +25,9 @@ from smtpbook.delivery.run import Run
 from smtpbook.escape import to_html, visible
 from smtpbook.folder.letter import freeze_letter
 from smtpbook.messages.template import Template
+from smtpbook.pacing.retry import Retry
 from smtpbook.states import INK, STATES, state, told
+from smtpbook.wording import lasting
 
 if TYPE_CHECKING:
     from smtpbook.campaign.campaign import Campaign
@@ -211,12 +213,23 @@ def _setup(campaign: Campaign) -> Iterator[tuple[str, str]]:
     yield "server", f"{account.host}:{account.port}, tls={account.tls}"
     yield "from", campaign.letter.header_from
     yield "subject", campaign.letter.subject
-    yield "pace", str(campaign.pace or "no limit")
-    yield "connections", f"at most {campaign.connections}"
-    retry = campaign.retry
-    yield "retry", "no: one try each" if retry is None else str(retry)
-    if campaign.together is not None:
-        yield "together", f"{campaign.together.show}, {campaign.together.size} at most"
+    settings = campaign.settings
+    yield "pace", str(settings.pace)
+    each = settings.messages_per_connection
+    after = "" if each is None else f", a new one after {each:,} messages"
+    yield "connections", f"at most {settings.connections}{after}"
+    yield "retry", "no: one try each" if settings.retry is None else _told(settings.retry)
+    if settings.together is not None:
+        together = settings.together
+        yield "together", f"{together.size} recipients at most, by {together.show}"
+    for rule in settings.stop_when:
+        yield "stops when", str(rule)
+
+
+def _told(retry: Retry) -> str:
+    tries = retry.max_attempts
+    end = f"until {lasting(retry.give_up_s)} after the first try"
+    return end if tries is None else f"{end}, at most {tries} tries"
 
 
 def _results(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:

@@ -76,4 +76,6 @@ def send_to_oneself(
     if not len(people):
         reason = people.problems["message"].iloc[0]
         raise RecipientsError(f"no {name} can be sent to {visible(to)!r}: {reason}")
-    return Campaign(name, account, people, letter).send(confirm=False, progress=False)
+    return Campaign(name, account, people, letter, folder=None).send(
+        confirm=False, progress=False
+    )

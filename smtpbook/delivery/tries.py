@@ -135,7 +135,9 @@ def tries_of(rows: pd.DataFrame, attempts: Iterable[Attempt] = ()) -> tuple[Try,
 
 def _try(number: int, row: dict[Hashable, Any]) -> Try:
     """Make a try of a row of the event log; foreign ones may not count their attempts."""
-    cells = {str(name): None if pd.isna(cell) else cell for name, cell in row.items()}
+    cells: dict[str, Any] = {
+        str(name): None if pd.isna(cell) else cell for name, cell in row.items()
+    }
     time = cells["time"]
     return Try(
         attempt=int(cells["attempt"] or number),
