@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from smtpbook.codes.tables import reasons
 from smtpbook.errors import near_miss
-from smtpbook.ledger.entries import AGAIN, Entry, key_of
+from smtpbook.ledger.entries import Entry, key_of
+from smtpbook.ledger.only import chosen_words
 
 _BATCH: Final = 256
 _NEIGHBOURS: Final = 500  # addresses looked at for a near miss
@@ -112,7 +112,8 @@ def choose(
     never = "key NOT IN (SELECT key FROM suppressions)"
     due = "" if due_by is None else " AND (due IS NULL OR due <= :due)"
     values = {} if due_by is None else {"due": due_by}
-    if only is None:
+    words = chosen_words(only)
+    if words is None:
         # Nobody suppressed is pending; to say so would cost a look at each row.
         again = (
             "(due IS NOT NULL OR outcome = 'in_doubt')"
@@ -121,14 +122,6 @@ def choose(
         )
         mine = f"(outcome IS NULL OR ({again} AND {never}))"
         return Choice(condition=mine + due, values=values)
-    words = {only} if isinstance(only, str) else set(only)
-    names = [*AGAIN, *reasons()]
-    for word in words:
-        if "@" not in word and word not in names:
-            raise ValueError(
-                f"only={word!r} is no outcome to try again, no reason and no address"
-                f"{near_miss(word, names)}; outcomes are {', '.join(AGAIN)}"
-            )
     keys = {key_of(word): word for word in words if "@" in word}
     reader.keep(table, [*keys, *(word for word in words if "@" not in word)])
     unknown = reader.all(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from smtpbook.ledger.choosing import COLUMNS, Reader
 from smtpbook.ledger.entries import Entry, Standing, key_of
@@ -20,6 +20,13 @@ FILE: Final = "ledger.sqlite"
 """What the ledger is called in its campaign's folder."""
 
 _BATCH: Final = 5_000
+_STANDING: Final = (
+    "SELECT position, address, coalesce(r.outcome, 'pending'), reason, attempts, "
+    "verb, reply_code, reply_text, a.message_id, session_id, time, "
+    "settled IS NOT NULL, coalesce(is_again, 0) "
+    "FROM recipients r LEFT JOIN attempts a "
+    "ON a.recipient = r.position AND a.attempt = r.attempts"
+)
 
 
 class Attempt(NamedTuple):
@@ -136,17 +143,24 @@ class Standings:
         self._settle_down()
         last = -1
         while rows := self._reader.all(
-            "SELECT position, address, coalesce(r.outcome, 'pending'), reason, attempts, "
-            "verb, reply_code, reply_text, a.message_id, session_id, time, "
-            "settled IS NOT NULL, coalesce(is_again, 0) "
-            "FROM recipients r LEFT JOIN attempts a "
-            "ON a.recipient = r.position AND a.attempt = r.attempts "
-            "WHERE position > ? ORDER BY position LIMIT ?",
-            (last, _BATCH),
+            f"{_STANDING} WHERE position > ? ORDER BY position LIMIT ?", (last, _BATCH)
         ):
             last = rows[-1][0]
-            for _, *cells, is_settled, is_again in rows:
-                yield Standing._make([*cells, bool(is_settled), bool(is_again)])
+            yield from map(_standing, rows)
+
+    def standing(self, address: str) -> Standing:
+        """Tell where one recipient stands.
+
+        Raises
+        ------
+        ValueError
+            The address is not in the list; the message suggests the near miss.
+        """
+        self._settle_down()
+        rows = self._reader.all(f"{_STANDING} WHERE key = ?", (key_of(address),))
+        if not rows:
+            raise ValueError(self._reader.unknown(address))
+        return _standing(rows[0])
 
     def suppressed(self) -> Iterator[Entry]:
         """Give those who are never written to, without their fields."""
@@ -193,3 +207,8 @@ class Standings:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    _, *cells, is_settled, is_again = row
+    return Standing._make([*cells, bool(is_settled), bool(is_again)])
