@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 
@@ -22,18 +22,23 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.ending import run_shielded, wind_up
 from smtpbook.campaign.keeping import Keeping, folder_of, plain_accounts
+from smtpbook.campaign.kept import kept_log, kept_story
+from smtpbook.campaign.report import DeliveryReport, campaign_report
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
+from smtpbook.delivery.story import Story
 from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.folder.folder import CAMPAIGNS
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.choosing import Chosen
+from smtpbook.ledger.only import chosen_words
 from smtpbook.log.frame import Recorder, require_columns
+from smtpbook.log.outcomes import shown
 from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
@@ -43,6 +48,10 @@ from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.runner import SENDER, refuse_inside_trio
+from smtpbook.states import counts_html, told
+
+Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipients"
+"""Whom a send is narrowed to: words, or what holds addresses."""
 
 _OUTCOMES: Final[dict[str, str]] = {
     **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
@@ -177,7 +186,10 @@ class Campaign:
         return campaign
 
     def __repr__(self) -> str:
-        return f"<Campaign {self.name!r}: {self.counts}>"
+        return f"<Campaign {self.name!r}: {told(self.counts)}>"
+
+    def _repr_html_(self) -> str:
+        return counts_html(self.name, self.counts)
 
     @property
     def id(self) -> str:
@@ -204,19 +216,44 @@ class Campaign:
     def outcomes(self) -> pd.DataFrame:
         """Where every recipient stands, over all sends: a row each, in the list's order.
 
-        ``recipient``, ``outcome`` (``pending`` = never tried), ``reason``, ``attempts``
-        (Int64), ``verb``, ``reply_code`` (Int64), ``reply_text``, ``message_id``; null =
-        unknown or none.
+        ``recipient``, ``state`` (category; the outcome as it is shown, with its icon),
+        ``outcome`` (``pending`` = never tried), ``reason``, ``attempts`` (Int64), ``verb``,
+        ``reply_code`` (Int64), ``reply_text``, ``message_id``; null = unknown or none.
         """
         with self._keeping.standings() as standings:
             found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
         columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 name: pd.Series(list(cells), dtype=dtype)
                 for (name, dtype), cells in zip(_OUTCOMES.items(), columns, strict=True)
             }
         )
+        table.insert(1, "state", shown(table["outcome"]))
+        return table
+
+    def recipient(self, address: str) -> Story:
+        """Tell the whole story of one recipient, over all sends.
+
+        Raises
+        ------
+        ValueError
+            The address is not in the list; the message suggests the near miss.
+        """
+        return kept_story(self._keeping, self.name, address)
+
+    def report(self, run: Run | None = None) -> DeliveryReport:
+        """Tell how it was sent and what came of it: setup, servers, timing, sizes, results.
+
+        Parameters
+        ----------
+        run : Run, optional
+            Of this send.  Default: of all that have ended; without a folder, nothing is
+            known of their servers, timing and sizes.
+        """
+        if run is None:
+            return campaign_report(self, kept_log(self._keeping), self.counts)
+        return campaign_report(self, run.log, run.counts)
 
     def settle(self, outcomes: Mapping[str, str] | pd.DataFrame) -> None:
         """Say what became of recipients in doubt.
@@ -265,7 +302,7 @@ class Campaign:
     def send(
         self,
         *,
-        only: str | Iterable[str] | None = None,
+        only: Only | None = None,
         limit: int | None = None,
         confirm: bool | None = None,
         dry_run: bool = False,
@@ -275,9 +312,10 @@ class Campaign:
 
         Parameters
         ----------
-        only : str or iterable of str, optional
+        only : str, iterable of str, DataFrame, Series or Recipients, optional
             Just those again: outcomes (``"deferred"``), reasons (``"greylisted"``) or
-            addresses.  Default: those never tried.
+            addresses, or the recipients of a table's rows, such as
+            ``run.outcomes.query("reason == 'greylisted'")``.  Default: those never tried.
         limit : int, optional
             At most so many recipients.
         confirm : bool, optional
@@ -338,7 +376,7 @@ class Campaign:
     async def send_async(
         self,
         *,
-        only: str | Iterable[str] | None = None,
+        only: Only | None = None,
         limit: int | None = None,
         confirm: bool | None = None,
         progress: bool = False,
@@ -372,7 +410,7 @@ class Campaign:
     @contextmanager
     def _begun(
         self,
-        only: str | Iterable[str] | None,
+        only: Only | None,
         limit: int | None,
         agree: Callable[[Chosen], bool],
     ) -> Iterator[tuple[Books, Chosen] | None]:
@@ -386,7 +424,7 @@ class Campaign:
             keeping.prepared(self.letter, self._kept()),
             keeping.books() as books,
         ):
-            chosen = books.select(only, limit)
+            chosen = books.select(chosen_words(only), limit)
             if not keeping.is_checked:
                 self._check(chosen)
             if not agree(chosen):

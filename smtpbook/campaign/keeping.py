@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books, InDoubt
-from smtpbook.ledger.entries import checked_addresses
+from smtpbook.ledger.entries import checked_addresses, key_of
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.ledger.standings import Standings
 from smtpbook.messages.template import Template
@@ -155,6 +157,18 @@ class Keeping:
         self._is_kept = True
         if self.folder is not None:
             self.folder.change(self._with_list(settings), is_checked=is_checked)
+
+    def why_suppressed(self, address: str) -> str:
+        """Say why an address is never written to; "" = it is not known any more."""
+        if self._list is not None:
+            found = self._list.match([address], campaign=self._name)
+            for reason, day, rule in zip(
+                found["reason"], found["date"], found["address_or_rule"], strict=True
+            ):
+                when = "" if pd.isna(day) else f" on {day:%Y-%m-%d}"
+                return f"{reason}{when} ({rule})"
+        is_named = key_of(address) in map(key_of, self._never)
+        return "it was named in suppress=" if is_named else ""
 
     def _with_list(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         if self._list is None:
