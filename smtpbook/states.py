@@ -118,11 +118,14 @@ def counts_html(title: str, counts: Mapping[str, int], notes: Iterable[str] = ()
         Sentences below; may hold anything.
     """
     total = sum(counts.values())
-    left, right = "text-align: left; font-weight: normal", "text-align: right"
+    left, right = (
+        f"text-align: {side}; padding: .1em .6em .1em 0; font-weight: normal"
+        for side in ("left", "right")
+    )
     rows = "".join(
         f'<tr><th scope="row" style="{left}">{state(name).to_html()}</th>'
         f'<td style="{right}">{n:,}</td><td style="{right}">{n / total:.1%}</td>'
-        f'<td style="text-align: left">{to_html(state(name).meaning)}</td></tr>'
+        f'<td style="{left}">{to_html(state(name).meaning)}</td></tr>'
         for name, n in counts.items()
         if n
     )

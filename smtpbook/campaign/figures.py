@@ -17,6 +17,7 @@ from smtpbook.wording import counted, lasting, octets
 
 _DOMAINS: Final = 10
 _SERVERS: Final = 5
+_MINUTE_S: Final = 60
 _TLS: Final = ("tls_version", "tls_cipher")
 
 Item = tuple[str, str, str]
@@ -72,11 +73,13 @@ def _timing(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
     if decided.empty:
         return
     yield "messages", f"{len(decided):,} tried"
-    if took_s > 0:
-        yield "messages per minute, mean", f"{len(decided) / took_s * 60:,.1f}"
+    if took_s < _MINUTE_S:  # as many in a minute would be a guess
+        yield "messages per second", f"{len(decided) / max(took_s, 1e-6):,.1f} on average"
+        return
+    yield "messages per minute", f"{len(decided) / took_s * 60:,.1f} on average"
     by_minute = decided["time"].dt.floor("min").value_counts()
     yield (
-        "messages per minute, peak",
+        "at the peak",
         f"{by_minute.max():,} in the minute of {by_minute.idxmax():%Y-%m-%d %H:%M} UTC",
     )
 
@@ -102,18 +105,18 @@ def _servers(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
     reached = log[log["server_address"].notna()]
     names = ["server", "port", "server_address"]
     places = reached.groupby(names, observed=True, dropna=False, sort=False)
-    for number, ((server, port, address), rows) in enumerate(places):
-        if number == _SERVERS:
-            yield "others", counted(len(places) - _SERVERS, "more", "more")
+    for number, ((server, port, address), rows) in enumerate(places, 1):
+        if number > _SERVERS:
+            yield "others", f"{len(places) - _SERVERS:,} more"
             return
-        place = f"{server}:{port} [{address}]"
-        sessions = rows["session_id"].nunique()
-        yield place, counted(sessions, "session", "sessions")
+        which = f" {number}" if len(places) > 1 else ""
+        sessions = counted(rows["session_id"].nunique(), "session", "sessions")
+        yield f"server{which}", f"{server}:{port} [{address}], {sessions}"
         agreed = [_first(rows[name]) for name in _TLS]
-        yield f"{place}, TLS", ", ".join(filter(None, agreed)) or "none: clear text"
-        greeting = _first(rows.loc[(rows["kind"] == "greeting"), "reply_text"])
-        if greeting:
-            yield f"{place}, greeting", greeting
+        yield f"TLS{which}", ", ".join(filter(None, agreed)) or "none: clear text"
+        is_greeting = (rows["kind"] == "greeting").to_numpy(bool)
+        if greeting := _first(rows.loc[is_greeting, "reply_text"]):
+            yield f"greeting{which}", greeting
 
 
 def _sizes(log: pd.DataFrame) -> Iterator[tuple[str, str]]:

@@ -88,7 +88,7 @@ class DeliveryReport:
     def __str__(self) -> str:
         lines = [self.title]
         for section, rows in self._sections():
-            lines += ["", section]
+            lines += ["", _shown(section)]
             width = max(len(_shown(item)) for item, _ in rows)
             lines += [f"  {_shown(i):<{width}}  {_shown(v)}".rstrip() for i, v in rows]
         return "\n".join(lines)
@@ -104,13 +104,13 @@ class DeliveryReport:
         parts = [f"<h2>{to_html(self.title)}</h2>"]
         for section, rows in self._sections():
             cells = "".join(
-                f'<tr><th scope="row" style="{left}; font-weight: normal; width: 14em">'
+                f'<tr><th scope="row" style="{left}; font-weight: normal; width: 17em">'
                 f'{_item_html(section, item)}</th><td style="{left}; overflow-wrap: '
                 f'anywhere">{to_html(_shown(value))}</td></tr>'
                 for item, value in rows
             )
             parts.append(
-                f"<h3>{to_html(section)}</h3>"
+                f'<h3 style="margin: 1.2em 0 .2em">{to_html(_shown(section))}</h3>'
                 f'<table style="color: inherit; border-collapse: collapse">'
                 f"<tbody>{cells}</tbody></table>"
             )

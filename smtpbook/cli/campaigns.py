@@ -130,14 +130,22 @@ def retry(
 
 @click.command()
 @click.argument("name")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report of it as HTML: setup, servers, timing, sizes, results.",
+)
+@_account
 @_json
-def status(name: str, as_json: bool) -> None:
+def status(name: str, report: Path | None, account: str | None, as_json: bool) -> None:
     """Say how many recipients of a campaign stand where, and who runs it."""
     import json
     from datetime import UTC, datetime
 
     from smtpbook.folder.folder import CampaignFolder, campaign_path
 
+    if report is not None:
+        _open(name, account).report().to_html(report)
     with CampaignFolder(campaign_path(name)).standings() as standings:
         counts, runner = dict(standings.counts), standings.runner
     if as_json:

@@ -80,6 +80,13 @@ def test_every_recipient_has_an_icon_where_the_output_can_show_it(
     assert plain.output.isascii()
 
 
+def test_status_writes_a_report(begin: tuple[str, ...]) -> None:
+    run(*begin)
+    result = run("status", "may", "--account", "lab", "--report", "may.html")
+    assert result.exit_code == 0, result.output
+    assert "may: ✓ 3 accepted" in Path("may.html").read_text("utf-8")
+
+
 def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
     result = run(*begin, "--dry-run")
     assert result.exit_code == 0
