@@ -30,7 +30,9 @@ async def test_every_attempt_of_all_sends_is_told(
     folder = tmp_path if is_kept else None
     campaign = Campaign("c", account, people(3), letter, folder=folder)
     await campaign.send_async()
-    assert campaign.recipient(ANN).outcome == "deferred"
+    first = campaign.recipient(ANN)
+    assert first.outcome == "deferred"
+    assert ("RCPT TO" in first.dialogue) is is_kept
     await campaign.send_async(only=[ANN])
     if is_kept:
         campaign = open_campaign(tmp_path / "c", account)

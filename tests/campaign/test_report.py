@@ -146,6 +146,19 @@ async def test_a_long_send_has_its_rate_by_the_minute(
     assert cell(report, "Timing", "at the peak").split()[0] in ("10", "11")
 
 
+async def test_a_message_to_several_counts_once(
+    people: People, serve_here: ServeHere
+) -> None:
+    account = await serve_here(Lab())
+    letter = Template(header_from="a@x.test", subject="s", text="t")
+    campaign = Campaign(
+        "c", account, people(6), letter, together=Together(size=3), folder=None
+    )
+    report = campaign.report(await campaign.send_async())
+    assert cell(report, "Timing", "messages") == "2 tried"
+    assert cell(report, "Results", "all") == "6"
+
+
 async def test_lost_connections_are_counted(
     people: People, letter: Template, serve_here: ServeHere
 ) -> None:
