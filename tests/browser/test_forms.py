@@ -333,7 +333,7 @@ def test_all_can_be_read_in_both_themes_and_has_a_name(lab_page: LabPage) -> Non
     lab_page.open(ACCOUNT_FORM + FILLED_IN, LIST_WITH_PROBLEMS)
     forms = form_on(lab_page)
     forms.get_by_text("EHLO me").wait_for()
-    forms.get_by_role("cell", name="invalid").wait_for()
+    forms.get_by_role("cell", name="invalid", exact=True).wait_for()
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         lab_page.theme(theme)
         assert [form.evaluate(FAULTS) for form in forms.all()] == [[], []]
