@@ -15,8 +15,8 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.campaign.report import DeliveryReport
-from smtpbook.delivery.delivery import Together
 from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Together
 from smtpbook.errors import RecipientsError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
