@@ -206,11 +206,15 @@ def campaign_report(
 
 
 def _setup(campaign: Campaign) -> Iterator[tuple[str, str]]:
-    account = campaign.account
+    whole = sum(campaign.accounts.values())
     yield "campaign", campaign.name
     yield "id", campaign.id
-    yield "account", str(account.name)
-    yield "server", f"{account.host}:{account.port}, tls={account.tls}"
+    for account, share in campaign.accounts.items():
+        part = (
+            "" if len(campaign.accounts) == 1 else f", {share / whole:.0%} of the messages"
+        )
+        place = f"{account.host}:{account.port}, tls={account.tls}"
+        yield "account", f"{account.name} at {place}{part}"
     yield "from", campaign.letter.header_from
     yield "subject", campaign.letter.subject
     settings = campaign.settings

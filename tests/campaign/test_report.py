@@ -146,6 +146,19 @@ async def test_a_long_send_has_its_rate_by_the_minute(
     assert cell(report, "Timing", "at the peak").split()[0] in ("10", "11")
 
 
+def test_each_account_is_named_with_its_share(people: People, letter: Template) -> None:
+    work, spare = (
+        Account(host=f"{name}.test", tls="none", name=name, is_lab=True)
+        for name in ("work", "spare")
+    )
+    campaign = Campaign("c", {work: 7, spare: 3}, people(2), letter, folder=None)
+    told = campaign.report().frame.query("item == 'account'")["value"].tolist()
+    assert told == [
+        "work at work.test:25, tls=none, 70% of the messages",
+        "spare at spare.test:25, tls=none, 30% of the messages",
+    ]
+
+
 async def test_a_message_to_several_counts_once(
     people: People, serve_here: ServeHere
 ) -> None:
