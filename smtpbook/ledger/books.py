@@ -38,7 +38,10 @@ _SETTLED: Final = ("accepted", "deferred", "rejected", "failed")
 
 
 class Writes(Protocol):
-    """What writes the books: `Writer` in a thread of its own, or `Immediate`."""
+    """What writes the books: `Writer` in a thread of its own, or one that does at once."""
+
+    def check(self) -> None:
+        """Raise when nothing more is taken."""
 
     def promise(self) -> Promise | None:
         """Give what is waited for until something is durable; None = that is at once."""
@@ -336,6 +339,7 @@ class Books(Standings):
     def _check(self) -> None:
         """Raise when nothing may begin any more."""
         self._refuse_fork()
+        self._writer.check()
 
     def _refuse_fork(self) -> None:
         """Raise in a child of the process that writes the books."""

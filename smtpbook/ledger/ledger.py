@@ -181,7 +181,7 @@ class Ledger(Books):
         self._lease.beat(connection, time.time())
 
     def _check(self) -> None:
-        self._refuse_fork()
+        super()._check()
         if self._refusal is not None:
             raise LedgerError(str(self._refusal)) from self._refusal
 

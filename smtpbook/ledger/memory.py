@@ -62,6 +62,9 @@ class _Immediate:
     def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
         self._connection, self._lock = connection, lock
 
+    def check(self) -> None:
+        """Take everything."""
+
     def promise(self) -> None:
         """Promise nothing: it is written when `add` returns."""
 

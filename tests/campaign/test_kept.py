@@ -264,7 +264,8 @@ def test_a_disk_that_is_full_ends_the_send_and_nobody_is_lost_or_twice(
     assert set(got.values()) == {1}
     assert set(outcomes) <= {"accepted", "in_doubt"}
     assert len(got) == count == len(outcomes)
-    assert (outcomes == "in_doubt").sum() <= 2 * 3
+    # On each connection: one answered and not yet written down, one on its way, one begun.
+    assert (outcomes == "in_doubt").sum() <= 3 * 3
 
 
 def test_a_second_sender_is_told_who_is_first(tmp_path: Path) -> None:
