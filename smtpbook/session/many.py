@@ -14,7 +14,7 @@ import trio
 
 from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import Pipelining
+from smtpbook.protocol.pipeline import Group, Pipelining
 from smtpbook.protocol.states import State
 from smtpbook.protocol.transaction import Result
 from smtpbook.session.dialogue import Dialogue
@@ -82,8 +82,7 @@ class SendMany:
             group = talk.pipeline.next_group()
             talk.collect()
             if group is not None:
-                if group.mail_data is not None and self._on_mail_data is not None:
-                    self._on_mail_data(group.mail_data.message)
+                self._announce(talk, group)
                 await talk.write(group)
                 if not talk.client.outstanding:
                     continue  # answered while it was being written
@@ -91,6 +90,17 @@ class SendMany:
                 self._finish()
             if not talk.results and not talk.is_over:
                 await talk.wait_change(is_woken=self._fetched is not None)
+
+    def _announce(self, talk: Dialogue, group: Group) -> None:
+        """Tell that a message's mail data is about to be written."""
+        if group.mail_data is None or self._on_mail_data is None:
+            return
+        try:
+            self._on_mail_data(group.mail_data.message)
+        except BaseException:
+            # What was lined up will not be written, so no reply to it will come.
+            talk.end(TransportError("given up before the mail data was written"))
+            raise
 
     def stop(self) -> None:
         """Write nothing more for this iterator; another use of the session begins."""

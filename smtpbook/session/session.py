@@ -282,7 +282,8 @@ class Session:
             "auto" pipelines when the server offers it: at most one message is in doubt when
             the connection is lost.
         on_mail_data : callable, optional
-            Called with each message just before its mail data is written.
+            Called with each message just before its mail data is written; what it raises
+            ends the session, and the message has failed.
 
         Yields
         ------

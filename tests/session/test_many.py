@@ -81,6 +81,30 @@ async def test_results_come_in_the_order_of_the_messages(
     servers.rows.check_whole()
 
 
+async def test_a_message_that_must_not_be_written_ends_the_session_at_once(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    servers(*HELLO, OK, OK, GO, OK, OK, OK, GO, Wait(3600))
+    seen = []
+
+    def refuse_the_second(one: Message) -> None:
+        seen.append(one)
+        if len(seen) == 2:
+            raise ZeroDivisionError
+
+    got: list[str] = []
+    started = trio.current_time()
+    with pytest.raises(ZeroDivisionError):
+        async with servers.open() as session:
+            messages = [message(who) for who in people(3)]
+            await collect(session, messages, got, on_mail_data=refuse_the_second)
+    assert trio.current_time() - started < 1
+    left = [(r.recipients[0].recipient, r.outcome) for r in session.take_results()]
+    assert got == ["p0@y.test accepted"]
+    assert left[0] == ("p1@y.test", "failed")
+    assert all(outcome == "failed" for _, outcome in left)
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("empty_first", [False, True])
 async def test_no_message_is_no_result(
