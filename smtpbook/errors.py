@@ -16,6 +16,7 @@
     ├── RecipientsError         a list that cannot be read
     ├── TemplateError           a template or a merge field that cannot be rendered
     ├── LedgerError             the record of who was written to cannot be kept
+    ├── NobodyToAsk             a send has no one to ask first (also a RuntimeError)
     └── ColumnError             a DataFrame lacks a column (also a KeyError)
 
     KeyboardInterrupt
@@ -149,6 +150,10 @@ class MaxBulkWarning(UserWarning):
 
 class LedgerError(SMTPBookError):
     """The record of who was written to cannot be kept, so nothing more is sent."""
+
+
+class NobodyToAsk(SMTPBookError, RuntimeError):
+    """A send asks first, and there is nobody to answer; nothing has been sent."""
 
 
 class ColumnError(SMTPBookError, KeyError):

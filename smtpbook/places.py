@@ -22,6 +22,11 @@ def data_folder() -> Path:
     return _home() or platformdirs.user_data_path("smtpbook", appauthor=False)
 
 
+def state_folder() -> Path:
+    """Give the folder of what may be lost without harm; it may not exist yet."""
+    return _home() or platformdirs.user_state_path("smtpbook", appauthor=False)
+
+
 def _home() -> Path | None:
     home = os.environ.get("SMTPBOOK_HOME")
     return Path(home) if home else None

@@ -30,12 +30,14 @@ def duration(seconds: float) -> str:
 def lasting(seconds: float) -> str:
     """Say how long something lasted, as people do: in the two units that fit.
 
-    >>> lasting(0.25), lasting(45), lasting(300), lasting(5400), lasting(90_000)
+    >>> lasting(0.25), lasting(45), lasting(300), lasting(5399.4), lasting(90_000)
     ('250 ms', '45 s', '5 min', '1 h 30 min', '1 d 1 h')
     """
     if seconds < 9.95:
         return duration(seconds)
-    rest, parts = round(seconds), list[str]()
+    # Rounded to the second of the two.
+    step = 1 if seconds < 3600 else 60 if seconds < 86_400 else 3600
+    rest, parts = round(seconds / step) * step, list[str]()
     for unit, size in _UNITS:
         if rest >= size or parts:
             parts.append(f"{rest // size} {unit}" if rest // size else "")

@@ -40,6 +40,7 @@ TREE: dict[str, set[str]] = {
     "RecipientsError": {"SMTPBookError"},
     "TemplateError": {"SMTPBookError"},
     "LedgerError": {"SMTPBookError"},
+    "NobodyToAsk": {"SMTPBookError", "RuntimeError"},
     "ColumnError": {"SMTPBookError", "KeyError"},
     "SendStopped": {"KeyboardInterrupt"},
     "MaxBulkWarning": {"UserWarning"},

@@ -12,7 +12,10 @@ ROOT = Path(__file__).parent.parent / "smtpbook"
 FLOORS = [
     {"errors", "escape", "fields", "palette", "places", "signing", "wording"},
     # the words
-    {"events", "private_key", "protocol", "progress", "sasl", "states", "table"},
+    {
+        *("events", "findings", "private_key", "protocol", "progress", "sasl", "states"),
+        "table",
+    },
     {"accounts", "codes", "databases", "dkim", "runner", "smime", "unsubscribe"},
     {
         "bodies",
@@ -48,6 +51,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "messages",
         "log",
         "table",
+        "findings",
         "sources",
         "bodies",
         "deliverability",

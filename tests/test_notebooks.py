@@ -34,7 +34,10 @@ def test_it_runs_from_top_to_bottom(
     )
     # The kernel shows its charts inline, which Agg would keep it from.
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-    client.execute(env=environment | {"PYTHONPATH": str(CHECKOUT)})
+    client.execute(
+        env=environment
+        | {"PYTHONPATH": str(CHECKOUT), "SMTPBOOK_HOME": str(tmp_path / "home")}
+    )
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     assert not [
         out for out in outputs if out.get("name") == "stderr" and "Warn" in out["text"]

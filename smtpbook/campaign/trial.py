@@ -9,13 +9,17 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.tried import remember
 from smtpbook.delivery.run import Run
-from smtpbook.errors import RecipientsError
+from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
+from smtpbook.ledger.entries import key_of
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
+from smtpbook.recipients.recipients import Recipients
 
 PREFIX: Final = "[Test]"
+_NEIGHBOURS: Final = 500  # addresses looked at for a near miss
 
 
 def send_test(
@@ -25,6 +29,8 @@ def send_test(
     row: Mapping[str, Any] | pd.Series[Any] | None = None,
 ) -> Run:
     """Send a letter to yourself, filled in as for one of its recipients.
+
+    Once the server has taken it, this letter counts as tried: see `Campaign.preflight`.
 
     Parameters
     ----------
@@ -53,7 +59,10 @@ def send_test(
     --------
     ``send_test(letter, account, "ann@example.org", people.frame.iloc[0])``
     """
-    return send_to_oneself(letter.prefixed(PREFIX), account, to, row, name="test")
+    run = send_to_oneself(letter.prefixed(PREFIX), account, to, row, name="test")
+    if run.counts["accepted"]:
+        remember(letter, to)
+    return run
 
 
 def send_to_oneself(
@@ -79,3 +88,29 @@ def send_to_oneself(
     return Campaign(name, account, people, letter, folder=None).send(
         confirm=False, progress=False
     )
+
+
+def row_of(people: Recipients, row: int | str) -> Mapping[str, Any]:
+    """Give the fields of one recipient.
+
+    Parameters
+    ----------
+    people : Recipients
+    row : int or str
+        The position in the list, from 0 (from the end: -1), or the address.
+
+    Raises
+    ------
+    RecipientsError
+        There is none; the near miss is suggested.
+    """
+    if isinstance(row, str):
+        keys = [key_of(address) for address in people.addresses]
+        key = key_of(row)
+        if key not in keys:
+            hint = near_miss(key, keys[:_NEIGHBOURS])
+            raise RecipientsError(f"{visible(row)!r} is not in the list{hint}")
+        row = keys.index(key)
+    if not -len(people) <= row < len(people):
+        raise RecipientsError(f"no row {row}: the list has {len(people):,}, from 0")
+    return next(iter(people[row % len(people) :][:1]))

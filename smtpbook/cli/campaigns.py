@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _yes = click.option("--yes", is_flag=True, help="Do not ask first.")
+_limit = click.option("--limit", type=click.IntRange(min=0), help="At most so many now.")
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Check every row, say what would be sent, send nothing."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _account = click.option(
     "--account", "account", help="A saved account; default: the one it began with."
@@ -35,8 +41,9 @@ _account = click.option(
 @click.option("--pace", help='Such as "100/min" or "50 every 5 min".')
 @click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--folder", default="campaigns", show_default=True, help="Where it is kept.")
-@click.option("--limit", type=click.IntRange(min=0), help="At most so many now.")
-@click.option("--dry-run", is_flag=True, help="Check every row and send nothing.")
+@click.option("--test", metavar="ADDRESS", help="Send it to yourself only, as a test.")
+@_limit
+@_dry_run
 @_yes
 @_json
 @click.pass_context
@@ -50,6 +57,7 @@ def send(
     pace: str | None,
     connections: int,
     folder: str,
+    test: str | None,
     limit: int | None,
     dry_run: bool,
     yes: bool,
@@ -79,35 +87,44 @@ def send(
         suppress=() if never is None else SuppressionList.open(never),
         folder=folder,
     )
-    run = campaign.send(limit=limit, dry_run=dry_run, confirm=False if yes else None)
-    if dry_run:
-        click.echo(f"{len(campaign.people):,} messages can be made; nothing was sent")
-        return
-    _tell(ctx, campaign, run.counts, as_json=as_json)
+    if test is not None:
+        run = campaign.test(test)
+        click.echo(str(run.recipient(test)).partition("\n")[0])
+        ctx.exit(0 if run.counts["accepted"] else 1)
+    _send(ctx, campaign, yes=yes, dry_run=dry_run, as_json=as_json, limit=limit)
 
 
 @click.command()
 @click.argument("name")
 @_account
+@_limit
+@_dry_run
 @_yes
 @_json
 @click.pass_context
 def resume(
-    ctx: click.Context, name: str, account: str | None, yes: bool, as_json: bool
+    ctx: click.Context,
+    name: str,
+    account: str | None,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Go on with a campaign after anything: those never tried get their letter.
 
     Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
     """
     campaign = _open(name, account)
-    run = campaign.send(confirm=False if yes else None)
-    _tell(ctx, campaign, run.counts, as_json=as_json)
+    _send(ctx, campaign, yes=yes, dry_run=dry_run, as_json=as_json, limit=limit)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("only", nargs=-1)
 @_account
+@_limit
+@_dry_run
 @_yes
 @_json
 @click.pass_context
@@ -116,6 +133,8 @@ def retry(
     name: str,
     only: tuple[str, ...],
     account: str | None,
+    limit: int | None,
+    dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -123,9 +142,11 @@ def retry(
 
     Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
     """
+    only = only or ("deferred",)
     campaign = _open(name, account)
-    run = campaign.send(only=only or "deferred", confirm=False if yes else None)
-    _tell(ctx, campaign, run.counts, as_json=as_json)
+    _send(
+        *(ctx, campaign), yes=yes, dry_run=dry_run, as_json=as_json, limit=limit, only=only
+    )
 
 
 @click.command()
@@ -203,6 +224,29 @@ def _people(source: str) -> Any:
     if not Path(source).exists() and source in list(list_recipients()["name"]):
         return load_recipients(source)
     return read_recipients(source)
+
+
+def _send(
+    ctx: click.Context,
+    campaign: Campaign,
+    *,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    limit: int | None,
+    only: tuple[str, ...] | None = None,
+) -> None:
+    """Send, or say what would be sent; with JSON, standard output is the program's."""
+    if dry_run and as_json:
+        found = campaign.preflight(only=only, limit=limit)
+        click.echo(found.to_json(orient="records", lines=True), nl=False)
+        return
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        run = campaign.send(
+            only=only, limit=limit, dry_run=dry_run, confirm=False if yes else None
+        )
+    if not dry_run:
+        _tell(ctx, campaign, run.counts, as_json=as_json)
 
 
 def _tell(

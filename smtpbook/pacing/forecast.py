@@ -136,19 +136,3 @@ class _Hours:
             moment, at = opens, self._clock.instant(opens.timestamp())
         self._known_until = at + _MINUTE_S - moment.timestamp() % _MINUTE_S
         return at
-
-
-def spoken(seconds: float) -> str:
-    """Say how long something takes, in the two largest units.
-
-    >>> spoken(5999.4), spoken(3.4), spoken(180_000), spoken(3600)
-    ('1 h 40 min', '3 s', '2 days 2 h', '1 h')
-    """
-    unit = 1 if seconds < 3600 else 60 if seconds < DAY_S else 3600
-    total = round(seconds / unit) * unit
-    days, rest = divmod(total, 86_400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    day = "day" if days == 1 else "days"
-    parts = ((days, day), (hours, "h"), (minutes, "min"), (rest, "s"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -60,3 +61,11 @@ def serve_here(nursery: trio.Nursery) -> Callable[[Lab], Awaitable[Account]]:
         )
 
     return serve
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of the user's is read, and no test remembers another's."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SMTPBOOK_HOME", str(folder))
+    return folder

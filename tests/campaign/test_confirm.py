@@ -1,20 +1,33 @@
-"""Confirm: who is asked, and where there is nobody to ask."""
+"""Confirm: what is told before mail leaves, who is asked, and where nobody is."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromPrompt
+from smtpbook.campaign.about import About
+from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.confirm import ask, describe
-from smtpbook.ledger.entries import Entry
+from smtpbook.delivery.settings import Together
+from smtpbook.errors import NobodyToAsk
+from smtpbook.lab.lab import Lab
+from smtpbook.messages.attachments import Attachment, AttachmentColumn
+from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
+from tests.campaign.looking import look_at
+
+People = Callable[[int], pd.DataFrame]
 
 REAL = Account(host="smtp.example.org", username="ann", password="horse")
 LAB = Account(host="127.0.0.1", tls="none", port=2525, is_lab=True)
-ENTRIES = [Entry(f"p{n}@d{n % 6}.example", "", n) for n in range(12)]
 
 
 class Terminal(io.StringIO):
@@ -28,15 +41,31 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer + "\n"))
 
 
-def confirmed(account: Account, confirm: bool | None, entries: list[Entry]) -> bool:
-    return ask(account, entries, "ann@x.test", "100/min", confirm)
+def asked(about: About, confirm: bool | None, *, dry_run: bool = False) -> bool:
+    return ask(lambda: about, about.recipients, about.is_lab, confirm, dry_run=dry_run)
 
 
-def test_a_lab_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def about(people: People, letter: Template) -> Callable[..., About]:
+    def make(count: int = 12, account: Any = REAL, **options: Any) -> About:
+        given = options.pop("letter", letter)
+        return look_at(Campaign("c", account, people(count), given, **options))
+
+    return make
+
+
+# --- who is asked -------------------------------------------------------------------------
+
+
+def test_a_lab_is_not_asked_about(
+    about: Callable[..., About],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert confirmed(LAB, None, ENTRIES)
-    assert confirmed(REAL, False, ENTRIES)
-    assert confirmed(REAL, None, [])
+    assert asked(about(account=LAB), None)
+    assert asked(about(), False)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])
@@ -45,11 +74,12 @@ def test_where_nobody_is_there_the_way_out_is_named(
     stdin: io.StringIO | None,
     account: Account,
     confirm: bool | None,
+    about: Callable[..., About],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(RuntimeError, match=r"12 messages for real.*confirm=False"):
-        confirmed(account, confirm, ENTRIES)
+    with pytest.raises(NobodyToAsk, match=r"write to 12 for real.*confirm=False \(--yes\)"):
+        asked(about(account=account), confirm)
 
 
 @pytest.mark.parametrize(
@@ -62,33 +92,183 @@ def test_an_answer_decides(
     expected: bool,
     account: Account,
     confirm: bool | None,
+    about: Callable[..., About],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     at_terminal(monkeypatch, answer)
-    assert confirmed(account, confirm, ENTRIES) is expected
-    assert "Send? [y/N]" in capsys.readouterr().out
+    one = about(account=account)
+    assert asked(one, confirm) is expected
+    assert capsys.readouterr().out == f"{describe(one)}\nSend? [y/N] "
 
 
-def test_what_is_about_to_happen_is_told() -> None:
-    text = describe(REAL, ENTRIES, "Ann\u202e <ann@x.test>", "100/min")
-    assert "About to send 12 messages from Ann\\u202e <ann@x.test>" in text
-    assert "ann@smtp.example.org (smtp.example.org:587), pace: 100/min" in text
-    assert "to 6 domains: d0.example (2), d1.example (2)" in text
-    assert text.endswith(", …")
-    assert "no limit" in describe(REAL, ENTRIES[:2], "a@x.test", None)
-    assert not describe(REAL, ENTRIES[:2], "a@x.test", None).endswith("…")
+def test_a_dry_run_tells_the_same_and_asks_nobody(
+    about: Callable[..., About],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    one = about()
+    for confirm in (None, True, False):
+        assert not asked(one, confirm, dry_run=True)
+        assert capsys.readouterr().out == f"{describe(one)}\nDry run: nothing was sent.\n"
 
 
-def test_more_than_the_provider_takes_in_a_day_is_told() -> None:
+def test_a_send_that_was_not_agreed_to_sends_nothing(
+    people: People, letter: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Lab() as lab:
+        campaign = Campaign("c", lab.account.replace(is_lab=False), people(3), letter)
+        at_terminal(monkeypatch, "n")
+        assert len(campaign.send(progress=False).log) == 0
+        assert lab._shared.sessions == 0
+        at_terminal(monkeypatch, "y")
+        assert campaign.send(progress=False).counts["accepted"] == 3
+
+
+def test_a_list_that_was_checked_before_is_looked_at_only_to_tell_of_it() -> None:
+    def look() -> About:
+        raise AssertionError("a million would be read again")
+
+    assert ask(look, 1_000_000, True, None)
+    assert ask(look, 1_000_000, False, False)
+
+
+# --- what is told -------------------------------------------------------------------------
+
+
+def test_what_is_about_to_happen_is_told(about: Callable[..., About]) -> None:
+    letter = Template(
+        header_from="Ann <ann@x.test>",
+        subject="Hello {{ first_name }}",
+        text="\n".join(f"line {n}" for n in range(9)),
+        attachments=[Attachment("plan.pdf", b"%PDF-1.7")],
+    )
+    lines = describe(about(letter=letter, pace="100/min")).splitlines()
+    assert lines[:3] == [
+        "About to send 12 messages from Ann <ann@x.test>",
+        "  by ann@smtp.example.org (smtp.example.org:587)",
+        "  to 6 domains: ordinary.example (2), patience.example (2), fullbox.example (2), "
+        "gone.example (2), …",
+    ]
+    assert lines[3].startswith("  pace: 100/min: 6.60 s if the server keeps up, until ")
+    assert lines[4:15] == [
+        "The first message:",
+        "  From: Ann <ann@x.test>",
+        "  To: p0@ordinary.example",
+        "  Subject: Hello Person 0",
+        *(f"  | line {n}" for n in range(6)),
+        "  | … 3 more lines",
+    ]
+    assert lines[15].endswith(" octets; attached: plan.pdf (8 octets)")
+    assert lines[16] == "Preflight:"
+    assert "  ! tried: this letter, as it is now, was never tried with a test" in lines
+    assert not any("letters: all" in line for line in lines)
+
+
+def test_several_accounts_are_told_with_their_shares(about: Callable[..., About]) -> None:
+    text = describe(about(account={REAL: 3, LAB: 1}))
+    assert "by ann@smtp.example.org (smtp.example.org:587, 75%), 127.0.0.1 (127." in text
+
+
+def test_few_are_told_without_an_ellipsis(about: Callable[..., About]) -> None:
+    text = describe(about(1))
+    assert "About to send 1 message from" in text
+    assert "to 1 domain: ordinary.example (1)\n" in text
+    assert "pace: no limit: as fast as the server takes them" in text
+
+
+def test_the_suppressed_are_told(about: Callable[..., About]) -> None:
+    text = describe(about(4, suppress=["p0@ordinary.example"]))
+    assert "About to send 3 messages" in text
+    assert "  never to 1 who are suppressed" in text
+
+
+def test_more_than_the_provider_takes_in_a_day_is_told(
+    about: Callable[..., About],
+) -> None:
     gmail = Account.preset("gmail", username="ann@gmail.com")
     limit = gmail.provider.per_day if gmail.provider else None
     assert limit is not None
-    many = [Entry(f"p{n}@x.example", "", n) for n in range(limit + 1)]
-    assert f"Gmail takes about {limit:,} in 24 hours" in describe(gmail, many, "a@x", None)
-    assert "24 hours" not in describe(gmail, many[1:], "a@x", None)
+    said = f"Gmail takes about {limit:,} in 24 hours"
+    assert said in describe(about(limit + 1, account=gmail))
+    assert said not in describe(about(limit, account=gmail))
 
 
-def test_a_pace_is_described_in_words() -> None:
+def test_a_pace_is_described_in_words(about: Callable[..., About]) -> None:
     pace = Pace("100/min", per_domain="20/min")
-    assert "pace: 100/min, 20/min to a domain" in describe(LAB, ENTRIES, "a@x.test", pace)
+    assert "pace: 100/min, 20/min to a domain: at least " in describe(about(pace=pace))
+
+
+def test_messages_that_many_share_are_counted(about: Callable[..., About]) -> None:
+    letter = Template(header_from="ann@x.test", subject="s", html="<p>Come</p>")
+    text = describe(about(letter=letter, together=Together(size=5, show="cc")))
+    assert "About to send 3 messages to 12 recipients" in text
+    assert "  Cc: p0@ordinary.example, " in text
+    assert "  | Come" in text
+
+
+def test_what_is_hostile_is_shown_and_does_nothing(about: Callable[..., About]) -> None:
+    letter = Template(
+        header_from="Ann <ann@x.test>",
+        subject="a\u202eb",
+        text="c\u2028d\n\x1b[31me" + "f" * 200,
+        attachments=[Attachment("g\u200bh.pdf", b"")],
+    )
+    text = describe(about(letter=letter, account=REAL.replace(name="i\x1bj")))
+    assert text.replace("\n", "").isprintable()
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_a_list_of_worries_ends_somewhere(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"email": [f"p{n}@x.org" for n in range(30)]})
+    frame["file"] = [f"{n}.pdf" for n in range(30)]
+    files = [AttachmentColumn("file", tmp_path)]
+    letter = Template(header_from="a@x.org", subject="s", text="t", attachments=files)
+    lines = describe(look_at(Campaign("c", REAL, frame, letter))).splitlines()
+    assert "more: campaign.preflight()" in lines[-1]
+    assert sum(line.startswith("  ✗ letters: ") for line in lines) == 12
+
+
+def test_the_most_urgent_is_told_first(about: Callable[..., About]) -> None:
+    lines = describe(about(account=REAL.replace(password=None))).splitlines()
+    told = lines[lines.index("Preflight:") + 1 :]
+    marks = [line[2] for line in told if line[2] != " "]
+    assert marks[0] == "✗"
+    assert marks == sorted(marks, key="✗!?".index)
+    assert len(set(marks)) == 3
+
+
+# --- nobody is left -----------------------------------------------------------------------
+
+
+def test_where_nobody_is_left_that_is_said_and_not_asked(
+    people: People,
+    letter: Template,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with Lab("greylisting") as lab:
+        account = lab.account.replace(is_lab=False)
+        campaign = Campaign("c", account, people(3), letter, suppress=["z@z.test"])
+        assert len(campaign.send(limit=0, progress=False).log) == 0
+        assert capsys.readouterr().out == ""
+        assert len(campaign.send(limit=0).log) == 0
+        assert capsys.readouterr().out == "this send is for nobody: 3 pending\n"
+        campaign.send(confirm=False, progress=False)
+        campaign.send(only=["p0@ordinary.example"], confirm=False, progress=False)
+        # Somebody would have to type it, and nobody is there.
+        asking = account.replace(username="ann", password=FromPrompt())
+        campaign.accounts = {asking: 1.0}
+        assert len(campaign.send().log) == 0
+        assert capsys.readouterr().out == (
+            "nobody is left to write to: 1 accepted, 2 deferred; send(only='deferred') "
+            "tries these again\n"
+        )
+
+
+def test_an_empty_list_is_said_to_be_empty(letter: Template) -> None:
+    empty = pd.DataFrame({"email": pd.Series([], dtype="string")})
+    text = describe(look_at(Campaign("c", REAL, empty, letter)))
+    assert text == "nobody is left to write to: the list is empty"

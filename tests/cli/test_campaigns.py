@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +17,28 @@ from smtpbook.accounts.store import save_account
 from smtpbook.cli.main import main
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from tests.servers.process import ROOT
 
 
 def run(*args: str) -> Result:
     return CliRunner().invoke(main, args)
+
+
+def at_terminal(args: tuple[str, ...], answer: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with somebody at its terminal, who types an answer."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        return subprocess.run(
+            [sys.executable, "-m", "smtpbook", *args],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 @pytest.fixture
@@ -90,9 +112,54 @@ def test_status_writes_a_report(begin: tuple[str, ...]) -> None:
 def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
     result = run(*begin, "--dry-run")
     assert result.exit_code == 0
-    assert "3 messages can be made; nothing was sent" in result.output
+    assert "About to send 3 messages from Me <me@x.example>\n" in result.output
+    assert "never tried with a test" in result.output
+    assert result.output.endswith("Dry run: nothing was sent.\n")
+    result = run(*begin, "--dry-run", "--json", "--limit", "2")
+    checks = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {"check", "verdict", "evidence", "remedy", "source"} == set(checks[0])
+    assert "all 2 can be made" in [one["evidence"] for one in checks]
     assert not Path("campaigns/may").exists()
     assert lab.received == []
+
+
+def test_a_test_goes_to_oneself_and_is_remembered(begin: tuple[str, ...], lab: Lab) -> None:
+    result = run(*begin, "--test", "me@x.example")
+    assert result.exit_code == 0
+    assert result.output.startswith("me@x.example: ✓ accepted")
+    (received,) = lab.received
+    assert received.recipients == ("me@x.example",)
+    assert not Path("campaigns/may").exists()
+    assert "never tried" not in run(*begin, "--dry-run").output
+    lab.set(rcpt=Behaviour(reply="550 5.1.1 no"))
+    assert run(*begin, "--test", "me@x.example").exit_code == 1
+
+
+def test_without_yes_somebody_is_asked_or_the_way_out_is_named(
+    begin: tuple[str, ...], lab: Lab
+) -> None:
+    save_account(lab.account.replace(is_lab=False), "real")
+    real = tuple("real" if word == "lab" else word for word in begin if word != "--yes")
+    result = run(*real)
+    assert result.exit_code == 2
+    assert "nobody to ask" in result.stderr
+    assert "--yes" in result.stderr
+    assert "Send? [y/N]" in at_terminal(real, "n").stdout
+    assert lab.received == []
+    done = at_terminal((*real, "--json"), "y")
+    assert "Send? [y/N]" in done.stderr
+    assert json.loads(done.stdout)["campaign"] == {"accepted": 3}
+
+
+def test_where_nobody_is_left_that_is_said(begin: tuple[str, ...]) -> None:
+    run(*begin)
+    result = run("resume", "may", "--account", "lab")
+    assert result.exit_code == 0
+    assert result.output.startswith("nobody is left to write to: 3 accepted\n")
+    result = run("resume", "may", "--account", "lab", "--json")
+    assert json.loads(result.stdout)["campaign"] == {"accepted": 3}
+    result = run("retry", "may", "--account", "lab", "--dry-run")
+    assert "nobody is left to write to" in result.output
 
 
 def test_what_is_not_there_is_named(begin: tuple[str, ...]) -> None:

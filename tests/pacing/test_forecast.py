@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.pacing.forecast import Forecast, forecast, spoken
+from smtpbook.pacing.forecast import Forecast, forecast
 from smtpbook.pacing.pace import Pace, Pacer
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -132,8 +132,3 @@ def test_it_is_what_asking_the_pace_before_each_message_gives(
     )
     assert found is not None
     assert found.ends.timestamp() == pytest.approx(clock.wall(at).timestamp(), abs=1e-3)
-
-
-def test_a_time_is_spoken_in_two_units() -> None:
-    said = [spoken(s) for s in (0, 59.6, 90, 3600, 5999.4, 86_399, 259_300)]
-    assert said == ["0 s", "1 min", "1 min 30 s", "1 h", "1 h 40 min", "1 day", "3 days"]

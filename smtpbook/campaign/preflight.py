@@ -1,0 +1,445 @@
+"""Preflight: what would go wrong with a send, found before the first connection.
+
+Each check looks at what is known already and gives findings; a further kind of check, such
+as one that asks name servers, gives its own to `preflight`.  Nothing here is asked on the
+network, and nothing is decided: whoever sends may send all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
+from smtpbook.accounts.presets import PROVIDERS
+from smtpbook.accounts.secret import Secret
+from smtpbook.campaign.about import About
+from smtpbook.errors import LocalProtocolError
+from smtpbook.escape import visible
+from smtpbook.findings import Finding, Verdict, findings_frame
+from smtpbook.messages.advice import advice
+from smtpbook.messages.attachments import MAX_ATTACHMENT
+from smtpbook.progress import told
+from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.message import Message
+from smtpbook.recipients.recipients import Recipients
+from smtpbook.wording import counted, lasting
+
+# "5,000 or more messages per day to Gmail accounts": those must offer one click.
+_BULK: Final = 5000
+_GMAIL_GUIDELINES: Final = "https://support.google.com/a/answer/81126; RFC 8058"
+# "The minimum total number of recipients that MUST be buffered is 100 recipients."
+# -- RFC 5321 section 4.5.3.1.8
+_MUST_TAKE: Final = 100
+_HINTS: Final = {
+    "role": "addresses of a role, read by whoever has it",
+    "disposable": "addresses at domains that give them away for an hour or a day",
+    "typo": "addresses that may hold a slip of the finger",
+    "smtputf8": "addresses that only servers with SMTPUTF8 take",
+}
+
+
+def preflight(about: About, more: Iterable[Finding] = ()) -> pd.DataFrame:
+    """Say what would go wrong.
+
+    Parameters
+    ----------
+    about : About
+        What the send is about to do.
+    more : iterable of Finding
+        What was found elsewhere.
+
+    Returns
+    -------
+    DataFrame
+        As `findings_frame` says: ``check``, ``verdict`` (``fail``, ``warn``, ``unknown``,
+        ``pass``), ``evidence``, ``remedy``, ``source``; the most urgent first.
+    """
+    return findings_frame([*findings(about), *more])
+
+
+def findings(about: About) -> list[Finding]:
+    """Give what all checks find, in the order in which they are made."""
+    return [one for check in _CHECKS for one in check(about)]
+
+
+# -- the letter
+
+
+def _letters(about: About) -> Iterator[Finding]:
+    """Tell whose letter cannot be made: a field or a file is missing, or is none."""
+    total = f"{about.recipients:,}"
+    for cause in about.unmade:
+        yield Finding(
+            check="letters",
+            verdict="fail",
+            evidence=f"{cause.recipients:,} of {total} cannot be made, the first is "
+            f"{cause.example}'s: {visible(cause.why)}",
+            remedy="correct these rows, or say in the letter what stands in: "
+            "{{ field | default('…') }}",
+        )
+    if not about.unmade:
+        yield Finding(check="letters", verdict="pass", evidence=f"all {total} can be made")
+
+
+def _coverage(about: About) -> Iterator[Finding]:
+    """Tell where a default stands in for a value, and which bodies come out empty."""
+    looked_at = len(about.sample)
+    if not looked_at or about.campaign.settings.together is not None:
+        return
+    of = f"{looked_at:,}"
+    if looked_at < about.recipients:
+        of += f" looked at (of {about.recipients:,})"
+    found = about.campaign.letter.coverage(about.sample, progress=False)
+    taken = found[found["kind"].isin(["fallback", "empty"]) & (found["recipients"] > 0)]
+    for row in taken.to_dict("records"):
+        is_fallback, is_everybody = (
+            row["kind"] == "fallback",
+            row["recipients"] == looked_at,
+        )
+        where = f"{row['part']}, line {row['line']}: " if is_fallback else ""
+        remedy = "letter.coverage(people, each=True) shows whose"
+        if is_fallback and is_everybody:
+            remedy = "people.fields shows what the list calls its fields"
+        yield Finding(
+            check="fallback" if is_fallback else "empty",
+            verdict="pass" if is_fallback and not is_everybody else "warn",
+            evidence=f"{visible(where + row['what'])}: {row['recipients']:,} of {of}, the "
+            f"first is {row['example']}'s",
+            remedy=remedy,
+        )
+
+
+def _content(about: About) -> Iterator[Finding]:
+    if about.first is None:
+        return
+    said = advice(about.first)
+    for sentence in said:
+        yield Finding(
+            check="content",
+            verdict="warn",
+            evidence=sentence,
+            remedy="change the letter; sb.advice(letter.render(row)) looks again",
+        )
+    if not said:
+        evidence = "nothing in the first message that filters are known to mind"
+        yield Finding(check="content", verdict="pass", evidence=evidence)
+
+
+def _size(about: About) -> Iterator[Finding]:
+    if about.first is None:
+        return
+    octets = f"the first message has {len(about.first.data):,} octets"
+    if len(about.first.data) <= MAX_ATTACHMENT:
+        yield Finding(check="size", verdict="pass", evidence=octets)
+        return
+    yield Finding(
+        check="size",
+        verdict="warn",
+        evidence=f"{octets}; many servers take {MAX_ATTACHMENT:,} at most",
+        remedy="put files on a web page and send the link; sb.probe(account) shows what "
+        "SIZE the server offers",
+        source="RFC 1870",
+    )
+
+
+def _unsubscribe(about: About) -> Iterator[Finding]:
+    if about.first is None:
+        return
+    header = _header_of(about.first)
+    if "List-Unsubscribe" not in header:
+        evidence = "the letter names no way to leave the list"
+    elif "List-Unsubscribe-Post" not in header:
+        evidence = "readers can leave, but not with one click"
+    else:
+        yield Finding(
+            check="unsubscribe", verdict="pass", evidence="readers leave with one click"
+        )
+        return
+    if about.recipients < _BULK:
+        yield Finding(check="unsubscribe", verdict="pass", evidence=evidence)
+        return
+    yield Finding(
+        check="unsubscribe",
+        verdict="warn",
+        evidence=f"{evidence}; Gmail asks for one click from whoever sends its readers "
+        f"{_BULK:,} messages a day",
+        remedy="Template(…, unsubscribe=sb.Unsubscribe(url=…, secret=…))",
+        source=_GMAIL_GUIDELINES,
+    )
+
+
+def _header_of(message: Message) -> EmailMessage:
+    """Read a message's header; its body may be large."""
+    head = message.data.partition(b"\r\n\r\n")[0]
+    mail = message_from_bytes(head, policy=default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def _tried(about: About) -> Iterator[Finding]:
+    if about.tried is None:
+        yield Finding(
+            check="tried",
+            verdict="warn",
+            evidence="this letter, as it is now, was never tried with a test",
+            remedy='campaign.test("you@…") sends it to yourself as the first would get it',
+        )
+        return
+    yield Finding(
+        check="tried",
+        verdict="pass",
+        evidence=f"tried at {counted(about.tried.addresses, 'address', 'addresses')}, last "
+        f"{about.tried.last:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+# -- the list
+
+
+def _rows(about: About) -> Iterator[Finding]:
+    """Tell which rows of the source are not in the list, and which deserve a look."""
+    counts = dict(about.campaign.people.counts)
+    read, kept = counts.pop("read"), counts.pop("kept")
+    harmless = {"left_out", "suppressed", "duplicate"}
+    is_lost = bool(set(counts) - harmless)
+    yield Finding(
+        check="list",
+        verdict="warn" if is_lost else "pass",
+        evidence=f"{read:,} rows read, {kept:,} in the list"
+        + (f"; not in it: {told(counts)}" if counts else ""),
+        remedy="people.problems names them" if counts.keys() - {"left_out"} else None,
+    )
+    listed = _hints(about.campaign.people)
+    for rule, what in _HINTS.items():
+        number = int((listed["rule"] == rule).sum())
+        if number:
+            yield Finding(
+                check=rule,
+                verdict="unknown" if rule == "smtputf8" else "warn",
+                evidence=f"{what}: {number:,}",
+                remedy=f"people.problems.query(\"rule == '{rule}'\") names them",
+                source="RFC 6531" if rule == "smtputf8" else None,
+            )
+    if about.is_lab:  # where such names are usual
+        return
+    for said in listed.loc[listed["rule"] == "special_domain", "message"]:
+        yield Finding(
+            check="special_domain",
+            verdict="warn",
+            evidence=visible(said),
+            remedy="take them out, unless this server knows the name",
+        )
+
+
+def _hints(people: Recipients) -> pd.DataFrame:
+    """Give the hints about rows that are still in the list."""
+    problems = people.problems
+    hints = problems[~problems["dropped"] & problems["row"].notna()]
+    if not len(hints):
+        return hints
+    origin = people.frame[["source", "source_row"]].astype({"source": "string"})
+    origin = origin.rename(columns={"source_row": "row"}).astype({"row": "Int64"})
+    return hints.merge(origin.drop_duplicates(), on=["source", "row"])
+
+
+def _left_alone(about: About) -> Iterator[Finding]:
+    suppressed = about.standing.get("suppressed", 0)
+    if suppressed:
+        yield Finding(
+            check="suppressed",
+            verdict="pass",
+            evidence=f"{suppressed:,} of the list are never written to",
+        )
+    in_doubt = about.standing.get("in_doubt", 0)
+    if in_doubt:
+        yield Finding(
+            check="in_doubt",
+            verdict="warn",
+            evidence=f"{in_doubt:,} may or may not have got it already; without "
+            'in_doubt="resend" they are left alone',
+            remedy='campaign.settle({address: "accepted"}) says what became of them',
+            source="RFC 1047",
+        )
+
+
+# -- the accounts
+
+
+def _named(about: About) -> Iterator[tuple[Account, str]]:
+    """Give each account, with its name to put in front where there are several."""
+    for account in about.shares:
+        yield account, f"{visible(account.name or '')}: " if len(about.shares) > 1 else ""
+
+
+def _sender(about: About) -> Iterator[Finding]:
+    """Tell whether From is an address that this login may send from, as far as it shows."""
+    if about.first is None:
+        return
+    header = _header_of(about.first)
+    domain = domain_of(header["From"].addresses[0].addr_spec) or ""
+    for account, by in _named(about):
+        if not account.is_lab:
+            yield _sender_of(domain, account, f"{by}From is at {visible(domain)}")
+
+
+def _sender_of(domain: str, account: Account, said: str) -> Finding:
+    owner = next((p for p in PROVIDERS.values() if domain in p.domains), None)
+    if owner is not None and not owner.serves(account.host, account.port):
+        return Finding(
+            check="sender",
+            verdict="warn",
+            evidence=f"{said}, which is {owner.title}'s, and {account.host} is not: "
+            f"readers' servers look up which servers send for a domain",
+            remedy="send by an account at that provider, or from a domain of your own",
+            source="RFC 7489",
+        )
+    login = domain_of(account.username or "")
+    if login is None:
+        verdict: Verdict = "unknown"
+        said += "; the login does not say whose addresses it may send from"
+    elif _is_same(domain, login):
+        verdict, said = "pass", f"{said}, as the login is"
+    else:
+        verdict = "warn"
+        said += f", the login at {visible(login)}: the server may refuse or replace it"
+    return Finding(
+        check="sender",
+        verdict=verdict,
+        evidence=said,
+        remedy=None if verdict == "pass" else "a test to yourself shows what becomes of it",
+        source="RFC 6409 section 6.1",
+    )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether a domain is the other, or below it."""
+    return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
+
+
+def _password(about: About) -> Iterator[Finding]:
+    for account, by in _named(about):
+        verdict, said, remedy = _password_of(account)
+        evidence = f"{by}{said}"
+        yield Finding(check="password", verdict=verdict, evidence=evidence, remedy=remedy)
+
+
+def _password_of(account: Account) -> tuple[Verdict, str, str | None]:
+    """Tell whether there is a password; nobody is asked, but for a keyring's lock."""
+    given = account.password
+    if account.username is None and given is None:
+        return "pass", "no login", None
+    if isinstance(given, Secret):
+        return "pass", "the account holds it", None
+    if isinstance(given, FromPrompt):
+        return "unknown", "somebody is asked for it before the first connection", None
+    source = FromKeyring(account.name or "") if given is None else given
+    if not isinstance(source, FromKeyring | FromEnvironment):
+        return "unknown", "a callable is asked for it at the login", None
+    try:
+        source()
+    except LocalProtocolError as exc:
+        said, _, way_out = str(exc).partition("; ")
+        return "fail", visible(said), way_out or "set it, or give password="
+    return "pass", f"found: {source!r}", None
+
+
+def _encryption(about: About) -> Iterator[Finding]:
+    for account in about.shares:
+        if account.tls != "none" or account.is_loopback:
+            continue
+        what = "mail" if account.username is None else "password and mail"
+        yield Finding(
+            check="tls",
+            verdict="warn",
+            evidence=f"{what} travel to {account.host} for everybody to read",
+            remedy='Account(…, tls="starttls") or "implicit"; sb.probe(account) shows what '
+            "the server offers",
+            source="RFC 8314",
+        )
+
+
+# -- how fast, and how many at once
+
+
+def _pace(about: About) -> Iterator[Finding]:
+    yield Finding(check="pace", verdict="pass", evidence=told_pace(about))
+
+
+def told_pace(about: About) -> str:
+    """Say the pace, and how long the send takes at it."""
+    pace, end = about.campaign.settings.pace, about.forecast
+    if pace.is_adaptive:
+        return f"{pace}: follows the server's replies"
+    if end is None:
+        return f"{pace}: as fast as the server takes them"
+    least = "at least " if end.is_least else ""
+    local = end.ends.astimezone()
+    return (
+        f"{pace}: {least}{lasting(end.seconds)} if the server keeps up, until "
+        f"{local:%Y-%m-%d %H:%M %Z}"
+    )
+
+
+def _quota(about: About) -> Iterator[Finding]:
+    """Compare what each account is to send in 24 hours with what its provider takes."""
+    end, names = about.forecast, dict(_named(about))
+    for account, share in about.shares.items():
+        provider = account.provider
+        if provider is None or provider.per_day is None:
+            continue
+        number = round(about.recipients * share)
+        said = f"{names[account]}{number:,} recipients; {provider.title} takes about "
+        said += f"{provider.per_day:,} in 24 hours"
+        source = provider.limit_source or provider.source
+        if number <= provider.per_day or (end is not None and not end.is_over_quota):
+            yield Finding(check="quota", verdict="pass", evidence=said, source=source)
+            continue
+        daily = int(provider.per_day / share)
+        yield Finding(
+            check="quota",
+            verdict="warn",
+            evidence=said,
+            remedy=f'Campaign(…, pace="{daily} every day") goes on the next day',
+            source=source,
+        )
+
+
+def _together(about: About) -> Iterator[Finding]:
+    together = about.campaign.settings.together
+    if together is None or about.recipients < 2:
+        return
+    size = min(together.size, about.recipients)
+    how = f"{size:,} recipients share a message"
+    if together.show == "bcc":
+        evidence = f"{how}, and none sees another"
+        yield Finding(check="together", verdict="pass", evidence=evidence)
+    else:
+        yield Finding(
+            check="together",
+            verdict="warn",
+            evidence=f"{how}, and each reads the others' addresses",
+            remedy='Together(show="bcc") shows nobody',
+        )
+    if size > _MUST_TAKE:
+        yield Finding(
+            check="together",
+            verdict="unknown",
+            evidence=f"{how}; a server need not take more than {_MUST_TAKE}",
+            remedy=f"Together(size={_MUST_TAKE})",
+            source="RFC 5321 section 4.5.3.1.8",
+        )
+
+
+_CHECKS: Final[tuple[Callable[[About], Iterator[Finding]], ...]] = (
+    *(_letters, _coverage, _content, _size, _unsubscribe, _tried),
+    *(_rows, _left_alone),
+    *(_sender, _password, _encryption),
+    *(_pace, _quota, _together),
+)

@@ -1,0 +1,70 @@
+"""Findings: what checks before a send came to, as rows with evidence and the next step.
+
+Whoever checks something gives `Finding` values; this is the one table they are shown in.
+Nothing here checks anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, Literal, get_args
+
+import pandas as pd
+
+Verdict = Literal["fail", "warn", "unknown", "pass"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
+"""The most urgent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    check : str
+        What was looked at, in a word.
+    verdict : {"fail", "warn", "unknown", "pass"}
+        ``unknown``: it cannot be told from here, or before the first connection.
+    evidence : str
+        What was found; foreign text in it is escaped.
+    remedy : str or None
+        The next step; None = none is needed.
+    source : str or None
+        The standard or page that asks for it; None = none does.
+    """
+
+    check: str
+    verdict: Verdict
+    evidence: str
+    remedy: str | None = None
+    source: str | None = None
+
+
+_DTYPES: Final[dict[str, Any]] = {field.name: "string" for field in fields(Finding)} | {
+    "verdict": pd.CategoricalDtype(list(VERDICTS), ordered=True)
+}
+
+
+def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Give findings as the DataFrame users see, the most urgent first.
+
+    Returns
+    -------
+    DataFrame
+        ``check`` (string), ``verdict`` (ordered category), ``evidence``, ``remedy`` and
+        ``source`` (string; null = none); a row each.
+
+    >>> findings_frame([Finding(check="size", verdict="pass", evidence="512 octets")])
+      check verdict    evidence remedy source
+    0  size    pass  512 octets   <NA>   <NA>
+    """
+    urgent = sorted(findings, key=lambda one: VERDICTS.index(one.verdict))
+    columns = list(zip(*map(astuple, urgent), strict=True)) or [()] * len(_DTYPES)
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(cells), dtype=dtype)
+            for (name, dtype), cells in zip(_DTYPES.items(), columns, strict=True)
+        }
+    )
