@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -20,9 +21,11 @@ import pandas as pd
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
+from smtpbook.campaign.about import About, look_over
 from smtpbook.campaign.ending import run_shielded, wind_up
 from smtpbook.campaign.keeping import Keeping, folder_of, plain_accounts
 from smtpbook.campaign.kept import kept_log, kept_story
+from smtpbook.campaign.preflight import preflight
 from smtpbook.campaign.report import DeliveryReport, campaign_report
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
@@ -31,8 +34,7 @@ from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.delivery.story import Story
-from smtpbook.errors import SendStopped, TemplateError
-from smtpbook.escape import visible
+from smtpbook.errors import SendStopped
 from smtpbook.folder.folder import CAMPAIGNS
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.choosing import Chosen
@@ -317,14 +319,14 @@ class Campaign:
             addresses, or the recipients of a table's rows, such as
             ``run.outcomes.query("reason == 'greylisted'")``.  Default: those never tried.
         limit : int, optional
-            At most so many recipients.
+            At most so many recipients of these, in the list's order.
         confirm : bool, optional
-            Ask first.  Default: where there is somebody to answer, unless the server is a
-            lab.
+            Show what is about to be sent and what `preflight` finds, and ask first.
+            Default: where there is somebody to answer, unless the server is a lab.
         dry_run : bool
-            Check every row and send nothing.
+            Check every row, show the same, and send nothing.
         progress : bool
-            Show how far it has come.
+            Show how far it has come, or that nobody is left to write to.
 
         Returns
         -------
@@ -341,23 +343,24 @@ class Campaign:
             sent before is kept.
         SendStopped
             Interrupted: what had begun has come to its verdict; ``.run`` holds it.
+        NobodyToAsk
+            It should ask first, and there is nobody to answer; nothing has been sent.
         RuntimeError
-            Already sending; or called where trio runs; or nobody to ask.
+            Already sending; or called where trio runs.
         """
         refuse_inside_trio("await campaign.send_async()")
         run = Run(Recorder(), self.name)
-        sender = self.letter.header_from
 
-        def agree(chosen: Chosen) -> bool:
-            if dry_run or not confirmation.ask(
-                self.account, chosen, sender, self.settings.pace, confirm
-            ):
+        def agree(number: int, look: Callable[[], About]) -> bool:
+            asked = (look, number, all(one.is_lab for one in self.accounts), confirm)
+            if not confirmation.ask(*asked, dry_run=dry_run, progress=progress):
                 return False
-            # Here, where somebody can be asked, and once for all connections.
-            self.accounts = {one.ask(): share for one, share in self.accounts.items()}
+            if number:
+                # Here, where somebody can be asked, and once for all connections.
+                self.accounts = {one.ask(): share for one, share in self.accounts.items()}
             return True
 
-        with self._begun(only, limit, agree) as begun:
+        with self._begun(only, limit, agree, progress=progress) as begun:
             if begun is None:
                 return run
             with self._delivery(
@@ -389,7 +392,7 @@ class Campaign:
         if confirm is not False and not all(one.is_lab for one in self.accounts):
             raise RuntimeError("send_async() never asks; say confirm=False")
         run = Run(Recorder(), self.name)
-        with self._begun(only, limit, lambda chosen: True) as begun:
+        with self._begun(only, limit, lambda *_: True, progress=progress) as begun:
             assert begun is not None
             with self._delivery(
                 *begun, run, is_whole=only is None, progress=progress
@@ -412,7 +415,9 @@ class Campaign:
         self,
         only: Only | None,
         limit: int | None,
-        agree: Callable[[Chosen], bool],
+        agree: Callable[[int, Callable[[], About]], bool],
+        *,
+        progress: bool,
     ) -> Iterator[tuple[Books, Chosen] | None]:
         """Hold the campaign and choose whom to write to; None = it was not agreed to.
 
@@ -425,9 +430,10 @@ class Campaign:
             keeping.books() as books,
         ):
             chosen = books.select(chosen_words(only), limit)
-            if not keeping.is_checked:
-                self._check(chosen)
-            if not agree(chosen):
+            look = cache(partial(self._look_over, books, chosen, progress, strict=True))
+            if not keeping.is_checked:  # nothing surprises later
+                look()
+            if not agree(len(chosen), look):
                 yield None
                 return
             keeping.keep(self._kept(), is_checked=only is None and limit is None)
@@ -475,17 +481,51 @@ class Campaign:
 
     # -- looking before leaping
 
-    def _check(self, chosen: Chosen) -> None:
-        """Try every row: nothing surprises later."""
-        together = self.settings.together
-        for number, entry in enumerate(chosen, 1):
-            if together is not None:  # everybody gets the same
-                self.letter.render_together([entry.address], show=together.show)
-                return
-            try:
-                self.letter.check(entry.row)
-            except TemplateError as exc:
-                raise TemplateError(
-                    f"message {number} of {len(chosen)}, to {visible(entry.address)}: "
-                    f"{exc}; nothing has been sent"
-                ) from exc
+    def preflight(
+        self,
+        *,
+        only: Only | None = None,
+        limit: int | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Say what would go wrong with a send; parameters and errors as `send`.
+
+        Nothing is sent, and nobody is asked, on the network either.
+
+        Returns
+        -------
+        DataFrame
+            ``check`` (string), ``verdict`` (category: ``fail``, ``warn``, ``unknown``,
+            ``pass``), ``evidence``, ``remedy`` (the next step) and ``source`` (string; null
+            = none); the most urgent first.
+        """
+        with self._alone(), self._keeping.books() as books:
+            chosen = books.select(chosen_words(only), limit)
+            return preflight(self._look_over(books, chosen, progress))
+
+    def test(self, to: str, row: int | str = 0) -> Run:
+        """Send the letter to yourself, as somebody on the list would get it.
+
+        It goes by the first account.
+
+        Parameters
+        ----------
+        to : str
+            Your own address; nobody else gets anything.
+        row : int or str
+            As whom: the position in the list, from 0, or the address.
+
+        Raises
+        ------
+        RecipientsError
+            There is no such row (the near miss is suggested); and errors as `send_test`.
+        """
+        from smtpbook.campaign.trial import row_of, send_test  # it sends a campaign, too
+
+        return send_test(self.letter, self.account, to, row_of(self.people, row))
+
+    def _look_over(
+        self, books: Books, chosen: Chosen, progress: bool, *, strict: bool = False
+    ) -> About:
+        seen = (self, chosen, books, self._pacer, self._clock)
+        return look_over(*seen, progress=progress, strict=strict)
