@@ -6,8 +6,8 @@ caller.  Replies are read while a large message is still being written, so neith
 block the other, and a refusal in the middle of the mail data is seen at once.
 
 To change tasks for every reply costs as much as all other work on it.  So the reader steps
-aside when it has woken a caller, and the caller reads for itself the next time it has
-nothing to do but wait.  The reader takes over again when replies are due and the caller is
+aside when it has woken a caller who waits for nothing but replies, and the caller reads for
+itself the next time.  The reader takes over again when replies are due and the caller is
 away, when nothing is due and the caller has been away for a moment, and when the connection
 ends, which is the reader's alone to say.
 
@@ -98,6 +98,7 @@ class Dialogue:
         self._aside = trio.lowlevel.ParkingLot()  # holds the reader while a caller reads
         self._is_read_here = False  # by a caller
         self._aside_until = -math.inf
+        self._stays = False  # the reader, because callers are woken by others besides
         self._failure: Exception | None = None  # what a caller met while it read
         self._scope = trio.CancelScope()
         self._looks_at = math.inf  # the scope's deadline
@@ -215,6 +216,7 @@ class Dialogue:
         is_woken : bool
             Another task may call `wake`, which must end the wait too.
         """
+        self._stays = is_woken
         if is_woken or self._is_read_here or not self._aside:
             if is_woken:
                 self._call_reader()
@@ -300,11 +302,11 @@ class Dialogue:
                 await self._aside.park()
                 continue
             self._take(await stream.receive_some(_READ_BYTES))
-            if woken:
-                woken.unpark_all()
+            if woken and not self._stays:
                 self._stand_aside()
             else:
                 self._hurry(self._clock.current_time())
+            woken.unpark_all()
         if self._failure is not None:
             raise self._failure
 
@@ -389,8 +391,9 @@ class Dialogue:
         """Let the reader look up no later than it has to."""
         # Soon enough in any case: nothing is due, or wants a look, any earlier.
         if self._looks_at > now + self._soon_s:
-            self._looks_at = min(self._looks_at, self._next_look(now))
-            self._scope.deadline = self._looks_at
+            looks_at = self._next_look(now)
+            if looks_at < self._looks_at:
+                self._looks_at = self._scope.deadline = looks_at
 
     def _silence(self) -> Exception:
         head = self.client.next_unanswered
