@@ -60,6 +60,11 @@ class Reader:
             )
             self._connection.execute("COMMIT")
 
+    def copy_to(self, connection: sqlite3.Connection) -> None:
+        """Copy everything but this connection's own tables into another, empty database."""
+        with self._lock:
+            self._connection.backup(connection)
+
     def close(self) -> None:
         """Close the connection."""
         with self._lock:

@@ -5,6 +5,7 @@ Reading needs no lock and disturbs nobody: it goes on while another process send
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,11 @@ class Standings:
             found[0],
         )
         return [Attempt(n, name, bool(again), *rest) for n, name, again, *rest in rows]
+
+    def copy_to(self, connection: sqlite3.Connection) -> None:
+        """Copy everything into another database, which is empty."""
+        self._settle_down()
+        self._reader.copy_to(connection)
 
     def close(self) -> None:
         """Close the file."""

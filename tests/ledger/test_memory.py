@@ -154,3 +154,25 @@ def test_a_quoted_spelling_is_suppressed_like_the_plain_one() -> None:
         ["carl@x.example", '"dora"@X.example'], ['"carl"@x.example', "Dora@x.example"]
     )
     assert books.counts == {"suppressed": 2}
+
+
+# --- drafts -------------------------------------------------------------------------------
+
+
+def test_a_draft_stands_as_the_books_did_and_changes_nothing() -> None:
+    books = books_of(["ann@x.test"])
+    note(books, "bob@y.test", "deferred", "450 4.2.0 later")
+    draft = MemoryBooks.draft_of(books)
+    assert chosen(draft, "deferred") == ["bob@y.test"]
+    (entry,) = draft.select("bob@y.test")
+    reply = Reply.parse("550 5.1.1 no such user")
+    draft.note(
+        entry,
+        RecipientResult(
+            recipient=entry.address, outcome="rejected", reply=reply, verb="RCPT"
+        ),
+    )
+    assert (entry.outcome, entry.reason, entry.attempts) == ("rejected", "user_unknown", 2)
+    draft.suppress(["eve@xn--bcher-kva.example"])
+    assert chosen(draft) == PEOPLE[3:]
+    assert books.counts == {"suppressed": 1, "deferred": 1, "pending": 2}
