@@ -155,6 +155,11 @@ class Rules:
         for rule in reversed(rules):
             self.add(rule)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules as they are now; the first that fits decides."""
+        return tuple(rule for rule, _ in self._rules)
+
     def add(self, rule: Rule) -> None:
         """Put a rule in front of the others.
 

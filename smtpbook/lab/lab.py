@@ -28,6 +28,7 @@ from smtpbook.log.frame import Log, Recorder
 from smtpbook.runner import Job, TrioThread
 
 _THREAD: Final = TrioThread("smtpbook lab")
+_RUNNING: Final[dict[int, Lab]] = {}  # in this process, by port
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -122,12 +123,14 @@ class Lab:
                 raise
             self.port = listeners[0].socket.getsockname()[1]
             self._job = _THREAD.start(self._serve, listeners)
+            _RUNNING[self.port] = self
         return self
 
     def stop(self) -> None:
         """Close the port and every connection; what was received stays readable."""
         job, self._job = self._job, None
         if job is not None:
+            _RUNNING.pop(self.port, None)
             job.cancel()
             with suppress(CancelledError):
                 job.result()
@@ -198,6 +201,16 @@ class Lab:
                 raise TypeError(f"{place}= takes a Behaviour, not {behaviour!r}")
             rule = Rule(place.upper().replace("_", "-"), recipients, behaviour)
             self._shared.rules.add(rule)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What it does otherwise than an ordinary server, by scenario and by `set`."""
+        return self._shared.rules.rules
+
+    @classmethod
+    def of(cls, account: Account) -> Lab | None:
+        """Give the lab of this process that an account sends to; None = there is none."""
+        return _RUNNING.get(account.port) if account.is_lab else None
 
     # -- seeing what it got
 

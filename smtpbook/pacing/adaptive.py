@@ -203,5 +203,14 @@ def asks_for_less(heard: Heard) -> bool:
     return (
         name == "server_error"
         or reasons()[name].advice_transient == "slow down"
-        or _SPEED.search(heard.text) is not None
+        or says_too_fast(heard.text)
     )
+
+
+def says_too_fast(text: str) -> bool:
+    """Whether a reply speaks of how much or how fast.
+
+    >>> says_too_fast("4.7.1 Error: too much mail from 192.0.2.1")
+    True
+    """
+    return _SPEED.search(text) is not None
