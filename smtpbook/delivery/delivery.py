@@ -441,11 +441,13 @@ class Delivery:
             ):
                 stint.is_answered = stint.is_answered or result.reply is not None
                 stint.quiet_since = self._clock.now()
+                waiting = len(self._queue)
                 self._outbox.note(result, stint.tray)
                 if (reply := result.reply) is not None:
                     verb = result.recipients[0].verb
                     route.hear(verb, reply.code, reply.text, stint.quiet_since)
-                if self._settings.retry is not None or not self._outbox.in_flight:
+                # Somebody is to be tried again, or nobody can come back any more.
+                if len(self._queue) > waiting or not self._outbox.in_flight:
                     self._wake()
             if stint.left <= 0:
                 return
