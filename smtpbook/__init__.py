@@ -80,6 +80,9 @@ if TYPE_CHECKING:
     from smtpbook.recipients.saved import load_recipients as load_recipients
     from smtpbook.recipients.saved import save_recipients as save_recipients
     from smtpbook.recipients.suppression import SuppressionList as SuppressionList
+    from smtpbook.rehearsal.model import Refusal as Refusal
+    from smtpbook.rehearsal.model import ServerModel as ServerModel
+    from smtpbook.rehearsal.rehearsal import Rehearsal as Rehearsal
     from smtpbook.samples import sample as sample
     from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session
@@ -148,6 +151,9 @@ _HOME = {
     "stop_rule": "pacing.stopping",
     "Tally": "pacing.stopping",
     "Run": "delivery.run",
+    "Rehearsal": "rehearsal.rehearsal",
+    "ServerModel": "rehearsal.model",
+    "Refusal": "rehearsal.model",
     "open_session": "session.session",
     "Session": "session.session",
     "Result": "protocol.transaction",

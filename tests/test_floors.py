@@ -28,6 +28,7 @@ FLOORS = [
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
     {"folder", "samples", "moving", "receiver"},  # where they meet
     {"delivery"},  # one send
+    {"rehearsal"},
     {"campaign"},
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
@@ -41,6 +42,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "deliverability",
         "campaign",
         "delivery",
+        "rehearsal",
         "ledger",
         "accounts",
     },
@@ -58,12 +60,22 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "folder",
         "campaign",
         "delivery",
+        "rehearsal",
         "samples",
         "insight",
         "lessons",
         "widgets",
     },
-    "numpy": {"databases", "recipients", "sources", "log", "samples", "insight", "lessons"},
+    "numpy": {
+        "databases",
+        "recipients",
+        "sources",
+        "log",
+        "rehearsal",
+        "samples",
+        "insight",
+        "lessons",
+    },
     "pyarrow": {"log", "table", "databases", "sources", "recipients", "insight"},
     "matplotlib": {"insight"},
     "ipywidgets": {"widgets"},

@@ -1,0 +1,123 @@
+"""Virtual time: a clock that is always at the next thing to happen.
+
+It is for trio programs without sockets and worker threads.  What happens when is for others
+to say.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from itertools import count
+
+import trio
+
+from smtpbook.delivery.clock import Clock
+
+
+class Sleeper:
+    """A task that waits for an instant, or for nothing yet."""
+
+    __slots__ = ("_clock", "_task")
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._task: trio.lowlevel.Task | None = None
+
+    async def sleep(self, instant: float = math.inf) -> None:
+        """Wait for an instant, or until `wake`."""
+        self._task = trio.lowlevel.current_task()
+        self.wake_at(instant)
+        await trio.lowlevel.wait_task_rescheduled(self._give_up)
+
+    def wake_at(self, instant: float) -> None:
+        """Let it wait no longer than until an instant."""
+        if self._task is not None and instant < math.inf:
+            self._clock.remind(instant, self)
+
+    def wake(self) -> None:
+        """Let it go on now."""
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class VirtualClock(trio.abc.Clock):
+    """A clock for `trio.run` that stands still while anything can be done.
+
+    Theory of operation.  Trio asks its clock how long to sleep when no task can run.  That
+    is the moment to go on to the next deadline, or to the next instant of which a `Sleeper`
+    is to be reminded.  `trio.testing.MockClock` does the first, too, but only after another
+    round of trio's loop; and a deadline needs a cancel scope, which costs more than all
+    that a modelled server does for a reply.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._order = count()
+        self._reminders: list[tuple[float, int, Sleeper]] = []  # a heap
+
+    def start_clock(self) -> None:
+        """Begin: at 0."""
+
+    def current_time(self) -> float:
+        """Give this instant."""
+        return self._now
+
+    def remind(self, instant: float, sleeper: Sleeper) -> None:
+        """Wake a sleeper at an instant, should it sleep then."""
+        heappush(self._reminders, (instant, next(self._order), sleeper))
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Go on to the deadline, or to a reminder before it."""
+        reminders = self._reminders
+        if reminders and reminders[0][0] <= deadline:
+            instant, _, sleeper = heappop(reminders)
+            sleeper.wake()
+        elif deadline < math.inf:
+            instant = deadline
+        else:
+            return math.inf  # until another thread asks for something
+        self._now = max(self._now, instant)
+        return 0.0
+
+
+class VirtualWall(Clock):
+    """The clock of a delivery on virtual time; the wall's shows virtual time as well.
+
+    Parameters
+    ----------
+    start : datetime
+        What it shows at instant 0.
+    """
+
+    __slots__ = ("_start_s",)
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__()
+        self._start_s = start.timestamp()
+
+    def now(self) -> float:
+        """Give this instant."""
+        return trio.current_time()
+
+    def has_jumped(self) -> bool:
+        """Tell that no computer has slept."""
+        return False
+
+    def deadline(self, instant: float) -> float:
+        """Give an instant in trio's time."""
+        return instant
+
+    def wall(self, instant: float) -> datetime:
+        """Give what a clock on the wall shows at an instant."""
+        return datetime.fromtimestamp(self._start_s + instant, UTC)
+
+    def instant(self, moment_s: float) -> float:
+        """Give the instant of a moment in seconds since 1970 UTC."""
+        return moment_s - self._start_s

@@ -1,0 +1,177 @@
+"""Link: a connection to a modelled server, as the session on this side sees it.
+
+It reads commands, has each one answered, and hands the replies over when they are due.
+There is no task and no socket on the other side: what is written is answered at once, for
+later.  Only what this package's own sessions say is understood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+import trio
+
+from smtpbook.lab.server import SERVER_NAME
+from smtpbook.rehearsal.answers import Answers
+from smtpbook.rehearsal.clock import Sleeper, VirtualClock
+
+_END: Final = b"\r\n.\r\n"
+_CLOSING: Final = 421  # RFC 5321 section 3.8
+_ORDINARY: Final = {
+    "GREETING": b"220 " + SERVER_NAME.encode() + b" ESMTP\r\n",
+    "HELO": b"250 " + SERVER_NAME.encode() + b"\r\n",
+    "MAIL": b"250 2.1.0 Sender ok\r\n",
+    "RCPT": b"250 2.1.5 Recipient ok\r\n",
+    "DATA": b"354 End the mail data with <CRLF>.<CRLF>\r\n",
+    "QUIT": b"221 2.0.0 closing\r\n",
+}
+_OK: Final = b"250 2.0.0 Ok\r\n"
+_NOT_NOW: Final = b"503 5.5.1 not now\r\n"
+_NOBODY: Final = b"554 5.5.1 No valid recipients\r\n"
+
+
+class Link(trio.abc.Stream):
+    """One connection.
+
+    Parameters
+    ----------
+    answers : Answers
+    clock : VirtualClock
+    name : str
+        The session's.
+    """
+
+    def __init__(self, answers: Answers, clock: VirtualClock, name: str) -> None:
+        self._answers, self._clock, self._name = answers, clock, name
+        self._unread = b""
+        self._replies: deque[tuple[float, bytes]] = deque()  # no octets: the end
+        self._due = 0.0  # when the last of them is
+        self._reader = Sleeper(clock)
+        self._is_over = self._is_closed = False  # by the server; by us
+        self._is_data = self._has_mail = False
+        self._recipients: list[str] = []
+        self._answer("GREETING", ())
+
+    # -- the stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Take octets, and say what is answered to them and when."""
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        self._due = max(
+            self._due, self._clock.current_time() + self._answers.round_trip_s(self._name)
+        )
+        self._unread += bytes(data)
+        while not self._is_over and self._read_one():
+            pass
+        self._reader.wake_at(self._next_at())
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait for nothing: everything is taken at once."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for the next replies; empty means the server has closed its side."""
+        replies = self._replies
+        while not self._is_closed:
+            now = self._clock.current_time()
+            if self._next_at() <= now:
+                octets = b""
+                while replies and replies[0][0] <= now and replies[0][1]:
+                    octets += replies.popleft()[1]
+                return octets
+            await self._reader.sleep(self._next_at())
+        raise trio.ClosedResourceError
+
+    async def aclose(self) -> None:
+        """Close; nobody is on the other side who would notice."""
+        self._is_closed = True
+        self._reader.wake()
+        await trio.lowlevel.checkpoint()
+
+    def _next_at(self) -> float:
+        """Give the instant of the next replies; infinity: none is under way."""
+        replies = self._replies
+        if not replies:
+            return math.inf
+        at = replies[0][0]
+        until = at + self._answers.together_s
+        for due, _ in replies:
+            if due > until:
+                break
+            at = due
+        return at
+
+    # -- the server
+
+    def _read_one(self) -> bool:
+        """Answer the next whole command, if there is one."""
+        unread = self._unread
+        if self._is_data:
+            end = unread.find(_END)
+            if end < 0:
+                self._unread = unread[1 - len(_END) :]
+                return False
+            self._unread = unread[end + len(_END) :]
+            self._is_data = False
+            self._answer("END-OF-DATA", self._recipients)
+            self._recipients = []
+            return True
+        end = unread.find(b"\r\n")
+        if end < 0:
+            return False
+        line, self._unread = unread[:end], unread[end + 2 :]
+        verb = line[:4].upper().decode("latin-1")
+        whom = self._recipients
+        if verb == "RCPT":
+            whom = [line[line.find(b"<") + 1 : line.rfind(b">")].decode("utf-8", "replace")]
+        self._answer(verb, whom)
+        return True
+
+    def _answer(self, verb: str, whom: list[str] | tuple[()]) -> None:
+        answer = self._answers.to(verb, whom, self._name, self._due)
+        self._due += answer.delay_s
+        if answer.drop:
+            self._end()
+            return
+        octets, code = answer.octets, answer.code
+        if octets is None:
+            octets = self._ordinary(verb)
+            code = 100 * (octets[0] - 48)
+        self._replies.append((self._due, octets))
+        self._happened(verb, code, whom)
+        if answer.close or verb == "QUIT" or code == _CLOSING:
+            self._end()
+
+    def _ordinary(self, verb: str) -> bytes:
+        if verb == "EHLO":
+            return self._answers.ehlo
+        if verb in ("RCPT", "DATA") and not self._has_mail:
+            return _NOT_NOW
+        if verb == "DATA" and not self._recipients:
+            return _NOBODY
+        return _ORDINARY.get(verb, _OK)
+
+    def _happened(self, verb: str, code: int, whom: list[str] | tuple[()]) -> None:
+        """Keep what a reply changes."""
+        is_yes = code < 400
+        if verb == "RCPT":
+            if is_yes:
+                self._recipients += whom
+        elif verb == "DATA" and is_yes:
+            self._is_data = True
+            # The end of DATA's line may be the first of the mail data's.
+            self._unread = b"\r\n" + self._unread
+        elif verb == "MAIL":
+            self._has_mail, self._recipients = is_yes, []
+        elif verb == "END-OF-DATA":
+            self._has_mail = False
+            if is_yes:
+                self._answers.accept(self._due)
+        elif verb in ("EHLO", "HELO", "RSET"):
+            self._has_mail, self._recipients = False, []
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._replies.append((self._due, b""))
