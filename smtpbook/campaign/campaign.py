@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pandas as pd
 
@@ -54,6 +54,12 @@ from smtpbook.states import counts_html, told
 
 Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipients"
 """Whom a send is narrowed to: words, or what holds addresses."""
+
+if TYPE_CHECKING:
+    from smtpbook.lab.lab import Lab
+    from smtpbook.lab.scenarios import Scenario
+    from smtpbook.rehearsal.model import ServerModel
+    from smtpbook.rehearsal.rehearsal import Rehearsal
 
 _OUTCOMES: Final[dict[str, str]] = {
     **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
@@ -399,6 +405,73 @@ class Campaign:
             ) as work:
                 await run_shielded(work)
         return run
+
+    def rehearse(
+        self,
+        server: str | Scenario | Lab | ServerModel | None = None,
+        *,
+        seed: int = 0,
+        only: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        progress: bool = True,
+    ) -> Rehearsal:
+        """Send on virtual time to a modelled server, to see how long it would take.
+
+        The code is that of `send`; but nothing leaves this process, nothing is written, no
+        password is asked for, and the campaign stays as it is.
+
+        Parameters
+        ----------
+        server : str, Scenario, Lab or ServerModel, optional
+            A scenario of the lab (``"mixed-day"``), or `ServerModel.fit` of an earlier
+            log.  Default: the lab that an account sends to; else what this campaign's own
+            log tells; else `smtpbook.rehearsal.model.ORDINARY`, which is an assumption.
+        seed : int
+            Chance is drawn from it: the same seed, the same rehearsal.
+        only, limit
+            As for `send`.
+        progress : bool
+            Show how far it has come.
+
+        Returns
+        -------
+        Rehearsal
+            A `Run` that tells besides when the send would end, how many 4yz and retries
+            there would be, and how many messages a minute would be accepted.
+
+        Raises
+        ------
+        TemplateError
+            A row cannot be rendered.
+        TransportError, ReplyError
+            The first connection could not be opened.
+        ValueError
+            There is no such scenario, or nobody to choose by `only`.
+        SendStopped
+            Interrupted; ``.run`` holds what was rehearsed.
+        """
+        # With it comes the lab, which no send needs.
+        from smtpbook.rehearsal.rehearse import rehearse, servers_for
+
+        folder = self._keeping.folder
+        events = None if folder is None else folder.events
+        servers = servers_for(self.accounts, server, events)
+        books = self._keeping.draft()
+        chosen = books.select(only, limit)
+        self._check(chosen)
+        return rehearse(
+            self.name,
+            books,
+            chosen,
+            self.letter,
+            self.accounts,
+            self.settings,
+            servers,
+            seed=seed,
+            campaign_id=self.id,
+            is_whole=only is None,
+            progress=progress,
+        )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -111,6 +111,15 @@ class Keeping:
             self._suppress(ledger)
             yield ledger
 
+    def draft(self) -> Books:
+        """Give books in memory that stand as these do, to rehearse with."""
+        with self.standings() as standings:
+            books = MemoryBooks.draft_of(
+                standings, in_doubt=self._in_doubt, rows=self.people.rows
+            )
+        self._suppress(books)
+        return books
+
     @contextmanager
     def prepared(self, letter: Template, settings: Mapping[str, Any]) -> Iterator[None]:
         """Make the folder, if there shall be one; it goes again unless `keep` is called.
