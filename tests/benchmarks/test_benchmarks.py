@@ -72,3 +72,14 @@ def test_the_ledgers_cost_is_measured_at_three_distances() -> None:
     found = run("ledger", "--messages=40", "--rounds=1", "--connections=4")
     assert [row["kept in"] for row in found["rows"]] == ["folder", "memory"] * 3
     assert all(row["messages/s"] > 0 for row in found["rows"])
+
+
+@pytest.mark.heavy
+def test_a_rehearsal_predicts_a_send_within_a_tenth() -> None:
+    found = run("rehearsal", "--recipients=1000", "--seconds=8")
+    ratios = {name: ratio for name, ratio in found["ratios"].items() if "," in name}
+    # How fast a free send gets depends on who else computes; all else does not.
+    del ratios["took s, mixed-day"]
+    assert {"took s, greylisting", "4yz, mixed-day", "4yz, greylisting"} <= set(ratios)
+    assert ratios == pytest.approx(dict.fromkeys(ratios, 1.0), abs=0.1)
+    assert "in 6." in found["rows"][0]["what"] or "in 5." in found["rows"][0]["what"]
