@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import trio
 
@@ -49,7 +49,14 @@ class Clock:
     ----------
     times : callable
         Reads the computer's clocks.
+
+    Attributes
+    ----------
+    may_jump : bool
+        Whether it is worth asking `has_jumped` now and then.
     """
+
+    may_jump: ClassVar[bool] = True
 
     __slots__ = ("_latest", "_seen", "_shift_s", "_times", "_to_wall_s", "_trio_clock")
 

@@ -260,7 +260,7 @@ class Delivery:
 
     async def _watch_clock(self) -> None:
         """Have everything looked at anew when the computer has slept."""
-        while True:
+        while self._clock.may_jump:
             await trio.sleep(_CHECK_S)
             if self._clock.has_jumped():
                 self._naps += 1

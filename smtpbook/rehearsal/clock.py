@@ -97,6 +97,7 @@ class VirtualWall(Clock):
     """
 
     __slots__ = ("_start_s",)
+    may_jump = False
 
     def __init__(self, start: datetime) -> None:
         super().__init__()
@@ -105,10 +106,6 @@ class VirtualWall(Clock):
     def now(self) -> float:
         """Give this instant."""
         return trio.current_time()
-
-    def has_jumped(self) -> bool:
-        """Tell that no computer has slept."""
-        return False
 
     def deadline(self, instant: float) -> float:
         """Give an instant in trio's time."""
