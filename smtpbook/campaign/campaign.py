@@ -411,7 +411,7 @@ class Campaign:
         server: str | Scenario | Lab | ServerModel | None = None,
         *,
         seed: int = 0,
-        only: str | Iterable[str] | None = None,
+        only: Only | None = None,
         limit: int | None = None,
         progress: bool = True,
     ) -> Rehearsal:
@@ -457,8 +457,9 @@ class Campaign:
         events = None if folder is None else folder.events
         servers = servers_for(self.accounts, server, events)
         books = self._keeping.draft()
-        chosen = books.select(only, limit)
-        self._check(chosen)
+        chosen = books.select(chosen_words(only), limit)
+        if not self._keeping.is_checked:
+            self._look_over(books, chosen, progress, strict=True)
         return rehearse(
             self.name,
             books,

@@ -94,9 +94,9 @@ async def test_a_message_that_must_not_be_written_ends_the_session_at_once(
 
     got: list[str] = []
     started = trio.current_time()
-    with pytest.raises(ZeroDivisionError):
-        async with servers.open() as session:
-            messages = [message(who) for who in people(3)]
+    messages = [message(who) for who in people(3)]
+    async with servers.open() as session:
+        with pytest.raises(ZeroDivisionError):
             await collect(session, messages, got, on_mail_data=refuse_the_second)
     assert trio.current_time() - started < 1
     left = [(r.recipients[0].recipient, r.outcome) for r in session.take_results()]
