@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.campaign.campaign import Campaign as Campaign
+    from smtpbook.campaign.live import Live as Live
     from smtpbook.campaign.opening import open_campaign as open_campaign
     from smtpbook.campaign.trial import send_test as send_test
     from smtpbook.codes.explain import explain as explain
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from smtpbook.pacing.retry import Retry as Retry
     from smtpbook.pacing.stopping import Tally as Tally
     from smtpbook.pacing.stopping import stop_rule as stop_rule
-    from smtpbook.progress import Display
+    from smtpbook.progress import Display, Work
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
     from smtpbook.protocol.transaction import Result as Result
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
+    from smtpbook.widgets.campaign_panel import campaign_panel as campaign_panel
     from smtpbook.widgets.recipients_form import recipients_form as recipients_form
     from smtpbook.widgets.template_form import template_form as template_form
 
@@ -146,6 +148,8 @@ _HOME = {
     "Campaign": "campaign.campaign",
     "open_campaign": "campaign.opening",
     "Together": "delivery.settings",
+    "campaign_panel": "widgets.campaign_panel",
+    "Live": "campaign.live",
     "Pace": "pacing.pace",
     "Retry": "pacing.retry",
     "stop_rule": "pacing.stopping",
@@ -212,8 +216,16 @@ def _show_in_notebook(title: str, total: int) -> Display:
     return open_display(title, total)
 
 
+def _panel_in_notebook(work: Work) -> Display | None:
+    try:
+        from smtpbook.widgets.campaign_panel import open_panel
+    except ModuleNotFoundError:
+        return None
+    return open_panel(work)
+
+
 if "ipykernel" in sys.modules:  # where a bar can be a widget
     from smtpbook.progress import use
 
-    use(_show_in_notebook)
+    use(_show_in_notebook, _panel_in_notebook)
     del use

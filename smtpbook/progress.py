@@ -1,7 +1,8 @@
 """Progress: what a progress display does, and the one in use.
 
 A slot.  In a terminal stands rich's bar, elsewhere a line of text now and then; a notebook
-may put its own in.  What is shown is counted by whoever does the work.
+may put its own in, and a panel with buttons for work that can be steered.  What is shown
+is counted by whoever does the work.
 """
 
 from __future__ import annotations
@@ -18,11 +19,35 @@ class Display(Protocol):
         """Show that so many are done, and what became of them; cheap, never raises."""
 
     def close(self) -> None:
-        """Leave the final state behind."""
+        """Leave the final state behind; called again, show it again, where it got lost."""
+
+
+class Work(Protocol):
+    """Long work that can be steered while it goes on, from any thread.
+
+    Attributes
+    ----------
+    is_blocking : bool
+        Whether whoever began it waits for it.
+    """
+
+    is_blocking: bool
+
+    def pause(self) -> None:
+        """Begin nothing new until `resume`."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def stop(self) -> None:
+        """Come to an end."""
 
 
 Opener = Callable[[str, int], Display]
 """Opens a display for a title and a total."""
+
+PanelOpener = Callable[[Work], "Display | None"]
+"""Opens a display with buttons; None = not here."""
 
 
 class Silent:
@@ -109,15 +134,25 @@ def _default(title: str, total: int) -> Display:
     return Bar(title, total) if sys.stderr.isatty() else Lines(title, total)
 
 
+def _no_panel(work: Work) -> None:
+    return None
+
+
 _opener: Opener = _default
+_panel_opener: PanelOpener = _no_panel
 
 
-def use(opener: Opener | None) -> None:
-    """Put another display in; None brings the default back."""
-    global _opener
-    _opener = opener or _default
+def use(opener: Opener | None, panel_opener: PanelOpener | None = None) -> None:
+    """Put other displays in; None brings the default back."""
+    global _opener, _panel_opener
+    _opener, _panel_opener = opener or _default, panel_opener or _no_panel
 
 
 def show(title: str, total: int, *, progress: bool = True) -> Display:
     """Open the display in use, or one that shows nothing."""
     return _opener(title, total) if progress else Silent()
+
+
+def show_panel(work: Work) -> Display | None:
+    """Open the panel in use; None where there is none, and `show` is for all."""
+    return _panel_opener(work)

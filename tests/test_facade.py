@@ -64,6 +64,7 @@ def test_a_kernel_without_widgets_shows_progress_as_text() -> None:
     code = (
         "sys.modules['ipykernel'] = sys; sys.modules['ipywidgets'] = None; "
         "import smtpbook; from smtpbook import progress; "
+        "assert progress.show_panel(None) is None; "
         "progress.show('sending', 4).update(4, {})"
     )
     done = subprocess.run(

@@ -46,8 +46,8 @@ def test_it_runs_from_top_to_bottom(
     assert len(pictures) >= 2
     texts = [out["data"].get("text/plain", "") for out in outputs if "data" in out]
     sends = sum(".send(" in cell.source for cell in notebook.cells if cell.get("outputs"))
-    # What remains of a progress bar.
-    assert len([text for text in texts if re.match("sending: .*100 %", text)]) == sends
+    # What remains of the panel.
+    assert len([text for text in texts if re.match(".*: done, .*100 %", text)]) == sends
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -8,48 +8,41 @@ folder, where they are open only while something is sent, or in memory.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
-from smtpbook.campaign.about import About, look_over
-from smtpbook.campaign.ending import run_shielded, wind_up
-from smtpbook.campaign.keeping import Keeping, folder_of, plain_accounts
-from smtpbook.campaign.kept import kept_log, kept_story
+from smtpbook.campaign.about import About
+from smtpbook.campaign.ending import run_shielded
+from smtpbook.campaign.keeping import Keeping, folder_of
+from smtpbook.campaign.kept import kept_log, kept_outcomes, kept_story
+from smtpbook.campaign.live import Live
 from smtpbook.campaign.preflight import preflight
 from smtpbook.campaign.report import DeliveryReport, campaign_report
-from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.delivery import Delivery
-from smtpbook.delivery.outbox import outcome_row
+from smtpbook.campaign.sending import Agree, Sending
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.delivery.story import Story
-from smtpbook.errors import SendStopped
 from smtpbook.folder.folder import CAMPAIGNS
-from smtpbook.ledger.books import Books, InDoubt
-from smtpbook.ledger.choosing import Chosen
+from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
 from smtpbook.log.frame import Recorder, require_columns
-from smtpbook.log.outcomes import shown
-from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
-from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopWhen
+from smtpbook.progress import show
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
-from smtpbook.runner import SENDER, refuse_inside_trio
+from smtpbook.runner import refuse_inside_trio
 from smtpbook.states import counts_html, told
 
 Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipients"
@@ -60,14 +53,6 @@ if TYPE_CHECKING:
     from smtpbook.lab.scenarios import Scenario
     from smtpbook.rehearsal.model import ServerModel
     from smtpbook.rehearsal.rehearsal import Rehearsal
-
-_OUTCOMES: Final[dict[str, str]] = {
-    **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
-    **{"attempts": "Int64", "verb": "string", "reply_code": "Int64"},
-    **dict.fromkeys(("reply_text", "message_id"), "string"),
-}
-# After a stop, how long what is on the wire may take to come to its verdict.
-_GRACE_S = 60.0
 
 
 class Campaign:
@@ -116,6 +101,11 @@ class Campaign:
     in_doubt : {"hold", "resend"}
         Whether those who may or may not have got their message are left alone, or written
         to again with the same Message-ID.
+
+    Attributes
+    ----------
+    live : Live or None
+        The send that goes on, or the last one; None = there was none yet.
 
     Raises
     ------
@@ -176,8 +166,8 @@ class Campaign:
     ) -> None:
         self.name, self.accounts, self.letter = name, accounts, letter
         self.settings, self._keeping = settings, keeping
-        self._pacer, self._clock = Pacer(settings.pace), Clock()
-        self._is_sending = threading.Lock()
+        self._sending = Sending(self, keeping)
+        self.live: Live | None = None
 
     @classmethod
     def of(
@@ -229,16 +219,7 @@ class Campaign:
         ``reply_code`` (Int64), ``reply_text``, ``message_id``; null = unknown or none.
         """
         with self._keeping.standings() as standings:
-            found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
-        columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
-        table = pd.DataFrame(
-            {
-                name: pd.Series(list(cells), dtype=dtype)
-                for (name, dtype), cells in zip(_OUTCOMES.items(), columns, strict=True)
-            }
-        )
-        table.insert(1, "state", shown(table["outcome"]))
-        return table
+            return kept_outcomes(standings)
 
     def recipient(self, address: str) -> Story:
         """Tell the whole story of one recipient, over all sends.
@@ -286,7 +267,7 @@ class Campaign:
             require_columns(outcomes, "recipient", "outcome")
             pairs = zip(outcomes["recipient"], outcomes["outcome"], strict=True)
             outcomes = dict(pairs)
-        with self._alone(), self._keeping.books() as books:
+        with self._sending.alone(), self._keeping.books() as books:
             books.settle(outcomes)
 
     def amend(self, letter: Template) -> None:
@@ -300,7 +281,7 @@ class Campaign:
             Another process sends with the campaign, or the folder cannot be written; the
             letter is the old one then.
         """
-        with self._alone():
+        with self._sending.alone():
             if self._keeping.folder is not None:
                 self._keeping.folder.amend(letter)
             self.letter = letter
@@ -355,32 +336,79 @@ class Campaign:
             Already sending; or called where trio runs.
         """
         refuse_inside_trio("await campaign.send_async()")
-        run = Run(Recorder(), self.name)
 
         def agree(number: int, look: Callable[[], About]) -> bool:
-            asked = (look, number, all(one.is_lab for one in self.accounts), confirm)
+            asked = (look, number, self._is_lab, confirm)
             if not confirmation.ask(*asked, dry_run=dry_run, progress=progress):
                 return False
             if number:
-                # Here, where somebody can be asked, and once for all connections.
-                self.accounts = {one.ask(): share for one, share in self.accounts.items()}
+                self._ask_passwords()
             return True
 
-        with self._begun(only, limit, agree, progress=progress) as begun:
+        live = self._new_live(is_blocking=True, is_shown=progress)
+        live.hold(lambda: self._send(live, only, limit, agree, progress=progress))
+        return live.run
+
+    def start(
+        self,
+        *,
+        only: Only | None = None,
+        limit: int | None = None,
+        confirm: bool | None = None,
+        progress: bool = True,
+    ) -> Live:
+        """Begin to send, and return at once; parameters as `send`.
+
+        It never asks: ``confirm=False`` is needed unless the server is a lab.  The
+        `Live` it gives has ``wait()``, or ``await``: they raise as `send` does.
+
+        Raises
+        ------
+        RuntimeError
+            Already sending; or ``confirm=False`` was not said.
+        """
+        self._refuse_unasked("start", confirm)
+        self._ask_passwords()
+        live = self._new_live(is_blocking=False, is_shown=progress)
+        body = partial(self._send, live, only, limit, _agreed, progress=progress)
+        live.begin(body)
+        return live
+
+    def _send(
+        self,
+        live: Live,
+        only: Only | None,
+        limit: int | None,
+        agree: Agree,
+        *,
+        progress: bool,
+    ) -> None:
+        """Do what `send` and `start` have in common, in either's thread."""
+        words = chosen_words(only)
+        with self._sending.begun(words, limit, agree, progress=progress) as begun:
             if begun is None:
-                return run
-            with self._delivery(
-                *begun, run, is_whole=only is None, progress=progress
-            ) as work:
-                job = SENDER.start(work.run)
-                try:
-                    job.result()
-                except BaseException as exc:
-                    if job.done() and job.exception() is exc:
-                        raise
-                    wind_up(job, work)
-                    raise SendStopped("stopped; .run holds what was sent", run) from exc
-        return run
+                return
+            live.expect(len(begun.chosen))
+            with self._sending.delivery(begun, live.run, live.watch) as delivery:
+                live.deliver(delivery)
+
+    def _new_live(self, *, is_blocking: bool, is_shown: bool) -> Live:
+        if self.live is not None and not self.live.is_done:
+            raise RuntimeError(f"campaign {self.name!r} is already sending")
+        self.live = Live(self.name, is_blocking=is_blocking, is_shown=is_shown)
+        return self.live
+
+    @property
+    def _is_lab(self) -> bool:
+        return all(account.is_lab for account in self.accounts)
+
+    def _refuse_unasked(self, name: str, confirm: bool | None) -> None:
+        if confirm is not False and not self._is_lab:
+            raise RuntimeError(f"{name}() never asks; say confirm=False")
+
+    def _ask_passwords(self) -> None:
+        """Ask here, where somebody can answer, and once for all connections."""
+        self.accounts = {one.ask(): share for one, share in self.accounts.items()}
 
     async def send_async(
         self,
@@ -395,15 +423,17 @@ class Campaign:
         It never asks: ``confirm=False`` is needed unless the server is a lab.  Cancelled,
         it lets what has begun come to its verdict first.
         """
-        if confirm is not False and not all(one.is_lab for one in self.accounts):
-            raise RuntimeError("send_async() never asks; say confirm=False")
+        self._refuse_unasked("send_async", confirm)
         run = Run(Recorder(), self.name)
-        with self._begun(only, limit, lambda *_: True, progress=progress) as begun:
+        words = chosen_words(only)
+        with self._sending.begun(words, limit, _agreed, progress=progress) as begun:
             assert begun is not None
-            with self._delivery(
-                *begun, run, is_whole=only is None, progress=progress
-            ) as work:
-                await run_shielded(work)
+            total = len(begun.chosen)
+            with (
+                closing(show("sending", total, progress=progress)) as display,
+                self._sending.delivery(begun, run, display) as delivery,
+            ):
+                await run_shielded(delivery)
         return run
 
     def rehearse(
@@ -459,7 +489,7 @@ class Campaign:
         books = self._keeping.draft()
         chosen = books.select(chosen_words(only), limit)
         if not self._keeping.is_checked:
-            self._look_over(books, chosen, progress, strict=True)
+            self._sending.look_over(books, chosen, progress, strict=True)
         return rehearse(
             self.name,
             books,
@@ -474,86 +504,19 @@ class Campaign:
             progress=progress,
         )
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the campaign; a second send gets an answer instead of a wait."""
-        if not self._is_sending.acquire(blocking=False):
-            raise RuntimeError(f"campaign {self.name!r} is already sending")
-        try:
-            yield
-        finally:
-            self._is_sending.release()
-
-    @contextmanager
-    def _begun(
-        self,
-        only: Only | None,
-        limit: int | None,
-        agree: Callable[[int, Callable[[], About]], bool],
-        *,
-        progress: bool,
-    ) -> Iterator[tuple[Books, Chosen] | None]:
-        """Hold the campaign and choose whom to write to; None = it was not agreed to.
-
-        The folder that is made for it goes again then.
-        """
-        keeping = self._keeping
-        with (
-            self._alone(),
-            keeping.prepared(self.letter, self._kept()),
-            keeping.books() as books,
-        ):
-            chosen = books.select(chosen_words(only), limit)
-            look = cache(partial(self._look_over, books, chosen, progress, strict=True))
-            if not keeping.is_checked:  # nothing surprises later
-                look()
-            if not agree(len(chosen), look):
-                yield None
-                return
-            keeping.keep(self._kept(), is_checked=only is None and limit is None)
-            yield books, chosen
-
-    def _kept(self) -> dict[str, Any]:
-        """Give what a folder keeps besides list and letter."""
-        return {
-            **plain_accounts(self.accounts),
-            **self.settings.to_plain(),
-        }
-
-    @contextmanager
-    def _delivery(
-        self,
-        books: Books,
-        chosen: Chosen,
-        run: Run,
-        *,
-        is_whole: bool,
-        progress: bool,
-    ) -> Iterator[Delivery]:
-        """Give the delivery, with its progress display; at the end, name the suppressed."""
-        display = progress_displays.show("sending", len(chosen), progress=progress)
-        try:
-            yield Delivery(
-                books,
-                chosen,
-                self.letter,
-                self.accounts,
-                self.settings,
-                pacer=self._pacer,
-                clock=self._clock,
-                campaign_id=self.id,
-                run=run,
-                display=display,
-            )
-        finally:
-            display.close()
-            for entry in books.suppressed() if is_whole else ():
-                run.record(outcome_row(entry, "suppressed", self.id, self.account))
-            if self._keeping.folder is not None and len(run.log):
-                name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
-                write_log(run.log, self._keeping.folder.events / name)
-
     # -- looking before leaping
+
+    def describe(self, *, only: Only | None = None, limit: int | None = None) -> str:
+        """Say what a send would do, having checked every row; raises as `send` does."""
+        said: list[str] = []
+
+        def look_at(number: int, look: Callable[[], About]) -> bool:
+            said.append(confirmation.describe(look()))
+            return False
+
+        words = chosen_words(only)
+        with self._sending.begun(words, limit, look_at, progress=False):
+            return said[0]
 
     def preflight(
         self,
@@ -573,9 +536,9 @@ class Campaign:
             ``pass``), ``evidence``, ``remedy`` (the next step) and ``source`` (string; null
             = none); the most urgent first.
         """
-        with self._alone(), self._keeping.books() as books:
+        with self._sending.alone(), self._keeping.books() as books:
             chosen = books.select(chosen_words(only), limit)
-            return preflight(self._look_over(books, chosen, progress))
+            return preflight(self._sending.look_over(books, chosen, progress))
 
     def test(self, to: str, row: int | str = 0) -> Run:
         """Send the letter to yourself, as somebody on the list would get it.
@@ -598,8 +561,6 @@ class Campaign:
 
         return send_test(self.letter, self.account, to, row_of(self.people, row))
 
-    def _look_over(
-        self, books: Books, chosen: Chosen, progress: bool, *, strict: bool = False
-    ) -> About:
-        seen = (self, chosen, books, self._pacer, self._clock)
-        return look_over(*seen, progress=progress, strict=strict)
+
+def _agreed(number: int, look: Callable[[], About]) -> bool:
+    return True

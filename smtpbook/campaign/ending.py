@@ -10,8 +10,8 @@ import trio
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.runner import SENDER, Job
 
-# After a stop, how long what is on the wire may take to come to its verdict.
-_GRACE_S: Final = 60.0
+GRACE_S: Final = 60.0
+"""After an interrupt, how long what is on the wire may take to come to its verdict."""
 
 
 def wind_up(job: Job[None], delivery: Delivery) -> None:
@@ -22,7 +22,7 @@ def wind_up(job: Job[None], delivery: Delivery) -> None:
     """
     SENDER.call(delivery.stop)
     try:
-        job.exception(timeout=_GRACE_S)
+        job.exception(timeout=GRACE_S)
     except BaseException:
         job.cancel()
         wait([job])
@@ -49,4 +49,4 @@ async def _stop_when_cancelled(delivery: Delivery, shield: trio.CancelScope) -> 
         await trio.sleep_forever()
     finally:
         delivery.stop()
-        shield.deadline = trio.current_time() + _GRACE_S
+        shield.deadline = trio.current_time() + GRACE_S

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.story import Story, story_of
-from smtpbook.events import SCHEMA
+from smtpbook.ledger.standings import Standings
 from smtpbook.log.frame import to_frame
+from smtpbook.log.outcomes import shown
 from smtpbook.log.store import read_log
+
+
+_OUTCOMES: Final[dict[str, str]] = {
+    **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
+    **{"attempts": "Int64", "verb": "string", "reply_code": "Int64"},
+    **dict.fromkeys(("reply_text", "message_id"), "string"),
+}
+
+
+def kept_outcomes(standings: Standings) -> pd.DataFrame:
+    """Give where every recipient stands, as `Campaign.outcomes` describes it."""
+    found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
+    columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
+    table = pd.DataFrame(
+        {
+            name: pd.Series(list(cells), dtype=dtype)
+            for (name, dtype), cells in zip(_OUTCOMES.items(), columns, strict=True)
+        }
+    )
+    table.insert(1, "state", shown(table["outcome"]))
+    return table
 
 
 def kept_log(keeping: Keeping) -> pd.DataFrame:
@@ -22,14 +46,9 @@ def kept_log(keeping: Keeping) -> pd.DataFrame:
         A file of it is damaged; the message names it.
     """
     folder = keeping.folder
-    # Named by the time at which they were written.
-    paths = [] if folder is None else sorted(folder.events.glob("*.parquet"))
-    logs = [read_log(path) for path in paths]
-    if len(logs) < 2:
-        return logs[0] if logs else to_frame([])
-    # Where the files' categories differ, pandas makes objects of them.
-    joined = pd.concat([log.astype(object) for log in logs], ignore_index=True)
-    return joined.astype({column.name: column.dtype for column in SCHEMA})
+    if folder is None or not any(folder.events.iterdir()):
+        return to_frame([])
+    return read_log(folder.events)
 
 
 def kept_story(keeping: Keeping, campaign: str, address: str) -> Story:

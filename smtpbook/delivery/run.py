@@ -38,12 +38,19 @@ class Run:
     """
 
     def __init__(self, recorder: Recorder, campaign: str) -> None:
-        self.record = recorder.append
-        self._recorder = recorder
+        self.record: Sink = self._record
+        self._recorder, self._append = recorder, recorder.append
         self._campaign = campaign
         self.stopped: str | None = None
         self._paces: list[tuple[datetime, str, float, str]] = []
         self._log: pd.DataFrame | None = None
+
+    def keep_in(self, recorder: Recorder) -> None:
+        """Have another recorder take the rows; for a run that has none yet."""
+        self._recorder, self._append = recorder, recorder.append
+
+    def _record(self, row: Row) -> None:
+        self._append(row)
 
     @property
     def log(self) -> pd.DataFrame:

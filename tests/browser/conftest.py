@@ -28,6 +28,7 @@ from typing import Any, Final
 import pytest
 
 from tests.servers.process import ROOT, stop
+from tests.widgets.kernels import OLDER, add_kernel, older_ipykernel
 
 CHROMIUM: Final = shutil.which("chromium")
 CHROMIUM_ARGS: Final = (
@@ -55,12 +56,14 @@ _SETTINGS: Final[dict[str, dict[str, object]]] = {
         "checkForUpdates": False,
     },
 }
-_OPEN: Final = """async ([path, id]) => {
+_OPEN: Final = """async ([path, id, name]) => {
     const app = window.jupyterapp;
     await app.started;
     await app.restored;
+    const {kernelspecs} = app.serviceManager;
+    if (name && !kernelspecs.specs?.kernelspecs[name]) await kernelspecs.refreshSpecs();
     const panel = await app.commands.execute(
-        "docmanager:open", id ? {path, kernel: {id, name: "python3"}} : {path}
+        "docmanager:open", id ? {path, kernel: {id, name}} : {path}
     );
     while (app.shell.currentWidget !== panel)
         await new Promise(done => app.shell.currentChanged.connect(done));
@@ -125,10 +128,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JupyterLab:
-    """A running JupyterLab: its address with the token, and its folder of notebooks."""
+    """A running JupyterLab: its address with the token, its notebooks, its kernels."""
 
     url: str
     folder: Path
+    kernels: Path
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +160,9 @@ def jupyterlab() -> Iterator[JupyterLab]:
         )
         try:
             yield JupyterLab(
-                f"{_address(process)}/lab?reset&token={token}", home / "notebooks"
+                f"{_address(process)}/lab?reset&token={token}",
+                home / "notebooks",
+                home / "data/kernels",
             )
         finally:
             stop(process)
@@ -176,12 +182,7 @@ def _environment(home: Path) -> dict[str, str]:
         path = home / "config/lab/user-settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
-    kernel = home / "data/kernels/python3/kernel.json"
-    kernel.parent.mkdir(parents=True)
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    kernel.write_text(
-        json.dumps({"argv": command, "display_name": "smtpbook", "language": "python"})
-    )
+    add_kernel(home / "data/kernels", "python3")
     kept = {name: value for name, value in os.environ.items() if "JUPYTER" not in name}
     return {
         **kept,
@@ -210,23 +211,29 @@ class LabPage:
     def __init__(self, page: Any, server: JupyterLab) -> None:
         self.page = page
         self._server = server
-        self._kernel: str | None = None
+        self._ids: dict[str, str | None] = {}  # of the running kernels, by name
+        self._kernel = "python3"
 
-    def open(self, *cells: str) -> Path:
-        """Write a notebook of these cells, open it, run it; give its path."""
+    def open(self, *cells: str, kernel: str = "python3", wait: bool = True) -> Path:
+        """Write a notebook of these cells, open it, run it; give its path.
+
+        Without `wait`, return while it still runs.
+        """
+        self._kernel = kernel
         code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
         notebook = {
             "cells": [
                 code | {"id": f"cell-{at}", "source": cell} for at, cell in enumerate(cells)
             ],
-            "metadata": {"kernelspec": {"name": "python3", "display_name": "smtpbook"}},
+            "metadata": {"kernelspec": {"name": kernel, "display_name": "smtpbook"}},
             "nbformat": 4,
             "nbformat_minor": 5,
         }
         path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
         path.write_text(json.dumps(notebook), "utf-8")
-        self.page.evaluate(_OPEN, [path.name, self._kernel])
-        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate(_OPEN, [path.name, self._ids.get(kernel), kernel])
+        run = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
+        self.page.evaluate(run if wait else f"() => {{ {run}; }}")
         return path
 
     def execute(self, code: str) -> str:
@@ -239,6 +246,12 @@ class LabPage:
         """Make an empty file in the kernel's working folder."""
         (self._server.folder / name).touch()
 
+    def interrupt(self) -> None:
+        """Press the square: interrupt the notebook's kernel."""
+        self.page.evaluate(
+            "window.jupyterapp.commands.execute('notebook:interrupt-kernel')"
+        )
+
     def restart(self) -> None:
         """End the notebook's kernel, and start it anew."""
         self.page.evaluate(_RESTART)
@@ -250,7 +263,7 @@ class LabPage:
     def reload(self, notebook: Path) -> None:
         """Load the page and the notebook anew; its kernel goes on."""
         self.load()
-        self.page.evaluate(_OPEN, [notebook.name, None])
+        self.page.evaluate(_OPEN, [notebook.name, None, None])
 
     def load(self) -> None:
         """Load JupyterLab's page, with nothing open."""
@@ -266,7 +279,24 @@ class LabPage:
 
     def close(self) -> None:
         """Close every notebook; the kernel forgets what it knew, and serves the next."""
-        self._kernel = self.page.evaluate(_CLOSE, _FORGET)
+        self._ids[self._kernel] = self.page.evaluate(_CLOSE, _FORGET)
+
+
+@pytest.fixture(scope="session")
+def older_kernel(jupyterlab: JupyterLab) -> str:
+    """Give JupyterLab an older kernel, too; from the package index, if need be."""
+    add_kernel(jupyterlab.kernels, "older", older_ipykernel())
+    return "older"
+
+
+@pytest.fixture(
+    params=["python3", pytest.param("older", marks=pytest.mark.heavy, id=OLDER)]
+)
+def kernel(request: pytest.FixtureRequest) -> str:
+    """Give the names of the kernels that a panel must work on."""
+    if request.param == "older":
+        request.getfixturevalue("older_kernel")
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

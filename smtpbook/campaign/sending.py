@@ -1,0 +1,174 @@
+"""Sending: how a campaign's sends begin and end, one at a time.
+
+A send holds the campaign, opens its books, chooses whom it is for, looks it over, and has
+it agreed to; then a delivery runs, whose log goes into the campaign's folder while it
+grows; at the end the suppressed are named.  In which thread, and what is shown of it, is
+for `campaign` and `live`.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any, NamedTuple, Protocol
+
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.about import About, look_over
+from smtpbook.campaign.keeping import Keeping, plain_accounts
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.outbox import outcome_row
+from smtpbook.delivery.run import Run
+from smtpbook.delivery.settings import Settings
+from smtpbook.errors import LogWarning
+from smtpbook.ledger.books import Books
+from smtpbook.ledger.choosing import Chosen
+from smtpbook.log.journal import Journal, seal_left
+from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pacer
+from smtpbook.progress import Display
+from smtpbook.recipients.recipients import Recipients
+
+Words = frozenset[str] | None
+"""Whom a send is narrowed to; None = those never tried."""
+
+Agree = Callable[[int, Callable[[], About]], bool]
+"""Given how many it is for, and what tells what it is about to do: whether to go on."""
+
+
+class Means(Protocol):
+    """A campaign, as far as it is sent."""
+
+    name: str
+    accounts: Mapping[Account, float]
+    letter: Template
+    settings: Settings
+
+    @property
+    def account(self) -> Account: ...
+    @property
+    def people(self) -> Recipients: ...
+
+
+class Begun(NamedTuple):
+    """A send that was agreed to.
+
+    Attributes
+    ----------
+    books : Books
+    chosen : Chosen
+    is_whole : bool
+        It is not narrowed to anybody.
+    """
+
+    books: Books
+    chosen: Chosen
+    is_whole: bool
+
+
+class Sending:
+    """The sends of one campaign.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    keeping : Keeping
+    """
+
+    def __init__(self, campaign: Means, keeping: Keeping) -> None:
+        self._campaign, self._keeping = campaign, keeping
+        self._pacer, self._clock = Pacer(campaign.settings.pace), Clock()
+        self._is_sending = threading.Lock()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the campaign; a second send gets an answer instead of a wait."""
+        if not self._is_sending.acquire(blocking=False):
+            raise RuntimeError(f"campaign {self._campaign.name!r} is already sending")
+        try:
+            yield
+        finally:
+            self._is_sending.release()
+
+    @contextmanager
+    def begun(
+        self, only: Words, limit: int | None, agree: Agree, *, progress: bool
+    ) -> Iterator[Begun | None]:
+        """Hold the campaign and choose whom to write to; None = it was not agreed to.
+
+        The folder that is made for it goes again then.
+        """
+        keeping, kept = self._keeping, self._kept()
+        with (
+            self.alone(),
+            keeping.prepared(self._campaign.letter, kept),
+            keeping.books() as books,
+        ):
+            chosen = books.select(only, limit)
+            look = cache(partial(self.look_over, books, chosen, progress, strict=True))
+            if not keeping.is_checked:  # nothing surprises later
+                look()
+            if not agree(len(chosen), look):
+                yield None
+                return
+            keeping.keep(kept, is_checked=only is None and limit is None)
+            yield Begun(books, chosen, only is None)
+
+    @contextmanager
+    def delivery(self, begun: Begun, run: Run, display: Display) -> Iterator[Delivery]:
+        """Give the delivery; its log is kept while it grows, and then the suppressed."""
+        campaign, keeping = self._campaign, self._keeping
+        journal = self._journal()
+        if journal is not None:
+            run.keep_in(journal)
+        try:
+            yield Delivery(
+                begun.books,
+                begun.chosen,
+                campaign.letter,
+                campaign.accounts,
+                campaign.settings,
+                pacer=self._pacer,
+                clock=self._clock,
+                campaign_id=keeping.id,
+                run=run,
+                display=display,
+            )
+        finally:
+            for entry in begun.books.suppressed() if begun.is_whole else ():
+                run.record(outcome_row(entry, "suppressed", keeping.id, campaign.account))
+            if journal is not None:
+                journal.close()
+
+    def _journal(self) -> Journal | None:
+        """Open the log on disk; None = it is in memory, which may be said."""
+        folder = self._keeping.folder
+        if folder is None:
+            return None
+        try:
+            seal_left(folder.events)
+            return Journal(folder.events, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        except OSError as exc:
+            warnings.warn(
+                f"the event log cannot be kept in {str(folder.events)!r} ({exc.strerror}); "
+                f"it is in memory only: write_log(run.log, …) keeps it",
+                LogWarning,
+                stacklevel=2,
+            )
+            return None
+
+    def look_over(
+        self, books: Books, chosen: Chosen, progress: bool, *, strict: bool = False
+    ) -> About:
+        """Fill the letter in for everybody it is for, and count."""
+        seen = (self._campaign, chosen, books, self._pacer, self._clock)
+        return look_over(*seen, progress=progress, strict=strict)
+
+    def _kept(self) -> dict[str, Any]:
+        """Give what a folder keeps besides list and letter."""
+        campaign = self._campaign
+        return {**plain_accounts(campaign.accounts), **campaign.settings.to_plain()}

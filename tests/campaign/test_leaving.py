@@ -1,0 +1,96 @@
+"""A process that ends in the middle of a send brings it to a clean end first."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from smtpbook.campaign.opening import open_campaign
+from smtpbook.events import Event
+from smtpbook.lab.lab import Lab
+from tests.servers.process import ROOT
+
+SCRIPT = """
+import pandas as pd
+import sys
+import threading
+from smtpbook.accounts.account import Account
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.messages.template import Template
+
+port, folder, way = sys.argv[1:]
+account = Account(host="127.0.0.1", port=int(port), tls="none", is_lab=True)
+people = pd.DataFrame({"email": [f"p{n}@y.test" for n in range(5_000)]})
+letter = Template(header_from="ann@x.test", subject="Hello", text="Come.")
+campaign = Campaign("c", account, people, letter, folder=folder)
+if way == "send":
+    campaign.send(progress=False)
+else:
+    live = campaign.start(progress=False)
+    if way == "end":
+        sys.stdin.readline()  # and that is the end of it
+    else:
+        threading.Event().wait()
+"""
+
+
+class Begun:
+    """Knows when the server has taken some, and how each session ended."""
+
+    def __init__(self) -> None:
+        self.enough = threading.Event()
+        self.last: dict[str | None, str | None] = {}
+        self._left = 20
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "command":
+            self.last[event.session_id] = event.verb
+        if event.verb == "END-OF-DATA":
+            self._left -= 1
+            if not self._left:
+                self.enough.set()
+
+
+@pytest.mark.parametrize("way", ["end", "start", "send"])
+def test_what_is_on_the_wire_is_finished(way: str, tmp_path: Path) -> None:
+    begun = Begun()
+    with Lab(record=begun) as lab:
+        with subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(lab.port), str(tmp_path), way],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert begun.enough.wait(30)
+            if way != "end":
+                process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate("\n", timeout=60)
+        expected = {"end": 0, "start": -signal.SIGTERM, "send": 128 + signal.SIGTERM}
+        assert (process.returncode, errors) == (expected[way], "")
+        campaign = open_campaign(tmp_path / "c", lab.account)
+        counts = campaign.counts
+        assert counts == {
+            "accepted": len(lab.received),
+            "pending": 5_000 - len(lab.received),
+        }
+        assert 20 <= counts["accepted"] < 5_000
+        assert set(begun.last.values()) <= {"QUIT", "EHLO"}
+
+
+def test_who_listens_to_sigterm_already_keeps_it() -> None:
+    code = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: None)
+mine = signal.getsignal(signal.SIGTERM)
+from smtpbook.campaign.leaving import enter
+enter(object())
+assert signal.getsignal(signal.SIGTERM) is mine
+import os; os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
