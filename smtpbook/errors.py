@@ -23,6 +23,7 @@
     └── SendStopped             a send was interrupted; carries the partial run
 
     UserWarning
+    ├── LogWarning              part of an event log could not be written to its folder
     └── MaxBulkWarning          a foreign template was read in one way of several
 
 The split answers the questions a caller has: whose fault, and is it worth trying again?
@@ -142,6 +143,10 @@ class RecipientsError(SMTPBookError):
 
 class TemplateError(SMTPBookError):
     """A template cannot be compiled or rendered; the message names part and field."""
+
+
+class LogWarning(UserWarning):
+    """Part of an event log could not be written to its folder; nothing hangs on it."""
 
 
 class MaxBulkWarning(UserWarning):

@@ -43,6 +43,7 @@ TREE: dict[str, set[str]] = {
     "NobodyToAsk": {"SMTPBookError", "RuntimeError"},
     "ColumnError": {"SMTPBookError", "KeyError"},
     "SendStopped": {"KeyboardInterrupt"},
+    "LogWarning": {"UserWarning"},
     "MaxBulkWarning": {"UserWarning"},
 }
 

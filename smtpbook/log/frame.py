@@ -45,7 +45,7 @@ _ARROW_TYPES: Final = {
     "int32": pa.int32(),
     "float64": pa.float64(),
 }
-# In a batch of BATCH_ROWS no dictionary outgrows 16 bits.
+# In a batch of BATCH_ROWS no dictionary outgrows 16 bits; in a table of many it does.
 _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 
@@ -66,6 +66,7 @@ def batch_schema() -> pa.Schema:
 
 
 _BATCH_SCHEMA: Final = batch_schema()
+_TABLE_TYPES: Final = _ARROW_TYPES | {"string": _ARROW_TYPES["category"]}
 _Shared = dict[str, tuple[Any, pa.Array]]
 
 
@@ -120,7 +121,7 @@ class Recorder:
         """
         with self._lock:
             batches, rows = self._batches.copy(), self._rows.copy()
-        return from_batches([*batches, *_batches_of(rows)])
+        return from_batches([*batches, *to_batches(rows)])
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
         Exactly the columns and dtypes of `smtpbook.events.SCHEMA`, also when there is no
         row.  ``reason`` is filled for 4yz and 5yz replies that had none.
     """
-    return from_batches(list(_batches_of(rows)))
+    return from_batches(list(to_batches(rows)))
 
 
 def to_batch(rows: Sequence[Row], shared: _Shared | None = None) -> pa.RecordBatch:
@@ -175,7 +176,8 @@ def _to_array(cells: tuple[Any, ...], type_: pa.DataType) -> pa.Array:
         return pa.array([cell and visible(cell, newlines=True) for cell in cells], type_)
 
 
-def _batches_of(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    """Turn any number of rows into batches of `BATCH_ROWS`, the last one shorter."""
     iterator, shared = iter(rows), _Shared()
     while chunk := list(islice(iterator, BATCH_ROWS)):
         yield to_batch(chunk, shared)
@@ -183,7 +185,12 @@ def _batches_of(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
 
 def from_batches(batches: Sequence[pa.RecordBatch]) -> pd.DataFrame:
     """Make the event log's DataFrame from record batches of `batch_schema`."""
-    return from_table(pa.Table.from_batches(batches, schema=_BATCH_SCHEMA))
+    return from_table(to_table(batches))
+
+
+def to_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Make one table of record batches of `batch_schema`."""
+    return pa.Table.from_batches(batches, schema=_BATCH_SCHEMA)
 
 
 def from_table(table: pa.Table) -> pd.DataFrame:
@@ -205,6 +212,46 @@ def from_table(table: pa.Table) -> pd.DataFrame:
         columns[column.name] = _to_pandas(values, column.name, column.dtype)
     # A copy, because Arrow's buffers are read-only and a DataFrame is there to be changed.
     return _with_reasons(pd.DataFrame(columns, copy=True))
+
+
+def join_tables(tables: Iterable[pa.Table]) -> pa.Table:
+    """Make one table of several, each as `from_table` takes it, in their order.
+
+    Returns
+    -------
+    Table
+        All columns of the event log, texts dictionary-encoded with 32 bits.
+    """
+    types = [(c.name, _TABLE_TYPES[c.dtype]) for c in SCHEMA]
+    schema = pa.schema(types)
+    aligned = [
+        pa.table(
+            [
+                table.column(name).cast(type_)
+                if name in table.column_names
+                else pa.nulls(table.num_rows, type_)
+                for name, type_ in types
+            ],
+            schema=schema,
+        )
+        for table in tables
+    ]
+    return pa.concat_tables([schema.empty_table(), *aligned])
+
+
+def fill_reasons(table: pa.Table) -> pa.Table:
+    """Fill ``reason`` as the DataFrame has it, in a table of the event log's columns."""
+    refused = pc.fill_null(pc.greater_equal(table["reply_code"], 400), False)
+    missing = pc.and_(refused, pc.is_null(table["reason"]))
+    found = from_table(table.filter(missing))["reason"]
+    if found.empty:
+        return table
+    filled = pc.replace_with_mask(
+        table["reason"].cast(pa.string()).combine_chunks(),
+        missing.combine_chunks(),
+        pa.array(found, pa.string(), from_pandas=True),
+    )
+    return table.set_column(table.column_names.index("reason"), "reason", filled)
 
 
 def _to_pandas(values: pa.ChunkedArray, name: str, dtype: str) -> Any:

@@ -1,0 +1,322 @@
+"""Journal: an event log that is on disk while it is still being written.
+
+It is a `Recorder` whose rows are also in a folder, at most half a second later; a process
+that is killed loses no more than that.  It does not decide who was written to (that is the
+ledger's), and what it cannot write it keeps: a full disk does not end a send.
+
+Theory of operation.  Whoever appends does no more than with a `Recorder`.  A thread copies
+what has come, each full batch at once and the rest after `LINGER_S`, to the end of a
+`stream`, ``STEM-0001.arrows``.  When this holds `SEGMENT_BATCHES` full batches, a second
+thread *seals* it: the same rows are written as Parquet, ``STEM-0001.parquet``, the stream
+is removed, and memory forgets them.  So memory holds one segment and a bit, however long
+the campaign; and as it does hold that one, a stream that cannot be written is simply
+written later, or over again.  Rows keep the order in which they happened, sealed or not:
+by session they would take 28 octets each, not 33, but the last outcome of a recipient
+would no longer be its last.
+
+Nothing is flushed to the device before it is sealed: a power cut may take a segment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+import pandas as pd
+import pyarrow as pa
+
+from smtpbook.errors import LogWarning
+from smtpbook.log.frame import (
+    BATCH_ROWS,
+    Recorder,
+    batch_schema,
+    fill_reasons,
+    from_table,
+    join_tables,
+    to_batch,
+    to_batches,
+    to_table,
+)
+from smtpbook.log.store import PARQUET, read_table, told, write_table
+from smtpbook.log.stream import SUFFIX, Stream, read_stream
+
+LINGER_S: Final = 0.5
+"""How long a row may wait for its batch to be full before it is written."""
+SEGMENT_BATCHES: Final = 125
+"""Batches in a segment: 250,000 rows, some 40 MB in memory; sealed in about a second."""
+# At a slow pace batches hold a few rows each.  A thousand of them take half a second to
+# read; then the stream is written anew, in full batches.
+_MAX_BATCHES: Final = 1000
+
+
+class Journal(Recorder):
+    """Takes rows as a `Recorder` does, and keeps them in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Where to; made if it is not there.
+    stem : str
+        What the files' names begin with.
+    segment_batches : int
+        How many batches of `BATCH_ROWS` a file holds before it is sealed.
+
+    Attributes
+    ----------
+    error : Exception or None
+        Why what was last to be written could not be, and waits in memory; None = it was.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made or read, or holds files of that stem.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from smtpbook.events import Event
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(folder, "log") as journal:
+    ...         journal.append(Event(verb="EHLO", reply_code=250).to_row())
+    ...     print([path.name for path in Path(folder).iterdir()])
+    ['log-0001.parquet']
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        stem: str,
+        *,
+        segment_batches: int = SEGMENT_BATCHES,
+    ) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+        self._folder, self._stem = Path(folder), stem
+        self._folder.mkdir(exist_ok=True)
+        if any(path.name.startswith(f"{stem}-") for path in self._folder.iterdir()):
+            raise FileExistsError(
+                f"{self._folder} holds a log of the stem {stem!r} already"
+            )
+        self._segment_batches = segment_batches
+        self._sealed: list[Path] = []
+        self._sealed_rows = 0
+        # The files of what is not sealed; the last one grows.
+        self._streams: list[Stream] = []
+        self._writing = threading.Lock()  # one thread writes at a time
+        self._is_over = False
+        self._wake = threading.Event()
+        self._writer = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._writer.start()
+        self._sealer = ThreadPoolExecutor(1, thread_name_prefix="sealing")
+
+    def __len__(self) -> int:
+        with self._lock:
+            held = len(self._batches) * BATCH_ROWS + len(self._rows)
+            return self._sealed_rows + held
+
+    def frame(self) -> pd.DataFrame:
+        """Give the event log so far as `Recorder.frame` does, what is sealed from disk.
+
+        Raises
+        ------
+        OSError
+            A file was removed.
+        """
+        with self._lock:
+            sealed = self._sealed.copy()
+            batches, rows = self._batches.copy(), self._rows.copy()
+        held = to_table([*batches, *to_batches(rows)])
+        return from_table(join_tables([*map(read_table, sealed), held]))
+
+    def flush(self) -> None:
+        """Make everything appended so far readable by others, who use `read_log`.
+
+        Raises
+        ------
+        OSError
+            It cannot be written, and waits in memory.
+        """
+        self._write(is_all=True)
+
+    def close(self) -> None:
+        """Write and seal what is left, and end the threads; what could not be is warned of.
+
+        What is appended later is kept by closing again.
+        """
+        self._is_over = True
+        self._wake.set()
+        self._writer.join()
+        self._sealer.shutdown()
+        self._try(self.flush)  # Parquet may fail where this does not
+        self._try(self._seal_full)
+        self._try(self._seal_rest)
+        with self._lock:
+            held = len(self._batches) * BATCH_ROWS + len(self._rows)
+            unkept = held - sum(stream.rows for stream in self._streams)
+        if unkept:
+            warnings.warn(
+                f"{unkept:,} events could not be written to {str(self._folder)!r} "
+                f"({self.error}) and are in memory only; make that possible, then keep the "
+                f"log with write_log(run.log, …)",
+                LogWarning,
+                stacklevel=2,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- the writing thread
+
+    def _batch(self) -> None:
+        super()._batch()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._is_over:
+            has_batch = self._wake.wait(LINGER_S)
+            self._wake.clear()
+            # The rest of the rows, a few, would come to a batch of their own each time.
+            self._try(self._write, is_all=not has_batch)
+
+    def _try(self, step: Callable[..., None], **options: bool) -> None:
+        try:
+            step(**options)
+        except Exception as exc:  # whatever it is: the send goes on, and `close` tells
+            self.error = exc
+        else:
+            self.error = None
+
+    def _write(self, *, is_all: bool) -> None:
+        """Bring full batches to the disk; `is_all`, the rows beyond them, too."""
+        with self._writing:
+            while (batch := self._next(is_all=is_all)) is not None:
+                stream = self._growing()
+                stream.append(batch)
+                if stream.batches > _MAX_BATCHES:
+                    stream.replace(self._held_by(stream))
+                if self._is_full(stream) and not self._is_over:
+                    self._sealer.submit(self._try, self._seal_full)
+
+    def _next(self, *, is_all: bool) -> pa.RecordBatch | None:
+        """Give what the streams lack of one batch; None = nothing."""
+        with self._lock:
+            number, there = divmod(sum(s.rows for s in self._streams), BATCH_ROWS)
+            if number < len(self._batches):
+                return self._batches[number].slice(there)
+            rows = self._rows[there:BATCH_ROWS] if is_all else []
+        return to_batch(rows) if rows else None
+
+    def _growing(self) -> Stream:
+        """Give the stream that has room; a new one if none has."""
+        with self._lock:
+            if not self._streams or self._is_full(self._streams[-1]):
+                number = len(self._sealed) + len(self._streams) + 1
+                self._streams.append(Stream(self._path(number, SUFFIX)))
+            return self._streams[-1]
+
+    def _held_by(self, stream: Stream) -> list[pa.RecordBatch]:
+        """Give what the last stream is to hold in as few batches as can be."""
+        with self._lock:
+            before = sum(s.rows for s in self._streams if s is not stream) // BATCH_ROWS
+            batches = self._batches[before : before + self._segment_batches]
+            has_room = len(batches) < self._segment_batches
+            rows = self._rows[:BATCH_ROWS] if has_room else []
+        return [*batches, *to_batches(rows)]
+
+    def _is_full(self, stream: Stream) -> bool:
+        return stream.rows >= self._segment_batches * BATCH_ROWS
+
+    def _path(self, number: int, suffix: str) -> Path:
+        return self._folder / f"{self._stem}-{number:04}{suffix}"
+
+    # -- the sealing thread
+
+    def _seal_full(self) -> None:
+        """Seal every full segment."""
+        while True:
+            with self._lock:
+                batches = self._batches[: self._segment_batches]
+                if not self._streams or not self._is_full(self._streams[0]):
+                    return
+                if len(batches) < self._segment_batches:
+                    return  # its last rows are about to be a batch
+                path = self._path(len(self._sealed) + 1, PARQUET)
+            table = to_table(batches)
+            _write_sealed(table, path)
+            with self._lock:
+                del self._batches[: len(batches)]
+                self._sealed.append(path)
+                self._sealed_rows += table.num_rows
+                stream = self._streams.pop(0)
+            _remove(stream.path)
+
+    def _seal_rest(self) -> None:
+        """Seal what is left, be it on disk or in memory only; whoever appends waits."""
+        with self._lock:
+            rows = self._rows.copy()
+            table = to_table([*self._batches, *to_batches(rows)])
+            if table.num_rows:
+                path = self._path(len(self._sealed) + 1, PARQUET)
+                _write_sealed(table, path)
+                self._batches.clear()
+                del self._rows[: len(rows)]
+                self._sealed.append(path)
+                self._sealed_rows += table.num_rows
+            while self._streams:
+                _remove(self._streams.pop().path)
+
+
+def seal_left(folder: Path) -> list[Path]:
+    """Seal the streams that a killed process left; nobody else may write there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where a `Journal` was; it need not be there.
+
+    Returns
+    -------
+    list of Path
+        The files made.  A stream that holds no row, or cannot be sealed, stays as it is.
+    """
+    made = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.startswith("."):
+            if path.suffix == ".part":
+                _remove(path)
+        elif path.suffix == SUFFIX:
+            # One that stays is no loss: `read_log` reads it.
+            with suppress(OSError, pa.ArrowException):
+                made += _seal_one(path)
+    return made
+
+
+def _seal_one(path: Path) -> list[Path]:
+    sealed, made = path.with_suffix(PARQUET), list[Path]()
+    if not sealed.exists():
+        table, torn_bytes = read_stream(path)
+        if table.schema != batch_schema() or (not table.num_rows and torn_bytes):
+            return []
+        if table.num_rows:
+            made.append(_write_sealed(table, sealed, torn_bytes))
+    _remove(path)
+    return made
+
+
+def _write_sealed(table: pa.Table, path: Path, torn_bytes: int = 0) -> Path:
+    return write_table(fill_reasons(join_tables([table])), path, told(table, torn_bytes))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file; Windows does not while somebody reads it: then `seal_left` does."""
+    with suppress(OSError):
+        path.unlink()
