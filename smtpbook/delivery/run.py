@@ -12,7 +12,7 @@ import pandas as pd
 
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.escape import visible
-from smtpbook.events import OUTCOMES
+from smtpbook.events import OUTCOMES, Row, Sink
 from smtpbook.log.frame import Recorder
 from smtpbook.log.outcomes import count_outcomes, outcomes
 from smtpbook.log.transcript import transcript

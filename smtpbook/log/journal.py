@@ -48,11 +48,14 @@ from smtpbook.log.stream import SUFFIX, Stream, read_stream
 
 LINGER_S: Final = 0.5
 """How long a row may wait for its batch to be full before it is written."""
-SEGMENT_BATCHES: Final = 125
-"""Batches in a segment: 250,000 rows, some 40 MB in memory; sealed in about a second."""
-# At a slow pace batches hold a few rows each.  A thousand of them take half a second to
-# read; then the stream is written anew, in full batches.
-_MAX_BATCHES: Final = 1000
+SEGMENT_BATCHES: Final = 50
+"""Batches in a segment: 100,000 rows, some 16 MB of memory.
+
+Larger ones take as many octets a row (33), and longer to seal.
+"""
+# At a slow pace a batch holds a few rows, and takes a reader as long as a full one, about
+# a millisecond.  With so many of them a stream is written anew, in full batches.
+_MAX_SMALL: Final = 250
 
 
 class Journal(Recorder):
@@ -201,7 +204,7 @@ class Journal(Recorder):
             while (batch := self._next(is_all=is_all)) is not None:
                 stream = self._growing()
                 stream.append(batch)
-                if stream.batches > _MAX_BATCHES:
+                if stream.batches > self._segment_batches + _MAX_SMALL:
                     stream.replace(self._held_by(stream))
                 if self._is_full(stream) and not self._is_over:
                     self._sealer.submit(self._try, self._seal_full)

@@ -83,3 +83,11 @@ def test_a_rehearsal_predicts_a_send_within_a_tenth() -> None:
     assert {"took s, greylisting", "4yz, mixed-day", "4yz, greylisting"} <= set(ratios)
     assert ratios == pytest.approx(dict.fromkeys(ratios, 1.0), abs=0.1)
     assert "in 6." in found["rows"][0]["what"] or "in 5." in found["rows"][0]["what"]
+
+
+def test_an_event_on_disk_is_measured_beside_one_in_memory() -> None:
+    found = run("journal", "--events=5000", "--messages=500", "--rounds=1")
+    memory, journal = found["rows"]
+    assert (memory["octets/event"], memory["sealed"]) == (0, 0)
+    assert 20 < journal["sealed"] < 80 < journal["octets/event"] < 250
+    assert found["ratios"]["CPU µs/event, journal to memory"] > 0

@@ -20,8 +20,8 @@ from smtpbook.log.journal import Journal
 
 _COUNT = struct.Struct("!q")
 # Rows to a flush, and of how many flushes one is the last: those of one row are joined
-# after a thousand.
-_STEPS = {1: 1100, 30: 300, 900: 20, 3000: 8}
+# after 250.
+_STEPS = {1: 600, 30: 200, 900: 20, 3000: 8}
 
 
 def keep(folder: Path, bell: int, step: int) -> None:
