@@ -145,7 +145,7 @@ class Journal(Recorder):
         OSError
             It cannot be written, and waits in memory.
         """
-        self._write(is_all=True)
+        self._try(self._write, is_all=True, is_told=True)
 
     def close(self) -> None:
         """Write and seal what is left, and end the threads; what could not be is warned of.
@@ -156,7 +156,7 @@ class Journal(Recorder):
         self._wake.set()
         self._writer.join()
         self._sealer.shutdown()
-        self._try(self.flush)  # Parquet may fail where this does not
+        self._try(self._write, is_all=True)  # Parquet may fail where this does not
         self._try(self._seal_full)
         self._try(self._seal_rest)
         with self._lock:
@@ -190,13 +190,16 @@ class Journal(Recorder):
             # The rest of the rows, a few, would come to a batch of their own each time.
             self._try(self._write, is_all=not has_batch)
 
-    def _try(self, step: Callable[..., None], **options: bool) -> None:
+    def _try(
+        self, step: Callable[..., None], *, is_told: bool = False, **options: bool
+    ) -> None:
+        """Do a step; a failure is kept, and raised only where somebody is to be told."""
         try:
             step(**options)
         except Exception as exc:  # whatever it is: the send goes on, and `close` tells
             self.error = exc
-        else:
-            self.error = None
+            if is_told:
+                raise
 
     def _write(self, *, is_all: bool) -> None:
         """Bring full batches to the disk; `is_all`, the rows beyond them, too."""
@@ -204,6 +207,7 @@ class Journal(Recorder):
             while (batch := self._next(is_all=is_all)) is not None:
                 stream = self._growing()
                 stream.append(batch)
+                self.error = None  # nothing less, or a step with nothing to do would
                 if stream.batches > self._segment_batches + _MAX_SMALL:
                     stream.replace(self._held_by(stream))
                 if self._is_full(stream) and not self._is_over:
@@ -274,6 +278,7 @@ class Journal(Recorder):
                 del self._rows[: len(rows)]
                 self._sealed.append(path)
                 self._sealed_rows += table.num_rows
+                self.error = None
             while self._streams:
                 _remove(self._streams.pop().path)
 

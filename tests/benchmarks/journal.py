@@ -52,6 +52,7 @@ taken_s = time.process_time() - cpu_s
 if is_kept:
     recorder.close()
 sealed_s = time.process_time() - cpu_s
+assert len(recorder) == count
 shutil.rmtree(folder)
 
 streamed = sealed = 0

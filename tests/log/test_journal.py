@@ -307,6 +307,9 @@ def test_a_folder_that_is_gone_costs_nothing_but_the_folder(tmp_path: Path) -> N
     journal.append(rows[20])
     with pytest.raises(FileNotFoundError):
         journal.flush()
+    assert isinstance(journal.error, FileNotFoundError)
+    journal._try(journal._seal_full)  # which has nothing to do, and mends nothing
+    assert isinstance(journal.error, FileNotFoundError)
     for row in rows[21:]:
         journal.append(row)
     pd.testing.assert_frame_equal(journal.frame(), to_frame(rows))
@@ -347,12 +350,13 @@ def test_what_is_left_is_sealed_and_the_torn_end_is_told(tmp_path: Path) -> None
     write_log(to_frame(rows[:5]), tmp_path / "a-0001.parquet")
     (tmp_path / ".a-0003.parquet.77.part").write_bytes(b"half")
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "._a-0001.parquet").write_bytes(b"what macOS leaves on foreign disks")
     before = read_log(tmp_path)
     assert before.attrs["read"]["torn_bytes"] > 0
     made = seal_left(tmp_path)
     assert made == [whole.with_suffix(".parquet"), torn.with_suffix(".parquet")]
     assert names(tmp_path) == [
-        "a-0001.parquet", "a-0002.parquet", "b-0001.parquet", "notes.txt",
+        "._a-0001.parquet", "a-0001.parquet", "a-0002.parquet", "b-0001.parquet", "notes.txt",
     ]  # fmt: skip
     after = read_log(tmp_path)
     pd.testing.assert_frame_equal(after, before)
