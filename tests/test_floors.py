@@ -28,7 +28,7 @@ FLOORS = [
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
     {"folder", "samples", "moving", "receiver"},  # where they meet
     {"delivery"},  # one send
-    {"rehearsal"},
+    {"rehearsal", "preflight"},  # before it
     {"campaign"},
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
@@ -65,6 +65,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "insight",
         "lessons",
         "widgets",
+        "preflight",
     },
     "numpy": {
         "databases",

@@ -18,12 +18,10 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
-from smtpbook.campaign.about import About
 from smtpbook.campaign.ending import run_shielded
 from smtpbook.campaign.keeping import Keeping, folder_of
-from smtpbook.campaign.kept import kept_log, kept_outcomes, kept_story
+from smtpbook.campaign.kept import kept_log, kept_outcomes, kept_story, settled
 from smtpbook.campaign.live import Live
-from smtpbook.campaign.preflight import preflight
 from smtpbook.campaign.report import DeliveryReport, campaign_report
 from smtpbook.campaign.sending import Agree, Sending
 from smtpbook.delivery.routes import shares_of
@@ -33,11 +31,13 @@ from smtpbook.delivery.story import Story
 from smtpbook.folder.folder import CAMPAIGNS
 from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
-from smtpbook.log.frame import Recorder, require_columns
+from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopWhen
+from smtpbook.preflight.about import About
+from smtpbook.preflight.preflight import preflight
 from smtpbook.progress import show
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
@@ -263,12 +263,8 @@ class Campaign:
         LedgerError
             Another process sends with the campaign.
         """
-        if isinstance(outcomes, pd.DataFrame):
-            require_columns(outcomes, "recipient", "outcome")
-            pairs = zip(outcomes["recipient"], outcomes["outcome"], strict=True)
-            outcomes = dict(pairs)
         with self._sending.alone(), self._keeping.books() as books:
-            books.settle(outcomes)
+            books.settle(settled(outcomes))
 
     def amend(self, letter: Template) -> None:
         """Go on with another letter, for those who are still to be written to.
@@ -338,11 +334,11 @@ class Campaign:
         refuse_inside_trio("await campaign.send_async()")
 
         def agree(number: int, look: Callable[[], About]) -> bool:
-            asked = (look, number, self._is_lab, confirm)
+            asked = (look, number, self._sending.is_lab, confirm)
             if not confirmation.ask(*asked, dry_run=dry_run, progress=progress):
                 return False
             if number:
-                self._ask_passwords()
+                self._sending.ask_passwords()
             return True
 
         live = self._new_live(is_blocking=True, is_shown=progress)
@@ -367,8 +363,8 @@ class Campaign:
         RuntimeError
             Already sending; or ``confirm=False`` was not said.
         """
-        self._refuse_unasked("start", confirm)
-        self._ask_passwords()
+        self._sending.refuse_unasked("start", confirm)
+        self._sending.ask_passwords()
         live = self._new_live(is_blocking=False, is_shown=progress)
         body = partial(self._send, live, only, limit, _agreed, progress=progress)
         live.begin(body)
@@ -398,18 +394,6 @@ class Campaign:
         self.live = Live(self.name, is_blocking=is_blocking, is_shown=is_shown)
         return self.live
 
-    @property
-    def _is_lab(self) -> bool:
-        return all(account.is_lab for account in self.accounts)
-
-    def _refuse_unasked(self, name: str, confirm: bool | None) -> None:
-        if confirm is not False and not self._is_lab:
-            raise RuntimeError(f"{name}() never asks; say confirm=False")
-
-    def _ask_passwords(self) -> None:
-        """Ask here, where somebody can answer, and once for all connections."""
-        self.accounts = {one.ask(): share for one, share in self.accounts.items()}
-
     async def send_async(
         self,
         *,
@@ -423,7 +407,7 @@ class Campaign:
         It never asks: ``confirm=False`` is needed unless the server is a lab.  Cancelled,
         it lets what has begun come to its verdict first.
         """
-        self._refuse_unasked("send_async", confirm)
+        self._sending.refuse_unasked("send_async", confirm)
         run = Run(Recorder(), self.name)
         words = chosen_words(only)
         with self._sending.begun(words, limit, _agreed, progress=progress) as begun:

@@ -10,12 +10,12 @@ from email.policy import default
 from itertools import islice
 from typing import Final
 
-from smtpbook.campaign.about import About
-from smtpbook.campaign.preflight import findings, told_pace
 from smtpbook.errors import NobodyToAsk
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
 from smtpbook.findings import VERDICTS
+from smtpbook.preflight.about import About
+from smtpbook.preflight.preflight import findings, told_pace
 from smtpbook.progress import told
 from smtpbook.protocol.message import Message
 from smtpbook.wording import counted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
@@ -9,10 +10,9 @@ import pandas as pd
 from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
-from smtpbook.log.frame import to_frame
+from smtpbook.log.frame import require_columns, to_frame
 from smtpbook.log.outcomes import shown
 from smtpbook.log.store import read_log
-
 
 _OUTCOMES: Final[dict[str, str]] = {
     **dict.fromkeys(("recipient", "outcome", "reason"), "string"),
@@ -73,3 +73,17 @@ def kept_story(keeping: Keeping, campaign: str, address: str) -> Story:
         outcome=standing.outcome,
         why=keeping.why_suppressed(standing.address) if is_suppressed else "",
     )
+
+
+def settled(outcomes: Mapping[str, str] | pd.DataFrame) -> Mapping[str, str]:
+    """Give what somebody says became of recipients, by address.
+
+    Raises
+    ------
+    ColumnError
+        A table has no column ``recipient`` or ``outcome``.
+    """
+    if not isinstance(outcomes, pd.DataFrame):
+        return outcomes
+    require_columns(outcomes, "recipient", "outcome")
+    return dict(zip(outcomes["recipient"], outcomes["outcome"], strict=True))

@@ -17,7 +17,6 @@ from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.about import About, look_over
 from smtpbook.campaign.keeping import Keeping, plain_accounts
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
@@ -30,6 +29,7 @@ from smtpbook.ledger.choosing import Chosen
 from smtpbook.log.journal import Journal, seal_left
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
+from smtpbook.preflight.about import About, look_over
 from smtpbook.progress import Display
 from smtpbook.recipients.recipients import Recipients
 
@@ -49,9 +49,12 @@ class Means(Protocol):
     settings: Settings
 
     @property
-    def account(self) -> Account: ...
+    def account(self) -> Account:
+        """The first of the accounts."""
+
     @property
-    def people(self) -> Recipients: ...
+    def people(self) -> Recipients:
+        """The list."""
 
 
 class Begun(NamedTuple):
@@ -83,6 +86,21 @@ class Sending:
         self._campaign, self._keeping = campaign, keeping
         self._pacer, self._clock = Pacer(campaign.settings.pace), Clock()
         self._is_sending = threading.Lock()
+
+    @property
+    def is_lab(self) -> bool:
+        """Whether all of it goes to labs, where it reaches nobody."""
+        return all(account.is_lab for account in self._campaign.accounts)
+
+    def refuse_unasked(self, name: str, confirm: bool | None) -> None:
+        """Raise in a method that never asks, unless it was told not to."""
+        if confirm is not False and not self.is_lab:
+            raise RuntimeError(f"{name}() never asks; say confirm=False")
+
+    def ask_passwords(self) -> None:
+        """Ask here, where somebody can answer, and once for all connections."""
+        accounts = self._campaign.accounts.items()
+        self._campaign.accounts = {one.ask(): share for one, share in accounts}
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.tried import remember
 from smtpbook.delivery.run import Run
 from smtpbook.errors import RecipientsError, near_miss
 from smtpbook.escape import visible
 from smtpbook.ledger.entries import key_of
 from smtpbook.messages.template import Template
+from smtpbook.preflight.tried import remember
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from smtpbook.campaign.about import About
 from smtpbook.campaign.campaign import Campaign
+from smtpbook.preflight.about import About
 
 
 def look_at(campaign: Campaign) -> About:
     """Look a campaign over as `send` does, but for letters that cannot be made."""
     with campaign._keeping.books() as books:
         chosen = books.select(None, None)
-        return campaign._look_over(books, chosen, False)
+        return campaign._sending.look_over(books, chosen, False)

@@ -13,7 +13,6 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromPrompt
-from smtpbook.campaign.about import About
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.confirm import ask, describe
 from smtpbook.delivery.settings import Together
@@ -22,6 +21,7 @@ from smtpbook.lab.lab import Lab
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
+from smtpbook.preflight.about import About
 from tests.campaign.looking import look_at
 
 People = Callable[[int], pd.DataFrame]

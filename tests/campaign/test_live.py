@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -176,7 +177,8 @@ def test_stopped_before_the_first_connection_nothing_is_sent(
         campaign = Campaign("c", lab.account, people(9), letter)
         live = Live("c", is_blocking=False, is_shown=False)
         live.stop()
-        live.begin(lambda: campaign._send(live, None, None, lambda chosen: True))
+        body = partial(campaign._send, live, None, None, lambda *_: True, progress=False)
+        live.begin(body)
         assert len(live.wait().log) == 0
         assert lab._shared.sessions == 0
     assert campaign.counts == {"pending": 9}

@@ -12,14 +12,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from smtpbook.campaign import tried as remembering
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.trial import send_test
-from smtpbook.campaign.tried import remember, tried
 from smtpbook.errors import RecipientsError, TemplateError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+from smtpbook.preflight import tried as remembering
+from smtpbook.preflight.tried import remember, tried
 from tests.servers.process import ROOT
 
 People = Callable[[int], pd.DataFrame]
@@ -115,7 +115,7 @@ def test_a_test_that_was_taken_is_remembered_for_the_letter_as_it_is(
 def test_another_process_knows_it(letter: Template) -> None:
     remember(letter, "me@x.example")
     code = (
-        "from smtpbook.campaign.tried import tried; "
+        "from smtpbook.preflight.tried import tried; "
         "from smtpbook.messages.template import Template; "
         "print(tried(Template(header_from='Ann <ann@x.test>', "
         "subject='Hello {{ first_name }}', text='Come.')))"

@@ -14,10 +14,8 @@ import pytest
 from smtpbook import progress
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromPrompt
-from smtpbook.campaign.about import MAX_SAMPLE, About, look_over
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
-from smtpbook.campaign.preflight import preflight
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.settings import Together
 from smtpbook.errors import TemplateError
@@ -28,6 +26,8 @@ from smtpbook.ledger.entries import Entry
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.preflight.about import MAX_SAMPLE, About, look_over
+from smtpbook.preflight.preflight import preflight
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.unsubscribe import Unsubscribe

@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.tried import Tried, tried
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import TemplateError
@@ -26,6 +25,7 @@ from smtpbook.ledger.standings import Standings
 from smtpbook.messages.template import Template
 from smtpbook.pacing.forecast import Forecast, forecast
 from smtpbook.pacing.pace import Pacer
+from smtpbook.preflight.tried import Tried, tried
 from smtpbook.progress import Display, show
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message

@@ -19,12 +19,12 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
 from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.secret import Secret
-from smtpbook.campaign.about import About
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
 from smtpbook.findings import Finding, Verdict, findings_frame
 from smtpbook.messages.advice import advice
 from smtpbook.messages.attachments import MAX_ATTACHMENT
+from smtpbook.preflight.about import About
 from smtpbook.progress import told
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
