@@ -173,6 +173,7 @@ def test_a_draft_stands_as_the_books_did_and_changes_nothing() -> None:
         ),
     )
     assert (entry.outcome, entry.reason, entry.attempts) == ("rejected", "user_unknown", 2)
+    assert draft.counts["deferred"] == 1  # it is written down nowhere
     draft.suppress(["eve@xn--bcher-kva.example"])
     assert chosen(draft) == PEOPLE[3:]
     assert books.counts == {"suppressed": 1, "deferred": 1, "pending": 2}

@@ -75,12 +75,13 @@ def test_a_server_that_hangs_up_leaves_them_in_doubt(
     assert nonzero(run) == {"in_doubt": 4, "failed": 5}
 
 
+@pytest.mark.parametrize("server", ["mixed-day", None])
 def test_the_same_seed_gives_the_same_rows(
-    people: People, letter: Template, account: Account
+    server: str | None, people: People, letter: Template, account: Account
 ) -> None:
     campaign = Campaign("c", account, people(60), letter, pace="600/min", retry=Retry())
     first, again, other = (
-        campaign.rehearse("mixed-day", seed=seed, progress=False) for seed in (1, 1, 2)
+        campaign.rehearse(server, seed=seed, progress=False) for seed in (1, 1, 2)
     )
     pd.testing.assert_frame_equal(rows(first), rows(again))
     assert first.took_s == again.took_s != other.took_s
@@ -274,6 +275,16 @@ def test_a_campaigns_own_log_is_learnt_from(people: People, letter: Template) ->
     assert run.server == "as 127.0.0.1 was"
     assert 1 <= run.counts["rejected"] <= 25
     assert run.counts["accepted"] + run.counts["rejected"] == 60
+
+
+def test_nothing_is_signed(people: People, account: Account) -> None:
+    class Signer:
+        def sign(self, data: bytes, *, date: datetime) -> bytes:
+            raise AssertionError("a key was asked for")
+
+    letter = Template(header_from="a@x.test", subject="Hi", text="Come.", sign=Signer())
+    run = Campaign("c", account, people(3), letter).rehearse("ordinary", progress=False)
+    assert run.counts["accepted"] == 3
 
 
 def test_each_account_is_rehearsed_against_its_own_server(
