@@ -365,9 +365,9 @@ class Books(Standings):
 
 
 def cause(result: RecipientResult) -> str | None:
-    """Give the reason for what became of a recipient; None = no reply gave any."""
+    """Give the reason for what became of a recipient; None = no refusal gave any."""
     reply = result.reply
-    if reply is None:
+    if reply is None or reply.code < 400:
         return None
     return reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
 
