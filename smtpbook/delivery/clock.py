@@ -10,6 +10,7 @@ tell the two apart, a clock that is set forward counts as sleep.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -86,6 +87,10 @@ class Clock:
             self._shift_s, self._to_wall_s = now - trio_now, seen.wall - now
         self._trio_clock, self._seen = trio_clock, seen
 
+    def bell(self) -> Bell:
+        """Make what tasks wait for that keep the time by this clock."""
+        return Bell(self)
+
     def has_jumped(self) -> bool:
         """Tell whether the computer has slept, or its clock was set, since it was asked."""
         before, seen = self._seen, self._times()
@@ -113,3 +118,27 @@ class Clock:
     def instant(self, moment_s: float) -> float:
         """Give the instant of a moment in seconds since 1970 UTC."""
         return moment_s - self._to_wall_s
+
+
+class Bell:
+    """Wakes those who wait for a change, or for an instant.
+
+    Parameters
+    ----------
+    clock : Clock
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self, instant: float = math.inf) -> bool:
+        """Wait for the next ring or for an instant; tell whether the instant came first."""
+        with trio.move_on_at(self._clock.deadline(instant)) as waiting:
+            await self._event.wait()
+        return waiting.cancelled_caught

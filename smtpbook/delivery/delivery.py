@@ -152,7 +152,7 @@ class Delivery:
             on_end=self._end,
         )
         self._routes = self._routes_of(accounts)
-        self._changed = trio.Event()
+        self._bell = clock.bell()
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._broken: LedgerError | None = None
@@ -323,7 +323,7 @@ class Delivery:
         self._wake()
         with trio.move_on_after(pause_s):
             while self._is_work_left:
-                await self._changed.wait()
+                await self._bell.wait()
         route.pausing -= 1
 
     # -- whose turn it is
@@ -381,14 +381,12 @@ class Delivery:
 
     async def _wait_until(self, at: float) -> float:
         """Wait for an instant, or for a change that asks to look anew; give the time."""
-        with trio.move_on_at(self._clock.deadline(at)) as waiting:
-            await self._changed.wait()
+        is_time = await self._bell.wait(at)
         now = self._clock.now()
-        return at if waiting.cancelled_caught and now - at < _LATE_S else now
+        return at if is_time and now - at < _LATE_S else now
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        self._bell.ring()
 
     # -- one session
 

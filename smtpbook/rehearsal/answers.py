@@ -72,11 +72,13 @@ class Answers:
         self.together_s = math.inf if model.rules is None else 0.001
         self._seed = seed
         self._rules = None if model.rules is None else Rules(model.rules, seed)
+        self._times = model.service_s
         self._others = model.service_s.get("", _NO_TIMES)
         self._draws: dict[str, Random] = {}  # by session
         self._first: dict[str, float] = {}  # when the greylisted came first
         self._accepted: deque[float] = deque()  # when, for the last minute
         self._named = {refusal.domain for refusal in model.refusals}
+        self._refusing = {refusal.verb for refusal in model.refusals}
         self._shares: defaultdict[tuple[str, str | None], list[Refusal]] = defaultdict(list)
         self._limits: defaultdict[str, list[Refusal]] = defaultdict(list)
         for refusal in model.refusals:
@@ -107,8 +109,7 @@ class Answers:
         now : float
             The instant.
         """
-        who = recipients[0].lower() if recipients else ""
-        times = self._model.service_s.get(verb, self._others)
+        times = self._times.get(verb, self._others)
         delay_s = _draw(times, self._chance(session)) if times[-1] else 0.0
         if self._rules is not None:
             action = self._rules.action(verb, tuple(recipients), session)
@@ -117,10 +118,12 @@ class Answers:
                 code = 0 if action.reply is None else action.reply.code
                 delay_s += action.delay_s
                 return Answer(octets, code, delay_s, action.drop, action.close)
-        refusal = self._refusal(verb, who, session, now) if self._named else None
-        if refusal is not None:
-            octets, code = self._spelled(refusal.reply)
-            return Answer(octets, code, delay_s, False, False)
+        if verb in self._refusing:
+            who = recipients[0].lower() if recipients else ""
+            refusal = self._refusal(verb, who, session, now)
+            if refusal is not None:
+                octets, code = self._spelled(refusal.reply)
+                return Answer(octets, code, delay_s, False, False)
         return Answer(None, 0, delay_s, False, False)
 
     def accept(self, now: float) -> None:

@@ -13,7 +13,7 @@ from itertools import count
 
 import trio
 
-from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.clock import Bell, Clock
 
 
 class Sleeper:
@@ -92,20 +92,26 @@ class VirtualWall(Clock):
 
     Parameters
     ----------
+    clock : VirtualClock
+        Trio's.
     start : datetime
         What it shows at instant 0.
     """
 
-    __slots__ = ("_start_s",)
+    __slots__ = ("_start_s", "_virtual")
     may_jump = False
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, clock: VirtualClock, start: datetime) -> None:
         super().__init__()
-        self._start_s = start.timestamp()
+        self._virtual, self._start_s = clock, start.timestamp()
+
+    def bell(self) -> Bell:
+        """Make what tasks wait for that keep the time by this clock."""
+        return _VirtualBell(self._virtual)
 
     def now(self) -> float:
         """Give this instant."""
-        return trio.current_time()
+        return self._virtual.current_time()
 
     def deadline(self, instant: float) -> float:
         """Give an instant in trio's time."""
@@ -118,3 +124,29 @@ class VirtualWall(Clock):
     def instant(self, moment_s: float) -> float:
         """Give the instant of a moment in seconds since 1970 UTC."""
         return moment_s - self._start_s
+
+
+class _VirtualBell(Bell):
+    """A bell without cancel scopes."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._virtual = clock
+        self._waiting: list[Sleeper] = []
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        waiting, self._waiting = self._waiting, []
+        for sleeper in waiting:
+            sleeper.wake()
+
+    async def wait(self, instant: float = math.inf) -> bool:
+        """Wait for the next ring or for an instant; tell whether the instant came first."""
+        sleeper = Sleeper(self._virtual)
+        self._waiting.append(sleeper)
+        try:
+            await sleeper.sleep(instant)
+        finally:
+            is_time = sleeper in self._waiting
+            if is_time:
+                self._waiting.remove(sleeper)
+        return is_time

@@ -133,7 +133,7 @@ def rehearse(
         {connector.to(one, servers[one]): share for one, share in accounts.items()},
         settings,
         pacer=Pacer(settings.pace),
-        clock=VirtualWall(began),
+        clock=VirtualWall(clock, began),
         campaign_id=campaign_id,
         run=run,
         display=display,

@@ -81,7 +81,7 @@ def test_the_wall_shows_virtual_time() -> None:
     start = datetime(2031, 1, 1, tzinfo=UTC)
 
     async def main(clock: VirtualClock) -> None:
-        wall = VirtualWall(start)
+        wall = VirtualWall(clock, start)
         await trio.sleep(3600)
         assert wall.now() == wall.deadline(3600.0) == 3600.0
         assert wall.wall(wall.now()) == start + timedelta(hours=1)
