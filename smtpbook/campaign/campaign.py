@@ -472,8 +472,6 @@ class Campaign:
         servers = servers_for(self.accounts, server, events)
         books = self._keeping.draft()
         chosen = books.select(chosen_words(only), limit)
-        if not self._keeping.is_checked:
-            self._sending.look_over(books, chosen, progress, strict=True)
         return rehearse(
             self.name,
             books,
@@ -485,6 +483,7 @@ class Campaign:
             seed=seed,
             campaign_id=self.id,
             is_whole=only is None,
+            is_checked=self._keeping.is_checked,
             progress=progress,
         )
 

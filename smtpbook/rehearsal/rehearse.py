@@ -22,8 +22,9 @@ from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
-from smtpbook.delivery.settings import Settings
-from smtpbook.errors import SendStopped
+from smtpbook.delivery.settings import Settings, Together
+from smtpbook.errors import SendStopped, TemplateError
+from smtpbook.escape import visible
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import Scenario
 from smtpbook.ledger.books import Books
@@ -84,6 +85,7 @@ def rehearse(
     seed: int,
     campaign_id: str,
     is_whole: bool,
+    is_checked: bool,
     progress: bool,
 ) -> Rehearsal:
     """Rehearse one send.
@@ -109,16 +111,23 @@ def rehearse(
     campaign_id : str
     is_whole : bool
         Name the suppressed, too.
+    is_checked : bool
+        Whether the letter is known to suit everybody.
     progress : bool
 
     Raises
     ------
+    TemplateError
+        A row cannot be rendered.
     SendStopped
         Interrupted; ``.run`` holds what was rehearsed.
     TransportError, ReplyError
         The first connection could not be opened.
     """
     refuse_inside_trio("await trio.to_thread.run_sync(campaign.rehearse)")
+    letter = letter.replace(sign=())
+    if not is_checked:
+        _check(letter, chosen, settings.together)
     now, earliest = datetime.now(UTC), settings.pace.not_before
     began = now if earliest is None else max(now, earliest)
     clock = VirtualClock()
@@ -129,7 +138,7 @@ def rehearse(
     delivery = Delivery(
         books,
         chosen,
-        letter.replace(sign=()),
+        letter,
         {connector.to(one, servers[one]): share for one, share in accounts.items()},
         settings,
         pacer=Pacer(settings.pace),
@@ -147,6 +156,21 @@ def rehearse(
             account = next(iter(accounts))
             run.record(outcome_row(entry, "suppressed", campaign_id, account))
     return run
+
+
+def _check(letter: Template, chosen: Chosen, together: Together | None) -> None:
+    """Fill the letter in for everybody, as a send does before it begins."""
+    for number, entry in enumerate(chosen, 1):
+        try:
+            if together is not None:  # everybody gets the same
+                letter.render_together([entry.address], show=together.show)
+                return
+            letter.check(entry.row)
+        except TemplateError as exc:
+            who = visible(entry.address)
+            raise TemplateError(
+                f"message {number} of {len(chosen)}, to {who}: {exc}"
+            ) from exc
 
 
 class _Connector:

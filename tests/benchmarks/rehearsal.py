@@ -69,7 +69,7 @@ def main() -> None:
     name = f"{given.recipients:,} in {took_s / 3600:.1f} h, rehearsed"
     rows.append(_row(name, cost.elapsed_s, *counts))
     ratios |= {"CPU s of it": cpu_s, "MB it grew by": cost.growth_bytes / 1e6}
-    ratios["hours to a second of it"] = took_s / 3600 / cost.elapsed_s
+    ratios["times as fast as in earnest"] = took_s / cost.elapsed_s
     for case in CASES:
         real, rehearsed = compare(case, given.seconds)
         rows += [real, rehearsed]
