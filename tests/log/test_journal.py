@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from smtpbook.errors import LogWarning
+from smtpbook.errors import LogWarning, SMTPBookError
 from smtpbook.events import Event, Row
 from smtpbook.log.frame import BATCH_ROWS, Recorder, to_batch, to_frame
 from smtpbook.log.journal import Journal, seal_left
@@ -320,6 +320,26 @@ def test_a_folder_that_is_gone_costs_nothing_but_the_folder(tmp_path: Path) -> N
     journal.close()
     assert journal.error is None
     pd.testing.assert_frame_equal(read_log(folder), to_frame(rows))
+
+
+def test_once_it_can_be_written_again_there_is_no_error(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    with Journal(folder, "log") as journal:
+        folder.rmdir()
+        journal.append(Event(seq=5).to_row())
+        with pytest.raises(FileNotFoundError):
+            journal.flush()
+        assert journal.error is not None
+        folder.mkdir()
+        journal.flush()
+        assert journal.error is None
+        assert read_log(folder)["seq"].tolist() == [5]
+
+
+def test_a_folder_whose_files_come_and_go_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "log-0001.arrows").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SMTPBookError, match="its files come and go"):
+        read_log(tmp_path)
 
 
 def test_a_row_that_is_none_is_told_and_the_thread_lives(tmp_path: Path) -> None:
