@@ -154,7 +154,7 @@ def test_what_is_in_the_way_is_said(lab: Lab) -> None:
     assert panel.view is None
     campaign = campaign_for(lab.account)
     panel = campaign_panel(campaign)
-    with campaign._alone():
+    with campaign._sending.alone():
         campaign.live = Live("c", is_blocking=True, is_shown=False)
         panel.start_button.click()
     assert "already sending" in panel.note.text

@@ -70,7 +70,7 @@ def test_a_start_leaves_its_end_where_it_began_once_somebody_has_waited(
     begun, waited, said = outputs_of(cells, monkeypatch)
     check_summary(begun)
     assert waited == []
-    assert said[0]["text"] == "<Run of 'november': 40 accepted>\n"
+    assert said[0]["text"] == "<Run of 'november': ✓ 40 accepted>\n"
 
 
 def test_a_terminal_of_ipython_gets_lines(tmp_path: Path) -> None:
