@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from smtpbook.errors import SMTPBookError
 from smtpbook.log.frame import require_columns
 from smtpbook.log.store import read_log
 from smtpbook.pacing.adaptive import says_too_fast
@@ -61,16 +60,21 @@ def fit(log: pd.DataFrame) -> dict[str, Any]:
 
 
 def learnt(events: Path) -> ServerModel | None:
-    """Give the model of what a campaign's folder has kept; None = too little of it."""
-    logs = [read_log(path) for path in sorted(events.glob("*.parquet"))]
-    if not logs:
+    """Give the model of what a campaign's folder has kept; None = too little of it.
+
+    Raises
+    ------
+    SMTPBookError
+        A file of it is damaged.
+    """
+    if not events.is_dir() or not any(events.iterdir()):
         return None
-    log = pd.concat(logs, ignore_index=True)
+    log = read_log(events)
     if (log["kind"] == "outcome").sum() < _MIN_OF_DOMAIN:
         return None
     try:
         return ServerModel.fit(log)
-    except (ValueError, SMTPBookError):
+    except ValueError:  # no server was reached
         return None
 
 
