@@ -10,7 +10,7 @@ import pytest
 from tests.browser.conftest import LabPage
 from tests.browser.forms import FAULTS, form_on
 
-COUNT = 2000
+COUNT = 20_000
 SETUP = f"""\
 import pandas as pd
 import smtpbook as sb
@@ -135,7 +135,7 @@ def test_the_panel_of_a_campaign_is_started_and_stopped_by_clicks(
 ) -> None:
     lab_page.open(f"{SETUP}display(sb.campaign_panel(campaign))", kernel=kernel)
     form = form_on(lab_page)
-    form.get_by_text("About to send 2,000 messages from ann@x.test").wait_for()
+    form.get_by_text("About to send 20,000 messages from ann@x.test").wait_for()
     form.get_by_role("button", name="Start").click()
     panel_on(lab_page)
     form.get_by_role("button", name="Stop").click()
