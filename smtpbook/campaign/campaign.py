@@ -96,8 +96,8 @@ class Campaign:
         and the letter as they are then, and a ledger of what became of everybody, so that
         `open_campaign` goes on after anything, and so does a campaign of the same name with
         the same list and letter.  Only what a lab got reaches nobody: for another lab, a
-        campaign begins anew, and the old folder is put aside.  None: it is kept in memory,
-        and ends with this process.
+        campaign begins anew, and the old folder is put aside.  Default: ``campaigns``,
+        below the working folder.  None: it is kept in memory, and ends with this process.
     in_doubt : {"hold", "resend"}
         Whether those who may or may not have got their message are left alone, or written
         to again with the same Message-ID.
@@ -110,8 +110,10 @@ class Campaign:
     Raises
     ------
     ValueError
-        The pace or the number of connections is none, or `suppress` holds what is no
-        address.
+        The pace, the number of connections or a share is none, there is no account, or
+        `suppress` holds what is no address.
+    TypeError
+        `account` is neither an account nor a mapping of several.
     RecipientsError
         The list cannot be read.
     LedgerError

@@ -21,6 +21,7 @@ _MINUTE_S: Final = 60
 _TLS: Final = ("tls_version", "tls_cipher")
 
 Item = tuple[str, str, str]
+"""Section, item and value; any of them may hold anything."""
 
 
 def figures(log: pd.DataFrame) -> Iterator[Item]:

@@ -63,6 +63,8 @@ def open_campaign(
     LedgerError
         There is no such campaign (the near miss is suggested), or something of it was
         changed, or must be given.
+    ValueError, TypeError
+        What was given is not what `Campaign` takes.
     """
     folder = CampaignFolder(campaign_path(name))
     kept = folder.settings

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from smtpbook.accounts.account import Account
-from smtpbook.campaign.figures import figures
+from smtpbook.campaign.figures import Item, figures
 from smtpbook.delivery.run import Run
 from smtpbook.escape import to_html, visible
 from smtpbook.folder.letter import freeze_letter
@@ -40,9 +40,6 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
   padding: 0 1rem; color: CanvasText; background: Canvas; }
 table { width: 100%; }
 """
-
-Item = tuple[str, str, str]
-"""Section, item and value; any of them may hold anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

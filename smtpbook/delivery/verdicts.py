@@ -1,6 +1,6 @@
 """Verdicts: what the tries of one send came to, and who gets another.
 
-It tells the plan, the display and the queue; whether a stop rule finds that enough is for
+It tells the books, the display and the queue; whether a stop rule finds that enough is for
 `delivery` to act on.
 """
 
@@ -23,7 +23,7 @@ _OURS: Final = (TemplateError, LocalProtocolError)
 
 
 class Verdicts:
-    """The books of one send.
+    """Takes what the tries of one send came to.
 
     Parameters
     ----------

@@ -34,9 +34,8 @@ from smtpbook.recipients.recipients import Recipients
 MAX_SAMPLE: Final = 1000
 """At most about so many rows are looked at for what takes long."""
 
-_MAX_CAUSES: Final = (
-    20  # why letters cannot be made; a list has its few mistakes many times
-)
+# Why letters cannot be made: a list has its few mistakes many times.
+_MAX_CAUSES: Final = 20
 # Fewer are checked before anybody looks: a letter takes a twentieth of a millisecond.
 _WORTH_SHOWING: Final = 5000
 _STEP: Final = 500

@@ -99,10 +99,8 @@ def _coverage(about: About) -> Iterator[Finding]:
     found = about.campaign.letter.coverage(about.sample, progress=False)
     taken = found[found["kind"].isin(["fallback", "empty"]) & (found["recipients"] > 0)]
     for row in taken.to_dict("records"):
-        is_fallback, is_everybody = (
-            row["kind"] == "fallback",
-            row["recipients"] == looked_at,
-        )
+        is_fallback = row["kind"] == "fallback"
+        is_everybody = row["recipients"] == looked_at
         where = f"{row['part']}, line {row['line']}: " if is_fallback else ""
         remedy = "letter.coverage(people, each=True) shows whose"
         if is_fallback and is_everybody:
