@@ -13,6 +13,7 @@ from smtpbook.delivery.run import Run
 from smtpbook.escape import to_html, visible
 from smtpbook.events import COLUMNS, Row
 from smtpbook.log.frame import Recorder
+from smtpbook.wording import lasting
 
 _TIME, _SESSION, _TRANSACTION, _SOURCE = map(
     COLUMNS.index, ("time", "session_id", "transaction_id", "source")
@@ -53,8 +54,6 @@ class Rehearsal(Run):
         self.took_s = 0.0
         self._now = now
         self._began_us = int(began.timestamp() * 1e6)
-        self._keep = self.record
-        self.record = self._take
         self._names: dict[str, str] = {}
         self._starts_us: dict[str, int] = {}
         self._shifts_us: dict[str, int] = {}
@@ -91,7 +90,7 @@ class Rehearsal(Run):
     def _now_us(self) -> int:
         return self._began_us + int(self._now() * 1e6)
 
-    def _take(self, row: Row) -> None:
+    def _record(self, row: Row) -> None:
         """Keep a row, its time put right: a session asks this machine's wall for it."""
         session, transaction = row[_SESSION], row[_TRANSACTION]
         if session is None:
@@ -105,14 +104,14 @@ class Rehearsal(Run):
                 transaction = self._names[session] + transaction[len(session) :]
             session = self._names[session]
         campaign = row[_SESSION - 1]
-        self._keep(
+        super()._record(
             (time_us, campaign, session, transaction, None, *row[_REST], "rehearsal")
         )
 
     def _told(self) -> list[tuple[str, str]]:
         return [
             ("against", visible(self.server)),
-            ("takes", _spoken(self.took_s)),
+            ("takes", lasting(self.took_s)),
             ("ends", f"{self.ends.astimezone():%Y-%m-%d %H:%M:%S}"),
             ("4yz replies", f"{self.deferrals:,}"),
             ("retries", f"{self.retries:,}"),
@@ -131,20 +130,3 @@ class Rehearsal(Run):
         )
         head, table, tail = super()._repr_html_().rpartition("</table>")
         return f"{head.replace('<b>', '<b>Rehearsal of ', 1)}{rows}{table}{tail}"
-
-
-def _spoken(seconds: float) -> str:
-    """Say a time as a person would.
-
-    >>> _spoken(21_660), _spoken(75.2)
-    ('6 h 01 min', '1 min 15 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02} min"
-    return f"{hours // 24} days {hours % 24} h"

@@ -109,7 +109,6 @@ def test_the_pace_and_the_end_are_told(
     assert run.ends - run.began == timedelta(seconds=run.took_s)
     assert "takes 5 min 59 s" in repr(run)
     assert "<th style='text-align:left'>retries</th>" in run._repr_html_()
-    assert run.log["time"].is_monotonic_increasing or len(run.log) > 0
     last = run.log["time"].max() - pd.Timestamp(run.began)
     assert last.total_seconds() == pytest.approx(run.took_s, abs=0.1)
 
