@@ -29,7 +29,6 @@ from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.machine import refuse_unsafe
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.messages.template import Template
-from smtpbook.progress import Display
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import SavedRows, is_file_name, read_list, write_list
 
@@ -107,8 +106,6 @@ class CampaignFolder:
         people: Recipients,
         letter: Template,
         settings: Mapping[str, Any],
-        *,
-        display: Display | None = None,
     ) -> CampaignFolder:
         """Freeze a list and a letter into a folder of their own, with a ledger.
 
@@ -122,8 +119,6 @@ class CampaignFolder:
         settings : mapping
             What TOML can hold; an account by its saved name, never its password.  None is
             left out.
-        display : Display, optional
-            Told how many recipients are in the ledger.
 
         Raises
         ------
@@ -154,7 +149,7 @@ class CampaignFolder:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = Path(tempfile.mkdtemp(".part", f".{name}.", path.parent))
-            _fill(beside, people, letter, about, display)
+            _fill(beside, people, letter, about)
             os.rename(beside, path)
             _sync(path.parent)
         except OSError as exc:
@@ -360,11 +355,7 @@ def campaign_path(name: str | os.PathLike[str]) -> Path:
 
 
 def _fill(
-    folder: Path,
-    people: Recipients,
-    letter: Template,
-    about: dict[str, Any],
-    display: Display | None,
+    folder: Path, people: Recipients, letter: Template, about: dict[str, Any]
 ) -> None:
     """Write everything; ``campaign.toml``, which makes it one, comes last."""
     plain, files = freeze_letter(letter)
@@ -377,7 +368,7 @@ def _fill(
         write_list(people, folder / _LIST)
     except RecipientsError as exc:
         raise LedgerError(f"cannot keep the list: {exc}") from exc
-    Ledger.create(folder, people.addresses, campaign_id=about["id"], display=display)
+    Ledger.create(folder, people.addresses, campaign_id=about["id"])
     about["list_sha256"] = _digest(folder / _LIST)
     about["letter"] = _LETTER
     about["letter_sha256"] = _digest(folder / _LETTER)

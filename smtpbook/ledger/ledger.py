@@ -31,7 +31,6 @@ from smtpbook.ledger.marks import Marks, read_marks
 from smtpbook.ledger.recovery import check_place, close_intents
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.ledger.writer import Writer
-from smtpbook.progress import Display
 
 _LOCK: Final = "ledger.lock"
 _MARKS: Final = "ledger.begun"
@@ -106,13 +105,7 @@ class Ledger(Books):
         atexit.register(self.close)
 
     @staticmethod
-    def create(
-        folder: Path,
-        addresses: Iterable[str],
-        *,
-        campaign_id: str,
-        display: Display | None = None,
-    ) -> int:
+    def create(folder: Path, addresses: Iterable[str], *, campaign_id: str) -> int:
         """Make a ledger for these recipients; memory does not grow with their number.
 
         Parameters
@@ -122,8 +115,6 @@ class Ledger(Books):
         addresses : iterable of str
             In the frozen list's order.  One that comes twice counts once.
         campaign_id : str
-        display : Display, optional
-            Told how many there are so far.
 
         Returns
         -------
@@ -136,7 +127,7 @@ class Ledger(Books):
             There is a ledger already, it cannot be written, or not be kept there.
         """
         machine.refuse_unsafe(folder)
-        return schema.create(folder / FILE, addresses, campaign_id, display)
+        return schema.create(folder / FILE, addresses, campaign_id)
 
     def begin(self, entries: Entry | Sequence[Entry]) -> None:
         """Mark that the mail data begins: from here on, a crash leaves them in doubt.

@@ -9,17 +9,14 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.entries import key_of
-from smtpbook.progress import Display, Silent
 
 VERSION: Final = 1
 _APPLICATION: Final = 0x736D7470  # "smtp": SQLite's own place for whose file it is
-_BATCH: Final = 10_000
 _BUSY_S: Final = 30.0
 # Of SQLite's page cache while a million addresses are sorted into their index.
 _CACHE_KIB: Final = 64 * 1024
@@ -60,9 +57,7 @@ CREATE UNIQUE INDEX one_open_attempt ON attempts(recipient) WHERE outcome IS NUL
 """
 
 
-def create(
-    path: Path, addresses: Iterable[str], campaign_id: str, display: Display | None = None
-) -> int:
+def create(path: Path, addresses: Iterable[str], campaign_id: str) -> int:
     """Make a ledger's file for these recipients, wholly or not at all.
 
     Returns
@@ -83,7 +78,7 @@ def create(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute("BEGIN IMMEDIATE")
-            fill(connection, addresses, campaign_id, display)
+            fill(connection, addresses, campaign_id)
             about = path.stat()
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
@@ -106,14 +101,13 @@ def create(
 
 
 def fill(
-    connection: sqlite3.Connection,
-    addresses: Iterable[str],
-    campaign_id: str,
-    display: Display | None = None,
+    connection: sqlite3.Connection, addresses: Iterable[str], campaign_id: str
 ) -> None:
     """Make the tables, with these recipients in them."""
     _execute_all(connection, _TABLES)
-    _insert(connection, addresses, display or Silent())
+    connection.executemany(
+        "INSERT INTO recipients(position, key, address) VALUES (?, ?, ?)", _rows(addresses)
+    )
     _sort_in(connection)
     connection.execute("INSERT INTO meta VALUES ('campaign_id', ?)", (campaign_id,))
 
@@ -146,19 +140,6 @@ def connect(path: Path) -> sqlite3.Connection:
         return connection
     except sqlite3.Error as exc:
         raise LedgerError(f"cannot open the ledger {str(path)!r}: {exc}") from exc
-
-
-def _insert(
-    connection: sqlite3.Connection, addresses: Iterable[str], display: Display
-) -> None:
-    rows = _rows(addresses)
-    done = 0
-    while batch := list(islice(rows, _BATCH)):
-        connection.executemany(
-            "INSERT INTO recipients(position, key, address) VALUES (?, ?, ?)", batch
-        )
-        done += len(batch)
-        display.update(done, {})
 
 
 def _rows(addresses: Iterable[str]) -> Iterator[tuple[int, str, str]]:
