@@ -336,12 +336,17 @@ class Campaign:
         refuse_inside_trio("await campaign.send_async()")
 
         def agree(number: int, look: Callable[[], About]) -> bool:
-            asked = (look, number, self._sending.is_lab, confirm)
-            if not confirmation.ask(*asked, dry_run=dry_run, progress=progress):
-                return False
-            if number:
+            is_agreed = confirmation.ask(
+                look,
+                number,
+                self._sending.is_lab,
+                confirm,
+                dry_run=dry_run,
+                progress=progress,
+            )
+            if is_agreed and number:
                 self._sending.ask_passwords()
-            return True
+            return is_agreed
 
         live = self._new_live(is_blocking=True, is_shown=progress)
         live.hold(lambda: self._send(live, only, limit, agree, progress=progress))
@@ -493,15 +498,10 @@ class Campaign:
 
     def describe(self, *, only: Only | None = None, limit: int | None = None) -> str:
         """Say what a send would do, having checked every row; raises as `send` does."""
-        said: list[str] = []
-
-        def look_at(number: int, look: Callable[[], About]) -> bool:
-            said.append(confirmation.describe(look()))
-            return False
-
-        words = chosen_words(only)
-        with self._sending.begun(words, limit, look_at, progress=False):
-            return said[0]
+        with self._sending.alone(), self._keeping.books() as books:
+            chosen = books.select(chosen_words(only), limit)
+            about = self._sending.look_over(books, chosen, progress=False, strict=True)
+            return confirmation.describe(about)
 
     def preflight(
         self,
@@ -523,7 +523,7 @@ class Campaign:
         """
         with self._sending.alone(), self._keeping.books() as books:
             chosen = books.select(chosen_words(only), limit)
-            return preflight(self._sending.look_over(books, chosen, progress))
+            return preflight(self._sending.look_over(books, chosen, progress=progress))
 
     def test(self, to: str, row: int | str = 0) -> Run:
         """Send the letter to yourself, as somebody on the list would get it.

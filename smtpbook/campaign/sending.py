@@ -10,51 +10,33 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from smtpbook.accounts.account import Account
 from smtpbook.campaign.keeping import Keeping, plain_accounts
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
-from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LogWarning
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.log.journal import Journal, seal_left
-from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.preflight.about import About, look_over
 from smtpbook.progress import Display
-from smtpbook.recipients.recipients import Recipients
+
+if TYPE_CHECKING:
+    from smtpbook.campaign.campaign import Campaign
 
 Words = frozenset[str] | None
 """Whom a send is narrowed to; None = those never tried."""
 
 Agree = Callable[[int, Callable[[], About]], bool]
 """Given how many it is for, and what tells what it is about to do: whether to go on."""
-
-
-class Means(Protocol):
-    """A campaign, as far as it is sent."""
-
-    name: str
-    accounts: Mapping[Account, float]
-    letter: Template
-    settings: Settings
-
-    @property
-    def account(self) -> Account:
-        """The first of the accounts."""
-
-    @property
-    def people(self) -> Recipients:
-        """The list."""
 
 
 class Begun(NamedTuple):
@@ -82,7 +64,7 @@ class Sending:
     keeping : Keeping
     """
 
-    def __init__(self, campaign: Means, keeping: Keeping) -> None:
+    def __init__(self, campaign: Campaign, keeping: Keeping) -> None:
         self._campaign, self._keeping = campaign, keeping
         self._pacer, self._clock = Pacer(campaign.settings.pace), Clock()
         self._is_sending = threading.Lock()
@@ -127,7 +109,9 @@ class Sending:
             keeping.books() as books,
         ):
             chosen = books.select(only, limit)
-            look = cache(partial(self.look_over, books, chosen, progress, strict=True))
+            look = cache(
+                partial(self.look_over, books, chosen, progress=progress, strict=True)
+            )
             if not keeping.is_checked:  # nothing surprises later
                 look()
             if not agree(len(chosen), look):
@@ -180,11 +164,18 @@ class Sending:
             return None
 
     def look_over(
-        self, books: Books, chosen: Chosen, progress: bool, *, strict: bool = False
+        self, books: Books, chosen: Chosen, *, progress: bool, strict: bool = False
     ) -> About:
         """Fill the letter in for everybody it is for, and count."""
-        seen = (self._campaign, chosen, books, self._pacer, self._clock)
-        return look_over(*seen, progress=progress, strict=strict)
+        return look_over(
+            self._campaign,
+            chosen,
+            books,
+            self._pacer,
+            self._clock,
+            progress=progress,
+            strict=strict,
+        )
 
     def _kept(self) -> dict[str, Any]:
         """Give what a folder keeps besides list and letter."""
