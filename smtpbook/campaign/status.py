@@ -245,5 +245,5 @@ class Watch:
 
 
 def _explained(row: Row) -> Explanation:
-    reply = Reply(code=row[_CODE], lines=tuple((row[_TEXT] or "").split("\n")))
+    reply = Reply.of(row[_CODE], row[_TEXT] or "")
     return explain(reply, verb=row[_VERB], host=row[_SERVER])

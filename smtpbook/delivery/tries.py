@@ -91,8 +91,8 @@ class Try:
         """What the reply means; None = there was none."""
         if self.reply_code is None or not 200 <= self.reply_code < 600:
             return None
-        lines = tuple((self.reply_text or "").split("\n"))
-        return explain(Reply(code=self.reply_code, lines=lines), verb=self.verb)
+        reply = Reply.of(self.reply_code, self.reply_text or "")
+        return explain(reply, verb=self.verb)
 
     @property
     def meaning(self) -> str:

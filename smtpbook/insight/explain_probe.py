@@ -268,7 +268,7 @@ class _Reader:
 
     def _reply(self, event: Any) -> _Step:
         text = event.reply_text or ""
-        reply = Reply(code=int(event.reply_code), lines=tuple(text.split("\n")))
+        reply = Reply.of(int(event.reply_code), text)
         told = explain(reply, verb=event.verb, host=event.server)
         is_refused = reply.code >= 400
         self._explained = self._explained or is_refused

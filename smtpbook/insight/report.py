@@ -174,7 +174,7 @@ def _refusals(log: pd.DataFrame) -> Iterator[str]:
         yield "<p>Nothing was refused.</p>"
     for row in table.head(_MAX_REFUSALS).to_dict("records"):
         text = "" if pd.isna(row["reply_text"]) else row["reply_text"]
-        reply = Reply(code=row["reply_code"], lines=tuple(text.split("\n")))
+        reply = Reply.of(row["reply_code"], text)
         verb = None if pd.isna(row["verb"]) else row["verb"]
         after = f" after {visible(verb, max_chars=40)}" if verb else ""
         times = counted(row["times"], "time", "times")

@@ -91,6 +91,11 @@ class Reply:
             )
         return reply
 
+    @classmethod
+    def of(cls, code: int, text: str) -> Reply:
+        """Make a reply of its code and its `text`, as an event log has them."""
+        return cls(code=code, lines=tuple(text.split("\n")))
+
     @property
     def severity(self) -> Severity:
         """What the first digit means; the only thing the client may act on.

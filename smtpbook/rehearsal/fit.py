@@ -96,8 +96,7 @@ def _service(replies: pd.DataFrame, round_trip_s: float) -> dict[str, Times]:
 
 
 def _extensions(text: str) -> tuple[str, ...]:
-    reply = Reply(code=250, lines=tuple(text.split("\n")))
-    offered = Extensions.from_reply(reply)
+    offered = Extensions.from_reply(Reply.of(250, text))
     names = {
         "PIPELINING": offered.has_pipelining,
         "8BITMIME": offered.has_8bitmime,

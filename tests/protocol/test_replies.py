@@ -415,3 +415,9 @@ def test_text_holds_no_character_that_acts() -> None:
     assert reply.text == "caf\\xe9\\x1b[31m\n\\u202eevil\\x00"
     assert str(reply) == f"550 {reply.text}"
     assert str(Reply(code=250)) == "250"
+
+
+def test_a_reply_is_made_again_of_what_the_log_has_of_it() -> None:
+    reply = Reply(code=550, lines=("5.1.1 no such user", "", "write to postmaster"))
+    assert Reply.of(reply.code, reply.text) == reply
+    assert Reply.of(250, "") == Reply(code=250)
