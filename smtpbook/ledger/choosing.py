@@ -169,47 +169,32 @@ class Chosen:
         ((count,),) = reader.all(query, choice.values)
         self._left = int(count) if limit is None else min(limit, int(count))
         self._read: deque[Entry] = deque()
-        self._returned: deque[Entry] = deque()
         self._last = -1
 
     def __len__(self) -> int:
         """How many are still to be handed out."""
-        return self._left + len(self._returned)
+        return self._left
 
     def __iter__(self) -> Iterator[Entry]:
         """Give those still to be handed out, without handing them out."""
-        yield from list(self._returned)
         last, left = self._last, self._left
         while left and (batch := self._after(last, left)):
             yield from batch
             last, left = batch[-1].position, left - len(batch)
 
-    def peek(self) -> Entry | None:
-        """Give the next one without handing it out; None: there is none."""
-        if self._version() != self._seen:
-            self._forget_suppressed()
-        if self._returned:
-            return self._returned[0]
-        if not self._read and self._left:
-            self._read.extend(self._after(self._last, self._left))
-            if not self._read:  # fewer than were counted: some have been suppressed since
-                self._left = 0
-        return self._read[0] if self._read else None
-
     def take(self) -> Entry | None:
         """Hand out the next one; None: nobody is left."""
-        entry = self.peek()
-        if entry is None:
+        if self._version() != self._seen:  # somebody was suppressed: read again
+            self._seen = self._version()
+            self._read.clear()
+        if not self._read and self._left:
+            self._read.extend(self._after(self._last, self._left))
+        if not self._read:  # fewer than were counted, if some have been suppressed since
+            self._left = 0
             return None
-        if self._returned:
-            return self._returned.popleft()
-        self._left -= 1
-        self._last = entry.position
-        return self._read.popleft()
-
-    def give_back(self, entries: Sequence[Entry]) -> None:
-        """Put some that were handed out at the head again, in their order."""
-        self._returned.extendleft(reversed(entries))
+        entry = self._read.popleft()
+        self._left, self._last = self._left - 1, entry.position
+        return entry
 
     def _after(self, position: int, count: int) -> list[Entry]:
         rows = self._reader.all(
@@ -223,14 +208,3 @@ class Chosen:
             for entry, row in zip(entries, fields, strict=True):
                 entry.row = row
         return entries
-
-    def _forget_suppressed(self) -> None:
-        self._seen = self._version()
-        self._read.clear()  # read again when they are wanted
-        self._returned = deque(
-            entry
-            for entry in self._returned
-            if not self._reader.all(
-                "SELECT 1 FROM suppressions WHERE key = ?", (entry.key,)
-            )
-        )

@@ -62,9 +62,10 @@ class Sender:
     bell: int
     draw: random.Random
     has_intents: bool
+    returned: list[Entry] = field(default_factory=list)
 
     def claim(self) -> tuple[Entry, str, Promise | None] | None:
-        entry = self.queue.take()
+        entry = self.returned.pop() if self.returned else self.queue.take()
         if entry is None:
             return None
         name = entry.again_id or f"<{entry.key}.{entry.attempts + 1}>"
@@ -80,7 +81,7 @@ class Sender:
                 await promise
             if self.draw.random() < 0.05:  # the session ended before the mail data
                 self.ledger.withdraw(entry)
-                self.queue.give_back([entry])
+                self.returned.append(entry)
             else:
                 await self.send(entry, name)
             claimed = following or self.claim()
