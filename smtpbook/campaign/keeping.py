@@ -146,7 +146,7 @@ class Keeping:
 
     @property
     def is_checked(self) -> bool:
-        """Whether the letter has been filled in for everybody on the list before."""
+        """Whether the letter was filled in before for everybody not suppressed."""
         return self.folder is not None and self.folder.is_checked
 
     def keep(self, settings: Mapping[str, Any], *, is_checked: bool) -> None:
@@ -156,7 +156,7 @@ class Keeping:
         ----------
         settings : mapping
         is_checked : bool
-            The letter was filled in for everybody just now.
+            The letter was filled in just now for everybody not suppressed.
 
         Raises
         ------

@@ -117,7 +117,8 @@ class Sending:
             if not agree(len(chosen), look):
                 yield None
                 return
-            keeping.keep(kept, is_checked=only is None and limit is None)
+            never = books.counts["suppressed"]
+            keeping.keep(kept, is_checked=len(chosen) + never == len(books))
             yield Begun(books, chosen, only is None)
 
     @contextmanager

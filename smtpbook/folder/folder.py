@@ -252,17 +252,17 @@ class CampaignFolder:
 
     @property
     def is_checked(self) -> bool:
-        """Whether the letter, as it is now, was filled in for everybody on the list."""
+        """Whether the letter, as it is now, was filled in for everybody not suppressed."""
         return bool(self._about.get("checked_sha256") == self._about["letter_sha256"])
 
-    def change(self, settings: Mapping[str, Any], *, is_checked: bool = False) -> None:
+    def change(self, settings: Mapping[str, Any], *, is_checked: bool) -> None:
         """Keep other settings from now on; None is left out.
 
         Parameters
         ----------
         settings : mapping
         is_checked : bool
-            The letter has been filled in for everybody.
+            The letter has been filled in for everybody not suppressed.
 
         Raises
         ------

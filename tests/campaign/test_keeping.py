@@ -15,7 +15,7 @@ from smtpbook.accounts.store import save_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.delivery.settings import Together
-from smtpbook.errors import ColumnError, LedgerError
+from smtpbook.errors import ColumnError, LedgerError, TemplateError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
@@ -248,3 +248,17 @@ async def test_a_copy_is_recognised_and_can_be_adopted(
     copy = open_campaign("campaigns/d", account, adopt=True)
     await copy.send_async()
     assert copy.counts == {"accepted": 2}
+
+
+async def test_a_letter_counts_as_checked_only_when_it_suits_the_whole_list(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    lab.set(data=Behaviour(reply="450 4.2.1 later"))
+    campaign = Campaign("november", account, people(3), letter)
+    await campaign.send_async()
+    campaign.amend(letter.replace(text="{{ nickname }}"))
+    await campaign.send_async()  # nobody is pending: it was filled in for nobody
+    with pytest.raises(TemplateError, match="nickname"):
+        await campaign.send_async(only="deferred")
+    assert campaign.counts == {"deferred": 3}
