@@ -23,7 +23,7 @@ from smtpbook.campaign.keeping import Keeping, folder_of
 from smtpbook.campaign.kept import kept_log, kept_outcomes, kept_story, settled
 from smtpbook.campaign.live import Live
 from smtpbook.campaign.report import DeliveryReport, campaign_report
-from smtpbook.campaign.sending import Agree, Sending
+from smtpbook.campaign.sending import Agree, Sending, unasked
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
@@ -373,7 +373,7 @@ class Campaign:
         self._sending.refuse_unasked("start", confirm)
         self._sending.ask_passwords()
         live = self._new_live(is_blocking=False, is_shown=progress)
-        body = partial(self._send, live, only, limit, _agreed, progress=progress)
+        body = partial(self._send, live, only, limit, unasked, progress=progress)
         live.begin(body)
         return live
 
@@ -417,7 +417,7 @@ class Campaign:
         self._sending.refuse_unasked("send_async", confirm)
         run = Run(Recorder(), self.name)
         words = chosen_words(only)
-        with self._sending.begun(words, limit, _agreed, progress=progress) as begun:
+        with self._sending.begun(words, limit, unasked, progress=progress) as begun:
             assert begun is not None
             total = len(begun.chosen)
             with (
@@ -545,7 +545,3 @@ class Campaign:
         from smtpbook.campaign.trial import row_of, send_test  # it sends a campaign, too
 
         return send_test(self.letter, self.account, to, row_of(self.people, row))
-
-
-def _agreed(number: int, look: Callable[[], About]) -> bool:
-    return True

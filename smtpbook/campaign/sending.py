@@ -39,6 +39,11 @@ Agree = Callable[[int, Callable[[], About]], bool]
 """Given how many it is for, and what tells what it is about to do: whether to go on."""
 
 
+def unasked(number: int, look: Callable[[], About]) -> bool:
+    """Go on without asking: an `Agree`."""
+    return True
+
+
 class Begun(NamedTuple):
     """A send that was agreed to.
 

@@ -10,4 +10,4 @@ def look_at(campaign: Campaign) -> About:
     """Look a campaign over as `send` does, but for letters that cannot be made."""
     with campaign._keeping.books() as books:
         chosen = books.select(None, None)
-        return campaign._sending.look_over(books, chosen, False)
+        return campaign._sending.look_over(books, chosen, progress=False)
