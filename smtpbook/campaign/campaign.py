@@ -28,7 +28,7 @@ from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.delivery.story import Story
-from smtpbook.folder.folder import CAMPAIGNS
+from smtpbook.folder.folder import CAMPAIGNS, checked_name
 from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
 from smtpbook.log.frame import Recorder
@@ -152,7 +152,7 @@ class Campaign:
             in_doubt=in_doubt,
         )
         people = people if isinstance(people, Recipients) else read_recipients(people)
-        path = None if folder is None else Path(folder) / name
+        path = None if folder is None else Path(folder) / checked_name(name)
         accounts = shares_of(account)
         begun = None if path is None else folder_of(path, accounts, people, letter)
         keeping = Keeping(name, suppress, in_doubt, people=people, path=path, folder=begun)

@@ -8,19 +8,18 @@ from typing import Final
 import trio
 
 from smtpbook.delivery.delivery import Delivery
-from smtpbook.runner import SENDER, Job
+from smtpbook.runner import Job
 
 GRACE_S: Final = 60.0
 """After an interrupt, how long what is on the wire may take to come to its verdict."""
 
 
-def wind_up(job: Job[None], delivery: Delivery) -> None:
-    """Let what is on the wire come to its verdict.
+def wind_up(job: Job[None]) -> None:
+    """Let what is on the wire of a delivery that was stopped come to its verdict.
 
     A second interrupt, or too long a wait, cuts it off: what had begun is then failed or in
     doubt.
     """
-    SENDER.call(delivery.stop)
     try:
         job.exception(timeout=GRACE_S)
     except BaseException:

@@ -140,8 +140,7 @@ class Keeping:
         try:
             yield
         finally:
-            if not self._is_kept:
-                self.folder.remove()
+            if not self._is_kept and self.folder.remove():
                 self.folder = None
 
     @property
@@ -230,7 +229,8 @@ def folder_of(
         with folder.standings() as standings:
             if standings.is_begun:
                 raise
-        folder.remove()
+        if not folder.remove():  # somebody was faster
+            raise
         return None
     return folder
 

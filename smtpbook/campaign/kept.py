@@ -80,10 +80,16 @@ def settled(outcomes: Mapping[str, str] | pd.DataFrame) -> Mapping[str, str]:
 
     Raises
     ------
+    TypeError
+        It is neither.
     ColumnError
         A table has no column ``recipient`` or ``outcome``.
     """
+    if isinstance(outcomes, Mapping):
+        return {str(address): outcome for address, outcome in outcomes.items()}
     if not isinstance(outcomes, pd.DataFrame):
-        return outcomes
+        raise TypeError(
+            'settle() takes {address: "accepted"}, or a table with recipient and outcome'
+        )
     require_columns(outcomes, "recipient", "outcome")
     return dict(zip(outcomes["recipient"], outcomes["outcome"], strict=True))

@@ -64,7 +64,7 @@ def come_first() -> None:
 def leave(one: Going) -> None:
     """Forget what has come to its end."""
     with _lock:
-        del _going[one]
+        _going.pop(one, None)
 
 
 def end_all(patience_s: float) -> bool:

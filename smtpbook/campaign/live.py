@@ -207,16 +207,13 @@ class Live:
     def _interrupted(self) -> None:
         """Stop, and let what is on the wire come to its verdict."""
         self._stop("interrupted")
-        if self._job is not None and self._delivery is not None:
-            wind_up(self._job, self._delivery)
+        if self._job is not None:
+            wind_up(self._job)
 
     # -- what the campaign does with it
 
     def begin(self, body: Callable[[], None]) -> None:
         """Run the body of the send in a thread of its own; returns at once."""
-        if self._is_shown:
-            self.watch.shown = progress.show_panel(self) or self.watch.shown
-        leaving.enter(self)
 
         def run() -> None:
             with suppress(Exception):  # kept for whoever waits
@@ -224,14 +221,28 @@ class Live:
 
         # With the caller's context, what is shown is known to belong to its cell.
         target = contextvars.copy_context().run
-        threading.Thread(
+        thread = threading.Thread(
             target=target, args=(run,), name="smtpbook campaign", daemon=True
-        ).start()
+        )
+        try:
+            if self._is_shown:
+                self.watch.shown = progress.show_panel(self) or self.watch.shown
+            leaving.enter(self)
+            thread.start()
+        except BaseException:
+            leaving.leave(self)
+            self.watch.ended = datetime.now(UTC)
+            self._is_over.set()
+            raise
 
     def hold(self, body: Callable[[], None]) -> None:
         """Run the body of the send here, to its end."""
-        leaving.enter(self)
-        self._hold(body)
+
+        def run() -> None:
+            leaving.enter(self)
+            body()
+
+        self._hold(run)
 
     def _hold(self, body: Callable[[], None]) -> None:
         try:
@@ -267,7 +278,6 @@ class Live:
         SendStopped
             The wait was interrupted; what had begun has come to its verdict.
         """
-        self._delivery = delivery
         leaving.come_first()
         self._job = job = SENDER.start(self._deliver, delivery)
         try:
@@ -284,6 +294,9 @@ class Live:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Run it as it was asked to before it was there."""
+        # From here on there is a thread to ask: before, a signal would ask one that is
+        # still being started, by whoever was interrupted.
+        self._delivery = delivery
         if self._asked is not None:
             delivery.stop() if self._asked == "stop" else delivery.pause()
         await delivery.run()

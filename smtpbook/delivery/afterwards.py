@@ -38,8 +38,8 @@ def advice(address: str, outcome: str, last: Try | None, why: str = "") -> Itera
             yield "Nobody has written to it yet; campaign.send() does.", ""
         case "suppressed":
             yield (
-                f"It is never written to{f': {why}' if why else ''}. To change "
-                f"that, take it off the suppression list, or out of suppress=.",
+                f"It is never written to{f': {why}' if why else ''}. In this campaign that "
+                f"stays so; one with another name asks the suppression list anew.",
                 "",
             )
         case "accepted" if last is not None and last.settled is None:

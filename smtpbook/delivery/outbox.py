@@ -109,7 +109,9 @@ class Outbox:
                 message = self._letter.render(first.row, message_id=first.again_id)
             else:
                 addresses = [entry.address for entry in group]
-                message = self._letter.render_together(addresses, show=self._together.show)
+                message = self._letter.render_together(
+                    addresses, show=self._together.show, message_id=first.again_id
+                )
         except TemplateError as exc:
             for entry in group:
                 self.in_flight -= 1
@@ -131,9 +133,8 @@ class Outbox:
 
         def fits(entry: Entry) -> bool:
             many = len(domains | {domain_of(entry.address)})
-            return entry.attempts == first.attempts and many <= (
-                extensions.max_domains or many
-            )
+            is_like = (entry.attempts, entry.again_id) == (first.attempts, first.again_id)
+            return is_like and many <= (extensions.max_domains or many)
 
         while len(group) < size and (entry := self._queue.take_along(now, fits)):
             domains.add(domain_of(entry.address))

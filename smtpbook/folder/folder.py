@@ -8,11 +8,14 @@ and what was changed in it afterwards is noticed.  Nothing here sends; no secret
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
+import time
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,6 +44,8 @@ _LETTER: Final = "letter.toml"
 _FILES: Final = "files"
 _EVENTS: Final = "events"
 _FORMAT: Final = 1
+# Nobody takes so long to make a folder.
+_LEFT_S: Final = 24 * 3600.0
 
 
 class CampaignFolder:
@@ -126,17 +131,9 @@ class CampaignFolder:
             There is something of that name already, the name is none for a folder, a
             setting cannot be kept, or the folder cannot be written; nothing is left then.
         """
-        name = path.name
-        if not is_file_name(name):
-            raise LedgerError(
-                f"{name!a} is no name for a campaign; use letters, digits, blanks and "
-                f". + - _, at most 100"
-            )
+        name = checked_name(path.name)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise LedgerError(
-                f"there is a campaign {name!r} already, in {str(path)!r}; go on with "
-                f"open_campaign({name!r}), or choose another name"
-            )
+            raise _taken(path)
         refuse_unsafe(path)
         about = {
             "format": _FORMAT,
@@ -148,11 +145,14 @@ class CampaignFolder:
         beside = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path)
             beside = Path(tempfile.mkdtemp(".part", f".{name}.", path.parent))
             _fill(beside, people, letter, about)
             os.rename(beside, path)
             _sync(path.parent)
         except OSError as exc:
+            if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
+                raise _taken(path) from exc
             raise LedgerError(
                 f"cannot make the campaign's folder {str(path)!r}: {exc.strerror or exc}; "
                 f"nothing was kept"
@@ -284,22 +284,31 @@ class CampaignFolder:
             ) from exc
         self._about, self.settings = about, settings
 
-    def remove(self) -> None:
-        """Take the folder away; for a campaign of which nothing was sent.
+    def remove(self) -> bool:
+        """Take the folder away, unless something was sent.
+
+        Returns
+        -------
+        bool
+            Whether it is gone.
 
         Raises
         ------
         LedgerError
             Somebody runs it, or it cannot be removed.
         """
-        with self.ledger():  # nobody sends meanwhile
-            pass
+        hidden = self.path.with_name(f".{self.name}.{secrets.token_hex(3)}.part")
         try:
-            shutil.rmtree(self.path)
+            with self.ledger() as ledger:  # nobody sends meanwhile, nor finds it after
+                if ledger.is_begun:
+                    return False
+                self.path.rename(hidden)
+            shutil.rmtree(hidden)
         except OSError as exc:
             raise LedgerError(
                 f"cannot remove {str(self.path)!r}: {exc.strerror or exc}"
             ) from exc
+        return True
 
     def put_aside(self) -> None:
         """Give the folder the campaign's id for a name, so that its name is free.
@@ -309,10 +318,9 @@ class CampaignFolder:
         LedgerError
             Somebody runs it, or it cannot be renamed.
         """
-        with self.ledger():
-            pass
         try:
-            self.path.rename(self.path.with_name(self.id))
+            with self.ledger():  # nobody sends meanwhile
+                self.path.rename(self.path.with_name(self.id))
         except OSError as exc:
             raise LedgerError(
                 f"cannot rename {str(self.path)!r}: {exc.strerror or exc}"
@@ -340,6 +348,22 @@ class CampaignFolder:
                 f"{str(self.path / file)!r} cannot be read ({str(exc).splitlines()[0]!a}); "
                 f"put it back from a copy"
             ) from exc
+
+
+def checked_name(name: str) -> str:
+    """Give a campaign's name.
+
+    Raises
+    ------
+    LedgerError
+        It is none for a folder.
+    """
+    if not isinstance(name, str) or not is_file_name(name):
+        raise LedgerError(
+            f"{name!a} is no name for a campaign; use letters, digits, blanks and "
+            f". + - _, at most 100"
+        )
+    return name
 
 
 def campaign_path(name: str | os.PathLike[str]) -> Path:
@@ -427,6 +451,21 @@ def _sync(folder: Path) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _clear(path: Path) -> None:
+    """Remove what a process left that was killed while it made this folder."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left)
+
+
+def _taken(path: Path) -> LedgerError:
+    return LedgerError(
+        f"there is a campaign {path.name!r} already, in {str(path)!r}; go on with "
+        f"open_campaign({path.name!r}), or choose another name"
+    )
 
 
 def _none(path: Path) -> LedgerError:

@@ -94,8 +94,6 @@ class Books(Standings):
         self,
         only: str | Iterable[str] | None = None,
         limit: int | None = None,
-        *,
-        due_by: float | None = None,
     ) -> Chosen:
         """Give whom a send is for.
 
@@ -107,8 +105,6 @@ class Books(Standings):
             is written to unless named by address; the suppressed not even then.
         limit : int, optional
             At most so many.
-        due_by : float, optional
-            Only those that may be tried again by then, in seconds since 1970 UTC.
 
         Raises
         ------
@@ -116,15 +112,14 @@ class Books(Standings):
             A word is neither an outcome to try again, a reason, nor an address of this
             campaign; or the limit is negative.
         """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit={limit!r} is negative")
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise ValueError(f"limit={limit!r} is no number of recipients")
         self._settle_down()
         choice = choose(
             self._reader,
             f"chosen_{next(self._tables)}",
             only,
             is_resending=self._is_resending,
-            due_by=due_by,
         )
         return Chosen(self._reader, choice, limit, self._rows, lambda: self._suppressions)
 

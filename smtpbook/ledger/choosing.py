@@ -96,12 +96,12 @@ class Choice:
     ----------
     condition : str
         SQL over ``recipients``.
-    values : mapping
-        What its names stand for.
+    is_asked : bool
+        Somebody asked for just these: they need not wait for a retry's time.
     """
 
     condition: str
-    values: Mapping[str, Any]
+    is_asked: bool = False
 
 
 def choose(
@@ -110,13 +110,10 @@ def choose(
     only: str | Iterable[str] | None,
     *,
     is_resending: bool,
-    due_by: float | None,
 ) -> Choice:
     """Turn `only` into a condition; `table` gets its words.  Errors as `Ledger.select`."""
     # Whatever else is asked.
     never = "key NOT IN (SELECT key FROM suppressions)"
-    due = "" if due_by is None else " AND (due IS NULL OR due <= :due)"
-    values = {} if due_by is None else {"due": due_by}
     words = chosen_words(only)
     if words is None:
         # Nobody suppressed is pending; to say so would cost a look at each row.
@@ -126,7 +123,7 @@ def choose(
             else "due IS NOT NULL"
         )
         mine = f"(outcome IS NULL OR ({again} AND {never}))"
-        return Choice(condition=mine + due, values=values)
+        return Choice(condition=mine)
     keys = {key_of(word): word for word in words if "@" in word}
     reader.keep(table, [*keys, *(word for word in words if "@" not in word)])
     unknown = reader.all(
@@ -139,7 +136,7 @@ def choose(
     condition = (
         f"(key IN {chosen} OR outcome IN {chosen} OR reason IN {chosen}) AND {never}"
     )
-    return Choice(condition=condition + due, values=values)
+    return Choice(condition=condition, is_asked=True)
 
 
 class Chosen:
@@ -166,7 +163,7 @@ class Chosen:
         self._reader, self._choice, self._rows = reader, choice, rows
         self._version, self._seen = version, version()
         query = f"SELECT count(*) FROM recipients WHERE {choice.condition}"  # noqa: S608
-        ((count,),) = reader.all(query, choice.values)
+        ((count,),) = reader.all(query)
         self._left = int(count) if limit is None else min(limit, int(count))
         self._read: deque[Entry] = deque()
         self._last = -1
@@ -200,9 +197,12 @@ class Chosen:
         rows = self._reader.all(
             f"SELECT {COLUMNS} WHERE {self._choice.condition} "
             "AND position > :after ORDER BY position LIMIT :count",
-            {**self._choice.values, "after": position, "count": min(count, _BATCH)},
+            {"after": position, "count": min(count, _BATCH)},
         )
         entries = [Entry(*row) for row in rows]
+        if self._choice.is_asked:
+            for entry in entries:
+                entry.due = None
         if self._rows is not None:
             fields = self._rows([entry.position for entry in entries])
             for entry, row in zip(entries, fields, strict=True):

@@ -149,11 +149,13 @@ class Ledger(Books):
         """Write what was noted, and let the next runner in."""
         if self._is_closed or os.getpid() != self._pid:
             return
-        self._is_closed = True
         atexit.unregister(self.close)
-        super().close()
-        self._marks.close()
-        self._lock.release()
+        try:
+            super().close()
+        finally:  # who is interrupted here keeps nobody out
+            self._is_closed = True
+            self._marks.close()
+            self._lock.release()
 
     # -- underneath
 

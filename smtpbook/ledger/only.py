@@ -66,7 +66,12 @@ def chosen_words(only: Any) -> frozenset[str] | None:
 def _cells(only: Any) -> Iterable[Any]:
     """Give the addresses of a table, or what an iterable holds; null is left out."""
     if not hasattr(getattr(only, "index", None), "name"):  # no table
-        return list(getattr(only, "addresses", only))  # Recipients have them
+        found = getattr(only, "addresses", only)  # Recipients have them
+        if not isinstance(found, Iterable):
+            raise ValueError(
+                f"only={only!r}: outcomes, reasons, addresses or a table's rows"
+            )
+        return list(found)
     cells = only
     if only.index.name in _ADDRESS:
         cells = only.index

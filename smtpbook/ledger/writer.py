@@ -124,7 +124,14 @@ class Writer:
         with self._ready:
             self._is_closing = True
             self._ready.notify()
-        self._thread.join()
+        interrupt: BaseException | None = None
+        while self._thread.is_alive():  # whoever lets others write next, it is not before
+            try:
+                self._thread.join()
+            except BaseException as exc:
+                interrupt = exc
+        if interrupt is not None:
+            raise interrupt
 
     # -- the thread
 

@@ -136,7 +136,11 @@ class Letter:
         return self._message(filling, (filling.recipient,), whom, filled, message_id, date)
 
     def compose_together(
-        self, addresses: Iterable[str], *, where: Literal["to", "cc", "bcc"]
+        self,
+        addresses: Iterable[str],
+        *,
+        where: Literal["to", "cc", "bcc"],
+        message_id: str | None = None,
     ) -> Message:
         """Make one message for several recipients; errors as `Template.render_together`."""
         if isinstance(addresses, str):
@@ -154,7 +158,7 @@ class Letter:
         else:
             whom = mime.addresses("To", named)
         return self._message(
-            filling, recipients, whom, self._fill_lines(filling), None, None
+            filling, recipients, whom, self._fill_lines(filling), message_id, None
         )
 
     def check(self, row: Mapping[str, Any]) -> None:

@@ -313,7 +313,11 @@ class Template:
         return self._letter.compose(fields, message_id=message_id, date=date)
 
     def render_together(
-        self, addresses: Iterable[str], *, show: Literal["to", "cc", "bcc"] = "bcc"
+        self,
+        addresses: Iterable[str],
+        *,
+        show: Literal["to", "cc", "bcc"] = "bcc",
+        message_id: str | None = None,
     ) -> Message:
         """Make one message for several recipients, the same for all.
 
@@ -322,6 +326,8 @@ class Template:
         addresses : iterable of str, length >= 1
         show : {"to", "cc", "bcc"}
             Where the addresses stand; ``"bcc"``: nowhere, nobody sees who else gets it.
+        message_id : str, optional
+            Default: a new one.
 
         Raises
         ------
@@ -339,7 +345,7 @@ class Template:
             )
         if show not in ("to", "cc", "bcc"):
             raise TemplateError(f"show={show!r}; it is 'to', 'cc' or 'bcc'")
-        return self._letter.compose_together(addresses, where=show)
+        return self._letter.compose_together(addresses, where=show, message_id=message_id)
 
     def check(self, row: Mapping[str, Any] | pd.Series[Any]) -> None:
         """Fill the letter in for one recipient and throw the result away.

@@ -16,6 +16,7 @@ from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.delivery.settings import Together
 from smtpbook.errors import ColumnError, LedgerError, TemplateError
+from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
@@ -262,3 +263,87 @@ async def test_a_letter_counts_as_checked_only_when_it_suits_the_whole_list(
     with pytest.raises(TemplateError, match="nickname"):
         await campaign.send_async(only="deferred")
     assert campaign.counts == {"deferred": 3}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../evil", "a/b", "CON", "a:b", 7])
+def test_a_name_that_is_none_for_a_folder_is_refused_at_once(
+    name: str, people: People, letter: Template
+) -> None:
+    with pytest.raises(LedgerError, match="is no name for a campaign"):
+        Campaign(name, Account(host="x.example"), people(1), letter)
+
+
+async def test_who_shares_a_message_in_doubt_gets_it_again_with_the_same_id(
+    people: People, serve_here: ServeHere
+) -> None:
+    lab = Lab()
+    account = await serve_here(lab)
+    letter = Template(header_from="a@x.test", subject="s", text="t")
+    campaign = Campaign(
+        "c",
+        account,
+        people(6),
+        letter,
+        together=Together(size=2),
+        in_doubt="resend",
+        connections=1,
+    )
+    lab.set("p0@*", end_of_data=Behaviour(drop=True, times=1))
+    lab.set("p3@*", rcpt=Behaviour(reply="450 4.2.1 later", times=1))
+    await campaign.send_async()
+    before = campaign.outcomes.set_index("recipient")
+    doubtful = before.index[before["outcome"] == "in_doubt"]
+    assert len(doubtful) == 2
+    await campaign.send_async(only=["in_doubt", "deferred"])
+    after = campaign.outcomes.set_index("recipient")
+    assert campaign.counts == {"accepted": 6}
+    for who in doubtful:
+        assert after["message_id"][who] == before["message_id"][who]
+    assert after["message_id"].nunique() == 4  # the deferred one got a message of its own
+
+
+async def test_a_folder_of_which_something_was_sent_is_never_taken_away(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    account = await serve_here(lab := Lab())
+    await Campaign("c", account, people(3), letter).send_async(limit=1)
+    folder = CampaignFolder(Path("campaigns/c"))
+    assert not folder.remove()
+    assert open_campaign("c", account).counts == {"accepted": 1, "pending": 2}
+    assert len(lab.received) == 1
+
+
+async def test_who_is_asked_for_by_hand_need_not_wait_for_a_retrys_time(
+    people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="452 4.2.2 Mailbox full", times=1))
+    account = await serve_here(lab)
+    campaign = Campaign("c", account, people(2), letter, retry=Retry())
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(campaign.send_async)
+            while campaign.counts != {"deferred": 2}:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            scope.cancel()
+    with trio.fail_after(30):
+        await campaign.send_async(only="deferred")
+    assert campaign.counts == {"accepted": 2}
+
+
+@pytest.mark.parametrize("limit", [2.5, "5", True, -1])
+async def test_a_limit_that_is_no_number_is_refused(
+    limit: int, people: People, letter: Template, serve_here: ServeHere
+) -> None:
+    campaign = Campaign("c", await serve_here(Lab()), people(3), letter)
+    with pytest.raises(ValueError, match="is no number of recipients"):
+        await campaign.send_async(limit=limit)
+
+
+@pytest.mark.parametrize("outcomes", [None, "abc", [("a@x.test", "accepted")]])
+def test_what_settles_nothing_is_refused(
+    outcomes: object, people: People, letter: Template
+) -> None:
+    campaign = Campaign("c", Account(host="x.example"), people(1), letter)
+    with pytest.raises(TypeError, match="settle\\(\\) takes"):
+        campaign.settle(outcomes)  # type: ignore[arg-type]

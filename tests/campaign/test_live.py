@@ -19,6 +19,7 @@ import pytest
 import trio
 
 from smtpbook import progress
+from smtpbook.campaign import leaving
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.live import Live
 from smtpbook.delivery.run import Run
@@ -26,6 +27,7 @@ from smtpbook.errors import SendStopped, TemplateError, TransportError
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.ledger.writer import Writer
 from smtpbook.messages.template import Template
 from smtpbook.runner import SENDER
 
@@ -443,3 +445,37 @@ def test_where_there_is_no_panel_lines_tell_how_far_it_is(
     assert "sending: 4 of 4 (100 %), 4 accepted\n" in capfd.readouterr().err
     assert "c: done, 4 of 4 (100 %)" in repr(live)
     assert "✓ 4 accepted" in live._repr_mimebundle_()["text/plain"]
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_who_is_interrupted_before_anything_began_can_send_again(
+    people: People, letter: Template, monkeypatch: pytest.MonkeyPatch, *, is_blocking: bool
+) -> None:
+    def interrupt(one: object) -> None:
+        raise KeyboardInterrupt
+
+    with Lab() as lab:
+        campaign = Campaign("c", lab.account, people(3), letter)
+        with monkeypatch.context() as patch:
+            patch.setattr(leaving, "enter", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                campaign.send() if is_blocking else campaign.start()
+        assert campaign.send(progress=False).counts["accepted"] == 3
+
+
+def test_who_is_interrupted_while_the_books_close_can_send_again(
+    people: People, letter: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Writer.close
+
+    def interrupted(writer: Writer) -> None:
+        close(writer)
+        raise KeyboardInterrupt
+
+    with Lab() as lab:
+        campaign = Campaign("c", lab.account, people(3), letter)
+        with monkeypatch.context() as patch:
+            patch.setattr(Writer, "close", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                campaign.send(limit=1, progress=False)
+        assert campaign.send(progress=False).counts["accepted"] == 2
