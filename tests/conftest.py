@@ -26,9 +26,10 @@ settings.load_profile("same")
 
 @pytest.fixture(autouse=True)
 def _somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Campaigns are kept below the working folder: each test has one of its own."""
+    """Each test has a working folder of its own, and reads nothing of the user's."""
     with tempfile.TemporaryDirectory(prefix="smtpbook-") as folder:
         monkeypatch.chdir(folder)
+        monkeypatch.setenv("SMTPBOOK_HOME", os.path.join(folder, "home"))
         yield
         monkeypatch.undo()
 

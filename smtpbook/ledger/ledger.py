@@ -23,6 +23,7 @@ from typing import Final
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger import machine, schema
+from smtpbook.ledger.age import check_age, note_opening
 from smtpbook.ledger.books import Books, InDoubt, listed
 from smtpbook.ledger.choosing import Reader, Rows
 from smtpbook.ledger.entries import Entry
@@ -165,9 +166,11 @@ class Ledger(Books):
         """Write the lease, and close what an earlier run left open."""
         with _transaction(connection, self._folder):
             is_copy = check_place(connection, self._folder / FILE, adopt=adopt)
+            is_copy = check_age(connection, self._folder, adopt=adopt) or is_copy
             marks = None if is_copy else read_marks(self._folder / _MARKS, boot)
             recovered = close_intents(connection, marks, time.time())
             self._lease.write(connection)
+        note_opening(connection)
         return recovered
 
     def _beat(self, connection: sqlite3.Connection) -> None:

@@ -12,8 +12,7 @@ from smtpbook.errors import LedgerError
 def check_place(connection: sqlite3.Connection, path: Path, *, adopt: bool) -> bool:
     """Tell whether the folder is a copy, and keep where it is now.
 
-    A file that is moved keeps its number on the disk; a copy, or one that a backup put
-    back, has another one.
+    A file that is moved keeps its number on the disk; a copy has another one.
 
     Raises
     ------

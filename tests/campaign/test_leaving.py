@@ -94,3 +94,38 @@ assert signal.getsignal(signal.SIGTERM) is mine
 import os; os._exit(0)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+STARTING = """
+import os
+import signal
+import sys
+import threading
+import pandas as pd
+import smtpbook as sb
+from smtpbook import runner
+
+class Terminated(threading.Thread):
+    def start(self):
+        super().start()
+        if self.name == "smtpbook sender":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+account = sb.Account(host="127.0.0.1", port=int(sys.argv[1]), tls="none", is_lab=True)
+people = pd.DataFrame({"email": ["p@y.test"]})
+letter = sb.Template(header_from="ann@x.test", subject="Hello", text="Come.")
+campaign = sb.Campaign("c", account, people, letter, folder=sys.argv[2])
+runner.threading.Thread = Terminated
+campaign.send(progress=False)
+"""
+
+
+def test_terminated_while_the_sending_thread_is_started_it_ends(tmp_path: Path) -> None:
+    with Lab() as lab:
+        done = subprocess.run(
+            [sys.executable, "-c", STARTING, str(lab.account.port), str(tmp_path)],
+            cwd=ROOT,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 128 + signal.SIGTERM

@@ -151,12 +151,17 @@ class Campaign:
     def __post_init__(self) -> None:
         self.folder, self.image = self.home / "campaign", self.home / "image"
         self.server = self.home / "server"
+        self.state = self.home / "state"
         self.folder.mkdir()
         self.server.touch()
         people = [f"p{n}@x.test" for n in range(ROUNDS * PEOPLE)]
         Ledger.create(self.folder, people, campaign_id="kill")
         shutil.copytree(self.folder, self.image)
-        os.environ.update(CUT_FOLDER=str(self.folder), CUT_IMAGE=str(self.image))
+        os.environ.update(
+            CUT_FOLDER=str(self.folder),
+            CUT_IMAGE=str(self.image),
+            SMTPBOOK_HOME=str(self.state),
+        )
 
     @property
     def boot(self) -> str:
@@ -197,6 +202,7 @@ class Campaign:
     def cut(self) -> None:
         """Leave of each file what was flushed; torn, some of the rest as well."""
         self.cuts += 1
+        shutil.rmtree(self.state, ignore_errors=True)  # it is never flushed
         for file in self.folder.iterdir():
             kept = self.image / file.name
             if file.name.endswith("-shm") or not kept.exists():

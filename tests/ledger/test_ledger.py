@@ -425,6 +425,23 @@ def test_a_copy_of_the_folder_is_recognised_and_can_be_adopted(
     Ledger(copy).close()
 
 
+def test_a_backup_that_was_put_back_in_place_is_recognised_and_can_be_adopted(
+    open_ledger: Opener, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    note(ledger := open_ledger(), "Ann@x.test", "accepted")
+    ledger.close()
+    backup = copied(folder, tmp_path_factory.mktemp("backup") / "there")
+    open_ledger().close()
+    for file in backup.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())  # the same file on the disk
+    with pytest.raises(LedgerError, match="a backup was put back"):
+        open_ledger()
+    adopted = open_ledger(adopt=True)
+    assert adopted.counts["accepted"] == 1
+    adopted.close()
+    open_ledger().close()
+
+
 def test_a_folder_that_was_moved_is_no_copy(
     open_ledger: Opener, folder: Path, tmp_path: Path
 ) -> None:
