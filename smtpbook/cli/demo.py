@@ -81,6 +81,7 @@ def demo(
             sample("letter"),
             connections=connections,
             suppress=sample("never"),
+            folder=None,
         )
         started = time.perf_counter()
         is_stopped = False

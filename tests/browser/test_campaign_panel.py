@@ -112,6 +112,7 @@ def test_an_interrupt_ends_a_blocking_send_cleanly(lab_page: LabPage, kernel: st
     check_stopped(lab_page)
 
 
+@pytest.mark.heavy
 def test_an_interrupt_ends_the_wait_and_the_send(lab_page: LabPage, kernel: str) -> None:
     lab_page.open(START, STOPPED.format("live.wait()"), kernel=kernel, wait=False)
     panel_on(lab_page)
@@ -121,6 +122,7 @@ def test_an_interrupt_ends_the_wait_and_the_send(lab_page: LabPage, kernel: str)
     check_stopped(lab_page)
 
 
+@pytest.mark.heavy
 def test_an_interrupt_ends_the_await_and_the_send(lab_page: LabPage, kernel: str) -> None:
     lab_page.open(START, "await live", kernel=kernel, wait=False)
     panel_on(lab_page)
@@ -144,6 +146,7 @@ def test_the_panel_of_a_campaign_is_started_and_stopped_by_clicks(
     check_stopped(lab_page)
 
 
+@pytest.mark.heavy
 def test_a_kernel_that_is_restarted_finishes_what_is_on_the_wire(
     lab_page: LabPage, kernel: str
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_kernel_that_is_restarted_finishes_what_is_on_the_wire(
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.heavy
 def test_it_is_legible_in_every_state(lab_page: LabPage, theme: str) -> None:
     lab_page.theme(theme)
     lab_page.open(START)
