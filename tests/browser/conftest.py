@@ -94,6 +94,12 @@ import ipywidgets
 ipywidgets.Widget.close_all()
 get_ipython().reset()
 """
+_WITHIN: Final = """async given => {
+    const late = new Promise((_, fail) => {
+        setTimeout(() => fail(new Error("nothing came of it within 60 s")), 60000);
+    });
+    return await Promise.race([(FUNCTION)(given), late]);
+}"""
 _EXECUTE: Final = """async code => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code, store_history: false, silent: false});
@@ -270,16 +276,20 @@ class LabPage:
         self.page.goto(self._server.url)
         self.page.wait_for_function("window.jupyterapp !== undefined")
 
+    def _evaluate(self, function: str, given: object) -> Any:
+        """Call a function of the page; unlike Playwright's own, it does not wait for ever."""
+        return self.page.evaluate(_WITHIN.replace("FUNCTION", function), given)
+
     def theme(self, name: str) -> None:
         """Change JupyterLab's theme."""
-        self.page.evaluate(
+        self._evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
             name,
         )
 
     def close(self) -> None:
         """Close every notebook; the kernel forgets what it knew, and serves the next."""
-        self._ids[self._kernel] = self.page.evaluate(_CLOSE, _FORGET)
+        self._ids[self._kernel] = self._evaluate(_CLOSE, _FORGET)
 
 
 @pytest.fixture(scope="session")

@@ -167,7 +167,6 @@ def test_a_kernel_that_is_restarted_finishes_what_is_on_the_wire(
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-@pytest.mark.heavy
 def test_it_is_legible_in_every_state(lab_page: LabPage, theme: str) -> None:
     lab_page.theme(theme)
     lab_page.open(START)
