@@ -277,7 +277,7 @@ class LabPage:
         self.page.wait_for_function("window.jupyterapp !== undefined")
 
     def _evaluate(self, function: str, given: object) -> Any:
-        """Call a function of the page; unlike Playwright's own, it does not wait for ever."""
+        """Call a function of the page, and do not wait for it for ever."""
         return self.page.evaluate(_WITHIN.replace("FUNCTION", function), given)
 
     def theme(self, name: str) -> None:
