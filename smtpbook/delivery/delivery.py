@@ -46,6 +46,7 @@ from smtpbook.errors import (
 from smtpbook.events import Sink
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.standings import Standings
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
@@ -214,7 +215,8 @@ class Delivery:
         """
         if not len(self._queue):
             return
-        self._recall()
+        now_s = self._clock.wall(self._clock.now()).timestamp()
+        recall(self._pacer, self._books, self._clock, now_s)
         for route in self._routes:
             if isinstance(route.sink, Hearing):
                 route.sink.begin()
@@ -235,16 +237,6 @@ class Delivery:
             if entry.due is None:  # who waits for a retry keeps what the last try came to
                 error = self.error or TransportError("no connection was left")
                 self._outbox.fail(entry, error)
-
-    def _recall(self) -> None:
-        """Let what earlier processes have begun count for the pace."""
-        if self._pacer.has_begun or not self._pace.looks_back_s:
-            return
-        since = self._clock.wall(self._clock.now()).timestamp() - self._pace.looks_back_s
-        self._pacer.recall(
-            (self._clock.instant(at), address, message)
-            for at, address, message in self._books.begun(since)
-        )
 
     def _tell_refusals(self) -> None:
         refused = [route for route in self._routes if route.refusal is not None]
@@ -507,3 +499,23 @@ class Delivery:
         assert entry is not None
         stint.left -= 1
         return self._outbox.claim(entry, stint.tray, stint.extensions)
+
+
+def recall(pacer: Pacer, books: Standings, clock: Clock, now_s: float) -> None:
+    """Let what earlier processes have begun count for a pace that knows of nothing yet.
+
+    Parameters
+    ----------
+    pacer : Pacer
+    books : Standings
+    clock : Clock
+    now_s : float
+        In seconds since 1970 UTC.
+    """
+    back_s = pacer.pace.looks_back_s
+    if pacer.has_begun or not back_s:
+        return
+    pacer.recall(
+        (clock.instant(at), address, message)
+        for at, address, message in books.begun(now_s - back_s)
+    )

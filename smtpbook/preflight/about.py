@@ -17,6 +17,7 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import recall
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
@@ -208,14 +209,8 @@ def _quota(campaign: Planned) -> int | None:
 
 def _recalled(pacer: Pacer, books: Standings, clock: Clock, now_s: float) -> Pacer:
     """Give a pacer that knows what earlier processes have begun, as it will in the send."""
-    back_s = pacer.pace.looks_back_s
-    if pacer.has_begun or not back_s:
-        return pacer
-    recalled = Pacer(pacer.pace)
-    recalled.recall(
-        (clock.instant(at), address, message)
-        for at, address, message in books.begun(now_s - back_s)
-    )
+    recalled = pacer if pacer.has_begun else Pacer(pacer.pace)
+    recall(recalled, books, clock, now_s)
     return recalled
 
 
