@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,6 +26,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _account = click.option(
     "--account", "account", help="A saved account; default: the one it began with."
 )
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+
+def _how(command: _Command) -> _Command:
+    """Give a command the options that all have that send."""
+    for option in (_json, _yes, _dry_run, _limit):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -42,10 +51,7 @@ _account = click.option(
 @click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--folder", default="campaigns", show_default=True, help="Where it is kept.")
 @click.option("--test", metavar="ADDRESS", help="Send it to yourself only, as a test.")
-@_limit
-@_dry_run
-@_yes
-@_json
+@_how
 @click.pass_context
 def send(
     ctx: click.Context,
@@ -97,56 +103,30 @@ def send(
 @click.command()
 @click.argument("name")
 @_account
-@_limit
-@_dry_run
-@_yes
-@_json
+@_how
 @click.pass_context
-def resume(
-    ctx: click.Context,
-    name: str,
-    account: str | None,
-    limit: int | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def resume(ctx: click.Context, /, name: str, account: str | None, **how: Any) -> None:
     """Go on with a campaign after anything: those never tried get their letter.
 
     Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
     """
-    campaign = _open(name, account)
-    _send(ctx, campaign, yes=yes, dry_run=dry_run, as_json=as_json, limit=limit)
+    _send(ctx, _open(name, account), **how)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("only", nargs=-1)
 @_account
-@_limit
-@_dry_run
-@_yes
-@_json
+@_how
 @click.pass_context
 def retry(
-    ctx: click.Context,
-    name: str,
-    only: tuple[str, ...],
-    account: str | None,
-    limit: int | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
+    ctx: click.Context, /, name: str, only: tuple[str, ...], account: str | None, **how: Any
 ) -> None:
     """Send to just those again: outcomes, reasons or addresses; default: deferred.
 
     Exit status: 0 all accepted, 1 not everything was, 2 wrong usage, 130 interrupted.
     """
-    only = only or ("deferred",)
-    campaign = _open(name, account)
-    _send(
-        *(ctx, campaign), yes=yes, dry_run=dry_run, as_json=as_json, limit=limit, only=only
-    )
+    _send(ctx, _open(name, account), only=only or ("deferred",), **how)
 
 
 @click.command()

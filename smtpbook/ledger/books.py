@@ -346,14 +346,8 @@ class Books(Standings):
             self._writer.call(_nothing)
 
     def _in_doubt(self, address: str) -> tuple[int, int]:
-        rows = self._reader.all(
-            "SELECT position, attempts, coalesce(outcome, 'pending') FROM recipients "
-            "WHERE key = ?",
-            (key_of(address),),
-        )
-        if not rows:
-            raise ValueError(self._reader.unknown(address))
-        position, attempts, outcome = rows[0]
+        query = "SELECT position, attempts, coalesce(outcome, 'pending') FROM recipients"
+        position, attempts, outcome = self._found(query, address)
         if outcome != "in_doubt":
             raise ValueError(f"{address!a} is {outcome}, not in doubt: nothing to settle")
         return position, attempts

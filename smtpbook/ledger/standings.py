@@ -158,10 +158,7 @@ class Standings:
             The address is not in the list; the message suggests the near miss.
         """
         self._settle_down()
-        rows = self._reader.all(f"{_STANDING} WHERE key = ?", (key_of(address),))
-        if not rows:
-            raise ValueError(self._reader.unknown(address))
-        return _standing(rows[0])
+        return _standing(self._found(_STANDING, address))
 
     def suppressed(self) -> Iterator[Entry]:
         """Give those who are never written to, without their fields."""
@@ -178,18 +175,22 @@ class Standings:
             The address is not in the list; the message suggests the near miss.
         """
         self._settle_down()
-        found = self._reader.all(
-            "SELECT position FROM recipients WHERE key = ?", (key_of(address),)
-        )
-        if not found:
-            raise ValueError(self._reader.unknown(address))
+        found = self._found("SELECT position FROM recipients", address)
         rows = self._reader.all(
             "SELECT attempt, message_id, is_again, intended, outcome, verb, reply_code, "
             "reply_text, session_id, time, settled FROM attempts WHERE recipient = ? "
             "ORDER BY attempt",
-            found[0],
+            found,
         )
         return [Attempt(n, name, bool(again), *rest) for n, name, again, *rest in rows]
+
+    def _found(self, query: str, address: str) -> tuple[Any, ...]:
+        """Give the query's row for one recipient; errors as `standing`."""
+        rows = self._reader.all(f"{query} WHERE key = ?", (key_of(address),))
+        if not rows:
+            raise ValueError(self._reader.unknown(address))
+        found: tuple[Any, ...] = rows[0]
+        return found
 
     def copy_to(self, connection: sqlite3.Connection) -> None:
         """Copy everything into another database, which is empty."""

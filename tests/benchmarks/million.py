@@ -75,8 +75,7 @@ def main() -> None:
             started = time.perf_counter()
             live = campaign.start(confirm=False, progress=False)
             done = 0
-            while not live.is_done:
-                time.sleep(0.05)
+            while not live.join(0.05):
                 status = live.status()
                 if status.done * 10 // total > done:
                     done = status.done * 10 // total
