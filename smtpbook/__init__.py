@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from smtpbook.progress import Display, Work
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
-    from smtpbook.protocol.transaction import Result as Result
     from smtpbook.receiver.mailbox import MailedRequest as MailedRequest
     from smtpbook.receiver.mailbox import read_unsubscribes as read_unsubscribes
     from smtpbook.receiver.server import UnsubscribeServer as UnsubscribeServer
@@ -89,6 +88,7 @@ if TYPE_CHECKING:
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
     from smtpbook.smime import SmimeSigner as SmimeSigner
+    from smtpbook.transfer.transaction import Result as Result
     from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
@@ -160,7 +160,7 @@ _HOME = {
     "Refusal": "rehearsal.model",
     "open_session": "session.session",
     "Session": "session.session",
-    "Result": "protocol.transaction",
+    "Result": "transfer.transaction",
     "Reply": "protocol.replies",
     "Event": "events",
     "Lab": "lab.lab",

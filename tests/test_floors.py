@@ -16,7 +16,10 @@ FLOORS = [
         *("events", "findings", "private_key", "protocol", "progress", "sasl", "states"),
         "table",
     },
-    {"accounts", "codes", "databases", "dkim", "runner", "smime", "unsubscribe"},
+    {
+        *("accounts", "codes", "databases", "dkim", "runner", "smime", "transfer"),
+        "unsubscribe",
+    },
     {
         "bodies",
         "language",
@@ -108,7 +111,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
 }
 STDLIB_ONLY = {
     *("errors", "escape", "fields", "palette", "signing", "wording"),
-    *("events", "protocol", "sasl", "states"),
+    *("events", "protocol", "sasl", "states", "transfer"),
     *("codes", "maxbulk", "pacing", "unsubscribe"),
 }
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -26,7 +26,7 @@ from smtpbook.messages.template import Template
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.transaction import RecipientResult, Result
+from smtpbook.transfer.transaction import RecipientResult, Result
 
 
 class _Claim(NamedTuple):

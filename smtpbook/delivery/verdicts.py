@@ -16,7 +16,7 @@ from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopWhen, Tally, why_enough
 from smtpbook.progress import Display
-from smtpbook.protocol.transaction import RecipientResult
+from smtpbook.transfer.transaction import RecipientResult
 
 # What we do not send ourselves gets no better by waiting.
 _OURS: Final = (TemplateError, LocalProtocolError)

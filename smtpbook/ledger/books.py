@@ -30,7 +30,7 @@ from smtpbook.ledger.choosing import Chosen, Reader, Rows, choose
 from smtpbook.ledger.entries import TAKEN, Entry, checked_addresses, key_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
-from smtpbook.protocol.transaction import RecipientResult
+from smtpbook.transfer.transaction import RecipientResult
 
 T = TypeVar("T")
 InDoubt = Literal["hold", "resend"]

@@ -38,13 +38,13 @@ from smtpbook.errors import (
 )
 from smtpbook.protocol.commands import Command
 from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
-from smtpbook.protocol.pipeline import Group, Pipeline
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result, Transaction
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
 from smtpbook.session.stream import tcp_below, translated
+from smtpbook.transfer.pipeline import Group, Pipeline
+from smtpbook.transfer.transaction import Result, Transaction
 
 # How much is handed to the network at a time under one time limit: the "TCP SEND call to
 # transmit a chunk of data" of RFC 5321 section 4.5.3.2.5.

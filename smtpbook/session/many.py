@@ -14,10 +14,10 @@ import trio
 
 from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import Group, Pipelining
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result
 from smtpbook.session.dialogue import Dialogue
+from smtpbook.transfer.pipeline import Group, Pipelining
+from smtpbook.transfer.transaction import Result
 
 if TYPE_CHECKING:
     from smtpbook.session.session import Session

@@ -16,9 +16,9 @@ from smtpbook.events import Row, Sink
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import Group, Tag
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Result, Transaction
+from smtpbook.transfer.pipeline import Group, Tag
+from smtpbook.transfer.transaction import Result, Transaction
 
 _About = tuple[str | None, str | None, int | None, str | None, str | None]
 _NOBODY: Final[_About] = (None, None, None, None, None)

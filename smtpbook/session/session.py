@@ -44,15 +44,15 @@ from smtpbook.protocol.commands import (
 )
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import MODES, Group, Pipelining
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result
 from smtpbook.session.connect import Connector, connect_tcp, local_address, start_tls
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import log_in
 from smtpbook.session.many import SendMany
 from smtpbook.session.record import KEPT_ROWS, Record
+from smtpbook.transfer.pipeline import MODES, Group, Pipelining
+from smtpbook.transfer.transaction import Result
 
 _OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
 _NO_QUIT: Final = frozenset({State.DATA, State.AUTH, State.TLS, State.CLOSED})

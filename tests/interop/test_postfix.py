@@ -16,9 +16,9 @@ from smtpbook.errors import LocalProtocolError, TLSError
 from smtpbook.events import Event
 from smtpbook.messages.template import Template
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import Pipelining
 from smtpbook.protocol.replies import Reply
 from smtpbook.session.session import open_session
+from smtpbook.transfer.pipeline import Pipelining
 from tests.servers.postfix import DOMAIN, MAX_MESSAGE_BYTES, Postfix
 
 pytestmark = pytest.mark.real_server

@@ -10,7 +10,7 @@ import pytest
 
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Outcome, RecipientResult
+from smtpbook.transfer.transaction import Outcome, RecipientResult
 
 PEOPLE = ["Ann@x.test", "bob@y.test", "eve@xn--bcher-kva.example", "stra\u00dfe@z.test"]
 _REPLIES = {

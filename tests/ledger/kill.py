@@ -34,7 +34,7 @@ from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Outcome, RecipientResult
+from smtpbook.transfer.transaction import Outcome, RecipientResult
 
 CONNECTIONS = 3
 ROUNDS = 25  # to a campaign

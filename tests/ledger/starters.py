@@ -21,7 +21,7 @@ from smtpbook.errors import LedgerError
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.standings import Standings
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import RecipientResult
+from smtpbook.transfer.transaction import RecipientResult
 
 OK = Reply.parse("250 2.0.0 ok")
 

@@ -19,7 +19,7 @@ from smtpbook.errors import LedgerError
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Outcome, RecipientResult
+from smtpbook.transfer.transaction import Outcome, RecipientResult
 from tests.ledger.conftest import PEOPLE, result
 from tests.servers.process import ROOT
 

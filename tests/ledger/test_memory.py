@@ -8,7 +8,7 @@ import pytest
 
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Outcome, RecipientResult
+from smtpbook.transfer.transaction import Outcome, RecipientResult
 
 PEOPLE = ["Ann@x.test", "bob@y.test", "eve@xn--bcher-kva.example", "stra\u00dfe@z.test"]
 

@@ -24,9 +24,9 @@ from smtpbook.lab.lab import Lab
 from smtpbook.protocol.commands import Ehlo
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result
 from smtpbook.samples import sample_path
 from smtpbook.session.session import open_session
+from smtpbook.transfer.transaction import Result
 from tests.session.scripted import (
     ACCOUNT,
     BYE,

@@ -16,7 +16,7 @@ from smtpbook.errors import (
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
-from smtpbook.protocol.transaction import Result, Transaction, mail_parameters, queue_id
+from smtpbook.transfer.transaction import Result, Transaction, mail_parameters, queue_id
 
 LOST = TransportError("connection lost")
 

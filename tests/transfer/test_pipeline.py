@@ -12,11 +12,11 @@ from smtpbook.protocol.commands import Command, Ehlo, EndOfData, Greeting, Mail,
 from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.pipeline import Group, Pipeline, Pipelining
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import TABLE, State
-from smtpbook.protocol.transaction import Result
+from smtpbook.transfer.pipeline import Group, Pipeline, Pipelining
+from smtpbook.transfer.transaction import Result
 
 PIPELINING = ("PIPELINING", "SIZE 1000", "8BITMIME", "SMTPUTF8")
 

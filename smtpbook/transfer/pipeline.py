@@ -26,7 +26,7 @@ from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.protocol.transaction import Result, Transaction, mail_parameters
+from smtpbook.transfer.transaction import Result, Transaction, mail_parameters
 
 Pipelining = Literal["off", "auto"]
 MODES: Final = ("off", "auto")
