@@ -490,7 +490,6 @@ class Campaign:
             seed=seed,
             campaign_id=self.id,
             is_whole=only is None,
-            is_checked=self._keeping.is_checked,
             progress=progress,
         )
 

@@ -30,7 +30,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.hearing import Hearing
-from smtpbook.delivery.outbox import Outbox, Tray
+from smtpbook.delivery.outbox import Letter, Outbox, Tray
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.routes import Route, Routes, shared_out
 from smtpbook.delivery.run import Run
@@ -47,7 +47,6 @@ from smtpbook.events import Sink
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.standings import Standings
-from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
 from smtpbook.protocol.extensions import Extensions
@@ -96,7 +95,7 @@ class Delivery:
         Told what is about to be sent, and what became of each.
     chosen : Source
         Whom to write to, in order.
-    letter : Template
+    letter : Letter
     accounts : mapping of Account to float
         With their shares.
     settings : Settings
@@ -122,7 +121,7 @@ class Delivery:
         self,
         books: Books,
         chosen: Source,
-        letter: Template,
+        letter: Letter,
         accounts: Mapping[Account, float],
         settings: Settings,
         *,

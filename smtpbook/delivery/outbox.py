@@ -6,27 +6,38 @@ verdict, or it is given back.  When to take whom is `delivery`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.queue import Queue
 from smtpbook.delivery.run import Run
-from smtpbook.delivery.settings import Together
+from smtpbook.delivery.settings import Show, Together
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import LedgerError, TemplateError
 from smtpbook.events import Event, Row
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.writer import Promise
-from smtpbook.messages.template import Template
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.transfer.transaction import RecipientResult, Result
+
+
+class Letter(Protocol):
+    """What messages are made of: a `Template`, or what stands in for it."""
+
+    def render(self, row: Mapping[str, Any], *, message_id: str | None) -> Message:
+        """Make one recipient's message, as `Template.render`."""
+
+    def render_together(
+        self, addresses: Iterable[str], *, show: Show, message_id: str | None
+    ) -> Message:
+        """Make one message for several, as `Template.render_together`."""
 
 
 class _Claim(NamedTuple):
@@ -47,7 +58,7 @@ class Outbox:
     Parameters
     ----------
     books : Books
-    letter : Template
+    letter : Letter
     queue : Queue
     verdicts : Verdicts
     clock : Clock
@@ -69,7 +80,7 @@ class Outbox:
     def __init__(
         self,
         books: Books,
-        letter: Template,
+        letter: Letter,
         queue: Queue,
         verdicts: Verdicts,
         clock: Clock,

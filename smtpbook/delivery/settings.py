@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.books import InDoubt
@@ -17,6 +17,7 @@ from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopRule, StopWhen, stop_rule
 
+Show = Literal["to", "cc", "bcc"]
 _LACKS: Final = "lacks"
 
 
@@ -33,11 +34,11 @@ class Together:
         100 recipients" (RFC 5321 section 4.5.3.1.8).
     """
 
-    show: Literal["to", "cc", "bcc"] = "bcc"
+    show: Show = "bcc"
     size: int = 50
 
     def __post_init__(self) -> None:
-        if self.show not in ("to", "cc", "bcc"):
+        if self.show not in get_args(Show):
             raise ValueError(f"show={self.show!r}; it is 'to', 'cc' or 'bcc'")
         if self.size < 1:
             raise ValueError(f"size={self.size!r}: at least one recipient to a message")

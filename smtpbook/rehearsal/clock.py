@@ -19,11 +19,12 @@ from smtpbook.delivery.clock import Bell, Clock
 class Sleeper:
     """A task that waits for an instant, or for nothing yet."""
 
-    __slots__ = ("_clock", "_task")
+    __slots__ = ("_clock", "_task", "due")
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._task: trio.lowlevel.Task | None = None
+        self.due = math.inf  # the instant that counts; another reminder is outdated
 
     async def sleep(self, instant: float = math.inf) -> None:
         """Wait for an instant, or until `wake`."""
@@ -33,18 +34,22 @@ class Sleeper:
 
     def wake_at(self, instant: float) -> None:
         """Let it wait no longer than until an instant."""
-        if self._task is not None and instant < math.inf:
+        if self._task is not None and instant < self.due:
+            self.due = instant
             self._clock.remind(instant, self)
 
     def wake(self) -> None:
         """Let it go on now."""
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
-            self._task = None
+            self._rest()
 
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
+        self._rest()
         return trio.lowlevel.Abort.SUCCEEDED
+
+    def _rest(self) -> None:
+        self._task, self.due = None, math.inf
 
 
 class VirtualClock(trio.abc.Clock):
@@ -76,13 +81,15 @@ class VirtualClock(trio.abc.Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Go on to the deadline, or to a reminder before it."""
         reminders = self._reminders
-        if reminders and reminders[0][0] <= deadline:
+        while reminders and reminders[0][0] <= deadline:
             instant, _, sleeper = heappop(reminders)
-            sleeper.wake()
-        elif deadline < math.inf:
-            instant = deadline
+            if sleeper.due == instant:
+                sleeper.wake()
+                break
         else:
-            return math.inf  # until another thread asks for something
+            if deadline == math.inf:
+                return math.inf  # until another thread asks for something
+            instant = deadline
         self._now = max(self._now, instant)
         return 0.0
 

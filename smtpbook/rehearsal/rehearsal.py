@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import count
 
 from smtpbook.delivery.run import Run
 from smtpbook.escape import to_html, visible
@@ -15,19 +15,15 @@ from smtpbook.events import COLUMNS, Row
 from smtpbook.log.frame import Recorder
 from smtpbook.wording import lasting
 
-_TIME, _SESSION, _TRANSACTION, _SOURCE = map(
-    COLUMNS.index, ("time", "session_id", "transaction_id", "source")
-)
-# The message's Message-ID follows, which is another one each time.
-assert (0, _SESSION + 1, len(COLUMNS) - 1) == (_TIME, _TRANSACTION, _SOURCE)
-_REST: Final = slice(_TRANSACTION + 2, _SOURCE)
+_TIME, _SESSION, _SOURCE = map(COLUMNS.index, ("time", "session_id", "source"))
+assert (0, len(COLUMNS) - 1) == (_TIME, _SOURCE)
 
 
 class Rehearsal(Run):
     """The record of a rehearsal.
 
-    Its log has ``source="rehearsal"``, names for sessions that count up, and no
-    Message-IDs; its times begin at `began` and go on in virtual time.
+    Its log has ``source="rehearsal"``, and sessions and Message-IDs that count up; its
+    times begin at `began` and go on in virtual time.
 
     Parameters
     ----------
@@ -54,9 +50,7 @@ class Rehearsal(Run):
         self.took_s = 0.0
         self._now = now
         self._began_us = int(began.timestamp() * 1e6)
-        self._names: dict[str, str] = {}
-        self._starts_us: dict[str, int] = {}
-        self._shifts_us: dict[str, int] = {}
+        self._sessions = count(1)
 
     @property
     def ends(self) -> datetime:
@@ -81,32 +75,19 @@ class Rehearsal(Run):
         """How many messages a minute would be accepted, on average."""
         return 60 * self.counts["accepted"] / self.took_s if self.took_s else 0.0
 
-    def session(self, session_id: str) -> str:
+    def next_session(self) -> str:
         """Name a session that begins now."""
-        name = self._names[session_id] = f"rehearsal-{len(self._names) + 1}"
-        self._starts_us[session_id] = self._now_us()
-        return name
+        return f"rehearsal-{next(self._sessions)}"
 
-    def _now_us(self) -> int:
-        return self._began_us + int(self._now() * 1e6)
+    def microseconds(self, instant: float) -> int:
+        """Give a virtual instant in microseconds since 1970 UTC."""
+        return self._began_us + int(instant * 1e6)
 
     def _record(self, row: Row) -> None:
-        """Keep a row, its time put right: a session asks this machine's wall for it."""
-        session, transaction = row[_SESSION], row[_TRANSACTION]
-        if session is None:
-            time_us = self._now_us()
-        else:
-            shift_us = self._shifts_us.get(session)
-            if shift_us is None:  # its first row: it has just begun
-                shift_us = self._shifts_us[session] = self._starts_us[session] - row[_TIME]
-            time_us = row[_TIME] + shift_us
-            if transaction is not None:
-                transaction = self._names[session] + transaction[len(session) :]
-            session = self._names[session]
-        campaign = row[_SESSION - 1]
-        super()._record(
-            (time_us, campaign, session, transaction, None, *row[_REST], "rehearsal")
-        )
+        """Keep a row; one that no session wrote tells this machine's time."""
+        if row[_SESSION] is None:
+            row = (self.microseconds(self._now()), *row[1:_SOURCE], "rehearsal")
+        self._append(row)
 
     def _told(self) -> list[tuple[str, str]]:
         return [

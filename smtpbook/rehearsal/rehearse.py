@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -22,7 +23,7 @@ from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
-from smtpbook.delivery.settings import Settings, Together
+from smtpbook.delivery.settings import Settings, Show
 from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.lab.lab import Lab
@@ -31,6 +32,7 @@ from smtpbook.ledger.books import Books
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
+from smtpbook.protocol.message import Message
 from smtpbook.rehearsal.answers import Answers
 from smtpbook.rehearsal.clock import Sleeper, VirtualClock, VirtualWall
 from smtpbook.rehearsal.fit import learnt
@@ -85,7 +87,6 @@ def rehearse(
     seed: int,
     campaign_id: str,
     is_whole: bool,
-    is_checked: bool,
     progress: bool,
 ) -> Rehearsal:
     """Rehearse one send.
@@ -111,8 +112,6 @@ def rehearse(
     campaign_id : str
     is_whole : bool
         Name the suppressed, too.
-    is_checked : bool
-        Whether the letter is known to suit everybody.
     progress : bool
 
     Raises
@@ -125,9 +124,7 @@ def rehearse(
         The first connection could not be opened.
     """
     refuse_inside_trio("await trio.to_thread.run_sync(campaign.rehearse)")
-    letter = letter.replace(sign=())
-    if not is_checked:
-        _check(letter, chosen, settings.together)
+    strict = _Strict(letter.replace(sign=()))
     now, earliest = datetime.now(UTC), settings.pace.not_before
     began = now if earliest is None else max(now, earliest)
     clock = VirtualClock()
@@ -138,7 +135,7 @@ def rehearse(
     delivery = Delivery(
         books,
         chosen,
-        letter,
+        strict,
         {connector.to(one, servers[one]): share for one, share in accounts.items()},
         settings,
         pacer=Pacer(settings.pace),
@@ -148,8 +145,11 @@ def rehearse(
         display=display,
         connector=connector,
     )
+    strict.stop = delivery.stop
     try:
         _run_in_thread(delivery, clock, run)
+        if strict.error is not None:
+            raise strict.error
     finally:
         display.close()
         for entry in books.suppressed() if is_whole else ():
@@ -158,19 +158,43 @@ def rehearse(
     return run
 
 
-def _check(letter: Template, chosen: Chosen, together: Together | None) -> None:
-    """Fill the letter in for everybody, as a send does before it begins."""
-    for number, entry in enumerate(chosen, 1):
+class _Strict:
+    """A letter that ends the rehearsal at the first recipient whom it does not suit.
+
+    A send is told so before it begins.  Message-IDs count up, so that they are the same
+    each time.
+    """
+
+    def __init__(self, letter: Template) -> None:
+        self.error: TemplateError | None = None
+        self.stop: Callable[[], None] = lambda: None
+        self._letter = letter
+        self._numbers = count(1)
+
+    def render(self, row: Mapping[str, Any], *, message_id: str | None) -> Message:
         try:
-            if together is not None:  # everybody gets the same
-                letter.render_together([entry.address], show=together.show)
-                return
-            letter.check(entry.row)
+            return self._letter.render(row, message_id=message_id or self._next_id())
         except TemplateError as exc:
-            who = visible(entry.address)
-            raise TemplateError(
-                f"message {number} of {len(chosen)}, to {who}: {exc}"
-            ) from exc
+            raise self._misfit(str(row.get("email")), exc) from exc
+
+    def render_together(
+        self, addresses: Iterable[str], *, show: Show, message_id: str | None
+    ) -> Message:
+        whom = list(addresses)
+        try:
+            return self._letter.render_together(
+                whom, show=show, message_id=message_id or self._next_id()
+            )
+        except TemplateError as exc:
+            raise self._misfit(whom[0], exc) from exc
+
+    def _next_id(self) -> str:
+        return f"<{next(self._numbers)}@rehearsal.invalid>"
+
+    def _misfit(self, address: str, error: TemplateError) -> TemplateError:
+        self.error = TemplateError(f"message to {visible(address)}: {error}")
+        self.stop()
+        return self.error
 
 
 class _Connector:
@@ -192,7 +216,9 @@ class _Connector:
     async def __call__(self, account: Account, record: Record) -> Link:
         """Connect, in virtual time."""
         answers, is_secure = self._servers[account.host, account.port]
-        name = self._run.session(record.session_id)
+        name = self._run.next_session()
+        now = self._clock.current_time()
+        record.pretend(name, self._run.microseconds(now), now, source="rehearsal")
         await self._note("connect", answers.round_trip_s(name), record)
         if is_secure:
             await self._note("tls", answers.tls_s(name), record)

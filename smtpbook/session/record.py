@@ -58,6 +58,9 @@ class Record:
         Version and cipher.
     lag_s : float or None
         How late the loop is; set by the reader before rows are written.
+    source : str
+        Where the rows come from: ``live``, unless the connector knows better.
+    session_id : str
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Record:
         self.server_address: str | None = None
         self.tls: tuple[str | None, str | None] = (None, None)
         self.lag_s: float | None = None
+        self.source = "live"
         self._sink = sink
         self._campaign_id = campaign_id
         self._server, self._port, self._account = account.host, account.port, account.name
@@ -85,6 +89,20 @@ class Record:
         self._message: Message | None = None
         self._about: _About = _NOBODY
         self._recipients: list[_Recipient] = []
+
+    def pretend(self, session_id: str, wall_us: int, clock: float, source: str) -> None:
+        """Tell of another session at another time; before the first row.
+
+        Parameters
+        ----------
+        session_id : str
+        wall_us : int
+            Microseconds since 1970 UTC at the instant `clock`.
+        clock : float
+        source : str
+        """
+        self.session_id, self.source = session_id, source
+        self._wall_us, self._clock = wall_us, clock
 
     def hide(self, *secrets: bytes) -> None:
         """Mask these octets wherever a server repeats them, however it spells them."""
@@ -275,7 +293,7 @@ class Record:
             self._account,
             arm,
             block,
-            "live",  # source
+            self.source,
         )
         self._seq += 1
         self.rows.append(row)

@@ -412,6 +412,7 @@ class Session:
         )
         self._record = record
         stream = await self._connector(self.account, record)
+        self.id = record.session_id  # of a rehearsal, it is another one
         if self.account.tls == "implicit":
             try:
                 stream = await start_tls(stream, self.account, record)
