@@ -87,9 +87,9 @@ class Clock:
             self._shift_s, self._to_wall_s = now - trio_now, seen.wall - now
         self._trio_clock, self._seen = trio_clock, seen
 
-    def bell(self) -> Bell:
-        """Make what tasks wait for that keep the time by this clock."""
-        return Bell(self)
+    def waiter(self, until: float = math.inf) -> Waiter:
+        """Make one that waits by this clock, until an instant at most."""
+        return Waiter(self, until)
 
     def has_jumped(self) -> bool:
         """Tell whether the computer has slept, or its clock was set, since it was asked."""
@@ -120,25 +120,42 @@ class Clock:
         return moment_s - self._to_wall_s
 
 
-class Bell:
-    """Wakes those who wait for a change, or for an instant.
+class Waiter:
+    """One that waits for an instant or a ring, whichever comes first.
 
     Parameters
     ----------
     clock : Clock
+    until : float
+        The instant after which it waits no longer, whatever it is told.
+
+    Attributes
+    ----------
+    instant : float
+        What it waits for.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._event = trio.Event()
+    __slots__ = ("_clock", "_rung", "_scope", "_until", "instant")
 
-    def ring(self) -> None:
-        """Wake all who wait."""
-        self._event.set()
-        self._event = trio.Event()
+    def __init__(self, clock: Clock, until: float) -> None:
+        self.instant = until
+        self._clock, self._until = clock, until
+        self._rung, self._scope = trio.Event(), trio.CancelScope()
 
     async def wait(self, instant: float = math.inf) -> bool:
-        """Wait for the next ring or for an instant; tell whether the instant came first."""
-        with trio.move_on_at(self._clock.deadline(instant)) as waiting:
-            await self._event.wait()
-        return waiting.cancelled_caught
+        """Wait; tell whether the instant came first."""
+        self.instant = min(instant, self._until)
+        self._rung = trio.Event()
+        deadline = self._clock.deadline(self.instant)
+        with trio.CancelScope(deadline=deadline) as self._scope:
+            await self._rung.wait()
+        return self._scope.cancelled_caught
+
+    def aim(self, instant: float) -> None:
+        """Let it wait for another instant."""
+        self.instant = min(instant, self._until)
+        self._scope.deadline = self._clock.deadline(self.instant)
+
+    def ring(self) -> None:
+        """Wake it."""
+        self._rung.set()

@@ -28,7 +28,7 @@ from typing import Final
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.hearing import Hearing
 from smtpbook.delivery.outbox import Letter, Outbox, Tray
 from smtpbook.delivery.queue import Queue, Source
@@ -152,7 +152,7 @@ class Delivery:
             on_end=self._end,
         )
         self._routes = self._routes_of(accounts)
-        self._bell = clock.bell()
+        self._away: set[Waiter] = set()
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._broken: LedgerError | None = None
@@ -312,10 +312,14 @@ class Delivery:
     async def _stay_away(self, route: Route, pause_s: float) -> None:
         route.pausing += 1
         self._wake()
-        with trio.move_on_after(pause_s):
-            while self._is_work_left:
-                await self._bell.wait()
-        route.pausing -= 1
+        waiter = self._clock.waiter(self._clock.now() + pause_s)
+        self._away.add(waiter)
+        try:
+            while self._is_work_left and not await waiter.wait():
+                pass
+        finally:
+            self._away.remove(waiter)
+            route.pausing -= 1
 
     # -- whose turn it is
 
@@ -332,25 +336,40 @@ class Delivery:
 
         None: nobody is left, a stop, or nobody's time comes while the patience lasts.
         """
-        now = self._clock.now()
+        now, line = self._clock.now(), route.line
         end = now + patience_s
-        if self._next_at(now) > end:
-            return None
-        with trio.move_on_at(self._clock.deadline(end)):
-            async with route.turn:
-                now = self._clock.now()
-                while self._is_work_left:
-                    at = max(self._next_at(now), route.rests_until)
-                    if at > end:
+        waiter = self._clock.waiter(end)
+        line.append(waiter)
+        try:
+            while self._is_work_left:
+                at = self._next_at(route, now)
+                if at > end:
+                    return None
+                if line[0] is not waiter or (
+                    at <= now and not self._routes.is_turn(route, now)
+                ):
+                    if now >= end:
                         return None
-                    if at <= now and not self._routes.is_turn(route, now):
-                        at = math.inf  # until another route has taken one
-                    if at <= now:
-                        if (entry := self._take_now(route, now)) is not None:
-                            return entry
-                        continue
-                    now = await self._wait_until(at)
-        return None
+                    at = math.inf  # until another connection, or route, has taken one
+                if at <= now:
+                    if (entry := self._take_now(route, now)) is not None:
+                        return entry
+                    continue
+                now = await self._wait_until(waiter, at)
+            return None
+        finally:
+            self._leave(route, waiter)
+
+    def _leave(self, route: Route, waiter: Waiter) -> None:
+        """Step out of the line; whoever is first then keeps the time, without waking."""
+        line = route.line
+        is_first = line[0] is waiter
+        line.remove(waiter)
+        if is_first and line:
+            if self._is_work_left:
+                line[0].aim(self._next_at(route, self._clock.now()))
+            else:
+                line[0].ring()
 
     def _take_now(self, route: Route, now: float) -> Entry | None:
         entry = self._outbox.take(now)
@@ -359,25 +378,30 @@ class Delivery:
             self._wake()
         return entry
 
-    def _next_at(self, now: float) -> float:
-        """Give the instant from which the next message may begin."""
+    def _next_at(self, route: Route, now: float) -> float:
+        """Give the instant from which a route's next message may begin."""
         if self.is_paused:
             return math.inf
-        at = self._queue.next_at(now)
+        at = max(self._queue.next_at(now), route.rests_until)
         if not self._pace.has_hours or at == math.inf:
             return at
         moment = self._clock.wall(at)
         opens = self._pace.open_at(moment)
         return at if opens <= moment else self._clock.instant(opens.timestamp())
 
-    async def _wait_until(self, at: float) -> float:
+    async def _wait_until(self, waiter: Waiter, at: float) -> float:
         """Wait for an instant, or for a change that asks to look anew; give the time."""
-        is_time = await self._bell.wait(at)
+        is_time = await waiter.wait(at)
         now = self._clock.now()
-        return at if is_time and now - at < _LATE_S else now
+        return waiter.instant if is_time and now - waiter.instant < _LATE_S else now
 
     def _wake(self) -> None:
-        self._bell.ring()
+        """Have those look anew who may have something to do now."""
+        for route in self._routes:
+            if route.line:
+                route.line[0].ring()
+        for waiter in self._away:
+            waiter.ring()
 
     # -- one session
 
@@ -436,7 +460,7 @@ class Delivery:
                     verb = result.recipients[0].verb
                     route.hear(verb, reply.code, reply.text, stint.quiet_since)
                 # Somebody is to be tried again, or nobody can come back any more.
-                if len(self._queue) > waiting or not self._outbox.in_flight:
+                if len(self._queue) > waiting or not self._is_work_left:
                     self._wake()
             if stint.left <= 0:
                 return

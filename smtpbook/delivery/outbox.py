@@ -128,7 +128,8 @@ class Outbox:
                 self.in_flight -= 1
                 self.fail(entry, exc)
             return None
-        message = replace(message, attempt=first.attempts + 1)
+        if first.attempts:
+            message = replace(message, attempt=first.attempts + 1)
         promise = self._books.intend(group, message.message_id or "")
         tray[id(message)] = _Claim(message, group, promise)
         return message

@@ -11,6 +11,7 @@ Nothing here waits; instants come in.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.codes.hints import retry_hint_s
+from smtpbook.delivery.clock import Waiter
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Sink
 
@@ -43,8 +45,8 @@ class Route:
 
     Attributes
     ----------
-    turn : Lock
-        Held by the connection that waits for the next message.
+    line : deque of Waiter
+        The connections that wait for a message; the first one has the next.
     opened : Event
         Whether its first connection is open, or given up.
     refusal : SMTPBookError or None
@@ -64,7 +66,8 @@ class Route:
         self.account, self.share, self.sink = account, share, sink
         self.connections = connections
         self.workers, self.pausing, self.taken = 1, 0, 0.0
-        self.turn, self.opened = trio.Lock(), trio.Event()
+        self.line: deque[Waiter] = deque()
+        self.opened = trio.Event()
         self.refusal: SMTPBookError | None = None
         self.rests_until = -math.inf
         self._rest_s = _REST_S

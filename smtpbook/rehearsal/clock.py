@@ -13,7 +13,7 @@ from itertools import count
 
 import trio
 
-from smtpbook.delivery.clock import Bell, Clock
+from smtpbook.delivery.clock import Clock, Waiter
 
 
 class Sleeper:
@@ -29,14 +29,15 @@ class Sleeper:
     async def sleep(self, instant: float = math.inf) -> None:
         """Wait for an instant, or until `wake`."""
         self._task = trio.lowlevel.current_task()
-        self.wake_at(instant)
+        self.sleep_until(instant)
         await trio.lowlevel.wait_task_rescheduled(self._give_up)
 
-    def wake_at(self, instant: float) -> None:
-        """Let it wait no longer than until an instant."""
-        if self._task is not None and instant < self.due:
+    def sleep_until(self, instant: float) -> None:
+        """Let it wait for another instant, if it waits."""
+        if self._task is not None and instant != self.due:
             self.due = instant
-            self._clock.remind(instant, self)
+            if instant < math.inf:
+                self._clock.remind(instant, self)
 
     def wake(self) -> None:
         """Let it go on now."""
@@ -112,9 +113,9 @@ class VirtualWall(Clock):
         super().__init__()
         self._virtual, self._start_s = clock, start.timestamp()
 
-    def bell(self) -> Bell:
-        """Make what tasks wait for that keep the time by this clock."""
-        return _VirtualBell(self._virtual)
+    def waiter(self, until: float = math.inf) -> Waiter:
+        """Make one that waits by this clock, until an instant at most."""
+        return _VirtualWaiter(self._virtual, until)
 
     def now(self) -> float:
         """Give this instant."""
@@ -133,27 +134,29 @@ class VirtualWall(Clock):
         return moment_s - self._start_s
 
 
-class _VirtualBell(Bell):
-    """A bell without cancel scopes."""
+class _VirtualWaiter(Waiter):
+    """One without a cancel scope."""
 
-    def __init__(self, clock: VirtualClock) -> None:
-        self._virtual = clock
-        self._waiting: list[Sleeper] = []
+    __slots__ = ("_is_rung", "_sleeper")
 
-    def ring(self) -> None:
-        """Wake all who wait."""
-        waiting, self._waiting = self._waiting, []
-        for sleeper in waiting:
-            sleeper.wake()
+    def __init__(self, clock: VirtualClock, until: float) -> None:
+        self.instant = self._until = until
+        self._sleeper = Sleeper(clock)
+        self._is_rung = False
 
     async def wait(self, instant: float = math.inf) -> bool:
-        """Wait for the next ring or for an instant; tell whether the instant came first."""
-        sleeper = Sleeper(self._virtual)
-        self._waiting.append(sleeper)
-        try:
-            await sleeper.sleep(instant)
-        finally:
-            is_time = sleeper in self._waiting
-            if is_time:
-                self._waiting.remove(sleeper)
-        return is_time
+        """Wait; tell whether the instant came first."""
+        self.instant = min(instant, self._until)
+        self._is_rung = False
+        await self._sleeper.sleep(self.instant)
+        return not self._is_rung
+
+    def aim(self, instant: float) -> None:
+        """Let it wait for another instant."""
+        self.instant = min(instant, self._until)
+        self._sleeper.sleep_until(self.instant)
+
+    def ring(self) -> None:
+        """Wake it."""
+        self._is_rung = True
+        self._sleeper.wake()

@@ -66,7 +66,7 @@ class Link(trio.abc.Stream):
         self._unread += bytes(data)
         while not self._is_over and self._read_one():
             pass
-        self._reader.wake_at(self._next_at())
+        self._reader.sleep_until(self._next_at())
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for nothing: everything is taken at once."""

@@ -48,7 +48,7 @@ def test_a_sleeper_can_be_woken_by_another_task_and_sooner() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sleeper.sleep, 1000.0)
             await trio.sleep(5)
-            sleeper.wake_at(12.0)
+            sleeper.sleep_until(12.0)
         assert trio.current_time() == 12
         sleeper.wake()  # nobody sleeps
 
