@@ -117,7 +117,8 @@ class Live:
             state = "paused"
         elif self.watch.total is None:
             state = "preparing"
-        return self.watch.status(state, why)
+        next_at = None if self._delivery is None else self._delivery.waits_until
+        return self.watch.status(state, why, next_at)
 
     def __repr__(self) -> str:
         return str(self.status())

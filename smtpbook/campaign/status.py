@@ -26,6 +26,7 @@ SendState = Literal["preparing", "running", "paused", "stopping", "done", "faile
 
 _SAMPLES: Final = 11  # a second apart: "now" is the last ten seconds
 _KINDS: Final = 4  # of replies: as many as one looks at
+_SOON: Final = timedelta(seconds=3)  # an even pace is no waiting
 _SHOWN: Final = 200  # characters of one reply
 _OUTCOME, _VERB, _CODE, _ENHANCED, _TEXT, _SERVER = map(
     COLUMNS.index,
@@ -60,6 +61,9 @@ class Status:
         UTC; None = it has not.
     eta : datetime or None
         When everybody will have been tried, at this rate; UTC; None = cannot be told.
+    waits_until : datetime or None
+        When the next message begins, where that is some seconds away: the pace, quiet
+        hours, a retry or the server ask for it; UTC.
     replies : tuple of Explanation
         The last replies that decided, the newest first, one of each kind.
     why : str or None
@@ -75,6 +79,7 @@ class Status:
     started: datetime
     ended: datetime | None
     eta: datetime | None
+    waits_until: datetime | None
     replies: tuple[Explanation, ...]
     why: str | None
 
@@ -91,10 +96,12 @@ class Status:
         parts = [self.state if self.why is None else f"{self.state}: {self.why}"]
         if self.total is not None:
             parts.append(f"{self.done:,} of {self.total:,} ({int(100 * self.share)} %)")
-        if self.rate_per_s:
+        if self.waits_until is not None:
+            parts.append(f"waits until {_clock(self.waits_until)}")
+        elif self.rate_per_s:
             parts.append(f"{self.rate_per_s:,.3g} a second")
         if self.eta is not None:
-            parts.append(f"done at about {self.eta.astimezone():%H:%M:%S}")
+            parts.append(f"done at about {_clock(self.eta)}")
         if self.ended is not None:
             parts.append(f"in {lasting((self.ended - self.started).total_seconds())}")
         return visible(", ".join(parts))
@@ -125,6 +132,13 @@ class Status:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Give both forms to a notebook."""
         return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def _clock(moment: datetime) -> str:
+    """Say when it is by this machine's clock; with the day where that is not today."""
+    local = moment.astimezone()
+    is_today = local.date() == datetime.now().astimezone().date()
+    return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _row(one: Explanation) -> str:
@@ -219,13 +233,24 @@ class Watch:
         """Have the display leave the final state behind."""
         self.shown.close()
 
-    def status(self, state: SendState, why: str | None) -> Status:
-        """Put it together; from any thread."""
+    def status(self, state: SendState, why: str | None, next_at: datetime | None) -> Status:
+        """Put it together; from any thread.
+
+        Parameters
+        ----------
+        state : str
+        why : str or None
+        next_at : datetime or None
+            When the next message begins, if none is on its way; UTC.
+        """
         now, done, total, ended = datetime.now(UTC), self._done, self.total, self.ended
+        waits_until = None
+        if state == "running" and next_at is not None and next_at - now > _SOON:
+            waits_until = next_at
         rate, eta = self._speed.per_s(time.monotonic(), done), None
         if ended is not None:
             rate = done / max((ended - self._started).total_seconds(), 1e-3)
-        elif state == "paused":
+        elif state == "paused" or waits_until is not None:
             rate = 0.0
         elif rate > 0 and total is not None:
             eta = now + timedelta(seconds=(total - done) / rate)
@@ -239,6 +264,7 @@ class Watch:
             started=self._started,
             ended=ended,
             eta=eta,
+            waits_until=waits_until,
             replies=tuple(map(_explained, reversed(list(self._replies.values())))),
             why=why,
         )

@@ -23,6 +23,7 @@ import math
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import trio
@@ -32,6 +33,7 @@ from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.hearing import Hearing
 from smtpbook.delivery.outbox import Letter, Outbox, Tray
 from smtpbook.delivery.queue import Queue, Source
+from smtpbook.delivery.recall import recall
 from smtpbook.delivery.routes import Route, Routes, shared_out
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
@@ -46,7 +48,6 @@ from smtpbook.errors import (
 from smtpbook.events import Sink
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.standings import Standings
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
 from smtpbook.protocol.extensions import Extensions
@@ -171,6 +172,15 @@ class Delivery:
                 )
             routes.append(Route(account, accounts[account], sink, number))
         return Routes(routes)
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When the next message begins, if none is on its way; None: nobody knows."""
+        if self._outbox.in_flight:
+            return None
+        instants = [one.line[0].instant for one in self._routes if one.line]
+        at = min(instants, default=math.inf)
+        return None if at == math.inf else self._clock.wall(at)
 
     def pause(self) -> None:
         """Begin nothing new until `resume`; for the trio thread."""
@@ -522,23 +532,3 @@ class Delivery:
         assert entry is not None
         stint.left -= 1
         return self._outbox.claim(entry, stint.tray, stint.extensions)
-
-
-def recall(pacer: Pacer, books: Standings, clock: Clock, now_s: float) -> None:
-    """Let what earlier processes have begun count for a pace that knows of nothing yet.
-
-    Parameters
-    ----------
-    pacer : Pacer
-    books : Standings
-    clock : Clock
-    now_s : float
-        In seconds since 1970 UTC.
-    """
-    back_s = pacer.pace.looks_back_s
-    if pacer.has_begun or not back_s:
-        return
-    pacer.recall(
-        (clock.instant(at), address, message)
-        for at, address, message in books.begun(now_s - back_s)
-    )

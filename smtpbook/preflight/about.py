@@ -17,7 +17,7 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.delivery import recall
+from smtpbook.delivery.recall import recall
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import TemplateError
 from smtpbook.escape import visible

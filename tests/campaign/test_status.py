@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_of_each_kind_of_reply_the_last_is_kept_and_explained(
     for row in given:
         watch.record(row)
     assert rows == given
-    taken, refused = watch.status("running", None).replies
+    taken, refused = watch.status("running", None, None).replies
     assert taken.text == "250 2.0.0 queued as 899"
     assert (refused.reason, refused.verb) == ("user_unknown", "RCPT")
 
@@ -90,7 +90,7 @@ def test_of_each_kind_of_reply_the_last_is_kept_and_explained(
 def test_however_many_kinds_of_replies_come_a_few_are_kept(watch: Watch) -> None:
     for code in range(400, 600):
         watch.record(outcome("deferred", "RCPT", code, "no"))
-    assert [one.code for one in watch.status("running", None).replies] == [
+    assert [one.code for one in watch.status("running", None, None).replies] == [
         *(599, 598, 597, 596),
     ]
 
@@ -111,10 +111,24 @@ def test_what_it_is_told_it_passes_on(watch: Watch) -> None:
     assert seen == [(1, {"accepted": 1}), "closed"]
 
 
+def test_it_says_until_when_it_waits_if_that_is_not_at_once(watch: Watch) -> None:
+    watch.total = 4
+    now = datetime.now(UTC)
+    soon = watch.status("running", None, now + timedelta(seconds=1))
+    assert soon.waits_until is None
+    later = watch.status("running", None, now + timedelta(days=2))
+    assert later.waits_until == now + timedelta(days=2)
+    assert later.eta is None
+    assert later.rate_per_s == 0
+    day = (now + timedelta(days=2)).astimezone()
+    assert later.headline == f"running, 0 of 4 (0 %), waits until {day:%Y-%m-%d %H:%M}"
+    assert watch.status("paused", None, now + timedelta(days=2)).waits_until is None
+
+
 def test_a_status_does_not_change_with_what_comes_later(watch: Watch) -> None:
     counts = {"accepted": 1}
     watch.update(1, counts)
-    status = watch.status("running", None)
+    status = watch.status("running", None, None)
     counts["accepted"] = 2
     assert status.counts == {"accepted": 1}
 
@@ -130,17 +144,17 @@ def test_the_share_is_a_part_of_one(
 ) -> None:
     watch.total = total
     watch.update(done, {})
-    assert watch.status("running", None).share == share
+    assert watch.status("running", None, None).share == share
 
 
 def test_text_and_html_say_the_same(watch: Watch) -> None:
     watch.total = 8
     watch.record(outcome("rejected", "RCPT", 550, "5.1.1 no such user"))
     watch.update(2, {"accepted": 1, "rejected": 1, "failed": 0})
-    text = str(watch.status("paused", "as you asked"))
+    text = str(watch.status("paused", "as you asked", None))
     assert text.startswith("november: paused: as you asked, 2 of 8 (25 %)\n  ✓ 1 accepted")
     assert "RCPT: 550 5.1.1 no such user (" in text
-    bundle = watch.status("paused", "as you asked")._repr_mimebundle_()
+    bundle = watch.status("paused", "as you asked", None)._repr_mimebundle_()
     assert bundle["text/plain"] == text
     for word in ("paused: as you asked", "25 %", "no such user", "✓", "rejected"):
         assert word in bundle["text/html"]
@@ -149,9 +163,9 @@ def test_text_and_html_say_the_same(watch: Watch) -> None:
 def test_at_its_end_it_says_how_long_it_took(watch: Watch) -> None:
     watch.total = 90
     watch.update(90, {"accepted": 90})
-    status = watch.status("running", None)
+    status = watch.status("running", None, None)
     watch.ended = status.started + timedelta(seconds=45)
-    assert watch.status("done", None).headline == (
+    assert watch.status("done", None, None).headline == (
         "done, 90 of 90 (100 %), 2 a second, in 45 s"
     )
 
@@ -161,7 +175,7 @@ def test_foreign_text_does_nothing(rows: list[Row], show: Callable[[object], str
     evil = "\x1b[2J\u202e<script>$x$</script>"
     watch = Watch(evil, rows.append)
     watch.record(outcome("rejected", "RCPT", 550, evil))
-    shown = show(watch.status("failed", evil))
+    shown = show(watch.status("failed", evil, None))
     assert not {"\x1b", "\u202e"} & set(shown)
     if show is not str:
         assert "<script>" not in shown

@@ -1,8 +1,9 @@
-"""Pausing a send: nothing new begins, what has begun comes to its verdict."""
+"""Pausing a send, and waiting: nothing new begins, what has begun comes to its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -19,8 +20,26 @@ from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.pacing.retry import Retry
 from smtpbook.progress import Silent
 from smtpbook.recipients.read import read_recipients
+
+
+def delivery_of(
+    books: MemoryBooks, letter: Template, account: Account, settings: Settings
+) -> Delivery:
+    return Delivery(
+        books,
+        books.select(),
+        letter,
+        {account: 1},
+        settings,
+        pacer=Pacer(settings.pace),
+        clock=Clock(),
+        campaign_id="x",
+        run=Run(Recorder(), "x"),
+        display=Silent(),
+    )
 
 
 @pytest.mark.parametrize("pace", [None, "10/second"])
@@ -33,21 +52,10 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=0.1))
-    account = await serve_here(lab)
     who = read_recipients(people(40))
     books = MemoryBooks(who.addresses, rows=who.rows)
-    delivery = Delivery(
-        books,
-        books.select(),
-        letter,
-        {account: 1},
-        Settings(pace=Pace.of(pace), connections=2),
-        pacer=Pacer(Pace.of(pace)),
-        clock=Clock(),
-        campaign_id="x",
-        run=Run(Recorder(), "x"),
-        display=Silent(),
-    )
+    settings = Settings(pace=Pace.of(pace), connections=2)
+    delivery = delivery_of(books, letter, await serve_here(lab), settings)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delivery.run)
         await trio.sleep(0.95)
@@ -61,3 +69,30 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
         delivery.resume()
 
     assert books.counts == {"accepted": 40}
+
+
+async def test_it_knows_until_when_it_waits(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+) -> None:
+    lab = Lab("greylisting")
+    who = read_recipients(people(3))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings = Settings(connections=2, retry=Retry(after_s={"greylisted": [900.0]}))
+    delivery = delivery_of(books, letter, await serve_here(lab), settings)
+    assert delivery.waits_until is None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        began = datetime.now(UTC)
+        await trio.sleep(100)
+        assert books.counts == {"deferred": 3}
+        assert delivery.waits_until is not None
+        assert 890 < (delivery.waits_until - began).total_seconds() < 910
+        delivery.pause()
+        await trio.sleep(1)
+        assert delivery.waits_until is None
+        delivery.resume()
+    assert books.counts == {"accepted": 3}
+    assert delivery.waits_until is None
