@@ -168,9 +168,10 @@ class Outbox:
     def note(self, result: Result, tray: Tray) -> None:
         """Note what became of a message."""
         group = tray.pop(id(result.message)).group
+        session_id = result.id.rpartition(".")[0]
         for entry, verdict in zip(group, result.recipients, strict=True):
             self.in_flight -= 1
-            self._conclude(entry, verdict, result.error)
+            self._conclude(entry, verdict, result.error, session_id)
 
     def give_back(self, tray: Tray) -> None:
         """Return those without a verdict to their places in the queue."""
@@ -193,10 +194,14 @@ class Outbox:
         self._run.record(row)
 
     def _conclude(
-        self, entry: Entry, verdict: RecipientResult, error: Exception | None
+        self,
+        entry: Entry,
+        verdict: RecipientResult,
+        error: Exception | None,
+        session_id: str | None = None,
     ) -> None:
         try:
-            why = self._verdicts.conclude(entry, verdict, error)
+            why = self._verdicts.conclude(entry, verdict, error, session_id)
         except LedgerError as exc:  # opened again, it has them in doubt
             self._on_end(exc)
             return

@@ -52,7 +52,11 @@ class Verdicts:
         self._waiting: dict[int, tuple[float, int]] = {}  # by place: first try, tries
 
     def conclude(
-        self, entry: Entry, verdict: RecipientResult, error: Exception | None
+        self,
+        entry: Entry,
+        verdict: RecipientResult,
+        error: Exception | None,
+        session_id: str | None,
     ) -> str | None:
         """Note what a try came to; give why a stop rule finds it enough, or None."""
         now = self._clock.now()
@@ -66,7 +70,7 @@ class Verdicts:
                 verdict.outcome, cause(verdict), text, tries + 1, now - first
             )
         due = None if pause_s is None else self._clock.wall(now + pause_s).timestamp()
-        self._books.note(entry, verdict, due=due)
+        self._books.note(entry, verdict, session_id=session_id, due=due)
         self._tally.add(verdict.outcome, entry.reason)
         self._display.update(self._tally.tried, self._tally.outcomes)
         if pause_s is not None:

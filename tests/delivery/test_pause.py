@@ -26,7 +26,11 @@ from smtpbook.recipients.read import read_recipients
 
 
 def delivery_of(
-    books: MemoryBooks, letter: Template, account: Account, settings: Settings
+    books: MemoryBooks,
+    letter: Template,
+    account: Account,
+    settings: Settings,
+    run: Run,
 ) -> Delivery:
     return Delivery(
         books,
@@ -37,7 +41,7 @@ def delivery_of(
         pacer=Pacer(settings.pace),
         clock=Clock(),
         campaign_id="x",
-        run=Run(Recorder(), "x"),
+        run=run,
         display=Silent(),
     )
 
@@ -55,7 +59,8 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
     who = read_recipients(people(40))
     books = MemoryBooks(who.addresses, rows=who.rows)
     settings = Settings(pace=Pace.of(pace), connections=2)
-    delivery = delivery_of(books, letter, await serve_here(lab), settings)
+    run = Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delivery.run)
         await trio.sleep(0.95)
@@ -71,7 +76,7 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
     assert books.counts == {"accepted": 40}
 
 
-async def test_it_knows_until_when_it_waits(
+async def test_it_knows_until_when_it_waits_and_the_books_by_which_session(
     autojump_clock: object,
     people: Callable[[int], pd.DataFrame],
     letter: Template,
@@ -81,13 +86,16 @@ async def test_it_knows_until_when_it_waits(
     who = read_recipients(people(3))
     books = MemoryBooks(who.addresses, rows=who.rows)
     settings = Settings(connections=2, retry=Retry(after_s={"greylisted": [900.0]}))
-    delivery = delivery_of(books, letter, await serve_here(lab), settings)
+    run = Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
     assert delivery.waits_until is None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delivery.run)
         began = datetime.now(UTC)
         await trio.sleep(100)
         assert books.counts == {"deferred": 3}
+        (attempt,) = books.attempts(who.addresses[0])
+        assert attempt.session_id in set(run.log["session_id"])
         assert delivery.waits_until is not None
         assert 890 < (delivery.waits_until - began).total_seconds() < 910
         delivery.pause()
