@@ -299,9 +299,7 @@ def older_kernel(jupyterlab: JupyterLab) -> str:
     return "older"
 
 
-@pytest.fixture(
-    params=["python3", pytest.param("older", marks=pytest.mark.heavy, id=OLDER)]
-)
+@pytest.fixture(params=["python3", pytest.param("older", id=OLDER)])
 def kernel(request: pytest.FixtureRequest) -> str:
     """Give the names of the kernels that a panel must work on."""
     if request.param == "older":

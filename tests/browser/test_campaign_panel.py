@@ -10,6 +10,8 @@ import pytest
 from tests.browser.conftest import LabPage
 from tests.browser.forms import FAULTS, form_on
 
+pytestmark = pytest.mark.heavy
+
 COUNT = 20_000
 SETUP = f"""\
 import pandas as pd
@@ -112,7 +114,6 @@ def test_an_interrupt_ends_a_blocking_send_cleanly(lab_page: LabPage, kernel: st
     check_stopped(lab_page)
 
 
-@pytest.mark.heavy
 def test_an_interrupt_ends_the_wait_and_the_send(lab_page: LabPage, kernel: str) -> None:
     lab_page.open(START, STOPPED.format("live.wait()"), kernel=kernel, wait=False)
     panel_on(lab_page)
@@ -122,7 +123,6 @@ def test_an_interrupt_ends_the_wait_and_the_send(lab_page: LabPage, kernel: str)
     check_stopped(lab_page)
 
 
-@pytest.mark.heavy
 def test_an_interrupt_ends_the_await_and_the_send(lab_page: LabPage, kernel: str) -> None:
     lab_page.open(START, "await live", kernel=kernel, wait=False)
     panel_on(lab_page)
@@ -146,7 +146,6 @@ def test_the_panel_of_a_campaign_is_started_and_stopped_by_clicks(
     check_stopped(lab_page)
 
 
-@pytest.mark.heavy
 def test_a_kernel_that_is_restarted_finishes_what_is_on_the_wire(
     lab_page: LabPage, kernel: str
 ) -> None:

@@ -16,6 +16,8 @@ from smtpbook.lab.lab import Lab
 from tests.browser.conftest import LabPage
 from tests.browser.forms import FAULTS, FOCUSED, form_on, note_on
 
+pytestmark = pytest.mark.heavy
+
 PASSWORD = "k33p-Me<0ut>&Zq"
 USERNAME = "ann@example.org"
 ACCOUNT_FORM = """\

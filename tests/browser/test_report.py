@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from smtpbook.insight.report import report
 from smtpbook.log.frame import to_frame
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGS
 from tests.log.story import day
+
+pytestmark = pytest.mark.heavy
 
 # Words of a table, or of an explanation's labels, that are cut between two letters.
 CUT_WORDS = """() => Array.from(document.querySelectorAll(".scroll td, .refusal th"))

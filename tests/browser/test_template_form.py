@@ -9,8 +9,12 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+import pytest
+
 from tests.browser.conftest import LabPage
 from tests.browser.forms import FAULTS, FOCUSED, form_on, note_on
+
+pytestmark = pytest.mark.heavy
 
 TEMPLATE_FORM = """\
 import pandas as pd
