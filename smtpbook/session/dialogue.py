@@ -78,6 +78,9 @@ class Dialogue:
     error : Exception or None
         Why the connection is over; None while it is not, and after a QUIT.
     is_over : bool
+    challenge : str
+        Of the last 334, as it came: a mechanism has to read it, and what else is kept of
+        it may be masked.  It is shown to nobody.
     """
 
     def __init__(self, stream: trio.abc.Stream, record: Record, limits: Timeouts) -> None:
@@ -91,6 +94,7 @@ class Dialogue:
         self.results: deque[Result] = deque()
         self.error: Exception | None = None
         self.is_over = False
+        self.challenge = ""
         self.greeting = greeting
         self._record = record
         self._limits = limits
@@ -111,6 +115,14 @@ class Dialogue:
         self._lag = lag_gauge()
         self._tcp = tcp_below(stream)  # counts and stamps; memory streams have none
         self._closing_reply: Reply | None = None
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's certificate as DER; None in clear text."""
+        if not isinstance(self.stream, trio.SSLStream):
+            return None
+        certificate: bytes | None = self.stream.getpeercert(binary_form=True)
+        return certificate
 
     # -- writing
 
@@ -326,6 +338,8 @@ class Dialogue:
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
         _, tag, reply, _, _ = exchange
         is_early, written = False, now
+        if reply.code == 334:
+            self.challenge = reply.lines[0]
         if self._record.hides:
             reply = self._record.masked_reply(reply)
             exchange = exchange._replace(reply=reply)
