@@ -101,6 +101,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "authlib": {"accounts"},
     "requests": {"accounts"},
     "platformdirs": {"places"},
+    "spnego": {"session"},
     "dns": {"deliverability"},
     "cryptography": {"private_key", "dkim", "smime", "accounts", "deliverability"},
     "duckdb": {"insight"},

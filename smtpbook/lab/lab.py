@@ -20,6 +20,7 @@ import trio
 import trustme
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.certificate import tls_server_end_point
 from smtpbook.events import Event, Row, to_sink
 from smtpbook.lab.behaviours import Behaviour, Rule, Rules
 from smtpbook.lab.scenarios import scenario as find_scenario
@@ -142,8 +143,11 @@ class Lab:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_file))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+        certificate = authority.issue_cert("localhost", "127.0.0.1", "::1")
+        certificate.configure_cert(context)
+        der = ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
         self._shared.tls = context
+        self._shared.binding = tls_server_end_point(der) or b""
 
     @property
     def ca_file(self) -> Path:

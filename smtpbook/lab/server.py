@@ -39,7 +39,7 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
 from smtpbook.sasl import registry as sasl
-from smtpbook.sasl.mechanism import ServerMechanism
+from smtpbook.sasl.mechanism import Known, ServerMechanism
 
 SERVER_NAME: Final = "lab.test"
 # RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
@@ -87,6 +87,8 @@ class Shared:
         Recipient to ``accepted``, ``deferred`` or ``rejected``: the last word on each.
     accepted, sessions : int
         Messages accepted and connections made so far.
+    binding : bytes
+        ``tls-server-end-point`` of the certificate that `tls` shows.
     """
 
     scenario: Scenario
@@ -95,6 +97,7 @@ class Shared:
     record: Callable[[Row], None]
     max_size_bytes: int
     tls: ssl.SSLContext | None = None
+    binding: bytes = b""
     received: list[Received] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     accepted: int = 0
@@ -274,7 +277,7 @@ class Conversation:
         if shared.scenario.has_starttls and not self._is_secure:
             keywords.append("STARTTLS")
         if shared.users:
-            keywords.append("AUTH " + " ".join(sasl.MECHANISMS))
+            keywords.append("AUTH " + " ".join(sasl.servable(self._known())))
         return keywords
 
     def _mail(self, command: Mail) -> Reply:
@@ -288,12 +291,10 @@ class Conversation:
     def _auth(self, command: Auth | AuthResponse) -> Reply:
         response: bytes | None
         if isinstance(command, Auth):
-            if command.mechanism not in sasl.MECHANISMS or not self._shared.users:
+            known = self._known()
+            if command.mechanism not in sasl.servable(known):
                 return Reply(code=504, lines=("5.5.4 Mechanism not offered",))
-            nonce = f"<{secrets.token_hex(8)}@{SERVER_NAME}>"
-            self._mechanism = sasl.server(
-                command.mechanism, self._shared.users, nonce=nonce
-            )
+            self._mechanism = sasl.server(command.mechanism, known)
             response = command.initial_response
         else:
             response = command.data
@@ -307,6 +308,14 @@ class Conversation:
         if turn:
             return Reply(code=235, lines=("2.7.0 Authentication successful",))
         return Reply(code=535, lines=("5.7.8 Authentication credentials invalid",))
+
+    def _known(self) -> Known:
+        """Give what is known about a client that wants to log in."""
+        return Known(
+            passwords=self._shared.users,
+            nonce=f"<{secrets.token_hex(8)}@{SERVER_NAME}>",
+            binding=self._shared.binding if self._is_secure else b"",
+        )
 
     @property
     def _is_secure(self) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from smtpbook.sasl.mechanism import Credentials, clean, next_turn
+from smtpbook.sasl.mechanism import ClientMechanism, Credentials, Known, clean, next_turn
 
 
-class CramMd5:
+class CramMd5(ClientMechanism):
     """The client's side: sign the server's challenge with the password."""
 
     name = "CRAM-MD5"
-    failure = ""
 
     def __init__(self, credentials: Credentials) -> None:
         self._username = clean(credentials.username)
@@ -29,18 +28,11 @@ class CramMd5:
 
 
 class CramMd5Server:
-    """The server's side.
+    """The server's side: `Known.nonce` is the challenge."""
 
-    Parameters
-    ----------
-    passwords : dict of str to str
-    nonce : str
-        Unpredictable text, such as ``<123@lab.test>``.
-    """
-
-    def __init__(self, passwords: dict[str, str], nonce: str) -> None:
-        self._passwords = passwords
-        self._nonce = nonce.encode("ascii")
+    def __init__(self, known: Known) -> None:
+        self._passwords = known.passwords
+        self._nonce = known.nonce.encode("ascii")
 
     def turn(self, response: bytes | None) -> bytes | bool:
         """Give the challenge, then judge the signature."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hmac
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,15 +30,19 @@ class Credentials:
         The server's name as the user gave it; ``""`` = not known.
     port : int
         0 = not known.
+    binding : bytes
+        The connection's ``tls-server-end-point`` (RFC 5929 section 4), where the mechanism
+        is to speak of it; ``b""`` = there is none.
     """
 
     username: str
     secret: str = field(repr=False)
     host: str = ""
     port: int = 0
+    binding: bytes = b""
 
 
-class ClientMechanism(Protocol):
+class ClientMechanism(ABC):
     """The client's side of one exchange.
 
     Attributes
@@ -46,14 +52,30 @@ class ClientMechanism(Protocol):
     failure : str
         What the server said in a challenge about why it refuses, as it came; ``""`` = it
         said nothing.
+    awaited : bytes
+        The challenge that comes next, where it is known, and is as good as a hash of the
+        password for whoever wants to try some: not for a log.
+    is_slow : bool
+        `start` and `respond` may compute for seconds, or ask others over the network: not
+        on an event loop.
     """
 
     name: str
-    failure: str
+    failure: str = ""
+    awaited: bytes = b""
+    is_slow: bool = False
 
+    @abstractmethod
     def start(self) -> bytes | None:
-        """Give the initial response, or None when the server speaks first."""
+        """Give the initial response, or None when the server speaks first.
 
+        Raises
+        ------
+        LocalProtocolError
+            It cannot be made; nothing was said.
+        """
+
+    @abstractmethod
     def respond(self, challenge: bytes) -> bytes:
         """Answer a challenge.
 
@@ -61,7 +83,55 @@ class ClientMechanism(Protocol):
         ------
         LocalProtocolError
             The server asks more often than the mechanism has turns; nothing is repeated.
+        RemoteProtocolError
+            The server is not what it should be; it is told nothing more.
         """
+
+    def finish(self) -> None:  # noqa: B027 (most have nothing to check)
+        """Hear that the server is content.
+
+        Raises
+        ------
+        RemoteProtocolError
+            It has not proved that it knows the password, where the mechanism wants that.
+        """
+
+
+class AtOnce(ClientMechanism):
+    """A mechanism whose whole exchange is the initial response."""
+
+    def __init__(self, response: bytes) -> None:
+        self._turns = [response]
+
+    def start(self) -> bytes | None:
+        """Give the whole exchange."""
+        return self._turns[0]
+
+    def respond(self, challenge: bytes) -> bytes:
+        """Give it once more: some servers ignore an initial response and ask for it."""
+        return next_turn(self._turns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a server knows about a client: all that its side of a mechanism may need.
+
+    Attributes
+    ----------
+    passwords : mapping of str to str
+        User name to password or token; not shown by repr.
+    nonce : str
+        Unpredictable text for this exchange, without commas, such as ``<123@lab.test>``.
+    binding : bytes
+        ``tls-server-end-point`` of its own certificate; ``b""`` = no TLS.
+    identity : str
+        Who the client is by other means, such as its certificate; ``""`` = nobody knows.
+    """
+
+    passwords: Mapping[str, str] = field(repr=False)
+    nonce: str
+    binding: bytes = b""
+    identity: str = ""
 
 
 class ServerMechanism(Protocol):
@@ -105,7 +175,7 @@ def clean(text: str) -> bytes:
     return text.encode("utf-8")
 
 
-def matches(passwords: dict[str, str], username: str, secret: str) -> bool:
+def matches(passwords: Mapping[str, str], username: str, secret: str) -> bool:
     """Whether the secret is that user's, in a time that does not tell how much fits."""
     known = passwords.get(username)
     return known is not None and hmac.compare_digest(known.encode(), secret.encode())

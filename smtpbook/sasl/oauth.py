@@ -10,7 +10,14 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from smtpbook.sasl.mechanism import Credentials, clean, matches, next_turn
+from smtpbook.sasl.mechanism import (
+    ClientMechanism,
+    Credentials,
+    Known,
+    clean,
+    matches,
+    next_turn,
+)
 
 # "The client MUST then send either an additional client response consisting of a single
 # %x01 (control A) character to the server in order to allow the server to finish the
@@ -18,13 +25,10 @@ from smtpbook.sasl.mechanism import Credentials, clean, matches, next_turn
 _ACKNOWLEDGED: Final = b"\1"
 
 
-class _Bearer:
+class _Bearer(ClientMechanism):
     """What both have in common: one response, then perhaps an error to acknowledge."""
 
-    name: str
-
     def __init__(self, response: bytes, dummy: bytes) -> None:
-        self.failure = ""
         self._turns = [dummy, response]
 
     def start(self) -> bytes | None:
@@ -82,8 +86,8 @@ class XOAuth2(_Bearer):
 
 
 class _BearerServer:
-    def __init__(self, tokens: dict[str, str], error: dict[str, str]) -> None:
-        self._tokens = tokens
+    def __init__(self, known: Known, error: dict[str, str]) -> None:
+        self._tokens = known.passwords
         self._error = json.dumps(error, separators=(",", ":")).encode()
         self._refused = False
 
@@ -106,10 +110,10 @@ class _BearerServer:
 
 
 class OAuthBearerServer(_BearerServer):
-    """The server's side of OAUTHBEARER; `tokens` is user name to valid token."""
+    """The server's side of OAUTHBEARER; what it knows as passwords are valid tokens."""
 
-    def __init__(self, tokens: dict[str, str]) -> None:
-        super().__init__(tokens, {"status": "invalid_token", "schemes": "bearer"})
+    def __init__(self, known: Known) -> None:
+        super().__init__(known, {"status": "invalid_token", "schemes": "bearer"})
 
     def _read(self, text: str) -> tuple[str, dict[str, str]]:
         header, _, rest = text.partition("\1")
@@ -121,10 +125,10 @@ class OAuthBearerServer(_BearerServer):
 
 
 class XOAuth2Server(_BearerServer):
-    """The server's side of XOAUTH2; `tokens` is user name to valid token."""
+    """The server's side of XOAUTH2; what it knows as passwords are valid tokens."""
 
-    def __init__(self, tokens: dict[str, str]) -> None:
-        super().__init__(tokens, {"status": "401", "schemes": "bearer"})
+    def __init__(self, known: Known) -> None:
+        super().__init__(known, {"status": "401", "schemes": "bearer"})
 
     def _read(self, text: str) -> tuple[str, dict[str, str]]:
         fields = _fields(text)

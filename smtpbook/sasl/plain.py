@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from smtpbook.sasl.mechanism import Credentials, clean, matches, next_turn
+from smtpbook.sasl.mechanism import (
+    AtOnce,
+    ClientMechanism,
+    Credentials,
+    Known,
+    clean,
+    matches,
+    next_turn,
+)
 
 
-class Plain:
+class Plain(AtOnce):
     """PLAIN: authorization identity, user name, password in one response (RFC 4616)."""
 
     name = "PLAIN"
-    failure = ""
 
     def __init__(self, credentials: Credentials) -> None:
         fields = clean(credentials.username), clean(credentials.secret)
-        self._turns = [b"\0%s\0%s" % fields]
-
-    def start(self) -> bytes | None:
-        """Give the whole exchange at once."""
-        return self._turns[0]
-
-    def respond(self, challenge: bytes) -> bytes:
-        """Give it once more: some servers ignore an initial response and ask for it."""
-        return next_turn(self._turns)
+        super().__init__(b"\0%s\0%s" % fields)
 
 
 class PlainServer:
     """The server's side of PLAIN."""
 
-    def __init__(self, passwords: dict[str, str]) -> None:
-        self._passwords = passwords
+    def __init__(self, known: Known) -> None:
+        self._passwords = known.passwords
 
     def turn(self, response: bytes | None) -> bytes | bool:
         """Ask for the response if it did not come at once, then judge it."""
@@ -40,7 +39,7 @@ class PlainServer:
         return identity in ("", username) and matches(self._passwords, username, password)
 
 
-class Login:
+class Login(ClientMechanism):
     """LOGIN: user name, then password; never standardised, still offered everywhere.
 
     References
@@ -49,7 +48,6 @@ class Login:
     """
 
     name = "LOGIN"
-    failure = ""
 
     def __init__(self, credentials: Credentials) -> None:
         self._turns = [clean(credentials.secret), clean(credentials.username)]
@@ -66,8 +64,8 @@ class Login:
 class LoginServer:
     """The server's side of LOGIN; an initial response is taken for the user name."""
 
-    def __init__(self, passwords: dict[str, str]) -> None:
-        self._passwords = passwords
+    def __init__(self, known: Known) -> None:
+        self._passwords = known.passwords
         self._username: str | None = None
 
     def turn(self, response: bytes | None) -> bytes | bool:

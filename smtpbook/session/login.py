@@ -7,86 +7,214 @@ which hides it from then on.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.errors import AuthenticationError, LocalProtocolError, RemoteProtocolError
-from smtpbook.escape import visible
-from smtpbook.protocol.commands import (
-    REDACTED,
-    Auth,
-    AuthResponse,
-    CommandSyntaxError,
-    decode_base64,
+from smtpbook.accounts.certificate import tls_server_end_point
+from smtpbook.accounts.secret import Secret
+from smtpbook.errors import (
+    AuthenticationError,
+    DeferredError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ReplyError,
 )
+from smtpbook.escape import visible
+from smtpbook.protocol.commands import Auth, AuthResponse, CommandSyntaxError, decode_base64
 from smtpbook.protocol.replies import Reply
 from smtpbook.sasl import registry as sasl
 from smtpbook.sasl.mechanism import ClientMechanism, Credentials
 from smtpbook.session.dialogue import Dialogue
+from smtpbook.session.domain import Gssapi, Ntlm
 from smtpbook.session.record import Record
 
+_T = TypeVar("_T")
 _MAX_TOLD: Final = 300  # characters of what a server says about a refused token
+# Replies about the mechanism, not the password.  534: it "is weaker than server policy
+# permits for that user. The client SHOULD retry with a new authentication mechanism"; 432:
+# the user has to log in by PLAIN once before this one works (both RFC 4954 section 6); 504:
+# the server does not know it, whatever it has offered (section 4).
+# A secret that was sent is not sent again all the same: Gmail says 534 5.7.9 to a password
+# where it wants an app password, and would say it to each mechanism.
+_NOT_THIS_WAY: Final = frozenset({432, 504, 534})
+
+
+def is_wanted(account: Account) -> bool:
+    """Whether an account logs in: as somebody, or in a way that needs no user name."""
+    return account.username is not None or account.auth.upper() in sasl.WITHOUT_NAME
 
 
 async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     """Log in with the strongest mechanism both sides know, or the one asked for.
 
+    A reply that says the mechanism will not do leads to the next; any other ends it: each
+    password is tried once.
+
     Raises
     ------
     AuthenticationError
-        The server refused; each password is tried once.  Why a token was refused, as the
-        server told it, stands in the message.
+        The server refused.  What was tried, and why a token was refused, as the server
+        told it, stands in the message.
+    DeferredError
+        The server cannot judge logins now; nothing is said about the password.
     LocalProtocolError
         No mechanism fits, no password is known, or it would travel in clear text.
+    RemoteProtocolError
+        The server broke the exchange, or did not prove who it is where the mechanism has it
+        do so; then the session is over.
+
+    References
+    ----------
+    RFC 4954 sections 4 (the exchange) and 6 (its reply codes).
     """
-    is_private = record.tls[0] is not None or account.is_loopback
-    name = sasl.choose(
+    offered = talk.client.extensions.mechanisms
+    binding = await _binding(talk, offered)
+    names = sasl.choose(
         account.auth,
-        talk.client.extensions.mechanisms,
-        is_private=is_private,
+        offered,
+        is_private=record.tls[0] is not None or account.is_loopback,
+        can_bind=binding != b"",
         serves=_serves(account),
     )
+    secret = await _secret(account, names[0])
+    record.hide(secret.reveal().encode())
+    tried: list[str] = []
+    for name in names:
+        tried.append(name)
+        credentials = Credentials(
+            username=account.username or "",
+            secret=secret.reveal(),
+            host=account.host,
+            port=account.port,
+            binding=binding if sasl.tells_binding(name, offered) else b"",
+        )
+        mechanism = _mechanism(name, credentials)
+        reply = await _exchange(talk, mechanism, credentials.username, record)
+        if reply.code < 300:
+            return _finish(talk, mechanism)
+        if reply.code not in _NOT_THIS_WAY or sasl.sends_secret(name):
+            break
+    raise _refusal(reply, tried, record.masked(told(mechanism.failure)), account)
+
+
+async def _binding(talk: Dialogue, offered: Sequence[str]) -> bytes:
+    """Give what ties a login to this TLS connection; empty = nothing, or nobody asks."""
+    certificate = talk.certificate
+    if certificate is None or not any(sasl.tells_binding(one, offered) for one in offered):
+        return b""
+    # The first time, a library is loaded: not on the trio thread.
+    return await trio.to_thread.run_sync(tls_server_end_point, certificate) or b""
+
+
+async def _secret(account: Account, name: str) -> Secret:
+    """Give what the mechanism needs of password or token; empty = nothing."""
+    if name in sasl.WITHOUT_SECRET:
+        return Secret("")
+    if name in sasl.WITHOUT_NAME and account.password is None:  # a ticket will do
+        return Secret("")
     # A callable may ask a keyring or refresh a token: not on the trio thread.
     secret = await trio.to_thread.run_sync(account.secret)
     if secret is None:
         raise LocalProtocolError(
             f"no password for {account.name}: give password=, a string or a callable"
         )
-    username = account.username or ""
-    mechanism = sasl.client(
-        name,
-        Credentials(
-            username=username,
-            secret=secret.reveal(),
-            host=account.host,
-            port=account.port,
-        ),
+    return secret
+
+
+def _mechanism(name: str, credentials: Credentials) -> ClientMechanism:
+    match name:
+        case "GSSAPI":
+            return Gssapi(credentials)
+        case "NTLM":
+            return Ntlm(credentials)
+        case _:
+            return sasl.client(name, credentials)
+
+
+async def _exchange(
+    talk: Dialogue, mechanism: ClientMechanism, username: str, record: Record
+) -> Reply:
+    """Take turns until there is a verdict."""
+    # No variable here holds what is said: tracebacks may be shown with their locals.
+    command: Auth | AuthResponse = Auth(
+        mechanism.name, await _turn(mechanism, mechanism.start)
     )
-    # No variable here holds the secret: tracebacks may be shown with their locals.
-    if mechanism.start() is None:
-        # A challenge that comes before any secret was said repeats none; what in it spells
-        # the password by chance is needed for the answer.
-        reply = await talk.ask(Auth(name, None))
-        record.hide(secret.reveal().encode())
-    else:
-        record.hide(secret.reveal().encode(), mechanism.start() or b"")
-        reply = await talk.ask(Auth(name, mechanism.start()))
-    while reply.code == 334:
-        response = await _answer(mechanism, talk, reply)
-        if response.data != username.encode():  # LOGIN's first response is no secret
-            record.hide(response.data or b"")
-        reply = await talk.ask(response)
-    if reply.code >= 300:
-        said = record.masked(told(mechanism.failure))
-        error = AuthenticationError(
-            reply, f"AUTH {name}", visible(said, max_chars=_MAX_TOLD)
+    while True:
+        _hide(command, username, record)
+        record.hide(mechanism.awaited)
+        reply = await talk.ask(command)
+        if reply.code != 334:
+            return reply
+        command = await _answer(mechanism, talk)
+
+
+def _hide(command: Auth | AuthResponse, username: str, record: Record) -> None:
+    """Mask what is said, should the server repeat it; a user name alone is no secret."""
+    said = command.initial_response if isinstance(command, Auth) else command.data
+    if said != username.encode():
+        record.hide(said or b"")
+
+
+async def _answer(mechanism: ClientMechanism, talk: Dialogue) -> AuthResponse:
+    try:
+        challenge = decode_base64(talk.challenge.strip())
+        return AuthResponse(await _turn(mechanism, partial(mechanism.respond, challenge)))
+    except RemoteProtocolError as exc:  # nothing more is said to such a server
+        talk.end(exc)
+        raise
+    except (CommandSyntaxError, LocalProtocolError) as exc:
+        # "If the client wishes to cancel the authentication exchange, it issues a line with
+        # a single "*"" -- RFC 4954 section 4
+        reply = await talk.ask(AuthResponse(None))
+        reason = "it is not base64" if isinstance(exc, CommandSyntaxError) else exc
+        error = RemoteProtocolError(f"a challenge that cannot be answered: {reason}")
+        if reply.code < 400:  # it says yes to a login that was called off
+            talk.end(error)
+        raise error from exc
+
+
+async def _turn(mechanism: ClientMechanism, turn: Callable[[], _T]) -> _T:
+    """Have a mechanism take its turn: in a thread, where it may take long."""
+    if mechanism.is_slow:
+        return await trio.to_thread.run_sync(turn, abandon_on_cancel=True)
+    return turn()
+
+
+def _finish(talk: Dialogue, mechanism: ClientMechanism) -> None:
+    """Believe the server's yes, if it has proved what the mechanism has it prove."""
+    try:
+        mechanism.finish()
+    except RemoteProtocolError as exc:
+        # It calls us logged in, and is perhaps another's: nothing may be sent there.
+        talk.end(exc)
+        raise
+
+
+def _refusal(
+    reply: Reply, tried: Sequence[str], failure: str, account: Account
+) -> ReplyError:
+    """Put in words that the server said no, and to what."""
+    verb = f"AUTH {', '.join(tried)}"
+    if reply.code // 100 == 4:
+        # "The client SHOULD NOT prompt the user for another password in this case, and
+        # should instead notify the user of server failure" -- RFC 4954 section 6, of 454
+        deferred = DeferredError(reply, verb)
+        deferred.add_note("The server's trouble; the password may be right. Try later.")
+        return deferred
+    error = AuthenticationError(reply, verb, visible(failure, max_chars=_MAX_TOLD))
+    if account.advice is not None:
+        error.add_note(account.advice)
+    if tried[-1].endswith("-PLUS"):
+        other = tried[-1].removesuffix("-PLUS")
+        error.add_note(
+            "If the password is right, the server may bind logins to TLS in another way "
+            f'than by its certificate: try auth="{other}".'
         )
-        if account.advice is not None:
-            error.add_note(account.advice)
-        raise error
+    return error
 
 
 def _serves(account: Account) -> Sequence[str] | None:
@@ -111,20 +239,3 @@ def told(failure: str) -> str:
     if not isinstance(fields, dict):
         return failure
     return ", ".join(f"{key}={value}" for key, value in fields.items())
-
-
-async def _answer(
-    mechanism: ClientMechanism, talk: Dialogue, challenge: Reply
-) -> AuthResponse:
-    text = challenge.lines[0].strip()
-    try:
-        # What repeats a secret has been masked and is base64 no more.  It is the error of a
-        # token or a prompt: neither needs reading to be answered.
-        octets = REDACTED.encode() if REDACTED in text else decode_base64(text)
-        return AuthResponse(mechanism.respond(octets))
-    except (CommandSyntaxError, LocalProtocolError) as exc:
-        # "If the client wishes to cancel the authentication exchange, it issues a line with
-        # a single "*"" -- RFC 4954 section 4
-        await talk.ask(AuthResponse(None))
-        reason = "it is not base64" if isinstance(exc, CommandSyntaxError) else exc
-        raise RemoteProtocolError(f"a challenge that cannot be answered: {reason}") from exc

@@ -26,6 +26,7 @@ from smtpbook.protocol.commands import Ehlo, StartTls, encode
 from smtpbook.protocol.replies import NeedData, Reply, ReplyParser
 from smtpbook.runner import SENDER, refuse_inside_trio
 from smtpbook.session.connect import connect_tcp, connect_to, look_up
+from smtpbook.session.login import is_wanted
 from smtpbook.session.record import Record
 from smtpbook.session.session import open_session
 from smtpbook.session.stream import translated
@@ -59,7 +60,7 @@ def probe(
     Parameters
     ----------
     account : Account
-        The login is left out where there is no user name.
+        The login is left out where there is no user name, unless `auth` needs none.
     patience_s : float
         Seconds for each phase, where the account's own time limits are longer.
     on_event : callable, optional
@@ -106,7 +107,7 @@ async def probe_async(
             certificate = session.certificate
             if certificate is not None:
                 watch.facts["certificate"] = certificate_facts(certificate)
-            if account.username is not None:
+            if is_wanted(account):
                 await session.log_in()
     except SMTPBookError as exc:
         failure = exc

@@ -48,7 +48,7 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.session.connect import Connector, connect_tcp, local_address, start_tls
 from smtpbook.session.dialogue import Dialogue
-from smtpbook.session.login import log_in
+from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import SendMany
 from smtpbook.session.record import KEPT_ROWS, Record
 from smtpbook.transfer.pipeline import MODES, Group, Pipelining
@@ -101,7 +101,8 @@ async def open_session(
     TransportError, TLSError
         No connection, no greeting, or STARTTLS is not offered.
     RejectedError, DeferredError
-        Refused at the greeting, EHLO or STARTTLS.
+        Refused at the greeting, EHLO or STARTTLS; DeferredError at the login, too, when
+        the server cannot judge it now.
     AuthenticationError
         The login was refused.
 
@@ -194,11 +195,7 @@ class Session:
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate as DER; None in clear text."""
-        stream = self._talk.stream
-        if isinstance(stream, trio.SSLStream):
-            certificate: bytes = stream.getpeercert(binary_form=True)
-            return certificate
-        return None
+        return self._talk.certificate
 
     @property
     def is_over(self) -> bool:
@@ -223,8 +220,12 @@ class Session:
         ------
         AuthenticationError
             The server refused; each password is tried once.
+        DeferredError
+            The server cannot judge logins now.
         LocalProtocolError
             No mechanism fits, no password is known, or it would travel in clear text.
+        RemoteProtocolError
+            The server did not prove who it is, where the mechanism has it do so.
         """
         self._login = True  # a session that has to be opened anew does it, too
         await log_in(self._talk, self.account, self._record_now)
@@ -440,7 +441,7 @@ class Session:
             _raise_refusal(await self._talk.ask(StartTls()), "STARTTLS")
             await self._begin_tls()
             await self._greet()
-        if self._login and self.account.username is not None:
+        if self._login and is_wanted(self.account):
             await self.log_in()
 
     async def _greet(self) -> None:

@@ -130,7 +130,7 @@ def test_a_wrong_password_is_said_in_one_line(tmp_path: Path) -> None:
         result = run("demo", *args, env={"SMTPBOOK_PASSWORD": "wrong"})
         assert not lab.received
     assert result.exit_code == 2
-    assert result.stderr.startswith("smtpbook: AUTH CRAM-MD5: 535 ")
+    assert result.stderr.startswith("smtpbook: AUTH SCRAM-SHA-512: 535 ")
     assert "wrong" not in result.output
 
 

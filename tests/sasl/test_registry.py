@@ -5,10 +5,26 @@ from __future__ import annotations
 import pytest
 
 from smtpbook.errors import LocalProtocolError
-from smtpbook.sasl.mechanism import ClientMechanism, Credentials
-from smtpbook.sasl.registry import BY_PASSWORD, BY_TOKEN, MECHANISMS, choose, client, server
+from smtpbook.sasl import scram
+from smtpbook.sasl.mechanism import ClientMechanism, Credentials, Known
+from smtpbook.sasl.registry import (
+    BY_DOMAIN,
+    BY_PASSWORD,
+    BY_TOKEN,
+    MECHANISMS,
+    choose,
+    client,
+    sends_secret,
+    servable,
+    server,
+    tells_binding,
+)
 
 NONCE = "<1896.697170952@postoffice.reston.mci.net>"
+# Those that both sides know by a user name and a secret.
+BY_SECRET = (*BY_PASSWORD, *BY_TOKEN)
+UNBOUND = tuple(name for name in BY_SECRET if not name.endswith("-PLUS"))
+BINDING = bytes(range(32))
 PASSWORDS = {
     "tim": "tanstaaftanstaaf",
     "jürgen": "schlüssel",
@@ -16,10 +32,16 @@ PASSWORDS = {
     "a,b=c": "commas, =2C",
 }
 
+KNOWN = Known(passwords=PASSWORDS, nonce=NONCE, binding=BINDING)
+
 
 def ours(name: str, username: str = "tim", secret: str = "secret") -> ClientMechanism:
     credentials = Credentials(
-        username=username, secret=secret, host="smtp.example.org", port=587
+        username=username,
+        secret=secret,
+        host="smtp.example.org",
+        port=587,
+        binding=BINDING if tells_binding(name, MECHANISMS) else b"",
     )
     return client(name, credentials)
 
@@ -29,8 +51,12 @@ def ours(name: str, username: str = "tim", secret: str = "secret") -> ClientMech
 
 def exchange(name: str, username: str, secret: str, *, sends_initial: bool = True) -> bool:
     """Let both sides talk until there is a verdict."""
-    mechanism = ours(name, username, secret)
-    theirs = server(name, PASSWORDS, nonce=NONCE)
+    try:
+        mechanism = ours(name, username, secret)
+    except LocalProtocolError:  # SCRAM is not begun without a user name
+        assert not username
+        return False
+    theirs = server(name, KNOWN)
     turn = theirs.turn(mechanism.start() if sends_initial else None)
     while isinstance(turn, bytes):
         turn = theirs.turn(mechanism.respond(turn))
@@ -38,7 +64,7 @@ def exchange(name: str, username: str, secret: str, *, sends_initial: bool = Tru
 
 
 @pytest.mark.parametrize("sends_initial", [True, False])
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("name", BY_SECRET)
 @pytest.mark.parametrize(
     ("username", "secret", "verdict"),
     [
@@ -82,9 +108,9 @@ def test_client_and_server_agree_on_who_may_come_in(
         "tim ü".encode(),
     ],
 )
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("name", BY_SECRET)
 def test_server_refuses_nonsense_without_breaking(name: str, response: bytes) -> None:
-    theirs = server(name, PASSWORDS, nonce=NONCE)
+    theirs = server(name, KNOWN)
     turn = theirs.turn(response)
     if isinstance(turn, bytes):
         turn = theirs.turn(response)
@@ -105,7 +131,7 @@ def test_server_that_asks_on_and_on_gets_nothing_twice(name: str, turns: int) ->
     assert "secret" not in str(info.value)
 
 
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("name", BY_SECRET)
 @pytest.mark.parametrize("text", ["a\0b", "a\1b", "a\ud800b"], ids=ascii)
 def test_name_and_password_cannot_bring_a_field_of_their_own(name: str, text: str) -> None:
     for username, secret in ((text, "pw"), ("tim", text)):
@@ -117,6 +143,42 @@ def test_name_and_password_cannot_bring_a_field_of_their_own(name: str, text: st
 
 def test_credentials_do_not_show_their_secret() -> None:
     assert "tanstaaf" not in repr(Credentials(username="tim", secret="tanstaaf"))
+    assert "tanstaaf" not in repr(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("known", "names"),
+    [
+        (KNOWN, BY_SECRET),
+        (Known(passwords=PASSWORDS, nonce=NONCE), UNBOUND),
+        (Known(passwords={}, nonce=NONCE, binding=BINDING), ()),
+        (Known(passwords={}, nonce=NONCE, identity="tim"), ("EXTERNAL",)),
+        (Known(passwords={"anonymous": ""}, nonce=NONCE), (*UNBOUND, "ANONYMOUS")),
+    ],
+    ids=["TLS", "clear text", "nobody", "a certificate", "anybody"],
+)
+def test_server_offers_what_it_can_check(known: Known, names: tuple[str, ...]) -> None:
+    assert servable(known) == names
+    assert not set(names) & set(BY_DOMAIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "offered", "tells"),
+    [
+        ("SCRAM-SHA-256", ("SCRAM-SHA-256", "PLAIN"), True),
+        ("SCRAM-SHA-256", ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"), False),
+        ("SCRAM-SHA-256", ("SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"), False),
+        ("SCRAM-SHA-256-PLUS", ("SCRAM-SHA-256-PLUS",), True),
+        ("NTLM", ("NTLM", "SCRAM-SHA-1-PLUS"), True),
+        ("PLAIN", ("PLAIN",), False),
+        ("GSSAPI", ("GSSAPI",), False),
+    ],
+)
+def test_binding_is_not_spoken_of_to_a_server_whose_offer_was_passed_over(
+    name: str, offered: tuple[str, ...], tells: bool
+) -> None:
+    """It would take the flag "y" for a sign that somebody had removed the offer."""
+    assert tells_binding(name, offered) is tells
 
 
 # --- the choice ---------------------------------------------------------------------------
@@ -125,21 +187,39 @@ def test_credentials_do_not_show_their_secret() -> None:
 @pytest.mark.parametrize(
     ("wanted", "offered", "is_private", "chosen"),
     [
-        ("auto", "PLAIN LOGIN", True, "PLAIN"),
-        ("auto", "LOGIN PLAIN", True, "PLAIN"),
+        ("auto", "PLAIN LOGIN", True, "PLAIN LOGIN"),
+        ("auto", "LOGIN PLAIN", True, "PLAIN LOGIN"),
         ("auto", "LOGIN", True, "LOGIN"),
-        ("auto", "PLAIN CRAM-MD5 LOGIN", True, "CRAM-MD5"),
+        ("auto", "PLAIN CRAM-MD5 LOGIN", True, "CRAM-MD5 PLAIN LOGIN"),
         ("auto", "PLAIN CRAM-MD5 LOGIN", False, "CRAM-MD5"),
         ("auto", "XOAUTH2 OAUTHBEARER PLAIN", True, "PLAIN"),
+        ("auto", "EXTERNAL ANONYMOUS GSSAPI NTLM LOGIN", True, "LOGIN"),
+        ("auto", "PLAIN CRAM-MD5 SCRAM-SHA-1", True, "SCRAM-SHA-1 CRAM-MD5 PLAIN"),
+        ("auto", "SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN", False, "SCRAM-SHA-1"),
         ("plain", "PLAIN LOGIN", True, "PLAIN"),
         ("LOGIN", "PLAIN LOGIN", True, "LOGIN"),
         ("XOAUTH2", "PLAIN XOAUTH2", True, "XOAUTH2"),
         ("OAUTHBEARER", "PLAIN OAUTHBEARER", True, "OAUTHBEARER"),
         ("CRAM-MD5", "PLAIN CRAM-MD5", False, "CRAM-MD5"),
+        ("scram-sha-256", "PLAIN SCRAM-SHA-256 SCRAM-SHA-512", False, "SCRAM-SHA-256"),
+        ("EXTERNAL", "PLAIN EXTERNAL", False, "EXTERNAL"),
+        ("GSSAPI", "GSSAPI PLAIN", False, "GSSAPI"),
     ],
 )
-def test_mechanism_chosen(wanted: str, offered: str, is_private: bool, chosen: str) -> None:
-    assert choose(wanted, offered.split(), is_private=is_private) == chosen
+def test_mechanisms_chosen(
+    wanted: str, offered: str, is_private: bool, chosen: str
+) -> None:
+    assert choose(wanted, offered.split(), is_private=is_private) == tuple(chosen.split())
+
+
+def test_what_proves_most_and_tells_least_comes_first() -> None:
+    for offered in (MECHANISMS, MECHANISMS[::-1]):
+        names = choose("auto", offered, is_private=True, can_bind=True)
+        assert names == (
+            *("SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"),
+            *("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"),
+            *("CRAM-MD5", "PLAIN", "LOGIN"),
+        )
 
 
 @pytest.mark.parametrize(
@@ -147,14 +227,15 @@ def test_mechanism_chosen(wanted: str, offered: str, is_private: bool, chosen: s
     [
         ("auto", "PLAIN LOGIN XOAUTH2", "XOAUTH2"),
         ("auto", "PLAIN OAUTHBEARER", "OAUTHBEARER"),
-        ("auto", "PLAIN XOAUTH2 OAUTHBEARER", "OAUTHBEARER"),
+        ("auto", "PLAIN XOAUTH2 OAUTHBEARER", "OAUTHBEARER XOAUTH2"),
         ("xoauth2", "PLAIN XOAUTH2 OAUTHBEARER", "XOAUTH2"),
     ],
 )
 def test_a_token_goes_where_tokens_are_taken(
     wanted: str, offered: str, chosen: str
 ) -> None:
-    assert choose(wanted, offered.split(), is_private=True, serves=BY_TOKEN) == chosen
+    names = choose(wanted, offered.split(), is_private=True, serves=BY_TOKEN)
+    assert names == tuple(chosen.split())
 
 
 @pytest.mark.parametrize("wanted", ["auto", *BY_PASSWORD])
@@ -170,7 +251,7 @@ def test_a_password_is_not_sent_as_a_token_unless_that_is_asked_for(
 ) -> None:
     with pytest.raises(LocalProtocolError, match="no common mechanism"):
         choose("auto", offered, is_private=True)
-    assert choose(offered[0], offered, is_private=True) == offered[0]
+    assert choose(offered[0], offered, is_private=True) == (offered[0],)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +268,9 @@ def test_a_password_is_not_sent_as_a_token_unless_that_is_asked_for(
         ("PLAIN", "LOGIN", True, "does not offer PLAIN"),
         ("CRAM_MD5", "CRAM-MD5", True, "did you mean 'CRAM-MD5'"),
         ("OAUTHBEARER2", "OAUTHBEARER", True, "did you mean 'OAUTHBEARER'"),
-        ("GSSAPI", "GSSAPI", True, "not known here"),
+        ("DIGEST-MD5", "DIGEST-MD5", True, "not known here"),
+        ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS", True, "use SCRAM-SHA-256$"),
+        ("auto", "SCRAM-SHA-256-PLUS EXTERNAL", True, "no common mechanism"),
     ],
 )
 def test_no_mechanism_is_forced_and_no_secret_goes_in_clear_text(
@@ -198,8 +281,8 @@ def test_no_mechanism_is_forced_and_no_secret_goes_in_clear_text(
 
 
 @pytest.mark.parametrize("serves", [None, BY_TOKEN])
-@pytest.mark.parametrize("wanted", ["auto", *MECHANISMS])
-def test_only_cram_md5_is_ever_chosen_without_tls(
+@pytest.mark.parametrize("wanted", ["auto", *BY_SECRET])
+def test_without_tls_nothing_is_chosen_that_sends_a_secret_or_binds(
     wanted: str, serves: tuple[str, ...] | None
 ) -> None:
     for offered in (MECHANISMS, MECHANISMS[::-1]):
@@ -207,4 +290,6 @@ def test_only_cram_md5_is_ever_chosen_without_tls(
             chosen = choose(wanted, offered, is_private=False, serves=serves)
         except LocalProtocolError:
             continue
-        assert chosen == "CRAM-MD5"
+        assert chosen
+        assert set(chosen) <= {*scram.NAMES[3:], "CRAM-MD5"}
+        assert not any(map(sends_secret, chosen))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -15,17 +18,24 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import (
     AuthenticationError,
+    DeferredError,
     LocalProtocolError,
     RemoteProtocolError,
     SMTPBookError,
 )
+from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import to_frame
-from smtpbook.sasl.registry import BY_TOKEN, MECHANISMS
+from smtpbook.sasl.mechanism import Known
+from smtpbook.sasl.registry import BY_PASSWORD, BY_TOKEN
+from smtpbook.sasl.scram import NAMES as SCRAM
+from smtpbook.sasl.scram import ScramServer
 from smtpbook.session.session import open_session
-from tests.session.scripted import ACCOUNT, BYE, Rows, Servers
+from tests.session.scripted import ACCOUNT, BYE, Rows, Scripted, Servers
 
 USER, PASSWORD = "ann@x.test", "correct horse päßword"
+# What a lab knows users by; EXTERNAL and ANONYMOUS have no secret.
+BY_SECRET = (*BY_PASSWORD, *BY_TOKEN)
 # Where no TLS is, a password may be sent to this machine only.
 LOCAL = ACCOUNT.replace(host="localhost", username=USER, password=PASSWORD)
 
@@ -54,18 +64,32 @@ async def _log_in(account: Account, rows: Rows) -> str:
         return session.transcript()
 
 
-@pytest.mark.parametrize("tls", ["none", "starttls"])
-@pytest.mark.parametrize("auth", ["auto", *MECHANISMS])
+@pytest.mark.parametrize(
+    ("auth", "tls"),
+    [
+        *((auth, "starttls") for auth in BY_SECRET),
+        *((auth, "none") for auth in BY_SECRET if not auth.endswith("-PLUS")),
+    ],
+)
 def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
     rows = Rows()
     with Lab(users={USER: PASSWORD}, tls=tls) as lab:
         trio.run(_log_in, lab.account.replace(auth=auth), rows)
     said = [row["command"] for row in rows.of("command", "AUTH")]
-    name = "CRAM-MD5" if auth == "auto" else auth
-    assert said[0] in (f"AUTH {name}", f"AUTH {name} [redacted]")
+    assert said[0] in (f"AUTH {auth}", f"AUTH {auth} [redacted]")
     assert set(said[1:]) <= {"[redacted]"}
     assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
     rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("tls", "name"), [("none", "SCRAM-SHA-512"), ("starttls", "SCRAM-SHA-512-PLUS")]
+)
+def test_a_lab_is_logged_in_to_in_the_strongest_way(tls: str, name: str) -> None:
+    rows = Rows()
+    with Lab(users={USER: PASSWORD}, tls=tls) as lab:
+        trio.run(_log_in, lab.account, rows)
+    assert rows.of("command", "AUTH")[0]["command"] == f"AUTH {name} [redacted]"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +98,10 @@ def test_each_mechanism_logs_in(auth: str, tls: str) -> None:
         ("CRAM-MD5", "lab"),  # its challenge is <…@lab.test>
         ("LOGIN", "Username:"),
         ("LOGIN", "Password:"),
+        ("SCRAM-SHA-256", "r"),
+        ("SCRAM-SHA-256", "i=4096"),
+        ("SCRAM-SHA-256", "v="),
+        ("SCRAM-SHA-256", "c"),
     ],
 )
 def test_a_password_that_a_challenge_happens_to_spell_logs_in(
@@ -85,10 +113,10 @@ def test_a_password_that_a_challenge_happens_to_spell_logs_in(
     assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
 
 
-@pytest.mark.parametrize("auth", MECHANISMS)
+@pytest.mark.parametrize("auth", BY_SECRET)
 def test_a_wrong_password_is_tried_once(auth: str) -> None:
     rows = Rows()
-    with Lab(users={USER: "another"}) as lab:
+    with Lab(users={USER: "another"}, tls="starttls") as lab:
         account = lab.account.replace(username=USER, password=PASSWORD, auth=auth)
         with pytest.raises(AuthenticationError, match=rf"AUTH {auth}: 535 5\.7\.8"):
             trio.run(_log_in, account, rows)
@@ -172,6 +200,316 @@ async def test_a_login_may_wait(servers: Servers, autojump_clock: object) -> Non
     servers.rows.check_whole()
 
 
+# --- the next way, or none ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offered", "script", "said"),
+    [
+        (
+            ("CRAM-MD5", "PLAIN"),
+            ("334 PDE+", "534 5.7.9 too weak for you", "235 in"),
+            "AUTH CRAM-MD5, [redacted], AUTH PLAIN [redacted]",
+        ),
+        (
+            ("SCRAM-SHA-256", "SCRAM-SHA-1", "LOGIN"),
+            ("504 5.5.4 what?", "534 5.7.9 weak", "334 VQ==", "334 UA==", "235 in"),
+            "AUTH SCRAM-SHA-256 [redacted], AUTH SCRAM-SHA-1 [redacted], AUTH LOGIN, "
+            f"{b64(USER)}, [redacted]",
+        ),
+        (
+            ("SCRAM-SHA-256", "PLAIN"),
+            ("432 4.7.12 a password transition is needed", "235 in"),
+            "AUTH SCRAM-SHA-256 [redacted], AUTH PLAIN [redacted]",
+        ),
+    ],
+)
+async def test_a_mechanism_that_will_not_do_is_followed_by_the_next(
+    offered: tuple[str, ...],
+    script: tuple[str, ...],
+    said: str,
+    servers: Servers,
+    autojump_clock: object,
+) -> None:
+    servers("220 mx", offering(*offered), *script, BYE)
+    async with servers.open(LOCAL):
+        pass
+    shown = [str(row["command"]) for row in servers.rows.of("command", "AUTH")]
+    assert ", ".join(shown) == said.replace(b64(USER), "[redacted]")
+    servers.rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("account", "offered", "script", "told"),
+    [
+        (LOCAL, "PLAIN LOGIN", ("534 5.7.9 app password",), "AUTH PLAIN: 534"),
+        (LOCAL, "PLAIN LOGIN", ("504 5.5.4 no",), "AUTH PLAIN: 504"),
+        (LOCAL, "CRAM-MD5 PLAIN", ("535 5.7.8 no",), "AUTH CRAM-MD5: 535"),
+        (LOCAL, "CRAM-MD5 PLAIN", ("334 PDE+", "535 no"), "AUTH CRAM-MD5: 535"),
+        (LOCAL, "CRAM-MD5 PLAIN", ("538 use TLS",), "AUTH CRAM-MD5: 538"),
+        (LOCAL, "SCRAM-SHA-1 PLAIN", ("500 what?",), "AUTH SCRAM-SHA-1: 500"),
+        (LOCAL, "CRAM-MD5 PLAIN", ("534 no", "535 no"), "AUTH CRAM-MD5, PLAIN: 535"),
+        (LOCAL, "SCRAM-SHA-1 CRAM-MD5", ("534 no", "534 n"), "SCRAM-SHA-1, CRAM-MD5: 534"),
+        (LOCAL.replace(auth="CRAM-MD5"), "CRAM-MD5 PLAIN", ("534 no",), "CRAM-MD5: 534"),
+        (
+            LOCAL.replace(auth="XOAUTH2"),
+            "XOAUTH2 OAUTHBEARER",
+            ("534 no",),
+            "AUTH XOAUTH2: 534",
+        ),
+    ],
+)
+async def test_each_password_is_tried_once_and_the_error_tells_how(
+    account: Account,
+    offered: str,
+    script: tuple[str, ...],
+    told: str,
+    servers: Servers,
+    autojump_clock: object,
+) -> None:
+    server = servers("220 mx", offering(*offered.split()), *script, BYE)
+    with pytest.raises(AuthenticationError, match=told):
+        async with servers.open(account):
+            pass
+    assert len(server.heard) == 2 + len(script)
+    assert server.heard[-1] == b"QUIT"
+    servers.rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        ("454 4.7.0 Temporary authentication failure",),
+        ("334 PDE+", "454 4.7.0 Temporary authentication failure"),
+        ("451 4.3.0 the database is away",),
+        ("421 4.7.0 too many logins",),
+    ],
+)
+async def test_the_servers_own_trouble_is_not_the_passwords(
+    script: tuple[str, ...], servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("CRAM-MD5", "PLAIN"), *script, BYE)
+    with pytest.raises(DeferredError, match="AUTH CRAM-MD5: 4") as deferred:
+        async with servers.open(LOCAL):
+            pass
+    assert "may be right" in deferred.value.__notes__[0]
+    assert not [line for line in server.heard if line.startswith(b"AUTH PLAIN")]
+    servers.rows.check_whole()
+
+
+def test_a_refused_plus_names_the_way_without() -> None:
+    with Lab(users={USER: "another"}, tls="starttls") as lab:
+        account = lab.account.replace(password=PASSWORD)
+        with pytest.raises(AuthenticationError, match="AUTH SCRAM-SHA-512-PLUS:") as info:
+            trio.run(_log_in, account, Rows())
+    assert 'auth="SCRAM-SHA-512"' in info.value.__notes__[-1]
+
+
+# --- without a password -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("auth", "username", "said"),
+    [
+        ("EXTERNAL", None, "AUTH EXTERNAL ="),
+        ("external", USER, f"AUTH EXTERNAL {b64(USER)}"),
+        ("ANONYMOUS", None, "AUTH ANONYMOUS ="),
+        ("ANONYMOUS", "trace", f"AUTH ANONYMOUS {b64('trace')}"),
+    ],
+)
+async def test_a_login_that_needs_no_password_asks_nobody_for_one(
+    auth: str, username: str | None, said: str, servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("EXTERNAL", "ANONYMOUS"), f"235 {USER} trace", BYE)
+    account = ACCOUNT.replace(auth=auth, username=username)
+    async with servers.open(account) as session:
+        assert f"235 {USER} trace" in session.transcript()  # a name is no secret
+    assert server.heard[1].decode() == said
+
+
+async def test_nobody_logs_in_who_does_not_ask_for_it(
+    servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("EXTERNAL", "ANONYMOUS", "XOAUTH2"), BYE)
+    async with servers.open(ACCOUNT.replace(auth="XOAUTH2")):
+        pass
+    assert server.heard == [b"EHLO client.test", b"QUIT"]
+
+
+def test_a_lab_where_anybody_is_a_user_lets_in_anybody() -> None:
+    rows = Rows()
+    with Lab(users={"anonymous": ""}) as lab:
+        account = lab.account.replace(auth="ANONYMOUS", username=None, password=None)
+        trio.run(_log_in, account, rows)
+    assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
+    with Lab(users={USER: PASSWORD}) as lab:
+        account = lab.account.replace(auth="ANONYMOUS", username=None, password=None)
+        with pytest.raises(LocalProtocolError, match="does not offer ANONYMOUS"):
+            trio.run(_log_in, account, rows)
+
+
+# --- a server that has to prove itself ----------------------------------------------------
+
+SALT = b64("salt of the earth")
+
+
+def scram(template: str) -> Callable[[Scripted], Awaitable[None]]:
+    """Say a challenge, with the nonce of the client's first message."""
+
+    async def say(server: Scripted) -> None:
+        first = base64.b64decode(server.heard[1].split()[2]).decode()
+        text = template.replace("NONCE", first.rpartition("r=")[2])
+        await server.say(f"334 {b64(text)}\r\n".encode())
+
+    return say
+
+
+FIRST = scram(f"r=NONCEtheirs,s={SALT},i=4096")
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (("235 welcome",), "without proving"),
+        ((FIRST, "235 welcome"), "without proving"),
+        ((FIRST, scram("v=AAAA")), "could not prove"),
+        ((FIRST, scram(f"r=NONCEtheirs,s={SALT},i=4096")), "could not prove"),
+        ((FIRST, "334 "), "could not prove"),
+        ((FIRST, scram("e=other-error"), "235 welcome"), "without proving"),
+        ((scram(f"r=NONCE,s={SALT},i=4096"),), "nonce"),
+        ((scram(f"r=another,s={SALT},i=4096"),), "nonce"),
+        ((scram(f"r=NONCEtheirs,s={SALT},i=1000000000"),), "more than 2,000,000"),
+        ((scram(f"r=NONCEtheirs,s={SALT},i=0"),), "r=…,s=…,i=…"),
+        ((scram(f"r=NONCEtheirs,s={SALT},i=1"),), "fewer than 4,096"),
+        ((scram("r=NONCEtheirs,i=4096"),), "r=…,s=…,i=…"),
+        ((scram(f"m=x,r=NONCEtheirs,s={SALT},i=4096"),), "extension"),
+        ((scram("\x1b[31mwhat"),), "r=…,s=…,i=…"),
+    ],
+)
+async def test_a_server_that_does_not_prove_itself_is_spoken_to_no_more(
+    script: tuple[str | Callable[[Scripted], Awaitable[None]], ...],
+    why: str,
+    servers: Servers,
+    autojump_clock: object,
+) -> None:
+    server = servers("220 mx", offering("SCRAM-SHA-256", "PLAIN"), *script, BYE)
+    async with servers.open(LOCAL, login=False) as session:
+        with pytest.raises(RemoteProtocolError, match=why):
+            await session.log_in()
+        assert session.is_over
+        with pytest.raises(RemoteProtocolError, match=why):
+            await session.command("NOOP")
+    assert len(server.heard) == 1 + len(script)
+    assert servers.rows.all[-1]["error"] == "RemoteProtocolError"
+    servers.rows.check_whole()
+
+
+async def test_a_challenge_behind_the_proof_is_not_answered(
+    servers: Servers, autojump_clock: object
+) -> None:
+    known = Known(passwords={USER: PASSWORD}, nonce="theirs")
+    theirs = ScramServer("SCRAM-SHA-256", known)
+
+    async def turn(server: Scripted) -> None:
+        said = theirs.turn(base64.b64decode(server.heard[-1].split()[-1]))
+        assert isinstance(said, bytes)
+        await server.say(b"334 " + base64.b64encode(said) + b"\r\n")
+
+    script = (turn, turn, "334 bW9yZQ==", "501 cancelled", BYE)
+    server = servers("220 mx", offering("SCRAM-SHA-256"), *script)
+    with pytest.raises(RemoteProtocolError, match="asks for more"):
+        async with servers.open(LOCAL):
+            pass
+    assert server.heard[3:] == [b"", b"*", b"QUIT"]
+    servers.rows.check_whole()
+
+
+async def test_a_server_that_takes_no_for_yes_has_not_let_anybody_in(
+    servers: Servers, autojump_clock: object
+) -> None:
+    servers("220 mx", offering("SCRAM-SHA-256"), "334 not base64!", "235 welcome", BYE)
+    async with servers.open(LOCAL, login=False) as session:
+        with pytest.raises(RemoteProtocolError, match="not base64"):
+            await session.log_in()
+        assert session.is_over
+
+
+async def test_why_scram_was_refused_is_told(
+    servers: Servers, autojump_clock: object
+) -> None:
+    script = (FIRST, scram("e=invalid-proof"), "535 5.7.8 no", BYE)
+    server = servers("220 mx", offering("SCRAM-SHA-256", "PLAIN"), *script)
+    with pytest.raises(AuthenticationError) as refused:
+        async with servers.open(LOCAL):
+            pass
+    assert str(refused.value) == (
+        "AUTH SCRAM-SHA-256: 535 5.7.8 no; the server says invalid-proof"
+    )
+    assert server.heard[3:] == [b"", b"QUIT"]
+
+
+async def test_a_long_name_waits_until_it_is_asked_for(
+    servers: Servers, autojump_clock: object
+) -> None:
+    """RFC 4954 section 4: an initial response that makes the line too long is left out."""
+    server = servers("220 mx", offering("SCRAM-SHA-256"), "334 ", "535 no", BYE)
+    with pytest.raises(AuthenticationError):
+        async with servers.open(LOCAL.replace(username="a" * 600)):
+            pass
+    assert server.heard[1] == b"AUTH SCRAM-SHA-256"
+    assert base64.b64decode(server.heard[2]).startswith(b"n,,n=" + b"a" * 600)
+
+
+@pytest.mark.parametrize(
+    ("auth", "is_slow"), [("SCRAM-SHA-512", True), ("CRAM-MD5", False)]
+)
+def test_thousands_of_rounds_are_not_computed_where_trio_runs(
+    auth: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    hashed = hashlib.pbkdf2_hmac
+
+    def noticed(*given: Any) -> bytes:
+        threads.append(threading.get_ident())
+        return hashed(*given)
+
+    with Lab(users={USER: PASSWORD}) as lab:
+        monkeypatch.setattr(hashlib, "pbkdf2_hmac", noticed)
+        trio.run(_log_in, lab.account.replace(auth=auth), Rows())
+    # The lab has a thread of its own, too.
+    assert len(set(threads)) == (2 if is_slow else 0)
+    assert threading.get_ident() not in threads
+
+
+# --- bound to the connection --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("auth", SCRAM[3:])
+def test_the_way_without_binding_is_open_to_those_who_ask_for_it(auth: str) -> None:
+    """The lab offers -PLUS, so the flag "y" would be a downgrade to it."""
+    rows = Rows()
+    with Lab(users={USER: PASSWORD}, tls="starttls") as lab:
+        trio.run(_log_in, lab.account.replace(auth=auth), rows)
+    assert rows.of("command", "AUTH")[-1]["reply_code"] == 235
+
+
+def test_a_server_hears_when_somebody_has_taken_its_offer_away() -> None:
+    """RFC 5802 section 6: we could have bound, and say so under the signature."""
+    with Lab(users={USER: PASSWORD}, tls="starttls") as lab:
+        offer = "250-lab.test\n250-STARTTLS\n250 AUTH SCRAM-SHA-256"
+        lab.set(ehlo=Behaviour(reply=offer))
+        with pytest.raises(AuthenticationError, match="AUTH SCRAM-SHA-256: 535"):
+            trio.run(_log_in, lab.account, Rows())
+
+
+def test_plus_is_not_for_clear_text() -> None:
+    with Lab(users={USER: PASSWORD}) as lab:
+        lab.set(ehlo=Behaviour(reply="250-lab.test\n250 AUTH SCRAM-SHA-1-PLUS"))
+        for auth, why in (("auto", "no common"), ("SCRAM-SHA-1-PLUS", "use SCRAM-SHA-1$")):
+            with pytest.raises(LocalProtocolError, match=why):
+                trio.run(_log_in, lab.account.replace(auth=auth), Rows())
+
+
 # --- tokens -------------------------------------------------------------------------------
 
 
@@ -225,10 +563,20 @@ async def test_a_token_is_not_sent_as_a_password(
         ("plain words", "plain words"),
         ("[1]", "[1]"),
         ("[" * 2900, "[[[…"),
-        (f'{{"got":"{PASSWORD}"}}', "[redacted]"),
-        (json.dumps({"got": PASSWORD}), "[redacted]"),
+        (f'{{"got":"{PASSWORD}"}}', "got=[redacted]"),
+        (json.dumps({"got": PASSWORD}), "got=[redacted]"),
+        (json.dumps([PASSWORD]), "[redacted]"),
     ],
-    ids=["RFC 7628", "escapes", "words", "a list", "deep", "the token", "escaped token"],
+    ids=[
+        "RFC 7628",
+        "escapes",
+        "words",
+        "a list",
+        "deep",
+        "the token",
+        "escaped token",
+        "list",
+    ],
 )
 async def test_why_a_token_was_refused_is_told(
     auth: str,
@@ -327,16 +675,30 @@ async def test_no_secret_is_in_the_transcript_after_a_login(
 
 def test_the_lab_keeps_no_secret_in_its_log() -> None:
     with Lab(users={USER: PASSWORD}) as lab:
-        for auth in ("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"):
+        for auth in (name for name in BY_SECRET if not name.endswith("-PLUS")):
             trio.run(_log_in, lab.account.replace(auth=auth), Rows())
         text = lab.log.to_csv()
     for secret in SPELLINGS:
         assert secret not in text
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("auth", SCRAM)
+def test_no_sides_proof_is_in_the_record(auth: str) -> None:
+    """With salt and nonces, which are, either would do to try passwords in peace."""
+    rows = Rows()
+    with Lab(users={USER: PASSWORD}, tls="starttls") as lab:
+        trio.run(_log_in, lab.account.replace(auth=auth), rows)
+        log = lab.log
+    shown = [f"AUTH {auth} [redacted]", "[redacted]", "[redacted]"]
+    said = rows.of("command", "AUTH")
+    assert [row["command"] for row in said] == shown
+    assert list(log["command"][log["verb"] == "AUTH"]) == shown
+    assert said[1]["reply_text"] == "[redacted]"
+
+
+@pytest.mark.parametrize("mechanism", BY_SECRET)
 async def test_a_refused_login_leaves_no_secret_in_tracebacks(mechanism: str) -> None:
-    with Lab(users={"ann": "another"}) as lab:
+    with Lab(users={"ann": "another"}, tls="starttls") as lab:
         account = lab.account.replace(password=PASSWORD, auth=mechanism)
         with pytest.raises(AuthenticationError) as refused:
             async with open_session(account):

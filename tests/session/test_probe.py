@@ -74,7 +74,7 @@ def test_a_probe_is_an_event_log_that_ends_before_mail() -> None:
     assert list(log.columns) == list(COLUMNS)
     assert steps(log) == [
         *("dns", "connect", "GREETING", "EHLO", "STARTTLS", "tls", "EHLO"),
-        *("AUTH", "AUTH", "QUIT", "disconnect"),
+        *("AUTH", "AUTH", "AUTH", "QUIT", "disconnect"),
     ]
     assert log["error"].isna().all()
     assert "error" not in log.attrs
