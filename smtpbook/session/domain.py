@@ -32,6 +32,7 @@ class _Domain(ClientMechanism):
 
     is_slow = True  # it asks the realm, and may read files of tickets
     extra: str
+    remedy: str
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -40,7 +41,7 @@ class _Domain(ClientMechanism):
 
     def start(self) -> bytes | None:
         """Give the first token."""
-        with self._translated(LocalProtocolError, "no login can be begun"):
+        with self._translated(LocalProtocolError, f"no login can be begun ({self.remedy})"):
             self._context = self._opened()
             self._first = self._context.step() or b""
         return self._first
@@ -97,6 +98,7 @@ class Ntlm(_Domain):
 
     name = "NTLM"
     extra = "ntlm"
+    remedy = "is the user name DOMAIN\\user?"
 
     def _opened(self) -> spnego.ContextProxy:
         import spnego
@@ -125,6 +127,7 @@ class Gssapi(_Domain):
 
     name = "GSSAPI"
     extra = "kerberos"
+    remedy = "get a ticket with kinit, or give password="
 
     def __init__(self, credentials: Credentials) -> None:
         super().__init__(credentials)
