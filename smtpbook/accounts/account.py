@@ -56,7 +56,9 @@ class Account:
         `smtpbook.accounts.passwords`, an OAuth token, a function.  None = the keyring is
         asked for what it keeps under `name`.
     auth : str
-        ``"auto"`` or a SASL mechanism's name.
+        ``"auto"``: the strongest that both sides know and the password serves.  Or a SASL
+        mechanism's name, such as ``"EXTERNAL"``, ``"GSSAPI"`` or ``"NTLM"``, which are
+        used only by name; the first two, and ``"ANONYMOUS"``, need no username.
     helo : str, optional
         What to call ourselves in EHLO; default: this machine's name if it is a full one,
         else its address in brackets (RFC 5321 section 4.1.4).
