@@ -20,7 +20,7 @@ import trio
 import trustme
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.certificate import tls_server_end_point
+from smtpbook.accounts.binding import tls_server_end_point
 from smtpbook.events import Event, Row, to_sink
 from smtpbook.lab.behaviours import Behaviour, Rule, Rules
 from smtpbook.lab.scenarios import scenario as find_scenario

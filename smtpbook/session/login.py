@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.certificate import tls_server_end_point
+from smtpbook.accounts.binding import tls_server_end_point
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import (
     AuthenticationError,

@@ -19,7 +19,7 @@ from smtpbook.accounts.presets import PROVIDERS, Provider
 from smtpbook.accounts.store import list_accounts, load_account, save_account
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
-from smtpbook.sasl.registry import BY_PASSWORD, BY_TOKEN
+from smtpbook.sasl.registry import BY_DOMAIN, BY_PASSWORD, BY_TOKEN, WITHOUT_SECRET
 from smtpbook.widgets.connection_test import ConnectionTest
 from smtpbook.widgets.parts import (
     LABELLED,
@@ -46,6 +46,8 @@ _AUTH: Final = (
     ("automatic: the strongest that fits", "auto"),
     *((f"{name}, with a password", name) for name in BY_PASSWORD),
     *((f"{name}, with an OAuth token", name) for name in BY_TOKEN),
+    *((f"{name}, with a ticket or a domain's password", name) for name in BY_DOMAIN),
+    *((f"{name}, without a password", name) for name in WITHOUT_SECRET),
 )
 _KEEP: Final = (
     ("in the keyring of this computer", "keyring"),

@@ -138,6 +138,16 @@ def test_no_token_breaks_more_than_the_login(token: bytes) -> None:
         ours.respond(token)
 
 
+def test_what_a_library_quotes_is_made_safe_and_its_cause_is_left_out() -> None:
+    ours = Ntlm(Credentials(username=USER, secret=PASSWORD))
+    with (
+        pytest.raises(RemoteProtocolError, match=r"NTLM: why: \\x1b\[31m") as broken,
+        ours._translated(RemoteProtocolError, "why"),
+    ):
+        raise ValueError("\x1b[31m")
+    assert broken.value.__suppress_context__
+
+
 def test_ntlm_has_nothing_to_say_behind_its_answer() -> None:
     ours, theirs = (
         Ntlm(Credentials(username=USER, secret=PASSWORD)),

@@ -327,6 +327,17 @@ async def test_a_login_that_needs_no_password_asks_nobody_for_one(
     assert server.heard[1].decode() == said
 
 
+async def test_external_asks_nobody_for_a_password_that_there_is(
+    servers: Servers, autojump_clock: object
+) -> None:
+    def password() -> str:
+        raise AssertionError("it was asked for")
+
+    servers("220 mx", offering("EXTERNAL"), "235 in", BYE)
+    async with servers.open(LOCAL.replace(auth="EXTERNAL", password=password)):
+        pass
+
+
 async def test_nobody_logs_in_who_does_not_ask_for_it(
     servers: Servers, autojump_clock: object
 ) -> None:

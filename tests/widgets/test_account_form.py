@@ -13,6 +13,7 @@ from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.store import load_account, save_account
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.sasl.registry import MECHANISMS
 from smtpbook.widgets.account_form import AccountForm, account_form
 from tests.accounts.keyrings import MemoryKeyring
 from tests.servers.process import free_ports
@@ -72,6 +73,11 @@ def test_a_providers_own_username_goes_with_the_provider() -> None:
     assert form.account.username == "apikey"
     form.fields["provider"].value = "gmail"
     assert form.account.username is None
+
+
+def test_a_login_by_each_mechanism_can_be_chosen() -> None:
+    for name in MECHANISMS:
+        assert filled(auth=name).account.auth == name
 
 
 def test_the_port_follows_the_encryption_unless_it_was_chosen() -> None:
