@@ -199,7 +199,7 @@ def _refusal(
 ) -> ReplyError:
     """Put in words that the server said no, and to what."""
     verb = f"AUTH {', '.join(tried)}"
-    if reply.code // 100 == 4:
+    if reply.code // 100 == 4 and reply.code not in _NOT_THIS_WAY:
         # "The client SHOULD NOT prompt the user for another password in this case, and
         # should instead notify the user of server failure" -- RFC 4954 section 6, of 454
         deferred = DeferredError(reply, verb)

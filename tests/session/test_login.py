@@ -248,6 +248,7 @@ async def test_a_mechanism_that_will_not_do_is_followed_by_the_next(
         (LOCAL, "CRAM-MD5 PLAIN", ("334 PDE+", "535 no"), "AUTH CRAM-MD5: 535"),
         (LOCAL, "CRAM-MD5 PLAIN", ("538 use TLS",), "AUTH CRAM-MD5: 538"),
         (LOCAL, "SCRAM-SHA-1 PLAIN", ("500 what?",), "AUTH SCRAM-SHA-1: 500"),
+        (LOCAL, "SCRAM-SHA-1", ("432 by PLAIN first",), "AUTH SCRAM-SHA-1: 432"),
         (LOCAL, "CRAM-MD5 PLAIN", ("534 no", "535 no"), "AUTH CRAM-MD5, PLAIN: 535"),
         (LOCAL, "SCRAM-SHA-1 CRAM-MD5", ("534 no", "534 n"), "SCRAM-SHA-1, CRAM-MD5: 534"),
         (LOCAL.replace(auth="CRAM-MD5"), "CRAM-MD5 PLAIN", ("534 no",), "CRAM-MD5: 534"),
