@@ -102,6 +102,18 @@ def test_envelope_and_data_in_one_group_and_the_next_behind_the_mail_data() -> N
     assert talk.pipeline.is_idle
 
 
+def test_rset_comes_between_where_a_server_dies_of_the_next_envelope() -> None:
+    talk = Talk(*PIPELINING, "BURL imap")
+    talk.add(message("a"), message("b"))
+    assert talk.write() == envelope("a") + DATA
+    talk.hear(250, 250, 354)
+    assert talk.write() == data("a") + b"RSET\r\n" + envelope("b") + DATA
+    talk.hear(250, 250, 250, 250, 354)
+    assert talk.write() == data("b")
+    talk.hear(250)
+    assert talk.outcomes() == ["accepted", "accepted"]
+
+
 @pytest.mark.parametrize(
     ("mode", "keywords"),
     [("off", PIPELINING), ("off", PIPELINING[1:]), ("auto", PIPELINING[1:])],
