@@ -8,8 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from tests.servers.dovecot import Dovecot
+from tests.servers.aiosmtpd import AioSMTPD
+from tests.servers.dovecot import Dovecot, Submission
+from tests.servers.exim import Exim
 from tests.servers.mariadb import MariaDB
+from tests.servers.opensmtpd import OpenSMTPD
 from tests.servers.postfix import Postfix
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import ServerMissing
@@ -18,15 +21,39 @@ Server = TypeVar("Server", bound=AbstractContextManager[object])
 
 
 @pytest.fixture(scope="session")
-def postfix() -> Iterator[Postfix]:
-    """A private Postfix on loopback; where there can be none, the test is skipped."""
-    yield from _started(Postfix.start)
-
-
-@pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
     """A private Dovecot on loopback; where there can be none, the test is skipped."""
     yield from _started(Dovecot.start)
+
+
+@pytest.fixture(scope="session")
+def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
+    """A private Postfix on loopback; where there can be none, the test is skipped."""
+    yield from _started(lambda: Postfix.start(auth_port=dovecot.auth_port))
+
+
+@pytest.fixture(scope="session")
+def submission(postfix: Postfix) -> Iterator[Submission]:
+    """Dovecot's submission service; where there can be none, the test is skipped."""
+    yield from _started(lambda: Submission.start(postfix))
+
+
+@pytest.fixture(scope="session")
+def exim() -> Iterator[Exim]:
+    """A private Exim on loopback; where there can be none, the test is skipped."""
+    yield from _started(Exim.start)
+
+
+@pytest.fixture(scope="session")
+def opensmtpd() -> Iterator[OpenSMTPD]:
+    """A private OpenSMTPD on loopback; where there can be none, the test is skipped."""
+    yield from _started(OpenSMTPD.start)
+
+
+@pytest.fixture(scope="session")
+def aiosmtpd() -> Iterator[AioSMTPD]:
+    """A private aiosmtpd on loopback."""
+    yield from _started(AioSMTPD.start)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from smtpbook.accounts.account import Account
 from smtpbook.bodies.page import Picture
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
@@ -24,13 +23,15 @@ from tests.interop.readers import (
     read_with_rust,
 )
 from tests.servers.dovecot import Dovecot
-from tests.servers.postfix import DOMAIN, Postfix
+from tests.servers.mail import DOMAIN
+from tests.servers.postfix import Postfix
 
 PIXEL: Final = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 LOGO: Final = Picture(name="logo.png", content_type="image/png", data=PIXEL)
 SIGN: Final = Picture(name="Größe.png", content_type="image/png", data=PIXEL[::-1])
 LONG: Final = "Donaudampfschifffahrtsgesellschaft" * 40
 DOTS: Final = ".\n..\n.hidden\n\n.\nFrom here\n>From there\nlast ."
+READER: Final = f"zoe@{DOMAIN}"
 JAPANESE: Final = "山田さん、こんにちは。\n来週の授業は休みです。\n"
 
 
@@ -139,7 +140,7 @@ def render(kind: Kind, folder: Path) -> Message:
         own = AttachmentColumn("file", folder)
         parameters["attachments"] = [*parameters.get("attachments", ()), own]
     letter = Template(header_from="Änn Harbor <ann@x.example>", **parameters)
-    return letter.render({"email": f"zoe@{DOMAIN}", **kind.row})
+    return letter.render({"email": READER, **kind.row})
 
 
 @pytest.fixture(params=KINDS)
@@ -176,12 +177,12 @@ def file_names(reading: Reading) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def uids(dovecot: Dovecot, messages: dict[str, Message]) -> dict[str, str]:
     """Deliver each kind's message by LMTP, and find it again."""
-    with smtplib.LMTP(dovecot.host, dovecot.lmtp_port) as lmtp:
+    with smtplib.LMTP(dovecot.host, dovecot.port) as lmtp:
         for message in messages.values():
             recipients = list(map(str, message.recipients))
             refused = lmtp.sendmail(str(message.reverse_path), recipients, message.data)
             assert refused == {}
-    with dovecot.inbox() as imap:
+    with dovecot.inbox(READER) as imap:
         return {
             name: only(imap.uid("SEARCH", "HEADER", "Message-ID", str(sent.message_id)))
             for name, sent in messages.items()
@@ -199,7 +200,7 @@ def only(answer: tuple[str, list[Any]]) -> str:
 def test_dovecot_reads_what_python_reads(
     name: str, messages: dict[str, Message], dovecot: Dovecot, uids: dict[str, str]
 ) -> None:
-    with dovecot.inbox() as imap:
+    with dovecot.inbox(READER) as imap:
         reading = read_with_dovecot(imap, uids[name])
     assert reading == read_with_python(messages[name].data)
 
@@ -208,7 +209,7 @@ def test_dovecot_reads_what_python_reads(
 def test_dovecot_keeps_every_octet(
     name: str, messages: dict[str, Message], dovecot: Dovecot, uids: dict[str, str]
 ) -> None:
-    with dovecot.inbox() as imap:
+    with dovecot.inbox(READER) as imap:
         _, [(_, stored), _] = imap.uid("FETCH", uids[name], "(BODY.PEEK[])")
     assert stored.endswith(b"\r\n" + messages[name].data)
 
@@ -218,7 +219,7 @@ def test_dovecot_finds_a_letter_by_its_decoded_subject(
     name: str, messages: dict[str, Message], dovecot: Dovecot, uids: dict[str, str]
 ) -> None:
     subject = read_with_python(messages[name].data).subject
-    with dovecot.inbox() as imap:
+    with dovecot.inbox(READER) as imap:
         imap.literal = subject.encode()
         _, [found] = imap.uid("SEARCH", "CHARSET", "UTF-8", "SUBJECT")
     assert uids[name] in found.decode().split()
@@ -231,10 +232,9 @@ def test_dovecot_finds_a_letter_by_its_decoded_subject(
 async def test_postfix_delivers_every_octet(
     messages: dict[str, Message], postfix: Postfix
 ) -> None:
-    account = Account(host="localhost", port=postfix.port, tls="none", helo="x.example")
-    async with open_session(account) as session:
+    async with open_session(postfix.account()) as session:
         results = [result async for result in session.send_many(messages.values())]
-    postfix.wait_delivered([str(result.queue_id) for result in results])
+    postfix.wait_delivered([(str(result.queue_id), READER) for result in results])
     stored = mailbox.Maildir(postfix.maildir, create=False)
     by_id = {mail["Message-ID"]: stored.get_bytes(key) for key, mail in stored.items()}
     for message in messages.values():

@@ -13,30 +13,21 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-import trustme
-
-from tests.servers.process import (
-    Server,
-    ServerMissing,
-    free_ports,
-    poll,
-    wait_for_greeting,
+from tests.servers.dovecot import MECHANISMS
+from tests.servers.mail import (
+    DOMAIN,
+    MAX_MESSAGE_BYTES,
+    REFUSED,
+    REFUSED_SENDER,
+    SENDER_REFUSAL,
+    USER,
+    MailServer,
 )
-
-DOMAIN: Final = "mailbox.example"
-REFUSED: Final = {
-    f"gone@{DOMAIN}": "550 5.1.1 No such mailbox",
-    f"full@{DOMAIN}": "452 4.2.2 Mailbox is full",
-}
-"""Recipients refused, and the reply each of them draws."""
-MAX_MESSAGE_BYTES: Final = 200_000
-"""What EHLO's SIZE says (RFC 1870)."""
+from tests.servers.process import ServerMissing
 
 _DAEMONS: Final = Path("/usr/lib/postfix/sbin")
 _MAIN_CF: Final = """\
@@ -61,10 +52,16 @@ virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 smtpd_relay_restrictions = reject_unauth_destination
-smtpd_recipient_restrictions = check_recipient_access texthash:{root}/etc/access
+smtpd_sender_restrictions = check_sender_access texthash:{root}/etc/senders
+smtpd_recipient_restrictions = check_recipient_access texthash:{root}/etc/recipients
 message_size_limit = {max_bytes}
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = {root}/etc/server.pem
+smtpd_tls_auth_only = yes
+smtpd_sasl_auth_enable = {has_login}
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:127.0.0.1:{auth_port}
+smtpd_sasl_security_options = noanonymous
 # A short queue ID is an inode number, which the next message may get again.
 enable_long_queue_ids = yes
 # A pause of a second whenever mail comes in faster than it is delivered.
@@ -92,37 +89,23 @@ _QUEUES: Final = (
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
     "private", "saved", "trace",
 )  # fmt: skip
-_MESSAGE_ID: Final = re.compile(r"postfix/cleanup\[\d+\]: (\w+): message-id=(<.*>)$", re.M)
-_SENT: Final = re.compile(r"postfix/virtual\[\d+\]: (\w+): to=<.*status=sent", re.M)
 
 
-class Postfix(Server):
-    """A running instance; made by `start`, ended by `close` or at the end of ``with``.
+class Postfix(MailServer):
+    """A running instance; made by `start`, ended by `close` or at the end of ``with``."""
 
-    Attributes
-    ----------
-    port : int
-        Speaks SMTP and offers STARTTLS.
-    tls_port : int
-        Speaks TLS from the first byte.
-    ca_file : Path
-        The authority (PEM) that vouches for ``localhost`` and ``127.0.0.1``.
-    maildir : Path
-        Where everything accepted ends up.
-    """
+    mechanisms = MECHANISMS
 
-    host: Final = "127.0.0.1"
-
-    def __init__(self, root: Path) -> None:
-        self.port, self.tls_port = free_ports(2)
-        self.ca_file = root / "ca.pem"
-        self.maildir = root / "mail" / "inbox"
-        super().__init__(root)
-        self._log = root / "mail.log"
+    _delivery = re.compile(r"postfix/virtual\[\d+\]: (\w+): to=<(.*?)>.*status=sent")
 
     @classmethod
-    def start(cls) -> Postfix:
+    def start(cls, *, auth_port: int | None = None) -> Postfix:
         """Write a configuration, start ``master`` and wait for its greeting.
+
+        Parameters
+        ----------
+        auth_port : int, optional
+            Of a Dovecot that checks passwords; None = AUTH is not offered.
 
         Raises
         ------
@@ -139,56 +122,17 @@ class Postfix(Server):
         root = Path(tempfile.mkdtemp(prefix="smtpbook-postfix-"))
         root.chmod(0o755)
         server = cls(root)
-        return server._started(server._configure, server._run)
+        return server._started(lambda: server._configure(auth_port), server._run)
 
-    def log_text(self) -> str:
-        """Give Postfix's log as it stands."""
-        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+    def login_line(self, mechanism: str) -> str:
+        """Give a pattern for what the log says of a message sent after a login."""
+        return rf"sasl_method={mechanism}, sasl_username={USER}$"
 
-    def wait_for_log(self, pattern: str, *, timeout_s: float = 20) -> re.Match[str]:
-        """Wait until a line of the log matches; ``^`` and ``$`` are a line's ends.
-
-        Raises
-        ------
-        TimeoutError
-            No such line came within `timeout_s` seconds.
-        """
-        search = re.compile(pattern, re.M).search
-        assert self._process is not None
-        return poll(
-            lambda: search(self.log_text()),
-            self._process,
-            what=f"log line like {pattern!r}",
-            timeout_s=timeout_s,
-        )
-
-    def accepted(self) -> list[tuple[str, str]]:
-        """Give Message-ID and queue ID of each message taken, in the order of the log."""
-        found = _MESSAGE_ID.findall(self.log_text())
-        return [(message_id, queue_id) for queue_id, message_id in found]
-
-    def wait_delivered(self, queue_ids: Collection[str], *, timeout_s: float = 60) -> None:
-        """Wait until the log says ``status=sent`` for each of these queue IDs.
-
-        Raises
-        ------
-        TimeoutError
-            Some were not delivered within `timeout_s` seconds.
-        """
-        wanted = set(queue_ids)
-        assert self._process is not None
-        poll(
-            lambda: wanted <= set(_SENT.findall(self.log_text())) or None,
-            self._process,
-            what=f"delivery of all {len(wanted)} messages",
-            timeout_s=timeout_s,
-        )
-
-    def _configure(self) -> None:
+    def _configure(self, auth_port: int | None) -> None:
         root, nobody = self._root, pwd.getpwnam("nobody")
         for name in ("etc", "data", "mail", "queue"):
             (root / name).mkdir()
-        _write_certificates(root)
+        self._write_certificates(root / "etc" / "server.pem")
         (root / "etc" / "main.cf").write_text(
             _MAIN_CF.format(
                 root=root,
@@ -196,13 +140,16 @@ class Postfix(Server):
                 uid=nobody.pw_uid,
                 gid=nobody.pw_gid,
                 max_bytes=MAX_MESSAGE_BYTES,
+                has_login="no" if auth_port is None else "yes",
+                auth_port=auth_port or 0,
             )
         )
         (root / "etc" / "master.cf").write_text(
             _MASTER_CF.format(port=self.port, tls_port=self.tls_port)
         )
-        access = "".join(f"{address} {reply}\n" for address, reply in REFUSED.items())
-        (root / "etc" / "access").write_text(access)
+        refused = "".join(f"{address} {reply}\n" for address, reply in REFUSED.items())
+        (root / "etc" / "recipients").write_text(refused)
+        (root / "etc" / "senders").write_text(f"{REFUSED_SENDER} {SENDER_REFUSAL}\n")
         shutil.chown(root / "mail", "nobody")
         shutil.chown(root / "data", "postfix")
         # Owners and modes of /etc/postfix/postfix-files; `postfix start` would set them.
@@ -218,23 +165,5 @@ class Postfix(Server):
 
     def _run(self) -> None:
         # -d: stay ours, in the foreground; -e: should the tests be killed, end all the
-        # same after an hour.  On SIGTERM master ends its process group, hence a new one.
-        self._process = subprocess.Popen(
-            [_DAEMONS / "master", "-d", "-e", "3600", "-c", self._root / "etc"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            wait_for_greeting(self._process, self.port)
-        except (RuntimeError, TimeoutError) as exc:
-            raise RuntimeError(f"Postfix did not start: {exc}\n{self.log_text()}") from exc
-
-
-def _write_certificates(root: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(root / "ca.pem")
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    certificate.private_key_and_cert_chain_pem.write_to_path(root / "etc" / "server.pem")
+        # same after an hour.
+        self._spawn([_DAEMONS / "master", "-d", "-e", "3600", "-c", self._root / "etc"])
