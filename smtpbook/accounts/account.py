@@ -12,29 +12,48 @@ import re
 import socket
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from smtpbook.accounts.passwords import FromKeyring, FromPrompt
+from smtpbook.accounts.certificate import pins
+from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import (
+    FromKeyring,
+    FromPrompt,
+    Password,
+    check_hidden,
+    hidden,
+    hiding,
+    revealed,
+)
 from smtpbook.accounts.presets import Provider, find_provider, provider_of
+from smtpbook.accounts.proxy import Proxy, split_url
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.protocol.addresses import check_helo
 
-TlsMode = Literal["implicit", "starttls", "none"]
+TlsMode = Literal["implicit", "starttls", "none", "opportunistic"]
 
 # Submission with TLS from the first octet is preferred to STARTTLS (RFC 8314 section 3.3);
 # 25 is for relay (RFC 5321 section 4.5.4.2).
-_PORTS: Final[dict[str, int]] = {"implicit": 465, "starttls": 587, "none": 25}
+_PORTS: Final[dict[str, int]] = {
+    "implicit": 465,
+    "starttls": 587,
+    "none": 25,
+    "opportunistic": 25,
+}
 _USUAL_TLS: Final[dict[int, TlsMode]] = {465: "implicit", 25: "none"}
 
-Password = Secret | Callable[[], str | Secret] | str | None
-"""What `Account.password` may be given."""
+
+def _split(proxy: Any) -> Any:
+    """Take the password out of a proxy's URL."""
+    return split_url(proxy) if isinstance(proxy, str) else proxy
 
 
+@hiding(password=hidden, proxy=_split)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A server and a login.
@@ -42,13 +61,18 @@ class Account:
     Parameters
     ----------
     host : str
-        Name or address of the server.
+        Name or address of the server; or the path of its Unix socket, from ``/`` on, which
+        LMTP servers have: then there is no port and no TLS, and nothing leaves the machine.
     port : int, optional
-        Default: 465 for ``tls="implicit"``, 587 for ``"starttls"``, 25 for ``"none"``.
-    tls : {"implicit", "starttls", "none"}, optional
-        Default: what is usual at the port.  There is no "if possible": a server that does
-        not offer STARTTLS when it is asked for is an error, and the certificate is always
-        verified (RFC 8314).
+        Default: 465 for ``tls="implicit"``, 587 for ``"starttls"``, else 25.  0 for a Unix
+        socket.
+    tls : {"implicit", "starttls", "none", "opportunistic"}, optional
+        Default: what is usual at the port.  With the first two, a server that does not
+        offer TLS is an error, and its certificate is always verified (RFC 8314).
+        ``"opportunistic"`` is for relay, as servers do it among themselves (RFC 7435):
+        STARTTLS where it is offered, whatever the certificate, else clear text.  It keeps
+        out who only listens; the log's ``tls`` row says which it was.  There is no login
+        then, because nothing proves who would be told the password.
     username : str, optional
         None = no login.
     password : str, Secret or callable, optional
@@ -63,9 +87,22 @@ class Account:
         What to call ourselves in EHLO; default: this machine's name if it is a full one,
         else its address in brackets (RFC 5321 section 4.1.4).
     source_address : str, optional
-        The local IP address to connect from.
+        The local IP address to connect from; only addresses of its family are tried.
+    proxy : str or Proxy, optional
+        The server is reached through it: ``"socks5h://ann:password@proxy.example:1080"``,
+        or ``socks5``, ``socks4``, ``socks4a``, ``http``; see `Proxy` for what differs, and
+        for a password that does not stand in the URL.
     ca_file : path, optional
-        Certificates to trust in place of the system's, as PEM.
+        Certificates to trust in place of the system's, as PEM.  The system's are those of
+        Keychain on macOS, of the certificate store on Windows, and elsewhere, or where the
+        environment sets SSL_CERT_FILE or SSL_CERT_DIR, what OpenSSL reads.
+    client_certificate : path, pair of paths or ClientCertificate, optional
+        By which this side proves who it is: a PEM file with certificate and key, or one of
+        each.  A `ClientCertificate` can name the key's passphrase, too.
+    pin : str or sequence of str, optional
+        Fingerprints of which the server's certificate must have one, besides being valid:
+        ``sha256//`` and base64 of its key (RFC 7469), or hexadecimal of the whole.  Several
+        let a server change its key.
     timeouts : Timeouts or float
         Per phase, or one number of seconds for all.
     name : str, optional
@@ -76,7 +113,7 @@ class Account:
     Raises
     ------
     ValueError
-        A field cannot be what it says; the message names it.
+        A field cannot be what it says, or not beside another; the message names it.
     TypeError
         The password is none of what it may be.
     LocalProtocolError
@@ -103,25 +140,17 @@ class Account:
     auth: str = "auto"
     helo: str | None = None
     source_address: str | None = None
+    proxy: str | Proxy | None = None
     ca_file: str | Path | None = None
+    client_certificate: str | Path | tuple[str, str] | ClientCertificate | None = None
+    pin: str | Sequence[str] = ()
     timeouts: Timeouts | float = Timeouts()  # noqa: RUF009 (frozen)
     name: str | None = None
     is_lab: bool = False
 
     def __post_init__(self) -> None:
-        def put(field: str, value: object) -> None:
-            object.__setattr__(self, field, value)
-
-        host = self.host.strip().rstrip(".") if isinstance(self.host, str) else ""
-        if not host or not host.isprintable() or any(c in host for c in " /@<>"):
-            raise ValueError(f"host {self.host!a} is not a host name or address")
-        if host.count(":") == 1:  # an IPv6 address has more
-            name, _, port = host.partition(":")
-            raise ValueError(
-                f"host {host!a} is more than a name; the port is given by itself: "
-                f"host={name!a}, port={port or 587}"
-            )
-        put("host", host)
+        put = functools.partial(object.__setattr__, self)
+        put("host", _checked_host(self.host))
         if self.tls is not None and self.tls not in get_args(TlsMode):
             choices = ", ".join(repr(mode) for mode in get_args(TlsMode))
             raise ValueError(
@@ -131,23 +160,55 @@ class Account:
         if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port!r} is not a number from 1 to 65535")
         if self.tls is None:
-            put("tls", _USUAL_TLS.get(self.port, "starttls"))
-        if not self.port:
+            usual = "none" if self.is_unix else _USUAL_TLS.get(self.port, "starttls")
+            put("tls", usual)
+        if not self.port and not self.is_unix:
             put("port", _PORTS[str(self.tls)])
         if not isinstance(self.timeouts, Timeouts):
             put("timeouts", Timeouts.all(self.timeouts))
         if self.helo is not None:
             check_helo(self.helo)
-        if isinstance(self.password, type):  # see _hidden
-            raise TypeError(
-                f"a password is a string, a Secret or a function, not "
-                f"{self.password.__name__}"
-            )
-        if self.username is None and self.password is not None:
-            raise ValueError("a password needs a username")
+        if isinstance(self.proxy, tuple):  # see _split
+            put("proxy", Proxy.of_split(self.proxy))
+        elif self.proxy is not None and not isinstance(self.proxy, Proxy):
+            raise ValueError("proxy is a URL or a Proxy")
+        if self.client_certificate is not None:
+            put("client_certificate", ClientCertificate.of(self.client_certificate))
+        put("pin", pins(self.pin or ()))
+        self._check_together()
         if self.name is None:
             put("name", self._own_name)
         self._warn()
+
+    def _check_together(self) -> None:
+        """Refuse what cannot be beside something else."""
+        check_hidden(self.password, "password")
+        if self.username is None and self.password is not None:
+            raise ValueError("a password needs a username")
+        if self.source_address is not None:
+            try:
+                ipaddress.ip_address(self.source_address)
+            except ValueError:
+                raise ValueError(
+                    f"source_address {self.source_address!a} is not an IP address"
+                ) from None
+        if self.is_unix:
+            for name in ("port", "source_address", "proxy"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} goes with no Unix socket; leave it out")
+            if self.tls != "none":
+                raise ValueError(f"tls={self.tls!r} goes with no Unix socket; leave it out")
+        if self.tls == "opportunistic" and self.username is not None:
+            raise ValueError(
+                'tls="opportunistic" does not prove who would be told the password of '
+                'username; use "starttls" or "implicit"'
+            )
+        if self.pin and self.tls not in ("implicit", "starttls"):
+            raise ValueError(
+                f'pin goes with tls="starttls" or "implicit", not {self.tls!r}'
+            )
+        if self.client_certificate is not None and self.tls == "none":
+            raise ValueError('client_certificate goes with TLS, and tls is "none"')
 
     def __repr__(self) -> str:
         if not hasattr(self, "name"):  # refused before it was whole; a traceback shows it
@@ -210,7 +271,9 @@ class Account:
         >>> Account.preset("ses", region="eu-west-1").host
         'email-smtp.eu-west-1.amazonaws.com'
         """
-        password = _hidden(password)
+        password = hidden(password)
+        if "proxy" in changes:
+            changes["proxy"] = _split(changes["proxy"])
         provider = find_provider(name)
         if provider.has_regions is not (region is not None):
             needs = 'needs region=, such as "eu-west-1"' if region is None else "has none"
@@ -253,21 +316,42 @@ class Account:
         return self.timeouts
 
     @property
+    def is_unix(self) -> bool:
+        """Whether `host` is the path of a Unix socket."""
+        return self.host.startswith("/")
+
+    @property
     def is_loopback(self) -> bool:
-        """Whether the server is on this machine, so that nothing travels."""
-        if self.host.lower() == "localhost":
+        """Whether the server is on this machine, so that nothing travels.
+
+        What a proxy calls its own machine is another one.
+        """
+        if self.proxy is not None:
+            return False
+        if self.is_unix or self.host.lower() == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
 
+    @property
+    def place(self) -> str:
+        """Where the server is, in short: ``host:port``, or the path of a Unix socket."""
+        if self.is_unix:
+            return self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
     def replace(self, **changes: Any) -> Account:
         """Give a copy with some fields changed.
 
         The port follows `tls` unless given, and so does a name nobody chose the login.
         """
-        changes["password"] = _hidden(changes.get("password", self.password))
+        changes["password"] = hidden(changes.get("password", self.password))
+        changes["proxy"] = _split(changes.get("proxy", self.proxy))
+        if str(changes.get("host", self.host)).startswith("/") is not self.is_unix:
+            changes = {"port": 0, "tls": None} | changes
         if "tls" in changes and "port" not in changes:
             changes["port"] = 0
         if self.name == self._own_name:
@@ -310,20 +394,43 @@ class Account:
                 return self.password(self.name or "")
             case None:
                 return FromKeyring(self.name or "")() if self.username else None
-        given = _hidden(self.password())  # type: ignore[operator]
-        return given if isinstance(given, Secret) else None
+        return revealed(self.password)
+
+    def proxy_secret(self) -> Secret | None:
+        """Give the proxy's password now, as `secret` gives the server's.
+
+        Raises
+        ------
+        LocalProtocolError
+            There is none, where one is needed; the message lists the ways to give one.
+        """
+        proxy = self.proxy
+        if not isinstance(proxy, Proxy) or proxy.username is None:
+            return None
+        if proxy.password is None and not proxy.scheme.startswith("socks4"):
+            return FromKeyring(f"{self.name}/proxy")()
+        return revealed(proxy.password)
 
 
-def _hidden(password: Any) -> Any:
-    """Make a plain password a `Secret`; what cannot be one leaves its type behind.
-
-    It may be a password all the same (bytes, a number), and is not to be shown.
-    """
-    if isinstance(password, str):
-        return Secret(password)
-    if password is None or isinstance(password, Secret) or callable(password):
-        return password
-    return type(password)
+def _checked_host(host: object) -> str:
+    text = host.strip() if isinstance(host, str) else ""
+    if text.startswith("/") and text.isprintable():
+        return text
+    if text.startswith("unix:"):
+        raise ValueError(
+            f"host {text!a}: a Unix socket is given by its path alone, such as "
+            f"host={text.removeprefix('unix:')!a}"
+        )
+    text = text.rstrip(".")
+    if not text or not text.isprintable() or any(c in text for c in " /@<>"):
+        raise ValueError(f"host {text!a} is not a host name or address")
+    if text.count(":") == 1:  # an IPv6 address has more
+        name, _, port = text.partition(":")
+        raise ValueError(
+            f"host {text!a} is more than a name; the port is given by itself: "
+            f"host={name!a}, port={port or 587}"
+        )
+    return text
 
 
 def _outside() -> int:
@@ -334,20 +441,6 @@ def _outside() -> int:
     ):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _hiding(init: Callable[..., None]) -> Callable[..., None]:
-    """Let `__init__` see no plain password: a traceback with locals would show it."""
-
-    @functools.wraps(init)
-    def hiding(self: Account, **fields: Any) -> None:
-        fields["password"] = _hidden(fields.get("password"))
-        init(self, **fields)
-
-    return hiding
-
-
-Account.__init__ = _hiding(Account.__init__)  # type: ignore[method-assign]
 
 
 def own_name(address: str) -> str:

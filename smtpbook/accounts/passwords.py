@@ -7,18 +7,22 @@ because the secret is not in it.  Which one an account uses is said by `Account.
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import LocalProtocolError
 
 T = TypeVar("T")
+
+Password = Secret | Callable[[], str | Secret] | str | None
+"""What a field that takes a secret may be given: itself, or who is asked for it."""
 
 SERVICE: Final = "smtpbook"
 """What the keyring calls us."""
@@ -118,6 +122,65 @@ class FromPrompt:
         if not typed:
             raise LocalProtocolError(f"no password for {whose}: nothing was typed")
         return typed
+
+
+def hidden(password: Any) -> Any:
+    """Make a plain password a `Secret`; what cannot be one leaves its type behind.
+
+    It may be a password all the same (bytes, a number), and is not to be shown.
+    """
+    if isinstance(password, str):
+        return Secret(password)
+    if password is None or isinstance(password, Secret) or callable(password):
+        return password
+    return type(password)
+
+
+def revealed(password: Password) -> Secret | None:
+    """Give the secret of such a field now: a callable is asked, which may block."""
+    if password is None or isinstance(password, Secret):
+        return password
+    given = hidden(password() if callable(password) else password)
+    return given if isinstance(given, Secret) else None
+
+
+def hiding(**how: Callable[[Any], Any]) -> Callable[[type[T]], type[T]]:
+    """Let a dataclass's ``__init__`` see no plain secret in some of its fields.
+
+    A traceback with locals would show it, whichever field is refused.
+
+    Parameters
+    ----------
+    **how : callable
+        By field: what makes of its value one that shows nothing, such as `hidden`.
+    """
+
+    def of(cls: type[T]) -> type[T]:
+        init: Callable[..., None] = cls.__init__
+
+        @functools.wraps(init)
+        def hide(self: T, **fields: Any) -> None:
+            for name in how.keys() & fields.keys():
+                fields[name] = how[name](fields[name])
+            init(self, **fields)
+
+        cls.__init__ = hide  # type: ignore[assignment]
+        return cls
+
+    return of
+
+
+def check_hidden(value: object, name: str) -> None:
+    """Refuse what `hidden` made of something that is no secret.
+
+    Raises
+    ------
+    TypeError
+    """
+    if isinstance(value, type):
+        raise TypeError(
+            f"a {name} is a string, a Secret or a function, not {value.__name__}"
+        )
 
 
 def variable_of(entry: str) -> str:

@@ -23,8 +23,15 @@ import tomli_w
 
 from smtpbook import places
 from smtpbook.accounts import passwords
-from smtpbook.accounts.account import Account, Password
-from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import (
+    FromEnvironment,
+    FromKeyring,
+    FromPrompt,
+    Password,
+)
+from smtpbook.accounts.proxy import Proxy, split_url
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
@@ -36,7 +43,10 @@ _TEXT: Final = (
     "auth",
     "helo",
     "source_address",
+    "proxy",
     "ca_file",
+    "client_certificate",
+    "client_key_file",
     "name",
 )
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -44,10 +54,20 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "port": (int,),
     "is_lab": (bool,),
     "password": (str,),
+    "proxy_password": (str,),
+    "client_passphrase": (str,),
+    "pin": (list,),
     "timeouts": (dict,),
     "oauth": (dict,),
 }
 _LIMITS: Final = tuple(field.name for field in fields(Timeouts))
+# What each secret is kept under in the keyring, behind the account's name; a name holds no
+# slash.
+_ENTRIES: Final = {
+    "password": "",
+    "proxy_password": "/proxy",
+    "client_passphrase": "/key",
+}
 # A file's name on every system: no separator, nothing hidden, no end that Windows drops.
 _NAME: Final = re.compile(r"\w(?:[\w.@+ -]{0,62}[\w@+-])?")
 _DEVICE: Final = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # Windows'
@@ -77,47 +97,59 @@ def save_account(account: Account, name: str) -> None:
     Parameters
     ----------
     account : Account
-        Its password goes into the keyring.  `FromEnvironment` and `FromPrompt` are kept as
-        such; without a password, the one the keyring has under this name stays there.
+        Its password goes into the keyring, and so do the proxy's and the passphrase of its
+        own certificate's key.  `FromEnvironment` and `FromPrompt` are kept as such; without
+        a password, the one the keyring has under this name stays there.
     name : str
         Letters, digits, spaces and ``._@+-``; 64 characters at most.
 
     Raises
     ------
     ValueError
-        The name cannot be one, or the password is a function, which no file can hold, or
-        is the user name, too, which no file may hold.
+        The name cannot be one, or a password is a function, which no file can hold, or is
+        the user name, too, which no file may hold.
     LocalProtocolError
-        The keyring does not take the password; nothing was saved.  The message lists the
+        The keyring does not take a password; nothing was saved.  The message lists the
         other ways.
     OSError
         The file cannot be written; nothing was saved.
     """
     path = _path(name)
+    entry = _name_of(path)
     settings = _settings(account)
-    kind, secret, oauth = _to_keep(account.password, account.username, _name_of(path))
-    if kind is not None:
-        settings["password"] = kind
+    secrets: dict[str, Secret] = {}
+    oauth = None
+    if account.username is not None:
+        oauth = _to_keep(account.password, "password", entry, settings, secrets)
+    if isinstance(proxy := account.proxy, Proxy) and proxy.username is not None:
+        _to_keep(proxy.password, "proxy_password", entry, settings, secrets)
+    own = account.client_certificate
+    if isinstance(own, ClientCertificate) and own.passphrase is not None:
+        _to_keep(own.passphrase, "client_passphrase", entry, settings, secrets)
     if oauth is not None:
         settings["oauth"] = oauth
-    if secret is None:
-        if kind == "keyring" and _holds_token(path):
-            # What is kept would be sent as a password.
-            passwords.forget(_name_of(path))
-        _write(path, settings)
-        return
-    before = passwords.keep(_name_of(path), secret)
+    if (
+        settings.get("password") == "keyring"
+        and entry not in secrets
+        and _holds_token(path)
+    ):
+        # What is kept would be sent as a password.
+        passwords.forget(entry)
+    before: dict[str, Secret | None] = {}
     try:
+        for kept, secret in secrets.items():
+            before[kept] = passwords.keep(kept, secret)
         _write(path, settings)
     except BaseException:
-        if before is None:
-            passwords.forget(_name_of(path))
-        else:
-            passwords.keep(_name_of(path), before)
+        for kept, earlier in before.items():
+            if earlier is None:
+                passwords.forget(kept)
+            else:
+                passwords.keep(kept, earlier)
         raise
-    if isinstance(account.password, SavableToken):
+    if isinstance(account.password, SavableToken) and entry in secrets:
         # A server that gives a new refresh token takes the old one back.
-        account.password.keep_in(*_keyring(_name_of(path)))
+        account.password.keep_in(*_keyring(entry))
 
 
 def load_account(name: str) -> Account:
@@ -143,10 +175,22 @@ def load_account(name: str) -> Account:
     if "host" not in settings:
         raise ValueError(f"{path} names no host")
     oauth = settings.pop("oauth", None)
-    settings["password"] = _from_kept(path, text, settings.get("password"), oauth)
+    kept = {
+        field: _from_kept(path, text, field, settings.pop(field, None))
+        for field in _ENTRIES
+    }
+    if oauth is not None:
+        kept["password"] = _from_oauth(path, text, oauth)
     try:
         settings["timeouts"] = Timeouts(**timeouts)
-        return Account(**settings)
+        settings["proxy"] = _proxy_of(settings.get("proxy"), kept["proxy_password"])
+        if "client_certificate" in settings:
+            settings["client_certificate"] = ClientCertificate(
+                file=settings["client_certificate"],
+                key_file=settings.pop("client_key_file", None),
+                passphrase=kept["client_passphrase"],
+            )
+        return Account(**settings, password=kept["password"])
     except (ValueError, LocalProtocolError) as exc:
         # The name for EHLO is the one field the protocol has a rule for.
         about = "helo" if isinstance(exc, LocalProtocolError) else _key_in(str(exc))
@@ -159,7 +203,7 @@ def list_accounts() -> list[str]:
 
 
 def delete_account(name: str) -> None:
-    """Remove a saved account, and its secret from the keyring.
+    """Remove a saved account, and its secrets from the keyring.
 
     Raises
     ------
@@ -169,8 +213,21 @@ def delete_account(name: str) -> None:
         The keyring cannot be opened; nothing was removed.
     """
     path = _existing(name)
-    passwords.forget(_name_of(path))
+    forget_secrets(name)
     path.unlink()
+
+
+def forget_secrets(name: str) -> None:
+    """Remove from the keyring whatever is kept there for a saved account.
+
+    Raises
+    ------
+    LocalProtocolError
+        The keyring cannot be opened.
+    """
+    name = unicodedata.normalize("NFC", name)
+    for ending in _ENTRIES.values():
+        passwords.forget(name + ending)
 
 
 # --- what is kept -------------------------------------------------------------------------
@@ -193,9 +250,17 @@ def _settings(account: Account) -> dict[str, Any]:
         value = getattr(account, key)
         if value is not None and (key == "username" or value != getattr(plain, key)):
             settings[key] = value
+    # A relative path means another file from another folder.
     if account.ca_file is not None:
-        # A relative path means another file from another folder.
         settings["ca_file"] = str(Path(account.ca_file).absolute())
+    if isinstance(own := account.client_certificate, ClientCertificate):
+        settings["client_certificate"] = str(Path(own.file).absolute())
+        if own.key_file is not None:
+            settings["client_key_file"] = str(Path(own.key_file).absolute())
+    if isinstance(account.proxy, Proxy):
+        settings["proxy"] = account.proxy.url
+    if account.pin:
+        settings["pin"] = list(account.pin)
     usual = Timeouts()
     timeouts = {
         key: value
@@ -206,28 +271,39 @@ def _settings(account: Account) -> dict[str, Any]:
 
 
 def _to_keep(
-    password: Password, username: str | None, entry: str
-) -> tuple[str | None, Secret | None, dict[str, str | int] | None]:
-    """Give what the file says about the password, the keyring's share, and OAuth's."""
-    if username is None:
-        return None, None, None
+    password: Password,
+    field: str,
+    name: str,
+    settings: dict[str, Any],
+    secrets: dict[str, Secret],
+) -> dict[str, str | int] | None:
+    """Add what the file says about a password, and the keyring's share; give OAuth's."""
+    entry = name + _ENTRIES[field]
     match password:
         case None:
-            return "keyring", None, None
+            settings[field] = "keyring"
         case Secret():
-            return "keyring", password, None
+            settings[field], secrets[entry] = "keyring", password
         case FromEnvironment():
-            return f"env:{password.variable}", None, None
+            settings[field] = f"env:{password.variable}"
         case FromPrompt():
-            return "prompt", None, None
+            settings[field] = "prompt"
         case FromKeyring():
-            return "keyring", None if password.entry == entry else password(), None
+            settings[field] = "keyring"
+            if password.entry != entry:
+                secrets[entry] = password()
         case SavableToken():
-            return None, password.refresh_secret(), password.to_settings()
-    raise ValueError(
-        "a password that is a function cannot be saved; save the account with the password "
-        'itself (it goes into the keyring), FromEnvironment("NAME") or FromPrompt()'
-    )
+            if (refresh := password.refresh_secret()) is not None:
+                secrets[entry] = refresh
+            return password.to_settings()
+        case _:
+            prompt = " or FromPrompt()" if field == "password" else ""
+            raise ValueError(
+                f"a {field.replace('_', ' ')} that is a function cannot be saved; save the "
+                "account with the password itself (it goes into the keyring), "
+                f'FromEnvironment("NAME"){prompt}'
+            )
+    return None
 
 
 def _holds_token(path: Path) -> bool:
@@ -249,33 +325,44 @@ def _keyring(
     return partial(passwords.find, entry), keep
 
 
-def _from_kept(
-    path: Path, text: str, kind: str | None, oauth: dict[str, str | int] | None
-) -> Password:
-    entry = _name_of(path)
-    if oauth is not None:
-        from smtpbook.accounts.oauth import from_settings
+def _from_oauth(path: Path, text: str, oauth: dict[str, str | int]) -> Password:
+    from smtpbook.accounts.oauth import from_settings
 
-        try:
-            return from_settings(oauth, *_keyring(entry))
-        except ValueError as exc:
-            raise ValueError(f"{_place(path, text, 'oauth')}: {exc}") from None
+    try:
+        return from_settings(oauth, *_keyring(_name_of(path)))
+    except ValueError as exc:
+        raise ValueError(f"{_place(path, text, 'oauth')}: {exc}") from None
+
+
+def _from_kept(path: Path, text: str, field: str, kind: str | None) -> Password:
     if kind is None:
         return None
     if kind == "keyring":
-        return FromKeyring(entry)
-    if kind == "prompt":
+        return FromKeyring(_name_of(path) + _ENTRIES[field])
+    if kind == "prompt" and field == "password":
         return FromPrompt()
     try:
         if kind.startswith("env:"):
             return FromEnvironment(kind.removeprefix("env:"))
     except ValueError as exc:
-        raise ValueError(f"{_place(path, text, 'password')}: {exc}") from None
+        raise ValueError(f"{_place(path, text, field)}: {exc}") from None
     # What stands there may be a password: it is not repeated.
+    choices = ['"keyring"', '"env:NAME"', *(['"prompt"'] if field == "password" else [])]
     raise ValueError(
-        f'{_place(path, text, "password")}: password is "keyring", "env:NAME" or "prompt", '
-        "never the password itself"
+        f"{_place(path, text, field)}: {field} is {', '.join(choices[:-1])} or "
+        f"{choices[-1]}, never the password itself"
     )
+
+
+def _proxy_of(url: str | None, password: Password) -> Proxy | None:
+    if url is None:
+        return None
+    scheme, (username, secret), place = split_url(url)
+    if secret is not None:
+        raise ValueError(
+            "proxy holds a password, which no file may; it goes by proxy_password"
+        )
+    return Proxy.of_split((scheme, (username, None), place), password)
 
 
 # --- files --------------------------------------------------------------------------------
@@ -365,6 +452,7 @@ _WORDS: Final = {
     int: "a number",
     bool: "true or false",
     dict: "a table",
+    list: "a list of texts",
 }
 
 
