@@ -13,10 +13,12 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from smtpbook.accounts.account import Account as Account
+    from smtpbook.accounts.client_certificate import ClientCertificate as ClientCertificate
     from smtpbook.accounts.oauth import authorize as authorize
     from smtpbook.accounts.passwords import FromEnvironment as FromEnvironment
     from smtpbook.accounts.passwords import FromKeyring as FromKeyring
     from smtpbook.accounts.passwords import FromPrompt as FromPrompt
+    from smtpbook.accounts.proxy import Proxy as Proxy
     from smtpbook.accounts.secret import Secret as Secret
     from smtpbook.accounts.store import delete_account as delete_account
     from smtpbook.accounts.store import list_accounts as list_accounts
@@ -100,6 +102,8 @@ __version__ = "0.3.0"
 
 _HOME = {
     "Account": "accounts.account",
+    "ClientCertificate": "accounts.client_certificate",
+    "Proxy": "accounts.proxy",
     "Secret": "accounts.secret",
     "Timeouts": "accounts.timeouts",
     "FromEnvironment": "accounts.passwords",

@@ -27,6 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KINDS: Final = (
     "dns",
     "connect",
+    "proxy",
     "tls",
     "greeting",
     "command",
@@ -80,7 +81,11 @@ class Event:
     verb: str | None = _column(
         "category", "the command's verb; END-OF-DATA is the lone dot"
     )
-    command: str | None = _column("string", "the line as sent, secrets [redacted]")
+    command: str | None = _column(
+        "string",
+        "the line as sent, secrets [redacted]; the proxy on rows of dns, connect, proxy; "
+        "what opportunistic TLS came to on those of tls: unauthenticated, clear text",
+    )
     reply_code: int | None = _column("Int16", "the reply's three digits; null = no reply")
     enhanced_status: str | None = _column("string", "x.y.z of RFC 3463 that opens the text")
     reply_text: str | None = _column(
@@ -108,9 +113,13 @@ class Event:
     reverse_path: str | None = _column("string", "the address in MAIL; empty = null path")
     recipient: str | None = _column("string", "the address in RCPT")
     recipient_domain: str | None = _column("string", "its domain, lower-case A-labels")
-    server: str | None = _column("string", "the host name asked for")
-    port: int | None = _column("Int32", "its port")
-    server_address: str | None = _column("string", "the IP address reached")
+    server: str | None = _column(
+        "string", "the host name asked for, or the path of a Unix socket"
+    )
+    port: int | None = _column("Int32", "its port; null = a Unix socket has none")
+    server_address: str | None = _column(
+        "string", "the IP address reached, the proxy's where there is one"
+    )
     tls_version: str | None = _column("category", "TLS version; null = clear text")
     tls_cipher: str | None = _column("category", "TLS cipher; null = clear text")
     attempt: int | None = _column("Int16", "1 = first try for this recipient")

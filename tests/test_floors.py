@@ -49,6 +49,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "ledger",
         "accounts",
     },
+    "python_socks": {"session"},
+    "truststore": {"session"},
     "trustme": {"lab"},
     "pandas": {
         "recipients",

@@ -90,7 +90,7 @@ def describe(about: About) -> str:
     named = ", ".join(f"{visible(name)} ({number:,})" for name, number in most)
     sender, several = about.campaign.letter.header_from, len(about.shares) > 1
     accounts = [
-        f"{visible(one.name or '')} ({one.host}:{one.port}{f', {share:.0%}' * several})"
+        f"{visible(one.name or '')} ({one.place}{f', {share:.0%}' * several})"
         for one, share in about.shares.items()
     ]
     lines = [

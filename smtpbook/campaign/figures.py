@@ -92,7 +92,10 @@ def _connections(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
     if not is_connect.any():
         return
     yield "made", f"{made:,}"
-    yield "could not be opened", f"{int((is_connect & has_failed).sum()):,}"
+    # One of several addresses that was slower than another is neither.
+    is_slower = log["error"] == "Cancelled"
+    could_not = is_connect & has_failed & ~is_slower.fillna(False)
+    yield "could not be opened", f"{int(could_not.sum()):,}"
     yield "lost", f"{int((is_lost & has_failed).sum()):,}"
     each = _messages(log).groupby("session_id", observed=True).size()
     if len(each):

@@ -240,7 +240,7 @@ def plain_accounts(accounts: Mapping[Account, float]) -> dict[str, Any]:
     return {
         "account": next(iter(accounts)).name,
         "shares": {str(account.name): float(share) for account, share in accounts.items()},
-        "servers": [f"{account.host}:{account.port}" for account in accounts],
+        "servers": [account.place for account in accounts],
         "is_lab": all(account.is_lab for account in accounts),
     }
 

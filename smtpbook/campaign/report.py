@@ -210,7 +210,7 @@ def _setup(campaign: Campaign) -> Iterator[tuple[str, str]]:
         part = (
             "" if len(campaign.accounts) == 1 else f", {share / whole:.0%} of the messages"
         )
-        place = f"{account.host}:{account.port}, tls={account.tls}"
+        place = f"{account.place}, tls={account.tls}"
         yield "account", f"{account.name} at {place}{part}"
     yield "from", campaign.letter.header_from
     yield "subject", campaign.letter.subject

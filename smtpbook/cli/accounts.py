@@ -66,10 +66,11 @@ def show(name: str) -> None:
 @click.option("--region", help="Where a provider has a server in each.")
 @click.option("--host", help="The server, without --preset.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: the usual one.")
-@click.option("--tls", type=click.Choice(["implicit", "starttls", "none"]))
+@click.option("--tls", type=click.Choice(["implicit", "starttls", "none", "opportunistic"]))
 @click.option("--username", help="Without one, there is no login.")
 @click.option("--auth", help="A SASL mechanism; default: the strongest that fits.")
 @click.option("--ca-file", type=click.Path(exists=True), help="Certificates, as PEM.")
+@click.option("--proxy", metavar="URL", help="Such as socks5h://user@proxy.example:1080.")
 @click.option(
     "--password-from",
     "origin",
@@ -247,14 +248,17 @@ def _described(account: Account) -> str:
     provider = account.provider
     return labelled(
         [
-            ("server", f"{account.host}:{account.port}"),
+            ("server", account.place),
             ("tls", account.tls),
             ("username", account.username or "none: no login"),
             ("password", _password_of(account)),
             ("auth", account.auth if account.username else None),
             ("helo", account.helo),
             ("from address", account.source_address),
+            ("proxy", account.proxy),
             ("certificates", account.ca_file),
+            ("own certificate", account.client_certificate),
+            ("pinned", ", ".join(account.pin) or None),
             ("provider", provider.title if provider else None),
             ("a day", provider.per_day if provider else None),
             ("to know", account.advice),

@@ -26,12 +26,13 @@ _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\s]+))(?::([0-9]{1,5}
     "--preset", help="A provider instead; smtpbook accounts providers names them."
 )
 @click.option("--region", help="Where a provider has a server in each.")
-@click.option("--tls", type=click.Choice(["implicit", "starttls", "none"]))
+@click.option("--tls", type=click.Choice(["implicit", "starttls", "none", "opportunistic"]))
 @click.option(
     "--username", help="Log in; the password is asked for, or SMTPBOOK_PASSWORD's."
 )
 @click.option("--auth", help="A SASL mechanism; default: the strongest that fits.")
 @click.option("--ca-file", type=click.Path(exists=True), help="Certificates, as PEM.")
+@click.option("--proxy", metavar="URL", help="Such as socks5h://user@proxy.example:1080.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),

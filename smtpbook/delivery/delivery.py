@@ -52,7 +52,7 @@ from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.session.connect import Connector, connect_tcp
+from smtpbook.session.connect import Connector, connect
 from smtpbook.session.session import Session, open_session
 
 # How often in a row a connection may end before the server has decided on any message.
@@ -131,7 +131,7 @@ class Delivery:
         campaign_id: str,
         run: Run,
         display: Display,
-        connector: Connector = connect_tcp,
+        connector: Connector = connect,
     ) -> None:
         self.error: Exception | None = None
         self.is_paused = False

@@ -224,7 +224,7 @@ def outcome_row(
         recipient=entry.address,
         recipient_domain=domain_of(entry.address),
         server=account.host,
-        port=account.port,
+        port=account.port or None,
         attempt=max(entry.attempts, 1),
         outcome=outcome,
         error=None if error is None else type(error).__name__,

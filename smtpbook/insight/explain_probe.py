@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "time",
     "kind",
     "verb",
+    "command",
     "reply_code",
     "reply_text",
     "latency_s",
@@ -95,6 +96,7 @@ class _Reader:
         self._certificate: dict[str, Any] = attrs.get("certificate", {})
         self._offered = NO_EXTENSIONS
         self._in_clear: Extensions | None = None  # what was offered before TLS
+        self._is_proxied = False
         self._explained = False  # whether a step has told the failure
 
     def steps(self, events: list[Any]) -> Iterator[_Step]:
@@ -109,6 +111,8 @@ class _Reader:
                 yield self._dns(event)
             case "connect":
                 yield self._connect(event)
+            case "proxy":
+                yield self._proxy(event)
             case "tls":
                 yield self._handshake(event)
             case "greeting" | "command" if event.error is not None:
@@ -127,10 +131,12 @@ class _Reader:
 
     def _dns(self, event: Any) -> _Step:
         host = visible(event.server or "")
+        if event.command is not None:
+            return self._proxy_name(event)
         if event.error is None:
             found = [f"{one['address']} ({one['record']})" for one in self._addresses]
             said = ", ".join(found) or "found"
-            order = "; its addresses are tried in order" if len(found) > 1 else ""
+            order = "; the first of its addresses to answer counts" * (len(found) > 1)
             return _Step("Name", said, f"The name {host} is known{order}.")
         known = [provider.host for provider in PROVIDERS.values()]
         guess = near_miss(event.server or "", known).removeprefix("; ")
@@ -143,12 +149,21 @@ class _Reader:
         )
 
     def _connect(self, event: Any) -> _Step:
-        place = f"{visible(event.server_address or '')} port {event.port}"
+        place = self._place(event)
         if event.error is None:
             self._explained = False  # an address that failed before no longer matters
-            took = f" in {1000 * event.latency_s:.0f} ms" if event.latency_s else ""
-            return _Step("Connection", f"connected to {place}{took}", "Somebody listens.")
+            said = f"connected to {place}{_took(event)}"
+            return _Step("Connection", said, "Somebody listens.")
+        if event.error == "Cancelled":
+            return _Step("Connection", f"{place}: given up", "Another address was faster.")
         said = self._failed(event)
+        if event.command is not None:
+            meaning = f"The proxy {visible(event.command)} cannot be reached at {place}."
+            return _Step("Connection", said, meaning, _CHECK_PROXY)
+        if event.server_address is None:
+            meaning = f"Nobody listens at the Unix socket {place}, or not for you."
+            advice = "Check the path, its permissions, and that the server runs."
+            return _Step("Connection", said, meaning, advice)
         if event.error == "TransportTimeout":
             advice = "A firewall may drop what goes to this port; try another network."
             if event.port == 25:
@@ -167,15 +182,52 @@ class _Reader:
         advice = "Check host=, port= and the network."
         return _Step("Connection", said, f"{place} cannot be reached.", advice)
 
+    def _place(self, event: Any) -> str:
+        if event.server_address is None:
+            return visible(event.server or "")
+        port = "" if event.command is not None else f" port {event.port}"
+        return f"{visible(event.server_address)}{port}"
+
+    def _proxy_name(self, event: Any) -> _Step:
+        proxy = visible(event.command)
+        if event.error is None:
+            return _Step("Name", "found", f"The name of the proxy {proxy} is known.")
+        meaning = f"The proxy {proxy} was not found."
+        return _Step("Name", self._failed(event), meaning, _CHECK_PROXY)
+
+    def _proxy(self, event: Any) -> _Step:
+        self._is_proxied = True
+        proxy = visible(event.command or "")
+        place = visible(event.server or "") + (f" port {event.port}" if event.port else "")
+        if event.error is None:
+            said = f"connected through {proxy}{_took(event)}"
+            return _Step("Proxy", said, f"The proxy has connected to {place}.")
+        said = self._failed(event)
+        meaning = f"The proxy {proxy} was reached, and does not connect to {place}."
+        advice = "Ask who runs the proxy whether it may, and with which login."
+        if event.port == 25:
+            advice = "Most proxies refuse port 25: use the provider's port 465 or 587."
+        return _Step("Proxy", said, meaning, advice)
+
     # -- TLS
 
     def _handshake(self, event: Any) -> _Step:
         if event.error is not None:
             return self._no_tls(event)
+        if event.command == "clear text":
+            said = "STARTTLS was not offered, or refused"
+            meaning = (
+                "Everything travels for everybody to read, as opportunistic TLS allows."
+            )
+            return _Step("TLS", said, meaning, 'To refuse that, use tls="starttls".')
         self._in_clear, self._offered = self._offered, NO_EXTENSIONS
         about, advice = self._about_certificate(event)
         said = ", ".join(filter(None, (event.tls_version, event.tls_cipher, about)))
         meaning = "From here on all is encrypted, and the server has proved its name."
+        if event.command is not None:
+            meaning = (
+                "From here on all is encrypted, but anybody could be at the other end."
+            )
         return _Step("TLS", said, meaning, advice)
 
     def _about_certificate(self, event: Any) -> tuple[str, str]:
@@ -198,6 +250,20 @@ class _Reader:
             about = self._about_certificate(event)[0]
             meaning, advice = self._untrusted(event, str(problem))
             return _Step("TLS", ", ".join(filter(None, (said, about))), meaning, advice)
+        if " pinned" in said:
+            meaning = "The certificate is valid, and not one of those that you expect."
+            advice = (
+                "Ask who runs the server whether its key has changed, by another way than "
+                "mail; if so, give the new fingerprint in pin=, beside the old one."
+            )
+            return _Step("TLS", said, meaning, advice)
+        if said.startswith("client_certificate"):
+            meaning = "Your own certificate, or its key, cannot be used."
+            return _Step(
+                "TLS", said, meaning, "Check client_certificate= and its passphrase."
+            )
+        if "certificate required" in said:
+            return _Step("TLS", said, _WANTS_YOURS, _GIVE_YOURS)
         if said.startswith("ca_file"):
             meaning = "The file of authorities to trust cannot be used."
             return _Step("TLS", said, meaning, "Check ca_file=: it holds PEM.")
@@ -254,6 +320,8 @@ class _Reader:
 
     def _silence(self, event: Any) -> _Step:
         said = self._failed(event)
+        if "certificate required" in said:
+            return _Step("TLS", said, _WANTS_YOURS, _GIVE_YOURS)
         if event.verb == "GREETING" and self._tls != "implicit" and not event.tls_version:
             advice = "Something between may hold the connection back; try again later."
             if event.port == 465 or event.error == "TransportTimeout":
@@ -289,7 +357,8 @@ class _Reader:
             return _Step("Extensions", said, self._compared())
         has_tls = self._offered.has_starttls
         advice = ""
-        if self._tls == "none" and has_tls and not _is_loopback(event.server_address):
+        is_near = not self._is_proxied and _is_loopback(event.server_address)
+        if self._tls == "none" and has_tls and event.server_address and not is_near:
             advice = 'It offers encryption: use tls="starttls".'
         meaning = "What the server can do, said in clear text; " + (
             "it offers to encrypt." if has_tls else "it does not offer to encrypt."
@@ -344,6 +413,9 @@ class _Reader:
         return _Step("Connection", said, "The connection ended before it was of use.")
 
 
+_CHECK_PROXY: Final = "Check proxy=: its host and port, and that it runs."
+_WANTS_YOURS: Final = "The server wants you to prove who you are by a certificate."
+_GIVE_YOURS: Final = "Give client_certificate=: a PEM file with yours and its key."
 _NAMES: Final = {
     "GREETING": "Greeting",
     "EHLO": "Extensions",
@@ -351,6 +423,10 @@ _NAMES: Final = {
     "AUTH": "Login",
     "QUIT": "Goodbye",
 }
+
+
+def _took(event: Any) -> str:
+    return f" in {1000 * event.latency_s:.0f} ms" if event.latency_s else ""
 
 
 def _names(facts: dict[str, Any]) -> str:

@@ -42,6 +42,8 @@ _COLUMNS: Final = (
     "reason",
     "error",
 )
+# Rows of these kinds have a command that nobody said.
+_NOTES: Final = frozenset({"dns", "connect", "proxy", "tls"})
 
 
 def transcript(
@@ -150,7 +152,7 @@ def _sent(event: Any) -> Iterator[str]:
         yield _line(
             event.time, None, f" -> [{event.bytes_sent or 0:,} octets of mail data]"
         )
-    elif event.command is not None:
+    elif event.command is not None and event.kind not in _NOTES:
         yield _line(event.time, None, f" -> {visible(event.command)}")
 
 
@@ -174,13 +176,20 @@ def _note(event: Any) -> str | None:
     if event.kind == "outcome":
         reason = f" ({visible(event.reason)})" if event.reason else ""
         return f"{visible(event.recipient or '')}: {event.outcome}{reason}{error}"
+    took = f" in {_duration(event.latency_s)}" if event.latency_s is not None else ""
+    proxy = visible(event.command or "")
     if event.kind == "connect":
-        took = f" in {_duration(event.latency_s)}" if event.latency_s is not None else ""
-        return f"connection failed{error}" if error else f"connected{took}"
+        to = f" to the proxy {proxy}" if proxy else ""
+        return f"connection{to} failed{error}" if error else f"connected{to}{took}"
+    if event.kind == "proxy":
+        return f"proxy {proxy} failed{error}" if error else f"through {proxy}{took}"
+    if event.kind == "tls" and event.command == "clear text":
+        return "not encrypted: the server takes no STARTTLS"
     if event.kind == "tls":
         cipher = f", {visible(event.tls_cipher)}" if event.tls_cipher else ""
         agreed = f"{visible(event.tls_version or 'TLS')}{cipher}"
-        return f"TLS failed{error}" if error else agreed
+        proved = f" ({visible(event.command)})" if event.command else ""
+        return f"TLS failed{error}" if error else f"{agreed}{proved}"
     if event.kind == "disconnect":
         return f"disconnected{error}"
     if event.kind in ("greeting", "command"):

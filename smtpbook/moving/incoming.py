@@ -21,9 +21,12 @@ from typing import Any, Final
 from smtpbook import places
 from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring
+from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.store import (
     SavableToken,
+    forget_secrets,
     list_accounts,
     load_account,
     save_account,
@@ -134,7 +137,7 @@ def _take_account(staged: Path, name: str, overwrite: bool) -> Item:
         return Item("account", name, "kept", _KEPT.format("account"))
     else:
         if is_here and _asked(here) != _asked(settings):
-            passwords.forget(name)  # it was for another server, or somebody else
+            forget_secrets(name)  # it was for another server, or somebody else
         save_account(_without_secret(account), name)
     said = [login_of(settings), *_missing(account)]
     if needs := _needed(load_account(name), name):
@@ -154,7 +157,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def _asked(settings: dict[str, Any]) -> list[Any]:
     """Give who is told the password, and whose it is."""
-    return [settings.get(name) for name in ("host", "username", "oauth")]
+    return [settings.get(name) for name in ("host", "username", "oauth", "proxy")]
 
 
 def _without_secret(account: Account) -> Account:
@@ -164,12 +167,20 @@ def _without_secret(account: Account) -> Account:
         password.keep_in(lambda: None, lambda _: None)
     elif isinstance(password, FromKeyring):
         password = None
-    return account.replace(password=password, is_lab=False)
+    proxy = account.proxy
+    if isinstance(proxy, Proxy) and isinstance(proxy.password, FromKeyring):
+        proxy = proxy.replace(password=None)
+    return account.replace(password=password, proxy=proxy, is_lab=False)
 
 
 def _missing(account: Account) -> Iterator[str]:
     if account.ca_file is not None and not Path(account.ca_file).exists():
         yield f"its certificates {str(account.ca_file)!r} are not on this computer"
+    own = account.client_certificate
+    if isinstance(own, ClientCertificate):
+        for file in (own.file, own.key_file):
+            if file is not None and not Path(file).exists():
+                yield f"its own certificate {str(file)!r} is not on this computer"
 
 
 def _needed(account: Account, name: str) -> str:

@@ -350,13 +350,14 @@ def _password_of(account: Account) -> tuple[Verdict, str, str | None]:
 
 def _encryption(about: About) -> Iterator[Finding]:
     for account in about.shares:
-        if account.tls != "none" or account.is_loopback:
+        if account.tls not in ("none", "opportunistic") or account.is_loopback:
             continue
         what = "mail" if account.username is None else "password and mail"
+        when = " where it offers no TLS" if account.tls == "opportunistic" else ""
         yield Finding(
             check="tls",
             verdict="warn",
-            evidence=f"{what} travel to {account.host} for everybody to read",
+            evidence=f"{what} travel to {account.host} for everybody to read{when}",
             remedy='Account(…, tls="starttls") or "implicit"; sb.probe(account) shows what '
             "the server offers",
             source="RFC 8314",

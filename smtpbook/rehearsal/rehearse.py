@@ -210,7 +210,14 @@ class _Connector:
         place = account.host, account.port
         self._servers.setdefault(place, (answers, account.tls != "none"))
         return account.replace(
-            tls="none", port=account.port, username=None, password=None, name=account.name
+            tls="none",
+            port=account.port,
+            username=None,
+            password=None,
+            proxy=None,
+            client_certificate=None,
+            pin=(),
+            name=account.name,
         )
 
     async def __call__(self, account: Account, record: Record) -> Link:

@@ -25,8 +25,9 @@ from smtpbook.log.frame import Log, Recorder
 from smtpbook.protocol.commands import Ehlo, StartTls, encode
 from smtpbook.protocol.replies import NeedData, Reply, ReplyParser
 from smtpbook.runner import SENDER, refuse_inside_trio
-from smtpbook.session.connect import connect_tcp, connect_to, look_up
+from smtpbook.session.connect import connect
 from smtpbook.session.login import is_wanted
+from smtpbook.session.race import Address
 from smtpbook.session.record import Record
 from smtpbook.session.session import open_session
 from smtpbook.session.stream import translated
@@ -146,13 +147,13 @@ class _Watch:
 
     async def connect(self, account: Account, record: Record) -> trio.abc.Stream:
         """Connect, and note every address of the name: a `Connector`."""
-        deadline = trio.current_time() + account.limits.connect_s
-        found = await look_up(account, record)
+        return await connect(account, record, on_found=self._found)
+
+    def _found(self, addresses: list[Address]) -> None:
         self.facts["addresses"] = [
             {"address": str(place[0]), "record": "AAAA" if ":" in place[0] else "A"}
-            for _, place in found
+            for _, place in addresses
         ]
-        return await connect_to(found, account, record, deadline)
 
     def finish(self, failure: SMTPBookError | None) -> None:
         """Write the last row; after a refusal it says so, though QUIT went well."""
@@ -186,7 +187,7 @@ async def _shown_certificate(account: Account, patience_s: float) -> bytes | Non
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with suppress(SMTPBookError), translated("looking at the certificate", patience_s):
-        async with await connect_tcp(account, silent) as stream:
+        async with await connect(account, silent) as stream:
             if account.tls == "starttls":
                 name = account.helo or own_name(stream.local_address)
                 parser = ReplyParser()

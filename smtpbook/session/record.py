@@ -53,7 +53,7 @@ class Record:
     Attributes
     ----------
     server_address : str or None
-        The IP address reached.
+        The IP address reached, a proxy's where there is one; None at a Unix socket.
     tls : tuple of str or None
         Version and cipher.
     lag_s : float or None
@@ -81,7 +81,11 @@ class Record:
         self.source = "live"
         self._sink = sink
         self._campaign_id = campaign_id
-        self._server, self._port, self._account = account.host, account.port, account.name
+        self._server, self._port, self._account = (
+            account.host,
+            account.port or None,
+            account.name,
+        )
         self._wall_us = wall_us
         self._clock = clock
         self._seq = 0
@@ -129,11 +133,29 @@ class Record:
         return reply if lines == reply.lines else Reply(code=reply.code, lines=lines)
 
     def note(
-        self, kind: str, at: float, *, took_s: float | None = None, error: str | None = None
+        self,
+        kind: str,
+        at: float,
+        *,
+        took_s: float | None = None,
+        error: str | None = None,
+        about: str | None = None,
     ) -> None:
-        """Write a row without a command: dns, connect, tls, disconnect."""
+        """Write a row without a reply: dns, connect, proxy, tls, disconnect.
+
+        Parameters
+        ----------
+        kind : str
+        at : float
+            When it began.
+        took_s : float, optional
+        error : str, optional
+            The class of what went wrong.
+        about : str, optional
+            For the ``command`` column: the proxy it was about, or what TLS did not prove.
+        """
         times = (took_s, None, took_s)
-        self._put(kind, at, None, -1, None, None, None, times, _NO_WIRE, error=error)
+        self._put(kind, at, None, -1, None, about, None, times, _NO_WIRE, error=error)
 
     def mail_data(self, group: Group, octets: int) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""

@@ -25,7 +25,6 @@ from smtpbook.errors import (
     RejectedError,
     ReplyError,
     SMTPBookError,
-    TLSError,
     TransportError,
 )
 from smtpbook.events import Event, Row, Sink, to_sink
@@ -38,7 +37,6 @@ from smtpbook.protocol.commands import (
     Quit,
     Raw,
     Rset,
-    StartTls,
     decode_base64,
     encode,
 )
@@ -46,11 +44,12 @@ from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.session.connect import Connector, connect_tcp, local_address, start_tls
+from smtpbook.session.connect import Connector, connect, local_address
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import SendMany
 from smtpbook.session.record import KEPT_ROWS, Record
+from smtpbook.session.security import ask_for_tls, start_tls
 from smtpbook.transfer.pipeline import MODES, Group, Pipelining
 from smtpbook.transfer.transaction import Result
 
@@ -68,7 +67,7 @@ async def open_session(
     ehlo: bool = True,
     login: bool = True,
     campaign_id: str | None = None,
-    connector: Connector = connect_tcp,
+    connector: Connector = connect,
 ) -> AsyncIterator[Session]:
     """Connect, wait for the greeting, say EHLO, begin TLS, log in.
 
@@ -88,7 +87,7 @@ async def open_session(
     campaign_id : str, optional
         For the record.
     connector : async callable
-        Gives the stream; default: TCP.
+        Gives the stream; default: as the account says.
 
     Yields
     ------
@@ -432,15 +431,12 @@ class Session:
     async def _introduce(self) -> None:
         """EHLO, TLS if wanted, EHLO again, login."""
         await self._greet()
-        if self.account.tls == "starttls":
-            if not self.extensions.has_starttls:
-                raise TLSError(
-                    f'{self.account.host} does not offer STARTTLS; use tls="implicit" '
-                    "(port 465) or another server: nothing but EHLO was said in clear text"
-                )
-            _raise_refusal(await self._talk.ask(StartTls()), "STARTTLS")
-            await self._begin_tls()
-            await self._greet()
+        if self.account.tls in ("starttls", "opportunistic"):
+            reply = await ask_for_tls(self._talk, self.account, self._record_now)
+            if reply is not None:
+                _raise_refusal(reply, "STARTTLS")
+                await self._begin_tls()
+                await self._greet()
         if self._login and is_wanted(self.account):
             await self.log_in()
 

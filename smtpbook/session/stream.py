@@ -11,8 +11,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 
 import trio
 
@@ -22,7 +20,7 @@ _READ_BYTES = 64 * 1024
 
 
 class TcpStream(trio.abc.Stream):
-    """A connected socket as a trio stream.
+    """A connected socket, TCP or Unix, as a trio stream.
 
     Theory of operation: trio's own `SocketStream` passes through the scheduler on every
     send.  Nearly every send of a mail client fits into the socket's buffer, so this one
@@ -38,7 +36,7 @@ class TcpStream(trio.abc.Stream):
         When the last octet written was handed to the kernel, on trio's clock.  Taken just
         before the call, which lets other threads have the interpreter.
     local_address : str
-        Our own IP address.
+        Our own IP address; loopback's at a Unix socket, which has none.
     """
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
@@ -46,9 +44,11 @@ class TcpStream(trio.abc.Stream):
         self.handed_at = 0.0
         self._socket = socket.socket(fileno=sock.detach())
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._fd = self._socket.fileno()
-        self.local_address = str(self._socket.getsockname()[0])
+        self.local_address = "127.0.0.1"
+        if self._socket.family in (socket.AF_INET, socket.AF_INET6):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.local_address = str(self._socket.getsockname()[0])
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Hand all of the octets to the kernel."""
@@ -97,45 +97,10 @@ def tcp_below(stream: trio.abc.Stream) -> TcpStream | None:
     return stream if isinstance(stream, TcpStream) else None
 
 
-def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
-    """Give the context every connection uses: verified, TLS 1.2 or newer.
-
-    Reading the authorities takes as long as a handshake, so a context is kept until its
-    file changes.  Whoever gets one shares it.
-
-    Parameters
-    ----------
-    ca_file : path, optional
-        Authorities to trust, as PEM; None = the system's.
-
-    Raises
-    ------
-    TLSError
-        `ca_file` is not there, or holds no certificates.
-
-    References
-    ----------
-    RFC 8314 section 4.1 (minimum version), RFC 7817 (certificate names).
-    """
-    path = ssl.get_default_verify_paths().cafile if ca_file is None else os.fspath(ca_file)
-    try:
-        state = os.stat(path) if path is not None else None
-        changed = (state.st_mtime_ns, state.st_size) if state is not None else None
-        return _context(None if ca_file is None else path, changed)
-    except OSError as exc:  # an SSLError is one too
-        raise TLSError(f"ca_file {str(path)!r} cannot be read: {exc}") from exc
-
-
-@lru_cache(maxsize=16)
-def _context(ca_file: str | None, changed: object) -> ssl.SSLContext:
-    """Read the authorities; `changed` is only there to be another one when they are."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 @contextmanager
-def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
+def translated(
+    doing: str, limit_s: float | None = None, *, deadline: float | None = None
+) -> Iterator[None]:
     """Turn what trio, ssl and the socket raise into our errors, once.
 
     Parameters
@@ -144,6 +109,8 @@ def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
         What was being done, for the message: "connecting to mx.example:25".
     limit_s : float, optional
         Give it so many seconds.
+    deadline : float, optional
+        When they end, on trio's clock, if they have begun earlier.
 
     Raises
     ------
@@ -153,7 +120,7 @@ def translated(doing: str, limit_s: float | None = None) -> Iterator[None]:
         if limit_s is None:
             yield
         else:
-            with trio.fail_after(limit_s):
+            with trio.fail_after(limit_s) if deadline is None else trio.fail_at(deadline):
                 yield
     except trio.TooSlowError:
         raise TransportTimeout(f"{doing}: nothing within {limit_s:g} s") from None

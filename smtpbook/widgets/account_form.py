@@ -41,6 +41,7 @@ _TLS: Final[tuple[tuple[str, TlsMode], ...]] = (
     ("TLS from the first byte (465)", "implicit"),
     ("STARTTLS (587)", "starttls"),
     ("none: only for a server on this machine", "none"),
+    ("opportunistic: if offered, else clear text; no login", "opportunistic"),
 )
 _AUTH: Final = (
     ("automatic: the strongest that fits", "auto"),
@@ -353,7 +354,7 @@ class AccountForm(Form):
 def _fields(password: SecretField) -> dict[str, Field]:
     providers = [(provider.title, key) for key, provider in PROVIDERS.items()]
     port = ipw.BoundedIntText(
-        description="Port", value=_USUAL_PORTS["starttls"], min=1, max=65535, **LABELLED
+        description="Port", value=_USUAL_PORTS["starttls"], min=0, max=65535, **LABELLED
     )
     return {
         "provider": choice("Provider", [("another server", ""), *providers]),

@@ -61,7 +61,7 @@ class ConnectionTest(ipw.VBox):
             return
         self.conversation.clear()
         self.steps.value = ""
-        self.note.say(f"asking {account.host}, port {account.port} …", "hint")
+        self.note.say(f"asking {account.place} …", "hint")
         self.test_button.disabled, self.stop_button.disabled = True, False
         events: SimpleQueue[Event | None] = SimpleQueue()
         self._job = SENDER.start(partial(probe_async, account, on_event=events.put))

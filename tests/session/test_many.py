@@ -16,7 +16,7 @@ from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportEr
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.protocol.message import Message
-from smtpbook.session.connect import connect_tcp
+from smtpbook.session.connect import connect as connect_to
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
 from smtpbook.session.stream import TcpStream
@@ -554,7 +554,7 @@ def test_a_reset_within_the_last_block_fails_and_is_not_in_doubt() -> None:
             await trio.testing.wait_all_tasks_blocked(0.01)  # both buffers are full
 
     async def connect(account: Account, record: Record) -> TcpStream:
-        stream = await connect_tcp(account, record)
+        stream = await connect_to(account, record)
         stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return stream
 

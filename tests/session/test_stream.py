@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from pathlib import Path
 
 import pytest
 import trio
-import trustme
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
-from smtpbook.session.stream import TcpStream, tcp_below, tls_context, translated
+from smtpbook.session.stream import TcpStream, tcp_below, translated
 
 
 async def pair() -> tuple[TcpStream, socket.socket]:
@@ -95,30 +93,14 @@ async def test_closing_wakes_who_reads() -> None:
 async def test_the_tcp_stream_is_found_under_tls() -> None:
     stream, peer = await pair()
     with peer:
-        secure = trio.SSLStream(stream, tls_context(None), server_hostname="x.test")
+        secure = trio.SSLStream(
+            stream, ssl.create_default_context(), server_hostname="x.test"
+        )
         assert tcp_below(secure) is stream
         assert tcp_below(stream) is stream
         ours, _theirs = trio.testing.memory_stream_pair()
         assert tcp_below(ours) is None
         await stream.aclose()
-
-
-def test_authorities_are_read_once_until_their_file_changes(tmp_path: Path) -> None:
-    ca_file = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(str(ca_file))
-    context = tls_context(ca_file)
-    assert tls_context(str(ca_file)) is context
-    assert tls_context(None) is tls_context(None) is not context
-    trustme.CA().cert_pem.write_to_path(str(ca_file), append=True)
-    assert len(tls_context(ca_file).get_ca_certs()) == 2
-    assert len(context.get_ca_certs()) == 1
-
-
-def test_tls_is_verified_and_1_2_or_newer() -> None:
-    context = tls_context(None)
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,237 @@
+"""Security: how a connection comes to be encrypted, and what the server has to prove first.
+
+The question for TLS, the handshake, whom it trusts, our own certificate, and pins.  What a
+login may be told afterwards is decided by `login`.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.certificate import fingerprints
+from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import revealed
+from smtpbook.errors import TLSError
+from smtpbook.protocol.commands import StartTls
+from smtpbook.protocol.connection import CLOSING
+from smtpbook.protocol.replies import Reply
+from smtpbook.session.dialogue import Dialogue
+from smtpbook.session.record import Record
+from smtpbook.session.stream import translated
+
+CLEAR_TEXT: Final = "clear text"
+UNPROVED: Final = "unauthenticated"
+"""What the ``command`` of a ``tls`` row says where TLS was opportunistic."""
+
+_OWN_STORES: Final = ("darwin", "win32")
+
+
+async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply | None:
+    """Say STARTTLS, as an account wants it.
+
+    Returns
+    -------
+    Reply or None
+        None = the dialogue goes on in clear text, which is recorded: the account's TLS is
+        opportunistic, and the server does not offer any, or not now.
+
+    Raises
+    ------
+    TLSError
+        It is wanted, and not offered.
+
+    References
+    ----------
+    RFC 3207 section 4 (a client decides what to do without), RFC 7435 (opportunistic).
+    """
+    is_optional = account.tls == "opportunistic"
+    if talk.client.extensions.has_starttls:
+        reply = await talk.ask(StartTls())
+        if reply.code < 400 or reply.code == CLOSING or not is_optional:
+            return reply
+    elif not is_optional:
+        raise TLSError(
+            f'{account.host} does not offer STARTTLS; use tls="implicit" '
+            "(port 465) or another server: nothing but EHLO was said in clear text"
+        )
+    record.note("tls", trio.current_time(), about=CLEAR_TEXT)
+    return None
+
+
+async def start_tls(
+    stream: trio.abc.Stream, account: Account, record: Record
+) -> trio.SSLStream[trio.abc.Stream]:
+    """Do the handshake on a connected stream; the certificate must prove the host's name.
+
+    Where TLS is opportunistic it proves nothing, and the record says so.
+
+    Raises
+    ------
+    TLSError
+        The handshake failed, or the certificate is not valid for this host or not one that
+        is pinned; or a file that the account names cannot be used.
+    TransportTimeout
+    LocalProtocolError
+        There is no passphrase where one was to be found.
+    """
+    started = trio.current_time()
+    try:
+        if account.client_certificate is None:
+            context = tls_context(account)
+        else:
+            # A passphrase may be asked for, and is slow to check: not on the trio thread.
+            context = await trio.to_thread.run_sync(tls_context, account)
+        # https_compatible: nobody waits for the other side's close_notify.  A cut
+        # connection is still noticed, because a reply is then missing.
+        secure = trio.SSLStream(
+            stream, context, server_hostname=account.host, https_compatible=True
+        )
+        with translated(f"TLS handshake with {account.host}", account.limits.tls_s):
+            await secure.do_handshake()
+        if account.pin:
+            _check_pins(secure.getpeercert(binary_form=True), account)
+    except BaseException as exc:
+        record.note("tls", started, error=type(exc).__name__)
+        raise
+    cipher = secure.cipher()
+    record.tls = (secure.version(), cipher[0] if cipher else None)
+    about = UNPROVED if account.tls == "opportunistic" else None
+    record.note("tls", started, took_s=trio.current_time() - started, about=about)
+    return secure
+
+
+def _check_pins(der: bytes, account: Account) -> None:
+    try:
+        key, whole = fingerprints(der)
+    except ValueError as exc:
+        raise TLSError(f"the certificate of {account.host} cannot be read: {exc}") from exc
+    if not {key, whole} & set(account.pin):
+        raise TLSError(
+            f"the certificate of {account.host} is none that is pinned: its key is {key}, "
+            f"and the SHA-256 of the whole is {whole}; unless who runs the server confirms "
+            "that it has changed, this may be another server"
+        )
+
+
+# --- contexts -----------------------------------------------------------------------------
+
+
+def tls_context(account: Account) -> ssl.SSLContext:
+    """Give the context of an account's connections: TLS 1.2 or newer, and verified.
+
+    Reading the authorities takes as long as a handshake, so a context is kept until one of
+    its files changes.  Whoever gets one shares it.
+
+    Raises
+    ------
+    TLSError
+        `ca_file` is not there, or holds no certificates; likewise `client_certificate`, or
+        its passphrase is not right.
+    LocalProtocolError
+        There is no passphrase where one was to be found.
+
+    References
+    ----------
+    RFC 8314 section 4.1 (minimum version), RFC 7817 (certificate names).
+    """
+    own = account.client_certificate
+    assert own is None or isinstance(own, ClientCertificate)  # Account saw to it
+    ca_file = None if account.ca_file is None else os.fspath(account.ca_file)
+    is_verified = account.tls != "opportunistic"
+    try:
+        read = ca_file or ssl.get_default_verify_paths().cafile
+        changed = [_state_of(read) if read is not None else None]
+    except OSError as exc:
+        raise _unreadable("ca_file", ca_file, exc) from exc
+    if own is not None:
+        try:
+            changed += [_state_of(path) for path in (own.file, own.key_file) if path]
+        except OSError as exc:
+            raise _unreadable("client_certificate", exc.filename, exc) from exc
+    return _context(ca_file, is_verified, own, tuple(changed))
+
+
+def _state_of(path: str | os.PathLike[str]) -> tuple[int, int]:
+    state = os.stat(path)
+    return state.st_mtime_ns, state.st_size
+
+
+def _unreadable(field: str, path: str | Path | None, exc: Exception) -> TLSError:
+    return TLSError(f"{field} {str(path)!r} cannot be read: {exc}")
+
+
+@lru_cache(maxsize=16)
+def _context(
+    ca_file: str | None, is_verified: bool, own: ClientCertificate | None, changed: object
+) -> ssl.SSLContext:
+    """Read the files; `changed` is only there to be another one when they are."""
+    if not is_verified:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca_file is None:
+        context = _system_context()
+    else:
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except OSError as exc:  # an SSLError is one too
+            raise _unreadable("ca_file", ca_file, exc) from exc
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if own is not None:
+        _show(own, context)
+    return context
+
+
+def _system_context() -> ssl.SSLContext:
+    """Trust whom the system trusts.
+
+    OpenSSL reads a file, which on Linux is the system's own.  Elsewhere it knows nothing of
+    the system's store, where an organisation's own authority stands, and on Linux the file
+    may not be where it was built to look.  truststore knows; but it reads the file anew for
+    each connection, so it is not asked where OpenSSL can do it.
+    """
+    paths = ssl.get_default_verify_paths()
+    is_told = {paths.openssl_cafile_env, paths.openssl_capath_env} & os.environ.keys()
+    is_known = sys.platform not in _OWN_STORES and (paths.cafile or paths.capath)
+    if is_told or is_known:
+        return ssl.create_default_context()
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _show(own: ClientCertificate, context: ssl.SSLContext) -> None:
+    """Have the handshake show our own certificate, if it is asked for one."""
+    passphrase = revealed(own.passphrase)
+    try:
+        context.load_cert_chain(
+            own.file,
+            own.key_file,
+            # Without a function, OpenSSL would ask on the terminal.
+            lambda: passphrase.reveal() if passphrase is not None else "",
+        )
+    except OSError as exc:  # an SSLError is one too
+        raise _unusable(own, exc) from exc
+
+
+def _unusable(own: ClientCertificate, exc: OSError) -> TLSError:
+    path = os.fspath(own.key_file or own.file)
+    reason = str(getattr(exc, "reason", None) or exc.strerror or "not PEM")
+    said = reason.replace("_", " ").lower()
+    hint = (
+        "it may be encrypted: ClientCertificate(file=…, passphrase=…)"
+        if own.passphrase is None
+        else "is the passphrase right?"
+    )
+    return TLSError(
+        f"client_certificate {path!r} cannot be used ({said}); "
+        f"it holds a certificate and its key, as PEM; {hint}"
+    )
