@@ -100,9 +100,9 @@ class Proxy:
         ValueError
             It is no such URL.
         """
-        split = split_url(url)
-        del url  # a traceback that shows locals must not show it
-        return cls.of_split(split, hidden(password))
+        # A traceback that shows locals must show neither.
+        url, password, split = "", hidden(password), split_url(url)
+        return cls.of_split(split, password)
 
     @classmethod
     def of_split(cls, split: SplitUrl, password: Password = None) -> Proxy:

@@ -190,6 +190,8 @@ def load_account(name: str) -> Account:
                 key_file=settings.pop("client_key_file", None),
                 passphrase=kept["client_passphrase"],
             )
+        elif "client_key_file" in settings:
+            raise ValueError("client_key_file goes with client_certificate")
         return Account(**settings, password=kept["password"])
     except (ValueError, LocalProtocolError) as exc:
         # The name for EHLO is the one field the protocol has a rule for.

@@ -7,11 +7,17 @@ import getpass
 import inspect
 import socket
 import threading
+from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from smtpbook.accounts.account import Account, own_name
+from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromPrompt
+from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError
@@ -70,6 +76,35 @@ def test_defaults() -> None:
         ({"tls": True}, "tls=True"),
         ({"password": "x"}, "needs a username"),
         ({"timeouts": 0}, "must be positive"),
+        ({"source_address": "mx.test"}, "source_address 'mx.test' is not an IP address"),
+        ({"proxy": "sock5://p.test:1"}, "did you mean 'socks5'"),
+        ({"proxy": "https://p.test:1"}, r"https.* is not one of"),
+        ({"proxy": "p.test:1080"}, "proxy is a URL"),
+        ({"proxy": "http://p.test"}, "a URL with a port"),
+        ({"proxy": "http://p.test:0"}, "port 0"),
+        ({"proxy": "http://p.test:99999"}, "port 99999"),
+        ({"proxy": "http://:1080"}, "proxy is a URL"),
+        ({"proxy": "http://a b.test:1080"}, "not a host name"),
+        ({"proxy": "http://:x@p.test:1080"}, "a password needs a username"),
+        (
+            {"proxy": "socks4://ann:x@p.test:1080"},
+            "SOCKS4 knows a username and no password",
+        ),
+        ({"proxy": 1080}, "proxy is a URL or a Proxy"),
+        ({"pin": "sha256//abc"}, "pin 'sha256//abc' is neither"),
+        ({"pin": ["ab" * 31]}, "64 of hexadecimal"),
+        ({"pin": [1]}, "pin 1 is neither"),
+        ({"pin": "ab" * 32, "tls": "none"}, "pin goes with tls="),
+        ({"pin": "ab" * 32, "tls": "opportunistic"}, "pin goes with tls="),
+        ({"client_certificate": "own.pem", "tls": "none"}, "goes with TLS"),
+        ({"client_certificate": 1}, "client_certificate is a PEM file"),
+        ({"tls": "opportunistic", "username": "ann"}, 'use "starttls"'),
+        ({"host": "unix:/run/lmtp"}, "host='/run/lmtp'"),
+        ({"host": "/run/l\x07mtp"}, "host"),
+        ({"host": "/run/lmtp", "port": 25}, "port goes with no Unix socket"),
+        ({"host": "/run/lmtp", "tls": "starttls"}, "tls='starttls' goes with no Unix"),
+        ({"host": "/run/lmtp", "proxy": "http://p.test:1"}, "proxy goes with no Unix"),
+        ({"host": "/run/lmtp", "source_address": "::1"}, "source_address goes with no"),
         ({"timeouts": float("nan")}, "must be positive"),
     ],
     ids=str,
@@ -270,3 +305,132 @@ def test_a_port_does_not_belong_to_the_host() -> None:
     with pytest.raises(ValueError, match=r"host='smtp\.x\.test', port=465$"):
         Account(host="smtp.x.test:465")
     assert Account(host="::1").host == "::1"
+
+
+# --- ways to the server -------------------------------------------------------------------
+
+
+def test_a_unix_socket_is_its_path_and_this_machine() -> None:
+    account = Account(host="/run/dovecot/lmtp")
+    assert (account.port, account.tls, account.name) == (0, "none", "/run/dovecot/lmtp")
+    assert account.is_unix
+    assert account.is_loopback
+    assert account.place == "/run/dovecot/lmtp"
+    assert repr(account) == "Account('/run/dovecot/lmtp', port=0, tls='none')"
+
+
+def test_what_is_replaced_by_a_unix_socket_loses_its_port_and_gets_it_back() -> None:
+    account = Account(host="h.example", tls="starttls")
+    local = account.replace(host="/run/lmtp")
+    assert (local.port, local.tls) == (0, "none")
+    back = local.replace(host="h.example", tls="implicit")
+    assert (back.port, back.tls) == (465, "implicit")
+    assert local.replace(host="/run/other").host == "/run/other"
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [("h.example", "h.example:25"), ("192.0.2.1", "192.0.2.1:25"), ("::1", "[::1]:25")],
+)
+def test_place_is_host_and_port(host: str, place: str) -> None:
+    assert Account(host=host, port=25).place == place
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_what_a_proxy_calls_loopback_is_not_this_machine(host: str) -> None:
+    assert Account(host=host).is_loopback
+    assert not Account(host=host, proxy="socks5h://127.0.0.1:1080").is_loopback
+
+
+def test_opportunistic_tls_is_relays_and_for_that_port() -> None:
+    account = Account(host="h.example", tls="opportunistic")
+    assert (account.port, account.tls) == (25, "opportunistic")
+
+
+def test_pins_are_spelled_in_one_way() -> None:
+    colons = ":".join(["AB"] * 32)
+    key = "sha256//" + "A" * 43 + "="
+    assert Account(host="h.example", pin=colons).pin == ("ab" * 32,)
+    assert Account(host="h.example", pin=[key, f" {colons} "]).pin == (key, "ab" * 32)
+    assert Account(host="h.example").pin == ()
+    assert hash(Account(host="h.example", pin=[key])) == hash(
+        Account(host="h.example", pin=key)
+    )
+
+
+def test_a_client_certificate_is_a_file_a_pair_or_one_with_a_passphrase() -> None:
+    one = Account(host="h.example", client_certificate="own.pem").client_certificate
+    assert one == ClientCertificate(file="own.pem")
+    two = Account(host="h.example", client_certificate=("own.pem", "own.key"))
+    assert two.client_certificate == ClientCertificate(file="own.pem", key_file="own.key")
+    own = ClientCertificate(file="own.pem", passphrase="pw")
+    assert own.passphrase == Secret("pw")
+    assert "pw" not in repr(own)
+    assert two.replace(client_certificate=own).client_certificate is own
+    assert two.replace(port=1).client_certificate == two.client_certificate
+
+
+def test_nobody_is_asked_to_type_while_sending() -> None:
+    with pytest.raises(ValueError, match=r"getpass\.getpass\(\)"):
+        ClientCertificate(file="own.pem", passphrase=FromPrompt())
+    with pytest.raises(ValueError, match=r"getpass\.getpass\(\)"):
+        Proxy.from_url("http://ann@p.test:1", password=FromPrompt())
+
+
+def test_a_proxys_password_leaves_its_url_at_once() -> None:
+    account = Account(host="h.example", proxy="http://ann:p%40%2F@p.test:8080")
+    proxy = account.proxy
+    assert isinstance(proxy, Proxy)
+    assert (proxy.scheme, proxy.host, proxy.port) == ("http", "p.test", 8080)
+    assert (proxy.username, proxy.password) == ("ann", Secret("p@/"))
+    assert (str(proxy), proxy.url) == ("http://p.test:8080", "http://ann@p.test:8080")
+    assert account.proxy_secret() == Secret("p@/")
+    assert account.replace(port=25).proxy == proxy
+    assert Account.preset("gmail", username="a@gmail.com", proxy=proxy.url).proxy == (
+        proxy.replace(password=None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "username", "password", "host"),
+    [
+        ("socks5://[2001:db8::1]:1080", None, None, "2001:db8::1"),
+        ("socks5h://p.test:1080/", None, None, "p.test"),
+        ("socks5h://a@b.test:c:d@e@p.test:1", "a@b.test", "c:d@e", "p.test"),
+        ("socks5h://ann:@p.test:1", "ann", "", "p.test"),
+        ("socks4a://ann@p.test:1", "ann", None, "p.test"),
+        ("socks5h://@p.test:1", None, None, "p.test"),
+    ],
+)
+def test_a_proxys_url_is_taken_apart(
+    url: str, username: str | None, password: str | None, host: str
+) -> None:
+    proxy = Proxy.from_url(url)
+    assert (proxy.username, proxy.host) == (username, host)
+    assert proxy.password == (None if password is None else Secret(password))
+    assert Proxy.from_url(proxy.url, password=proxy.password) == proxy
+
+
+@given(st.text(), st.text())
+def test_every_login_survives_a_proxys_url(username: str, password: str) -> None:
+    assume(username)
+    login = f"{quote(username, safe='')}:{quote(password, safe='')}"
+    proxy = Proxy.from_url(f"http://{login}@p.test:8080")
+    assert (proxy.username, proxy.password) == (username, Secret(password))
+    assert Proxy.from_url(proxy.url).username == username
+
+
+@given(st.text())
+def test_no_url_of_a_proxy_raises_anything_but_what_it_says(url: str) -> None:
+    with suppress(ValueError):
+        Proxy.from_url(url)
+
+
+def test_a_proxy_without_a_password_asks_the_keyring_beside_the_accounts(
+    vault: MemoryKeyring,
+) -> None:
+    vault.set_password("smtpbook", "work/proxy", "one")
+    account = Account(host="h.example", name="work", proxy="http://ann@p.test:8080")
+    assert account.proxy_secret() == Secret("one")
+    without = Account(host="h.example", name="work", proxy="http://p.test:8080")
+    assert without.proxy_secret() is None

@@ -26,7 +26,9 @@ from rich.traceback import Traceback
 from smtpbook import places
 from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
+from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import MASK, Redactor, Secret
 from smtpbook.accounts.store import load_account, save_account
 from smtpbook.errors import AuthenticationError
@@ -279,6 +281,39 @@ def warned_account() -> None:
     Account(host="smtp-mail.outlook.com", username="ann@outlook.com", password=typed())
 
 
+def bad_account_with_a_proxy() -> None:
+    Account(host="not a host", proxy=f"http://ann:{typed()}@p.test:1")
+
+
+def bad_proxy() -> None:
+    Account(host="h.example", proxy=f"htp://ann:{typed()}@p.test:1")
+
+
+def bad_proxy_of_a_url() -> None:
+    Proxy.from_url(f"http://ann:{typed()}@p.test")
+
+
+def bad_proxy_with_a_password() -> None:
+    Proxy.from_url("http://p.test", password=typed())
+
+
+def bad_proxy_of_fields() -> None:
+    Proxy(scheme="http", host="", port=1, username="ann", password=typed())
+
+
+def bad_change_of_a_proxy() -> None:
+    account = Account(host="h.example")
+    account.replace(tls="maybe", proxy=f"http://ann:{typed()}@p.test:1")
+
+
+def bad_preset_with_a_proxy() -> None:
+    Account.preset("gmial", proxy=f"http://ann:{typed()}@p.test:1")
+
+
+def passphrase_of_another_type() -> None:
+    ClientCertificate(file="own.pem", passphrase=typed().encode())  # type: ignore[arg-type]
+
+
 def callable_password() -> None:
     def give() -> object:
         return typed().encode()
@@ -332,6 +367,14 @@ FAILURES = [
     change_to_another_type,
     field_that_is_not_there,
     warned_account,
+    bad_account_with_a_proxy,
+    bad_proxy,
+    bad_proxy_of_a_url,
+    bad_proxy_with_a_password,
+    bad_proxy_of_fields,
+    bad_change_of_a_proxy,
+    bad_preset_with_a_proxy,
+    passphrase_of_another_type,
     callable_password,
     locked_keyring,
     broken_bus,

@@ -14,7 +14,14 @@ import trio
 from keyring.backends import fail
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
+from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import (
+    FromEnvironment,
+    FromKeyring,
+    FromPrompt,
+    revealed,
+)
+from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.store import (
     SavableToken,
@@ -62,6 +69,10 @@ def by_hand(home: Path, text: str | bytes) -> Path:
         {"timeouts": Timeouts(rcpt_s=5.5, quit_s=1)},
         {"timeouts": 7},
         {"is_lab": True},
+        {"proxy": "socks5h://p.test:1080", "tls": "starttls"},
+        {"client_certificate": "/etc/ssl/own.pem"},
+        {"client_certificate": ("/etc/ssl/own.pem", "/etc/ssl/own.key")},
+        {"pin": ["ab" * 32, "sha256//" + "A" * 43 + "="]},
         {"username": 'a"b\\c\n\u00e4'},
     ],
     ids=str,
@@ -81,6 +92,108 @@ def test_account_without_login_comes_back(vault: MemoryKeyring) -> None:
     save_account(account, "relay")
     assert load_account("relay") == account
     assert vault.kept == {}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        Account(host="mx.example.org", port=25, tls="opportunistic"),
+        Account(host="/run/dovecot/lmtp"),
+    ],
+)
+def test_account_for_relay_comes_back(account: Account) -> None:
+    save_account(account, "relay")
+    assert load_account("relay") == account
+
+
+def test_every_secret_goes_into_the_keyring_and_none_into_the_file(
+    home: Path, vault: MemoryKeyring
+) -> None:
+    own = ClientCertificate(file="/own.pem", key_file="/own.key", passphrase="knock knock")
+    account = WORK.replace(
+        proxy="http://ann:melon%20friend@p.test:8080", client_certificate=own
+    )
+    save_account(account, "work")
+    assert vault.kept == {
+        ("smtpbook", "work"): TEXT,
+        ("smtpbook", "work/proxy"): "melon friend",
+        ("smtpbook", "work/key"): "knock knock",
+    }
+    kept = everything_below(home)
+    for secret in (b"sesame", b"melon", b"knock"):
+        assert secret not in kept
+    loaded = load_account("work")
+    assert isinstance(loaded.proxy, Proxy)
+    assert loaded.proxy_secret() == Secret("melon friend")
+    assert isinstance(loaded.client_certificate, ClientCertificate)
+    assert revealed(loaded.client_certificate.passphrase) == Secret("knock knock")
+    save_account(loaded, "other")
+    assert load_account("other").proxy_secret() == Secret("melon friend")
+    delete_account("work")
+    delete_account("other")
+    assert vault.kept == {}
+
+
+def test_where_other_secrets_come_from_is_kept_by_name() -> None:
+    proxy = Proxy.from_url("http://ann@p.test:8080", password=FromEnvironment("P_1"))
+    own = ClientCertificate(file="/own.pem", passphrase=FromEnvironment("K_1"))
+    account = Account(host="h.example", proxy=proxy, client_certificate=own)
+    save_account(account, "work")
+    assert load_account("work") == account
+
+
+def test_a_proxys_password_that_is_a_function_is_not_saved(home: Path) -> None:
+    proxy = Proxy.from_url("http://ann@p.test:8080", password=lambda: "x")
+    with pytest.raises(ValueError, match="proxy password that is a function") as info:
+        save_account(Account(host="h.example", proxy=proxy), "work")
+    assert "FromPrompt" not in str(info.value)
+    assert list_accounts() == []
+
+
+def test_if_one_secret_is_not_taken_the_others_are_as_they_were(
+    home: Path, vault: MemoryKeyring
+) -> None:
+    class Full(MemoryKeyring):
+        """Takes no key's passphrase."""
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            if username.endswith("/key"):
+                raise OSError("full")
+            super().set_password(service, username, password)
+
+    full = Full()
+    keyring.set_keyring(full)
+    save_account(WORK, "work")
+    own = ClientCertificate(file="/own.pem", passphrase="x")
+    account = WORK.replace(
+        password="two", proxy="http://ann:y@p.test:1", client_certificate=own
+    )
+    with pytest.raises(LocalProtocolError, match="work/key"):
+        save_account(account, "work")
+    assert full.kept == {("smtpbook", "work"): TEXT}
+    assert load_account("work").proxy is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('proxy = "http://ann:sesame@p.test:1"', "line 2: .*proxy_password"),
+        ('proxy = "p.test"', "line 2: proxy is a URL"),
+        ('proxy_password = "sesame"', 'line 2: proxy_password is "keyring" or "env:NAME"'),
+        ('client_passphrase = "prompt"', 'is "keyring" or "env:NAME", never'),
+        ('pin = "ab"', "line 2: pin must be a list"),
+        ('pin = ["ab"]', "line 2: pin 'ab' is neither"),
+        ("client_certificate = 1", "line 2: client_certificate must be text"),
+        ('client_key_file = "x"', "client_key_file goes with client_certificate"),
+    ],
+)
+def test_settings_changed_by_hand_into_none_name_their_line_and_no_secret(
+    text: str, told: str, home: Path
+) -> None:
+    by_hand(home, f'host = "h.example"\n{text}\n')
+    with pytest.raises(ValueError, match=told) as info:
+        load_account("work")
+    assert "sesame" not in str(info.value)
 
 
 @pytest.mark.parametrize("password", [FromEnvironment("X_1"), FromPrompt()], ids=repr)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -390,3 +391,102 @@ def test_a_cancelled_connect_is_closed_and_recorded() -> None:
         ("connect", "Cancelled"),
         ("disconnect", "TransportError"),
     )
+
+
+# --- Unix sockets -------------------------------------------------------------------------
+
+
+async def _listen_at(path: Path, server: Scripted, nursery: trio.Nursery) -> None:
+    listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    await listening.bind(str(path))
+    listening.listen()
+    listener = trio.SocketListener(listening)
+    nursery.start_soon(trio.serve_listeners, server.serve, [listener])
+
+
+async def test_a_message_goes_to_a_unix_socket(
+    tmp_path: Path, message: Make, nursery: trio.Nursery
+) -> None:
+    server, rows = Scripted(["220 lmtp", PLAIN_EHLO, OK, OK, GO, OK, BYE]), Rows()
+    path = tmp_path / "lmtp"
+    await _listen_at(path, server, nursery)
+    async with open_session(Account(host=str(path)), sink=rows) as session:
+        assert (await session.send(message())).outcome == "accepted"
+    assert b"hello" in server.received
+    assert rows.all[0]["kind"] == "connect"
+    for row in rows.all:
+        assert row["server"] == str(path)
+        assert row["port"] is row["server_address"] is row["tls_version"] is None
+    assert f"=== {path}, session" in session.transcript()
+    rows.check_whole()
+
+
+async def test_at_a_unix_socket_our_name_is_loopbacks_address_where_we_have_none(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "nameless")
+    server = Scripted(["220 lmtp", PLAIN_EHLO, BYE])
+    await _listen_at(tmp_path / "lmtp", server, nursery)
+    async with open_session(Account(host=str(tmp_path / "lmtp"))):
+        pass
+    assert server.heard[0] == b"EHLO [127.0.0.1]"
+
+
+async def test_a_password_may_go_to_a_unix_socket_because_nothing_travels(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    server = Scripted(["220 lmtp", "250-mx\r\n250 AUTH PLAIN", "235 in", BYE])
+    await _listen_at(tmp_path / "lmtp", server, nursery)
+    account = Account(host=str(tmp_path / "lmtp"), username="ann", password="horse")
+    async with open_session(account):
+        pass
+    assert server.heard[1].startswith(b"AUTH PLAIN")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("nobody", "No such file"), ("x" * 200, "too long")],
+)
+async def test_a_unix_socket_that_is_not_there_is_named(
+    path: str, told: str, tmp_path: Path
+) -> None:
+    rows = Rows()
+    place = str(tmp_path / path)
+    with pytest.raises(TransportError, match=f"connecting to {place}: .*{told}"):
+        async with open_session(Account(host=place), sink=rows):
+            pass
+    assert [(row["kind"], row["error"]) for row in rows.all] == [
+        ("connect", "TransportError")
+    ]
+
+
+# --- addresses ----------------------------------------------------------------------------
+
+
+class _BothFamilies(trio.abc.HostnameResolver):
+    """Every name is this machine's, in both families."""
+
+    async def getaddrinfo(self, host: Any, port: Any, *_: Any) -> list[Any]:
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+
+    async def getnameinfo(self, *_: Any) -> tuple[str, str]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+async def test_a_server_is_reached_by_whichever_of_its_addresses_answers(
+    host: str, nursery: trio.Nursery
+) -> None:
+    trio.socket.set_custom_hostname_resolver(_BothFamilies())
+    (listener,) = await trio.open_tcp_listeners(0, host=host)
+    server, rows = Scripted(["220 mx", PLAIN_EHLO, BYE]), Rows()
+    nursery.start_soon(trio.serve_listeners, server.serve, [listener])
+    port = listener.socket.getsockname()[1]
+    async with open_session(Account(host="mx.test", port=port, tls="none"), sink=rows):
+        pass
+    assert rows.all[-1]["server_address"] == host
+    assert rows.of("connect")[-1]["error"] is None
+    rows.check_whole()
