@@ -227,9 +227,23 @@ def forget_secrets(name: str) -> None:
     LocalProtocolError
         The keyring cannot be opened.
     """
-    name = unicodedata.normalize("NFC", name)
-    for ending in _ENTRIES.values():
-        passwords.forget(name + ending)
+    for field in _ENTRIES:
+        passwords.forget(entry_of(name, field))
+
+
+def entry_of(name: str, field: str) -> str:
+    """Give what the keyring keeps a secret of a saved account under.
+
+    Parameters
+    ----------
+    name : str
+        The account's.
+    field : {"password", "proxy_password", "client_passphrase"}
+
+    >>> entry_of("work", "proxy_password")
+    'work/proxy'
+    """
+    return unicodedata.normalize("NFC", name) + _ENTRIES[field]
 
 
 # --- what is kept -------------------------------------------------------------------------
@@ -280,7 +294,7 @@ def _to_keep(
     secrets: dict[str, Secret],
 ) -> dict[str, str | int] | None:
     """Add what the file says about a password, and the keyring's share; give OAuth's."""
-    entry = name + _ENTRIES[field]
+    entry = entry_of(name, field)
     match password:
         case None:
             settings[field] = "keyring"
@@ -340,7 +354,7 @@ def _from_kept(path: Path, text: str, field: str, kind: str | None) -> Password:
     if kind is None:
         return None
     if kind == "keyring":
-        return FromKeyring(_name_of(path) + _ENTRIES[field])
+        return FromKeyring(entry_of(path.stem, field))
     if kind == "prompt" and field == "password":
         return FromPrompt()
     try:

@@ -14,7 +14,7 @@ import tomllib
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from smtpbook.accounts.passwords import FromEnvironment, FromKeyring
 from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.store import (
     SavableToken,
+    entry_of,
     forget_secrets,
     list_accounts,
     load_account,
@@ -138,7 +139,7 @@ def _take_account(staged: Path, name: str, overwrite: bool) -> Item:
     else:
         if is_here and _asked(here) != _asked(settings):
             forget_secrets(name)  # it was for another server, or somebody else
-        save_account(_without_secret(account), name)
+        save_account(_without_secret(account, name), name)
     said = [login_of(settings), *_missing(account)]
     if needs := _needed(load_account(name), name):
         said.append(needs)
@@ -160,17 +161,22 @@ def _asked(settings: dict[str, Any]) -> list[Any]:
     return [settings.get(name) for name in ("host", "username", "oauth", "proxy")]
 
 
-def _without_secret(account: Account) -> Account:
-    """Give a copy that, saved, leaves the keyring as it is."""
+def _without_secret(account: Account, name: str) -> Account:
+    """Give a copy that, saved under a name, leaves the keyring as it is."""
     password = account.password
     if isinstance(password, SavableToken):
         password.keep_in(lambda: None, lambda _: None)
     elif isinstance(password, FromKeyring):
         password = None
-    proxy = account.proxy
+    proxy, own = account.proxy, account.client_certificate
     if isinstance(proxy, Proxy) and isinstance(proxy.password, FromKeyring):
-        proxy = proxy.replace(password=None)
-    return account.replace(password=password, proxy=proxy, is_lab=False)
+        proxy = proxy.replace(password=FromKeyring(entry_of(name, "proxy_password")))
+    if isinstance(own, ClientCertificate) and isinstance(own.passphrase, FromKeyring):
+        entry = entry_of(name, "client_passphrase")
+        own = replace(own, passphrase=FromKeyring(entry))
+    return account.replace(
+        password=password, proxy=proxy, client_certificate=own, is_lab=False
+    )
 
 
 def _missing(account: Account) -> Iterator[str]:
@@ -186,15 +192,36 @@ def _missing(account: Account) -> Iterator[str]:
 def _needed(account: Account, name: str) -> str:
     """Say what an account lacks before it can log in; "" = nothing."""
     match account.password:
-        case FromEnvironment(variable):
-            return "" if os.environ.get(variable) else f"set {variable} to its password"
-        case FromKeyring() | SavableToken():
-            with suppress(LocalProtocolError):
-                if passwords.find(name) is not None:
-                    return ""
+        case FromEnvironment(variable) if not os.environ.get(variable):
+            return f"set {variable} to its password"
+        case FromKeyring() | SavableToken() if not _is_kept(name):
             is_password = isinstance(account.password, FromKeyring)
             return "needs its password again" if is_password else "authorize it again"
+    return _needed_besides(account)
+
+
+def _needed_besides(account: Account) -> str:
+    """Say which of the secrets besides the login's an account lacks; "" = none."""
+    proxy, own = account.proxy, account.client_certificate
+    others = {
+        "its proxy's password": proxy.password if isinstance(proxy, Proxy) else None,
+        "the passphrase of its own certificate": (
+            own.passphrase if isinstance(own, ClientCertificate) else None
+        ),
+    }
+    for what, source in others.items():
+        if isinstance(source, FromEnvironment) and not os.environ.get(source.variable):
+            return f"set {source.variable} to {what}"
+        if isinstance(source, FromKeyring) and not _is_kept(source.entry):
+            return f"needs {what} again"
     return ""
+
+
+def _is_kept(entry: str) -> bool:
+    try:
+        return passwords.find(entry) is not None
+    except LocalProtocolError:  # there is no keyring
+        return False
 
 
 def _take_list(staged: Path, name: str, overwrite: bool) -> Item:

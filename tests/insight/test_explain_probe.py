@@ -267,6 +267,75 @@ def test_a_missing_column_is_named() -> None:
             "gave no reply to EHLO",
             "Try again",
         ),
+        (
+            partial(
+                probed,
+                Event(kind="dns", command="http://p.test:1", error="TransportError"),
+            ),
+            "Name",
+            "The proxy http://p.test:1 was not found",
+            "Check proxy=",
+        ),
+        (
+            partial(
+                probed,
+                Event(kind="connect", command="http://p.test:1", error="TransportTimeout"),
+            ),
+            "Connection",
+            "The proxy http://p.test:1 cannot be reached at 192.0.2.1",
+            "Check proxy=",
+        ),
+        (
+            partial(
+                probed,
+                Event(kind="connect", command="http://p.test:1", latency_s=0.1),
+                Event(kind="proxy", command="http://p.test:1", error="TransportError"),
+                error="the proxy http://p.test:1 does not connect: 403",
+            ),
+            "Proxy",
+            "was reached, and does not connect to mx.example.org port 587",
+            "Ask who runs the proxy",
+        ),
+        (
+            partial(
+                probed,
+                Event(kind="tls", error="TLSError"),
+                tls="starttls",
+                error="the certificate of mx is none that is pinned: its key is sha256//x",
+            ),
+            "TLS",
+            "valid, and not one of those that you expect",
+            "give the new fingerprint in pin=",
+        ),
+        (
+            partial(
+                probed,
+                Event(kind="tls", error="TLSError"),
+                tls="starttls",
+                error="client_certificate 'x.pem' cannot be used",
+            ),
+            "TLS",
+            "Your own certificate, or its key, cannot be used",
+            "Check client_certificate=",
+        ),
+        (
+            partial(
+                probed,
+                Event(kind="tls", tls_version="TLSv1.3", tls_cipher="X"),
+                Event(kind="greeting", verb="GREETING", error="TLSError"),
+                tls="implicit",
+                error="connection lost: tlsv13 alert certificate required",
+            ),
+            "TLS",
+            "wants you to prove who you are",
+            "Give client_certificate=",
+        ),
+        (
+            partial(probed, Event(kind="tls", command="clear text"), tls="opportunistic"),
+            "TLS",
+            "for everybody to read",
+            'use tls="starttls"',
+        ),
         (partial(probed, end("TransportError")), "Connection", "ended before", ""),
     ],
 )
@@ -368,3 +437,27 @@ def test_what_came_from_the_server_does_not_act() -> None:
     text = explain_probe(log).to_csv()
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+def test_encryption_that_proves_nothing_is_told_as_that() -> None:
+    event = Event(kind="tls", tls_version="TLSv1.3", command="unauthenticated")
+    told = last(probed(event, tls="opportunistic"))
+    assert "anybody could be at the other end" in told["meaning"]
+
+
+def test_an_address_that_was_slower_than_another_is_no_failure() -> None:
+    log = probed(
+        Event(kind="connect", error="Cancelled"), Event(kind="connect", latency_s=0.1)
+    )
+    told = explain_probe(log)
+    assert told["meaning"].tolist() == ["Another address was faster.", "Somebody listens."]
+    assert set(told["advice"]) == {""}
+
+
+def test_a_unix_socket_is_called_by_its_path() -> None:
+    log = probed(Event(kind="connect", error="TransportError"), host="/run/lmtp")
+    log["port"], log["server_address"] = None, None
+    log["port"] = log["port"].astype("Int32")
+    told = last(log)
+    assert "Unix socket /run/lmtp" in told["meaning"]
+    assert "permissions" in told["advice"]

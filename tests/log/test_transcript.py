@@ -121,6 +121,31 @@ def test_text_that_a_log_brought_unescaped_is_escaped_here() -> None:
     assert transcript(to_frame([row])).endswith("<-  250 \\x1b[2J\n")
 
 
+def test_a_proxy_and_what_tls_did_not_prove_are_notes() -> None:
+    proxy = "socks5h://p.test:1080"
+    rows = [
+        Event(kind="dns", command=proxy),
+        Event(kind="connect", command=proxy, latency_s=0.002),
+        Event(kind="proxy", command=proxy, latency_s=0.03),
+        Event(kind="tls", tls_version="TLSv1.3", command="unauthenticated"),
+        Event(kind="tls", command="clear text"),
+        Event(kind="connect", command=proxy, error="TransportError"),
+        Event(kind="proxy", command=proxy, error="TransportError"),
+    ]
+    text = transcript(to_frame([event.to_row() for event in rows]))
+    notes = [line.partition("*** ")[2] for line in text.splitlines()[1:]]
+    assert notes == [
+        "dns",
+        f"connected to the proxy {proxy} in 2.0 ms",
+        f"through {proxy} in 30.0 ms",
+        "TLSv1.3 (unauthenticated)",
+        "not encrypted: the server takes no STARTTLS",
+        f"connection to the proxy {proxy} failed: TransportError",
+        f"proxy {proxy} failed: TransportError",
+    ]
+    assert "->" not in text
+
+
 def test_of_a_shared_transaction_only_the_recipients_own_outcome_is_told() -> None:
     story = Story().message("ann@x.example")
     shared = {"transaction_id": "s1.1", "kind": "outcome", "outcome": "rejected"}

@@ -19,6 +19,7 @@ import pytest
 from keyring.backends import fail
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.oauth import from_settings
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring
 from smtpbook.accounts.store import list_accounts, load_account, save_account
@@ -235,6 +236,51 @@ def test_without_a_keyring_accounts_arrive_all_the_same(go: Go, file: Path) -> N
     go("new")
     keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
     assert import_settings(file).need_password == ["work"]
+
+
+def test_an_account_with_a_proxy_and_a_certificate_arrives_and_asks_for_their_secrets(
+    go: Go, file: Path, vault: MemoryKeyring, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.pem"
+    own.write_text("")
+    account = WORK.replace(
+        proxy="http://ann:melon@p.test:8080",
+        client_certificate=ClientCertificate(file=own, passphrase="knock"),
+        pin="ab" * 32,
+    )
+    save_account(account, "work")
+    export_settings(file)
+    assert b"melon" not in file.read_bytes()
+    assert b"knock" not in file.read_bytes()
+    go("new")
+    vault.kept.clear()
+    assert "needs its password again" in str(import_settings(file))
+    loaded = load_account("work")
+    assert (str(loaded.proxy), loaded.pin) == ("http://p.test:8080", ("ab" * 32,))
+    for entry, needed in (
+        ("work", "needs its proxy's password again"),
+        ("work/proxy", "needs the passphrase of its own certificate again"),
+        ("work/key", ""),
+    ):
+        vault.set_password("smtpbook", entry, "x")
+        moved = import_settings(file, overwrite=True)
+        assert needed in str(moved)
+        assert moved.need_password == (["work"] if needed else [])
+    own.unlink()
+    assert "own certificate" in str(import_settings(file))
+
+
+def test_a_password_is_not_told_to_another_proxy(
+    go: Go, file: Path, vault: MemoryKeyring
+) -> None:
+    save_account(WORK.replace(proxy="http://ann:melon@evil.test:8080"), "work")
+    export_settings(file)
+    go("new")
+    vault.kept.clear()
+    save_account(WORK.replace(proxy="http://ann:melon@p.test:8080"), "work")
+    import_settings(file, overwrite=True)
+    assert str(load_account("work").proxy) == "http://evil.test:8080"
+    assert vault.kept == {}
 
 
 # --- what is there already ----------------------------------------------------------------
