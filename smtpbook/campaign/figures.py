@@ -93,8 +93,7 @@ def _connections(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
         return
     yield "made", f"{made:,}"
     # One of several addresses that was slower than another is neither.
-    is_slower = log["error"] == "Cancelled"
-    could_not = is_connect & has_failed & ~is_slower.fillna(False)
+    could_not = is_connect & has_failed & (log["error"] != "Cancelled")
     yield "could not be opened", f"{int(could_not.sum()):,}"
     yield "lost", f"{int((is_lost & has_failed).sum()):,}"
     each = _messages(log).groupby("session_id", observed=True).size()
@@ -106,7 +105,9 @@ def _connections(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def _servers(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    reached = log[log["server_address"].notna()]
+    # A Unix socket has no address, and no port either.
+    is_reached = log["server_address"].notna() | log["port"].isna()
+    reached = log[is_reached & log["server"].notna()]
     names = ["server", "port", "server_address"]
     places = reached.groupby(names, observed=True, dropna=False, sort=False)
     for number, ((server, port, address), rows) in enumerate(places, 1):
@@ -115,7 +116,8 @@ def _servers(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
             return
         which = f" {number}" if len(places) > 1 else ""
         sessions = counted(rows["session_id"].nunique(), "session", "sessions")
-        yield f"server{which}", f"{server}:{port} [{address}], {sessions}"
+        at = "" if pd.isna(port) else f":{port} [{address}]"
+        yield f"server{which}", f"{server}{at}, {sessions}"
         agreed = [_first(rows[name]) for name in _TLS]
         yield f"TLS{which}", ", ".join(filter(None, agreed)) or "none: clear text"
         is_greeting = (rows["kind"] == "greeting").to_numpy(bool)

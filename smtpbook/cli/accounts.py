@@ -257,7 +257,7 @@ def _described(account: Account) -> str:
             ("from address", account.source_address),
             ("proxy", account.proxy),
             ("certificates", account.ca_file),
-            ("own certificate", account.client_certificate),
+            ("identified by", account.client_certificate),
             ("pinned", ", ".join(account.pin) or None),
             ("provider", provider.title if provider else None),
             ("a day", provider.per_day if provider else None),

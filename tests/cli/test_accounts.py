@@ -120,6 +120,26 @@ def test_a_region_and_every_other_field_are_taken(tmp_path: Path) -> None:
     assert account.ca_file == str(pem)
 
 
+def test_a_proxys_password_is_kept_like_the_accounts_and_never_shown(
+    vault: MemoryKeyring,
+) -> None:
+    proxy = "socks5h://ann:melon@p.test:1080"
+    result = run("add", "work", "--host", "h.example", "--proxy", proxy)
+    assert result.exit_code == 0, result.output
+    assert "socks5h://p.test:1080" in result.output
+    assert "melon" not in result.output
+    assert vault.kept == {("smtpbook", "work/proxy"): "melon"}
+
+
+def test_an_account_for_relay_and_one_at_a_unix_socket_are_shown() -> None:
+    relay = ("add", "relay", "--host", "mx.example.org", "--tls", "opportunistic")
+    assert run(*relay).exit_code == 0
+    assert "opportunistic" in run("show", "relay").output
+    assert run("add", "local", "--host", "/run/dovecot/lmtp").exit_code == 0
+    shown = run("show", "local").output
+    assert "/run/dovecot/lmtp\n" in shown
+
+
 @pytest.mark.parametrize(
     "args",
     [

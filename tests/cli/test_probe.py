@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -86,6 +87,19 @@ def test_json_is_the_event_log_and_nothing_else(lab: Lab) -> None:
     assert [set(row) for row in rows] == [set(COLUMNS)] * len(rows)
     assert [row["kind"] for row in rows][:3] == ["dns", "connect", "greeting"]
     assert rows[0]["time"].endswith("Z")
+
+
+def test_a_proxy_that_is_not_there_is_told_as_that(lab: Lab) -> None:
+    lab.stop()
+    result = run("mx.test:25", "--tls", "none", "--proxy", f"http://127.0.0.1:{lab.port}")
+    assert result.exit_code == 1
+    assert "→ Check proxy=" in result.output
+
+
+def test_a_unix_socket_is_probed_by_its_path(tmp_path: Path) -> None:
+    result = run(str(tmp_path / "lmtp"))
+    assert result.exit_code == 1
+    assert "No such file" in result.output
 
 
 def test_a_port_where_nobody_listens_fails_and_says_what_to_check(lab: Lab) -> None:

@@ -312,6 +312,10 @@ def test_plain_text_over_the_network_is_told(people: People, letter: Template) -
     verdict, evidence = row(found(people(1), letter, WORK.replace(tls="none")), "tls")
     assert verdict == "warn"
     assert "password and mail" in evidence
+    relay = Account(host="mx.example.org", tls="opportunistic")
+    verdict, evidence = row(found(people(1), letter, relay), "tls")
+    assert verdict == "warn"
+    assert "where it offers no TLS" in evidence
 
 
 # --- how fast, and how many at once -------------------------------------------------------

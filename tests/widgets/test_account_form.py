@@ -243,6 +243,35 @@ def test_what_is_saved_is_what_is_loaded(vault: MemoryKeyring) -> None:
     assert PASSWORD not in state_of_all()
 
 
+@pytest.mark.parametrize(
+    "account",
+    [
+        Account(host="/run/dovecot/lmtp"),
+        Account(host="mx.example.org", tls="opportunistic"),
+        Account(
+            host="mx.example.org",
+            proxy="socks5h://p.test:1080",
+            client_certificate="/own.pem",
+            pin="ab" * 32,
+        ),
+    ],
+    ids=repr,
+)
+def test_what_the_form_has_no_field_for_stays_as_it_was(account: Account) -> None:
+    save_account(account, "work")
+    form = account_form("work")
+    assert form.account == account
+    assert form.code.endswith('account = sb.load_account("work")')
+    form.save_button.click()
+    assert load_account("work") == account
+
+
+def test_opportunistic_encryption_with_a_login_is_refused_beside_it() -> None:
+    form = filled(tls="opportunistic")
+    form.save_button.click()
+    assert 'use "starttls"' in form.fields["tls"].note.text
+
+
 def test_an_account_is_replaced_only_when_asked_twice() -> None:
     save_account(Account(host="old.example.org"), "work")
     form = filled()
