@@ -68,7 +68,9 @@ def test_schema_is_the_table_of_the_vocabulary() -> None:
 
 
 def test_kinds_and_outcomes_are_those_of_the_vocabulary() -> None:
-    assert " ".join(KINDS) == "dns connect tls greeting command data disconnect outcome"
+    assert (
+        " ".join(KINDS) == "dns connect proxy tls greeting command data disconnect outcome"
+    )
     assert " ".join(OUTCOMES) == (
         "accepted deferred rejected failed in_doubt suppressed bounced complaint delivered"
     )

@@ -106,8 +106,9 @@ def _connections(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 def _servers(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
     # A Unix socket has no address, and no port either.
-    is_reached = log["server_address"].notna() | log["port"].isna()
-    reached = log[is_reached & log["server"].notna()]
+    has_place = log["server_address"].notna() | log["port"].isna()
+    is_missed = (log["kind"] == "connect") & log["error"].notna()
+    reached = log[has_place & log["server"].notna() & ~is_missed]
     names = ["server", "port", "server_address"]
     places = reached.groupby(names, observed=True, dropna=False, sort=False)
     for number, ((server, port, address), rows) in enumerate(places, 1):
@@ -116,7 +117,7 @@ def _servers(log: pd.DataFrame) -> Iterator[tuple[str, str]]:
             return
         which = f" {number}" if len(places) > 1 else ""
         sessions = counted(rows["session_id"].nunique(), "session", "sessions")
-        at = "" if pd.isna(port) else f":{port} [{address}]"
+        at = f":{port} [{address}]" if isinstance(address, str) else ""
         yield f"server{which}", f"{server}{at}, {sessions}"
         agreed = [_first(rows[name]) for name in _TLS]
         yield f"TLS{which}", ", ".join(filter(None, agreed)) or "none: clear text"

@@ -21,6 +21,7 @@ def test_an_address_that_was_slower_than_another_is_no_connection_that_failed() 
     )
     assert found["Connections", "made"] == "1"
     assert found["Connections", "could not be opened"] == "1"
+    assert found["Servers", "server"] == "mx.test:25 [192.0.2.2], 1 session"
 
 
 def test_a_unix_socket_is_a_server_without_address() -> None:
