@@ -26,8 +26,7 @@ from smtpbook.session.stream import TcpStream, translated
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _MAX_HEAD: Final = 16 * 1024  # octets of an HTTP reply's head; the usual has a hundred
 _MAX_TOLD: Final = 300  # characters of what a proxy says
-# "UNAME [...] PASSWD [...] 1 to 255" octets -- RFC 1929 section 2
-_MAX_SOCKS: Final = 255
+_MAX_SOCKS: Final = 255  # octets of a name or password: its length is one (RFC 1929)
 
 
 async def connect_through(
@@ -101,7 +100,7 @@ def _check_login(proxy: Proxy, secret: Secret | None) -> None:
         ("password", secret.reveal() if secret is not None else ""),
     ):
         if proxy.scheme == "http":
-            # "the user-id [...] cannot include a colon" -- RFC 7617 section 2
+            # A colon ends the name (RFC 7617 section 2).
             is_fit = all(ord(c) < 256 for c in text) and not (
                 what == "username" and ":" in text
             )
@@ -229,9 +228,7 @@ def _told(
     text = visible(redactor.redacted(str(failure)), max_chars=_MAX_TOLD)
     hint = ""
     if proxy.username is None and any(word in text.lower() for word in ("auth", "407")):
-        hint = (
-            f'; it wants a login: proxy="{proxy.scheme}://username:password@'
-            f'{proxy.host}:{proxy.port}"'
-        )
+        url = str(proxy).replace("://", "://username:password@", 1)
+        hint = f'; it wants a login: proxy="{url}"'
     kind = TransportTimeout if isinstance(failure, TransportTimeout) else TransportError
     return kind(f"the proxy {proxy} does not connect to {account.place}: {text}{hint}")

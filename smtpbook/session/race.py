@@ -24,8 +24,7 @@ from smtpbook.session.stream import TcpStream, translated
 Address = tuple[socket.AddressFamily, Any]
 """A family, and what the socket of that family connects to."""
 
-# "Connection Attempt Delay [...] RECOMMENDED value is 250 milliseconds" -- RFC 8305
-# section 8
+# The Connection Attempt Delay that RFC 8305 section 5 recommends.
 STAGGER_S: Final = 0.25
 _CUT_OFF: Final = trio.Cancelled.__name__
 
@@ -36,8 +35,13 @@ class Way:
 
     Attributes
     ----------
+    record : Record
     to : str
         Who is connected to, for messages.
+    source_address : str or None
+        From which local address.
+    limit_s, deadline : float
+        How long it may take, for messages, and when that is over, on trio's clock.
     about : str or None
         For the rows: the proxy, if it is one.
     """
@@ -113,8 +117,9 @@ async def first_to_answer(addresses: list[Address], way: Way) -> TcpStream:
         await race.run()
         return race.end()
     except BaseException as exc:
-        for attempt in race.begun:
+        for attempt in race.attempts:
             attempt.close()
+        for attempt in race.begun:
             attempt.note(type(exc).__name__)
         raise
 
@@ -191,7 +196,7 @@ class _Attempt:
 
 @dataclass(slots=True)
 class _Race:
-    """The attempts under way, and those still waiting."""
+    """All attempts, and of them those that have begun and have no row yet."""
 
     way: Way
     attempts: list[_Attempt]
@@ -241,9 +246,8 @@ class _Race:
 
     def end(self) -> TcpStream:
         """Record those that have not ended, and give the winner's stream."""
-        for attempt in self.begun.copy():
-            if attempt is self.winner:
-                continue
+        losers = [attempt for attempt in self.begun if attempt is not self.winner]
+        for attempt in losers:
             self.begun.remove(attempt)
             attempt.close()  # it may have come in second
             if attempt.error is None and self.winner is None:
@@ -256,6 +260,7 @@ class _Race:
             )
         if self.winner is None:
             raise self._lost()
+        self.begun.remove(self.winner)
         self.winner.note(None)
         assert self.winner.socket is not None
         return TcpStream(self.winner.socket)
@@ -264,6 +269,6 @@ class _Race:
         if len(self.errors) == 1:
             return self.errors[0]
         is_silence = all(isinstance(error, TransportTimeout) for error in self.errors)
-        kind = TransportTimeout if is_silence and self.errors else TransportError
+        kind = TransportTimeout if is_silence else TransportError
         said = "; ".join(str(error) for error in self.errors)
         return kind(said or f"connecting to {self.way.to}: no time was left")

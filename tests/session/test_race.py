@@ -317,6 +317,8 @@ async def test_a_record_that_cannot_be_kept_ends_the_race_and_leaves_nothing_ope
     with pytest.raises(ZeroDivisionError):
         await one.connect()
     assert network.left_open == 0
+    addresses = [row[COLUMNS.index("server_address")] for row in one.record.rows][1:]
+    assert len(addresses) == len(set(addresses)) == 3
 
 
 # --- the source address -------------------------------------------------------------------
