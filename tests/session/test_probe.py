@@ -21,6 +21,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import COLUMNS, Event
+from smtpbook.insight.explain_probe import explain_probe
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.sasl.registry import BY_TOKEN
@@ -334,3 +335,41 @@ async def test_a_server_that_does_not_show_it_twice(tmp_path: Path) -> None:
     server = Server((secured(issued("127.0.0.1")),), (SILENCE,))
     log = await server.probe(tls="implicit")
     assert log.attrs["certificate"] == {"problem": "unknown authority"}
+
+
+# --- other ways ---------------------------------------------------------------------------
+
+
+def test_the_fingerprints_to_pin_are_those_that_a_probe_finds() -> None:
+    with Lab(tls="starttls") as lab:
+        facts = probe(lab.account).attrs["certificate"]
+        for name in ("pin", "sha256"):
+            assert "error" not in probe(lab.account.replace(pin=facts[name])).attrs
+        log = probe(lab.account.replace(pin="ab" * 32))
+    assert facts["pin"] in log.attrs["error"]
+    told = explain_probe(log)
+    assert "not one of those that you expect" in told["meaning"].iloc[-1]
+
+
+@pytest.mark.parametrize("scenario", ["no-starttls", "ordinary"])
+def test_opportunistic_tls_is_told_as_what_it_came_to(scenario: str) -> None:
+    with Lab(scenario) as lab:
+        log = probe(lab.account.replace(tls="opportunistic", port=lab.port))
+    assert "error" not in log.attrs
+    told = explain_probe(log).set_index("step").loc["TLS"]
+    expected = "anybody could be" if scenario == "ordinary" else "for everybody to read"
+    assert expected in told["meaning"]
+
+
+async def test_a_unix_socket_is_probed(tmp_path: Path, nursery: trio.Nursery) -> None:
+    listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    await listening.bind(str(tmp_path / "lmtp"))
+    listening.listen()
+    server = Scripted(["220 lmtp", OFFERED, BYE])
+    listener = trio.SocketListener(listening)
+    nursery.start_soon(trio.serve_listeners, server.serve, [listener])
+    log = await probe_async(Account(host=str(tmp_path / "lmtp")))
+    assert "error" not in log.attrs
+    told = explain_probe(log)
+    assert told["said"][0].startswith(f"connected to {tmp_path / 'lmtp'}")
+    assert set(told["advice"]) == {""}
