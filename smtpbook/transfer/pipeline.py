@@ -232,13 +232,16 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction; a server
             must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
-        command, (group, transaction, index), reply, _, _ = exchange
+        command, (group, transaction, index), reply = exchange[:3]
         if transaction is not None and command is not None:
-            transaction.receive(command.verb, index, reply)
+            if exchange.rcpt is not None:  # a recipient's own, at the end of the mail data
+                index = exchange.rcpt[2]
+            transaction.receive(command.verb, index, reply, is_last=exchange.is_last)
             if not transaction.outstanding:
                 self._settle()
             return
-        group.reply = reply
+        if exchange.is_last:
+            group.reply = reply
         if command is _RSET and reply.code >= 400 and not exchange.is_closing:
             raise RemoteProtocolError(f"RSET refused: {reply}")
 
