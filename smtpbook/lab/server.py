@@ -262,10 +262,9 @@ class Conversation:
                 return Reply(code=214, lines=("2.0.0 See RFC 5321",))
             case "EXPN":
                 return Reply(code=502, lines=("5.5.1 Not implemented",))
-            case "SEND" | "SOML" | "SAML":
-                return Reply(
-                    code=502, lines=(f"5.5.1 {command.verb} is of RFC 821; use MAIL",)
-                )
+            case "SEND" | "SOML" | "SAML" | "TURN":
+                text = f"5.5.1 {command.verb} is of RFC 821"
+                return Reply(code=502, lines=(text,))
             case _:
                 return _OK
 

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 
 from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.addresses import Mailbox, check_helo
+from smtpbook.protocol.parameters import Parameters, decode_xtext, encode_xtext, spelled
 
 REDACTED: Final = "[redacted]"
 
@@ -25,15 +26,16 @@ REDACTED: Final = "[redacted]"
 # 512 octets. SMTP extensions may be used to increase this limit." -- RFC 5321 section
 # 4.5.3.1.4.  What MAIL and RCPT gain: SIZE 26 (RFC 1870 section 3), BODY 17 (RFC 6152
 # section 2), SMTPUTF8 10 (RFC 6531 section 3.1), AUTH= 500 (RFC 4954 section 3), DSN 500
-# (RFC 3461 section 4).
+# (RFC 3461 section 4); and as much as the longest of each takes: BY=-999999999;NT 17,
+# HOLDUNTIL= with a fraction of a second 34, REQUIRETLS 11, MT-PRIORITY=-9 15, PRDR 5.
 MAX_LINE: Final = 512
-MAX_ENVELOPE_LINE: Final = 512 + 26 + 17 + 10 + 500 + 500
+MAX_ENVELOPE_LINE: Final = 512 + 26 + 17 + 10 + 500 + 500 + 17 + 34 + 11 + 15 + 5
 # "12288 octets is considered to be a sufficient line length limit for handling of deployed
 # authentication mechanisms" -- RFC 4954 section 4
 MAX_AUTH_LINE: Final = 12288
-
-Parameters = tuple[tuple[str, str | None], ...]
-"""ESMTP parameters in order: keyword and value, None for a keyword alone."""
+XCLIENT_NAMES: Final = (
+    *("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,13 @@ class Helo(Ehlo):
     """Open the session without extensions (RFC 5321 section 4.1.1.1)."""
 
     verb: ClassVar[str] = "HELO"
+
+
+@dataclass(frozen=True, slots=True)
+class Lhlo(Ehlo):
+    """Open a session of LMTP (RFC 2033 section 4.1)."""
+
+    verb: ClassVar[str] = "LHLO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +263,45 @@ class AuthResponse(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class XClient(Command):
+    """Speak for another client (Postfix's XCLIENT_README).
+
+    For testing what a server does with whom; it must trust us.  A 220 begins the session
+    anew: EHLO comes next.
+
+    Parameters
+    ----------
+    attributes : tuple of tuple of str, length >= 1
+        Names, of those in `XCLIENT_NAMES`, and values; ``[UNAVAILABLE]`` and
+        ``[TEMPUNAVAIL]`` are what nobody knows.
+
+    Examples
+    --------
+    >>> XClient((("NAME", "spike.example"), ("ADDR", "192.0.2.1"))).line
+    'XCLIENT NAME=spike.example ADDR=192.0.2.1'
+    """
+
+    verb: ClassVar[str] = "XCLIENT"
+    attributes: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if not self.attributes or not all(value for _, value in self.attributes):
+            raise LocalProtocolError("XCLIENT needs attributes, each with a value")
+        for name, _ in self.attributes:
+            if name not in XCLIENT_NAMES:
+                known = ", ".join(XCLIENT_NAMES)
+                raise LocalProtocolError(
+                    f"XCLIENT has no attribute {name[:80]!a}, only {known}"
+                )
+
+    def _line(self) -> str:
+        items = [(name, encode_xtext(value)) for name, value in self.attributes]
+        return " ".join(["XCLIENT", *spelled(items)])
+
+
+@dataclass(frozen=True, slots=True)
 class Raw(Command):
-    """A line as somebody typed it: VRFY, EXPN, HELP, NOOP, RFC 821's verbs, mistakes.
+    """A line as somebody typed it: VRFY, EXPN, HELP, ETRN, RFC 821's verbs, mistakes.
 
     Everything a lesson needs; only what could end the line is refused.
     """
@@ -319,7 +365,7 @@ def encode(command: Command) -> bytes:
 def _spelled(parameters: Parameters) -> str:
     if not parameters:
         return ""
-    items = [key if value is None else f"{key}={value}" for key, value in parameters]
+    items = spelled(parameters)
     for item in items:
         if not _PARAMETER.fullmatch(item):
             raise LocalProtocolError(f"not an ESMTP parameter: {item[:80]!a}")
@@ -465,9 +511,30 @@ def _raw(text: str, _: str) -> Command:
     return Raw(text)
 
 
+def _about(verb: str) -> Callable[[str, str], Command]:
+    def parse(text: str, argument: str) -> Command:
+        if not argument:
+            raise CommandSyntaxError(501, f"5.5.4 Syntax: {verb} name")
+        return Raw(text)
+
+    return parse
+
+
+def _xclient(_: str, argument: str) -> Command:
+    attributes = []
+    for item in argument.split():
+        name, _, value = item.partition("=")
+        try:
+            attributes.append((name.upper(), decode_xtext(value)))
+        except ValueError:
+            raise CommandSyntaxError(501, f"5.5.4 Not xtext: {item[:80]!a}") from None
+    return XClient(tuple(attributes))
+
+
 _GRAMMAR: Final[dict[str, Callable[[str, str], Command]]] = {
     "EHLO": _greeting(Ehlo),
     "HELO": _greeting(Helo),
+    "LHLO": _greeting(Lhlo),
     "MAIL": _mail,
     "RCPT": _rcpt,
     "DATA": _bare(Data()),
@@ -476,5 +543,8 @@ _GRAMMAR: Final[dict[str, Callable[[str, str], Command]]] = {
     "QUIT": _bare(Quit()),
     "STARTTLS": _bare(StartTls()),
     "AUTH": _auth,
-    **dict.fromkeys(("NOOP", "VRFY", "EXPN", "HELP", "SEND", "SOML", "SAML", "TURN"), _raw),
+    "XCLIENT": _xclient,
+    "TURN": _bare(Raw("TURN")),
+    **{verb: _about(verb) for verb in ("VRFY", "EXPN", "ETRN")},
+    **dict.fromkeys(("NOOP", "HELP", "SEND", "SOML", "SAML"), _raw),
 }

@@ -2,7 +2,9 @@
 
 Theory of operation.  A client has a queue of commands that await their reply; replies
 come in the same order (RFC 2920 section 3.2), so each one belongs
-to the head of the queue.  Lock-step is the same queue with at most one entry.  Two states
+to the head of the queue.  Lock-step is the same queue with at most one entry.  Where each
+recipient gets a reply of its own at the end of the mail data (LMTP, PRDR), that command
+stays at the head until it has had them all (`verdicts`).  Two states
 are kept: ``state`` is what the replies so far have established; what may be issued next is
 judged by the state the session will be in *if* the outstanding commands succeed, and that
 is computed again whenever one of them does not.
@@ -24,46 +26,41 @@ from smtpbook.protocol.commands import (
     Greeting,
     Mail,
     Rcpt,
+    XClient,
     encode,
 )
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.mail_data import END, stuff
+from smtpbook.protocol.parameters import needed_extension
 from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply, ReplyParser
-from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, State, allowed_verbs
+from smtpbook.protocol.states import (
+    FOREIGN,
+    ONLY_PIPELINED,
+    TABLE,
+    State,
+    allowed_verbs,
+    out_of_order,
+)
+from smtpbook.protocol.verdicts import COUNTED, ENDS, Part, Protocol, Verdicts
 
 # "EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command
 # in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH (RFC
-# 4954 section 4).
+# 4954 section 4).  LHLO is LMTP's EHLO; HELP, ETRN and XCLIENT are never in a hurry.
 LAST_IN_GROUP: Final = frozenset(
     {
-        "EHLO",
-        "HELO",
-        "DATA",
-        "VRFY",
-        "EXPN",
-        "TURN",
-        "QUIT",
-        "NOOP",
-        "STARTTLS",
-        "AUTH",
-        "HELP",
+        *("EHLO", "HELO", "LHLO", "DATA", "VRFY", "EXPN", "TURN", "QUIT", "NOOP"),
+        *("STARTTLS", "AUTH", "HELP", "ETRN", "XCLIENT"),
     }
 )
-# Which extension a MAIL or RCPT parameter belongs to; without it the server must refuse
-# the command (RFC 5321 section 4.1.1.11).
-_PARAMETER_NEEDS: Final = {
-    "SIZE": "SIZE",
-    "BODY": "8BITMIME",
-    "SMTPUTF8": "SMTPUTF8",
+_COMMAND_NEEDS: Final = {
+    "STARTTLS": "STARTTLS",
     "AUTH": "AUTH",
-    "RET": "DSN",
-    "ENVID": "DSN",
-    "NOTIFY": "DSN",
-    "ORCPT": "DSN",
+    "BDAT": "CHUNKING",
+    "ETRN": "ETRN",
+    "XCLIENT": "XCLIENT",
 }
-_NEEDS_EXTENSIONS: Final = frozenset({"MAIL", "RCPT", "STARTTLS", "AUTH", "BDAT"})
-_GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "AUTH"})
-_COMMAND_NEEDS: Final = {"STARTTLS": "STARTTLS", "AUTH": "AUTH", "BDAT": "CHUNKING"}
+_IS_CHECKED: Final = frozenset({"MAIL", "RCPT", *_COMMAND_NEEDS}.union(*FOREIGN.values()))
+_GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "LHLO", "AUTH", "XCLIENT"})
 # "421 <domain> Service not available, closing transmission channel (This may be a reply to
 # any command if the service knows it must shut down)" -- RFC 5321 section 4.2.3
 CLOSING: Final = 421
@@ -86,7 +83,13 @@ class Exchange(NamedTuple):
         What was given to `Client.issue` with the command.
     reply : Reply
     octets_sent, octets_received : int
-        Lengths of command and reply on the wire; mail data is not counted.
+        Lengths of command and reply on the wire; mail data is not counted.  A command with
+        several replies was sent with the first.
+    rcpt : object
+        Where each recipient gets a reply of its own at the end of the mail data: the tag of
+        the RCPT this one is for.  None elsewhere.
+    is_last : bool
+        No more replies to this command follow.
     """
 
     command: Command | None
@@ -94,6 +97,8 @@ class Exchange(NamedTuple):
     reply: Reply
     octets_sent: int
     octets_received: int
+    rcpt: Any = None
+    is_last: bool = True
 
     @property
     def is_closing(self) -> bool:
@@ -128,6 +133,9 @@ class Client:
     ----------
     tag : object
         Comes back with the greeting, in `Exchange.tag`.
+    protocol : {"smtp", "lmtp"}
+        LMTP is opened with LHLO and has a reply for each recipient at the end of the mail
+        data (RFC 2033).
 
     Attributes
     ----------
@@ -140,7 +148,8 @@ class Client:
         says so here.
     """
 
-    def __init__(self, tag: Any = None) -> None:
+    def __init__(self, tag: Any = None, *, protocol: Protocol = "smtp") -> None:
+        self.protocol = protocol
         self.state = State.CONNECTED
         self.extensions = NO_EXTENSIONS
         self.is_authenticated = False
@@ -149,6 +158,8 @@ class Client:
         self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), tag, 0)])
         self._ahead = State.GREETED  # the state once everything in the queue has succeeded
         self._must_wait = True  # the last command issued has to be the last of its group
+        self._verdicts = Verdicts(protocol)
+        self._has_parts = self._verdicts.is_counted  # replies are counted by recipient
         self._is_eof = False
         self._error: RemoteProtocolError | None = None
 
@@ -229,8 +240,8 @@ class Client:
                     f"{verb} must wait for the reply to {queue[-1][0].verb} "
                     f"(RFC 2920 section 3.1)"
                 )
-            if verb in _NEEDS_EXTENSIONS:
-                self._check_extensions(command)
+            if verb in _IS_CHECKED:
+                self._check(command)
             octets = encode(command)
             parts.append(octets)
             queue.append((command, tag, len(octets)))
@@ -258,30 +269,21 @@ class Client:
         return stuff(data)
 
     def _refusal(self, verb: str) -> str:
-        allowed = ", ".join(allowed_verbs(self._ahead)) or "nothing"
+        allowed = ", ".join(allowed_verbs(self._ahead, self.protocol)) or "nothing"
         return f"{verb} is not allowed now ({self._ahead.value}); allowed: {allowed}"
 
-    def _check_extensions(self, command: Command) -> None:
+    def _check(self, command: Command) -> None:
+        """Refuse what this server, or this protocol, does not know."""
         verb, extensions = command.verb, self.extensions
         if isinstance(command, Mail):
             mailbox, parameters = command.reverse_path, command.parameters
         elif isinstance(command, Rcpt):
             mailbox, parameters = command.recipient, command.parameters
         else:
-            needed = _COMMAND_NEEDS.get(verb)
-            if needed is not None and needed not in extensions.keywords:
-                raise LocalProtocolError(f"the server does not offer {needed}")
-            if verb == "AUTH" and self.is_authenticated:
-                # "no more AUTH commands may be issued in the same session" -- RFC 4954, 4
-                raise LocalProtocolError(
-                    "already logged in; AUTH is allowed once a session"
-                )
-            if verb == "STARTTLS" and self.is_secure:
-                # A client must not begin TLS under TLS -- RFC 3207 section 4.2
-                raise LocalProtocolError("TLS is already active")
+            self._check_verb(command)
             return
-        for name, _ in parameters:
-            needed = _PARAMETER_NEEDS.get(name, name)
+        for name, value in parameters:
+            needed = needed_extension(name, value)
             if needed not in extensions.keywords:
                 raise LocalProtocolError(
                     f"{verb} {name}= needs {needed}, which is not offered"
@@ -290,6 +292,31 @@ class Client:
             raise LocalProtocolError(
                 f"{str(mailbox)!a} needs SMTPUTF8, which the server does not offer"
             )
+
+    def _check_verb(self, command: Command) -> None:
+        verb, keywords = command.verb, self.extensions.keywords
+        if verb in FOREIGN[self.protocol]:
+            other = "LHLO" if self.protocol == "lmtp" else "EHLO"
+            raise LocalProtocolError(
+                f"{verb} is no command of {self.protocol.upper()} (RFC 2033 section 4.1); "
+                f"a session is opened with {other}"
+            )
+        needed = _COMMAND_NEEDS.get(verb)
+        if needed is not None and needed not in keywords:
+            raise LocalProtocolError(f"the server does not offer {needed}")
+        if verb == "AUTH" and self.is_authenticated:
+            # "no more AUTH commands may be issued in the same session" -- RFC 4954, 4
+            raise LocalProtocolError("already logged in; AUTH is allowed once a session")
+        if verb == "STARTTLS" and self.is_secure:
+            # A client must not begin TLS under TLS -- RFC 3207 section 4.2
+            raise LocalProtocolError("TLS is already active")
+        if isinstance(command, XClient):
+            listed = self.extensions.xclient_names
+            for name, _ in command.attributes:
+                if name not in listed:
+                    raise LocalProtocolError(
+                        f"XCLIENT {name}: the server takes {', '.join(listed)} alone"
+                    )
 
     def receive_data(self, data: bytes | bytearray) -> None:
         """Take octets from the server; empty means it has closed its side."""
@@ -336,17 +363,28 @@ class Client:
         """Give a reply to the command it answers, and move the state."""
         queue = self._queue
         command, tag, octets = queue[0]
-        code, verb = reply.code, command.verb
-        digit = code // 100
+        code, verb, key = reply.code, command.verb, command.key
+        digit, rcpt = code // 100, None
+        if self._has_parts and key in ENDS:
+            part = self._next_part(key, reply)
+            if not part.is_last:
+                queue[0] = command, tag, 0
+                size = self._parser.size
+                return Exchange(command, tag, reply, octets, size, part.rcpt, False)
+            digit, rcpt = part.digit, part.rcpt
         if code == CLOSING:
             target: State | None = _CLOSED
         else:
-            after = TABLE.get((self.state, command.key))
+            after = TABLE.get((self.state, key))
             # Not in the table: issued on the strength of a command that was then refused,
             # or by a lesson.
-            target = self._out_of_order(verb, digit) if after is None else after[digit - 2]
+            target = (
+                out_of_order(self.state, verb, digit) if after is None else after[digit - 2]
+            )
         if target is None:
             raise RemoteProtocolError(f"{code} cannot be a reply to {verb}: {reply}")
+        if self._has_parts:
+            self._count(verb, digit, tag)
         self.state = target
         if digit == 2 and verb in _GIVES_NEWS:
             self._learn(verb, reply)
@@ -356,24 +394,41 @@ class Client:
             self._must_wait = False
         elif digit >= 4:
             self._ahead = self._fold()
-        return Exchange(command, tag, reply, octets, self._parser.size)
+        return Exchange(command, tag, reply, octets, self._parser.size, rcpt)
+
+    def _next_part(self, key: str, reply: Reply) -> Part:
+        """Say which of the replies to the end of the mail data this one is."""
+        digit = reply.code // 100
+        part = self._verdicts.next(digit)
+        if reply.code == CLOSING:
+            return part._replace(is_last=True, digit=digit)
+        if digit == 3 and (part.rcpt is not None or part.is_last):
+            raise RemoteProtocolError(f"{reply.code} cannot be a reply to {key}: {reply}")
+        return part
+
+    def _count(self, verb: str, digit: int, tag: Any) -> None:
+        """Keep count of the recipients whose replies will come with the mail data's end."""
+        if digit == 2 and verb in COUNTED:
+            self._verdicts.heed(verb, tag)
+        elif verb == "DATA" and digit == 3 and self._verdicts.is_for_nobody:
+            # "when there have been no successful RCPT commands in the mail transaction,
+            # the DATA command MUST fail with a 503 reply code" -- RFC 2033 section 4.2.
+            # How many replies would follow the lone dot, nobody can tell.
+            raise RemoteProtocolError("354 to DATA, although no recipient was accepted")
 
     def _learn(self, verb: str, reply: Reply) -> None:
         if verb == "AUTH":
             self.is_authenticated = True
-        else:
-            self.extensions = (
-                Extensions.from_reply(reply) if verb == "EHLO" else NO_EXTENSIONS
-            )
+            return
+        if verb == "XCLIENT":  # the session begins anew, as somebody else's
+            self.is_authenticated = False
+        is_news = verb in ("EHLO", "LHLO")
+        self._adopt(Extensions.from_reply(reply) if is_news else NO_EXTENSIONS)
 
-    def _out_of_order(self, verb: str, digit: int) -> State | None:
-        if digit == 3:
-            return State.DATA if verb == "DATA" else None
-        if verb == "QUIT":
-            return State.CLOSED
-        if verb == "STARTTLS" and digit == 2:  # the server hears nothing but TLS now
-            return State.TLS
-        return self.state
+    def _adopt(self, extensions: Extensions) -> None:
+        self.extensions = extensions
+        self._verdicts.has_prdr = extensions.has_prdr
+        self._has_parts = self._verdicts.is_counted
 
     def _fold(self) -> State:
         state = self.state
@@ -410,7 +465,7 @@ class Client:
         ----------
         RFC 3207 section 4.2.
         """
-        self.extensions = NO_EXTENSIONS
+        self._adopt(NO_EXTENSIONS)
         self.is_authenticated = False
         self.is_secure = True
         self.state = self._ahead = State.GREETED

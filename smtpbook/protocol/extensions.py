@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -16,6 +17,23 @@ from smtpbook.protocol.replies import Reply
 
 _OLD_AUTH: Final = re.compile(r"^AUTH=", re.I)
 _LIMIT: Final = re.compile(r"([A-Za-z0-9-]+)=([0-9]{1,6})")
+_HAS: Final = {
+    "has_pipelining": "PIPELINING",
+    "has_chunking": "CHUNKING",
+    "has_8bitmime": "8BITMIME",
+    "has_smtputf8": "SMTPUTF8",
+    "has_starttls": "STARTTLS",
+    "has_size": "SIZE",
+    "has_enhanced_status_codes": "ENHANCEDSTATUSCODES",
+    "has_dsn": "DSN",
+    "has_binarymime": "BINARYMIME",
+    "has_requiretls": "REQUIRETLS",
+    "has_prdr": "PRDR",
+    "has_etrn": "ETRN",
+    "has_deliver_by": "DELIVERBY",
+    "has_future_release": "FUTURERELEASE",
+    "has_priority": "MT-PRIORITY",
+}
 _NO_KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
@@ -39,8 +57,35 @@ class Extensions:
         STARTTLS, RFC 3207.
     has_size : bool
         SIZE, RFC 1870.
+    has_size : bool
+        SIZE, RFC 1870.
+    has_enhanced_status_codes : bool
+        ENHANCEDSTATUSCODES, RFC 2034.  It is for the reader: a reply's status is read
+        wherever it stands, for many servers give theirs without announcing them.
+    has_dsn : bool
+        DSN, RFC 3461.
+    has_binarymime : bool
+        BINARYMIME, RFC 3030; of use with CHUNKING alone (section 3).
+    has_requiretls : bool
+        REQUIRETLS, RFC 8689.
+    has_prdr : bool
+        PRDR, draft-hall-prdr-00.
+    has_etrn : bool
+        ETRN, RFC 1985.
+    has_deliver_by, has_future_release, has_priority : bool
+        DELIVERBY (RFC 2852), FUTURERELEASE (RFC 4865), MT-PRIORITY (RFC 6710).
     max_size_bytes : int or None
         The largest message the server takes, in octets; None = no limit stated.
+    min_deliver_by_s : int or None
+        The shortest time in which DELIVERBY may have a message returned, in seconds.
+    max_hold_s : int or None
+        For how long FUTURERELEASE may hold a message, in seconds.
+    max_hold_until : datetime or None
+        And until when, UTC.
+    priority_profile : str or None
+        What MT-PRIORITY's numbers mean there, such as ``"MIXER"``, in capitals.
+    xclient_names : tuple of str
+        The attributes XCLIENT may set, in capitals.
     mechanisms : tuple of str
         SASL mechanisms of AUTH (RFC 4954) in the server's order, capitals.
     max_messages, max_recipients, max_domains : int or None
@@ -55,7 +100,21 @@ class Extensions:
     has_smtputf8: bool = False
     has_starttls: bool = False
     has_size: bool = False
+    has_enhanced_status_codes: bool = False
+    has_dsn: bool = False
+    has_binarymime: bool = False
+    has_requiretls: bool = False
+    has_prdr: bool = False
+    has_etrn: bool = False
+    has_deliver_by: bool = False
+    has_future_release: bool = False
+    has_priority: bool = False
     max_size_bytes: int | None = None
+    min_deliver_by_s: int | None = None
+    max_hold_s: int | None = None
+    max_hold_until: datetime | None = None
+    priority_profile: str | None = None
+    xclient_names: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     max_messages: int | None = None
     max_recipients: int | None = None
@@ -80,27 +139,48 @@ class Extensions:
 
     @classmethod
     def _from_keywords(cls, keywords: dict[str, tuple[str, ...]]) -> Extensions:
-        size = keywords.get("SIZE", ())
         stated = _limits(keywords.get("LIMITS", ()))
-        limit = int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0
+        hold_s, hold_until = _longest_hold(keywords.get("FUTURERELEASE", ()))
+        profile = keywords.get("MT-PRIORITY", ())
         return cls(
             keywords=MappingProxyType(keywords),
-            has_pipelining="PIPELINING" in keywords,
-            has_chunking="CHUNKING" in keywords,
-            has_8bitmime="8BITMIME" in keywords,
-            has_smtputf8="SMTPUTF8" in keywords,
-            has_starttls="STARTTLS" in keywords,
-            has_size="SIZE" in keywords,
+            **{name: keyword in keywords for name, keyword in _HAS.items()},
             # "A value of 0 (zero) indicates that no fixed maximum message size is in
             # force." -- RFC 1870 section 4
-            max_size_bytes=limit or None,
-            mechanisms=tuple(
-                dict.fromkeys(name.upper() for name in keywords.get("AUTH", ()))
-            ),
+            max_size_bytes=_number(keywords.get("SIZE", ())),
+            min_deliver_by_s=_number(keywords.get("DELIVERBY", ())),
+            max_hold_s=hold_s,
+            max_hold_until=hold_until,
+            priority_profile=profile[0].upper() if profile else None,
+            xclient_names=_capitals(keywords.get("XCLIENT", ())),
+            mechanisms=_capitals(keywords.get("AUTH", ())),
             max_messages=stated.get("MAILMAX"),
             max_recipients=stated.get("RCPTMAX"),
             max_domains=stated.get("RCPTDOMAINMAX"),
         )
+
+
+def _capitals(words: Iterable[str]) -> tuple[str, ...]:
+    """Give each word once, in the server's order."""
+    return tuple(dict.fromkeys(word.upper() for word in words))
+
+
+def _number(words: tuple[str, ...]) -> int | None:
+    """Read the number a parameter begins with; None = there is none, or it is 0.
+
+    What follows a comma is of a later version of the extension (RFC 2852 section 3).
+    """
+    word = words[0].partition(",")[0] if words else ""
+    return int(word) or None if word.isascii() and word.isdigit() else None
+
+
+def _longest_hold(words: tuple[str, ...]) -> tuple[int | None, datetime | None]:
+    """Read FUTURERELEASE's limits: seconds, and a point in time (RFC 4865 section 3)."""
+    try:
+        until = datetime.fromisoformat(words[1]).astimezone(UTC)
+    except (IndexError, ValueError, OverflowError):
+        until = None
+    return _number(words), until
 
 
 def _limits(words: Iterable[str]) -> dict[str, int]:

@@ -117,6 +117,8 @@ class Reply:
         """The RFC 3463 status that opens the text, such as ``"4.2.2"``, if any.
 
         Its class must agree with the reply code (RFC 2034 section 4), or it is none.
+        Whether the server announced ENHANCEDSTATUSCODES is not asked: many do not, and the
+        greeting and the reply to EHLO, which come before, may refuse with a status.
         """
         return self.cells[1]
 

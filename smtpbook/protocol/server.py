@@ -16,14 +16,19 @@ from smtpbook.protocol.commands import (
     CommandSyntaxError,
     EndOfData,
     Greeting,
+    Mail,
     Raw,
+    Rcpt,
     decode_base64,
     parse_command,
 )
 from smtpbook.protocol.connection import CLOSED, CLOSING, Closed
+from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.mail_data import MailDataReader
+from smtpbook.protocol.parameters import fault_in
 from smtpbook.protocol.replies import NEED_DATA, NeedData, Reply
-from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, State
+from smtpbook.protocol.states import FOREIGN, ONLY_PIPELINED, TABLE, State, out_of_order
+from smtpbook.protocol.verdicts import COUNTED, ENDS, Protocol, Verdicts
 
 
 class Server:
@@ -40,10 +45,14 @@ class Server:
     ----------
     max_size_bytes : int
         The largest mail data kept; more is read and thrown away, and `is_too_big` says so.
+    protocol : {"smtp", "lmtp"}
+        With LMTP the end of the mail data is answered once for each recipient accepted.
 
     Attributes
     ----------
     state : State
+    extensions : Extensions
+        What it has offered in its reply to EHLO; none before, and after HELO.
     mail_data : bytes
         Of the transaction, complete when `EndOfData` or the last `Bdat` comes out.
     is_too_big : bool
@@ -51,14 +60,19 @@ class Server:
         Whether AUTH succeeded; it is allowed once a session.
     """
 
-    def __init__(self, *, max_size_bytes: int = 10 * 1024 * 1024) -> None:
+    def __init__(
+        self, *, max_size_bytes: int = 10 * 1024 * 1024, protocol: Protocol = "smtp"
+    ) -> None:
+        self.protocol = protocol
         self.state = State.CONNECTED
+        self.extensions = NO_EXTENSIONS
         self.mail_data = b""
         self.is_too_big = False
         self.is_authenticated = False
         self._max_size_bytes = max_size_bytes
         self._buffer = b""
         self._awaiting: Command | None = Greeting()  # what the next reply answers
+        self._verdicts = Verdicts(protocol)
         self._reader: MailDataReader | None = None
         self._chunk: Bdat | None = None
         self._missing = 0  # octets of the chunk that have not come
@@ -157,20 +171,34 @@ class Server:
 
         References
         ----------
-        RFC 5321 sections 3.3 (no valid recipients) and 4.1.4 (order of commands).
+        RFC 5321 sections 3.3 (no valid recipients), 4.1.4 (order of commands), 4.1.1.11
+        (parameters); RFC 2033 sections 4.1 and 4.2 (LMTP).
         """
-        if (self.state, command.key) not in TABLE:
-            return Reply(
-                code=503, lines=(f"5.5.1 {command.verb} not now: {self.state.value}",)
-            )
-        if (self.state, command.key) in ONLY_PIPELINED:
+        verb, key = command.verb, command.key
+        if verb in FOREIGN[self.protocol]:
+            text = f"5.5.1 {verb} is no command of {self.protocol.upper()}"
+            return Reply(code=500, lines=(text,))
+        if (self.state, key) not in TABLE:
+            return Reply(code=503, lines=(f"5.5.1 {verb} not now: {self.state.value}",))
+        if verb in ("DATA", "BDAT") and self._verdicts.is_for_nobody:
+            return Reply(code=503, lines=("5.5.1 No valid recipients",))
+        if (self.state, key) in ONLY_PIPELINED:
             return Reply(code=554, lines=("5.5.1 No valid recipients",))
-        if command.key == "AUTH" and self.is_authenticated:
+        if key == "AUTH" and self.is_authenticated:
             return Reply(code=503, lines=("5.5.1 AUTH is allowed once a session",))
+        if isinstance(command, Mail | Rcpt):
+            fault = fault_in(verb, command.parameters, self.extensions.keywords)
+            if fault is not None:
+                return Reply(code=fault[0], lines=(fault[1],))
+        elif verb in ("ETRN", "XCLIENT") and verb not in self.extensions.keywords:
+            return Reply(code=502, lines=(f"5.5.1 {verb} is not offered",))
         return None
 
     def reply(self, reply: Reply) -> bytes:
         """Answer the command that came out last, and give the reply's octets.
+
+        Where each recipient gets a reply of its own, the end of the mail data goes on
+        awaiting replies until they are all there: `awaits_reply` says so.
 
         Raises
         ------
@@ -180,26 +208,56 @@ class Server:
         command = self._awaiting
         if command is None:
             raise LocalProtocolError("no command awaits a reply")
-        self._awaiting = None
+        digit = reply.code // 100
         if reply.code == CLOSING:
+            self._awaiting = None
             self.state = State.CLOSED
-        else:
-            self._advance(command, reply.code // 100)
+            return reply.to_bytes()
+        if command.key in ENDS and self._verdicts.is_counted:
+            part = self._verdicts.next(digit)
+            if not part.is_last:
+                return reply.to_bytes()
+            digit = part.digit
+        self._awaiting = None
+        self._advance(command, digit, reply)
         return reply.to_bytes()
 
-    def _advance(self, command: Command, digit: int) -> None:
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether the command that came out last has not had all its replies."""
+        return self._awaiting is not None
+
+    def _advance(self, command: Command, digit: int, reply: Reply) -> None:
         after = TABLE.get((self.state, command.key))
+        # A scenario may answer what the table would not, such as 354 after no RCPT.
         target = after[digit - 2] if after is not None else None
         if target is None:
-            # A scenario may answer what the table would not, such as 354 after no RCPT.
-            target = State.DATA if command.verb == "DATA" and digit == 3 else self.state
+            target = out_of_order(self.state, command.verb, digit) or self.state
         if target is State.DATA:
             self._reader = MailDataReader(max_bytes=self._max_size_bytes)
         if target is State.MAIL and self.state is State.READY:
             self.mail_data, self.is_too_big = b"", False
-        if command.verb == "AUTH" and digit == 2:
-            self.is_authenticated = True
+        if digit == 2:
+            self._note(command, reply)
         self.state = target
+
+    def _note(self, command: Command, reply: Reply) -> None:
+        """Keep what a command that succeeded has brought."""
+        verb = command.verb
+        if verb in COUNTED:
+            self._verdicts.heed(verb, None)
+            if verb != "RCPT":
+                has_prdr = (
+                    isinstance(command, Mail) and ("PRDR", None) in command.parameters
+                )
+                self._verdicts.has_prdr = has_prdr
+        if verb == "AUTH":
+            self.is_authenticated = True
+        elif verb in ("EHLO", "LHLO"):
+            self.extensions = Extensions.from_reply(reply)
+        elif verb in ("HELO", "XCLIENT"):
+            self.extensions = NO_EXTENSIONS
+            self.is_authenticated = self.is_authenticated and verb == "HELO"
 
     def begin_tls(self) -> None:
         """Note that the handshake begins; what came in clear text before it is forgotten.
@@ -213,4 +271,5 @@ class Server:
     def end_tls(self) -> None:
         """Note that the handshake is done; the client must greet, and log in, again."""
         self.is_authenticated = False
+        self.extensions = NO_EXTENSIONS
         self.state = State.GREETED

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
+from smtpbook.protocol.verdicts import Protocol
+
 
 class State(Enum):
     """Where a session stands; the value says it in words."""
@@ -58,11 +60,11 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
     # -- RFC 5321 section 3.1
     (_S.CONNECTED, "GREETING"): Next(_S.GREETED, None, _S.REFUSED, _S.REFUSED),
     # "an EHLO command MAY be issued by a client later in the session", and then acts as
-    # RSET -- RFC 5321 section 4.1.4
+    # RSET -- RFC 5321 section 4.1.4.  LHLO is what LMTP has instead of both.
     **{
         (state, verb): _stays(state, success=_S.READY)
         for state in (*_IDLE, *_TRANSACTION)
-        for verb in ("EHLO", "HELO")
+        for verb in ("EHLO", "HELO", "LHLO")
     },
     (_S.READY, "STARTTLS"): _stays(_S.READY, success=_S.TLS),
     # "the SMTP protocol is reset to the initial state" -- RFC 3207 section 4.2
@@ -72,6 +74,12 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
         (state, verb): Next(_S.READY, _S.AUTH, _S.READY, _S.READY)
         for state, verb in ((_S.READY, "AUTH"), (_S.AUTH, "RESPONSE"))
     },
+    # XCLIENT takes a session back to its greeting (Postfix's XCLIENT_README); ETRN starts a
+    # queue (RFC 1985).  After TURN's 250 the server is the client (RFC 821 section 3.8),
+    # which ends the session for one that is no server.
+    (_S.READY, "XCLIENT"): _stays(_S.READY, success=_S.GREETED),
+    (_S.READY, "ETRN"): _stays(_S.READY),
+    (_S.READY, "TURN"): _stays(_S.READY, success=_S.CLOSED),
     # MAIL "MUST NOT be sent if a mail transaction is already open" -- section 4.1.4.
     # SEND, SOML and SAML are RFC 821's, and begin a transaction too (section 3.4 there).
     **{
@@ -111,11 +119,17 @@ TABLE: Final[dict[tuple[State, str], Next]] = {
     },
 }
 VERBS: Final = tuple(dict.fromkeys(verb for _, verb in TABLE))
+# "the HELO and EHLO commands of ESMTP are replaced by the LHLO command" -- RFC 2033 section
+# 4.1; TURN, which makes a client of a server, is SMTP's alone.
+FOREIGN: Final[dict[Protocol, frozenset[str]]] = {
+    "smtp": frozenset({"LHLO"}),
+    "lmtp": frozenset({"EHLO", "HELO", "TURN"}),
+}
 # Where a reply can find a session although no client may say the verb there.
 ONLY_PIPELINED: Final = frozenset({(_S.MAIL, "DATA")})
 
 
-def allowed_verbs(state: State) -> tuple[str, ...]:
+def allowed_verbs(state: State, protocol: Protocol = "smtp") -> tuple[str, ...]:
     """Give the verbs a client may say in this state, in the table's order.
 
     ``END-OF-DATA`` is the lone dot, ``RESPONSE`` the answer to a challenge of AUTH,
@@ -127,8 +141,24 @@ def allowed_verbs(state: State) -> tuple[str, ...]:
     return tuple(
         verb
         for from_state, verb in TABLE
-        if from_state is state and (from_state, verb) not in ONLY_PIPELINED
+        if from_state is state
+        and (from_state, verb) not in ONLY_PIPELINED
+        and verb not in FOREIGN[protocol]
     )
+
+
+def out_of_order(state: State, verb: str, digit: int) -> State | None:
+    """Give the state after a reply to a command the table does not have in this one.
+
+    A server may answer what it should have refused.  None: it broke the protocol.
+    """
+    if digit == 3:
+        return State.DATA if verb == "DATA" else None
+    if verb == "QUIT":
+        return State.CLOSED
+    if verb == "STARTTLS" and digit == 2:  # the server hears nothing but TLS now
+        return State.TLS
+    return state
 
 
 def _edges() -> dict[tuple[State, State], list[str]]:

@@ -40,6 +40,7 @@ from smtpbook.protocol.commands import Command
 from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
+from smtpbook.protocol.verdicts import Protocol
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
 from smtpbook.session.stream import tcp_below, translated
@@ -68,6 +69,7 @@ class Dialogue:
         Connected; closed when the dialogue is over.
     record : Record
     limits : Timeouts
+    protocol : {"smtp", "lmtp"}
 
     Attributes
     ----------
@@ -83,13 +85,19 @@ class Dialogue:
         it may be masked.  It is shown to nobody.
     """
 
-    def __init__(self, stream: trio.abc.Stream, record: Record, limits: Timeouts) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        record: Record,
+        limits: Timeouts,
+        protocol: Protocol = "smtp",
+    ) -> None:
         greeting = Group()
         # Asked by name, trio looks the clock up each time, at four times the price.
         self._clock = trio.lowlevel.current_clock()
         greeting.started_at = greeting.written_at = self._clock.current_time()
         self.stream = stream
-        self.client = Client(greeting.lone_tag)
+        self.client = Client(greeting.lone_tag, protocol=protocol)
         self.pipeline = Pipeline(self.client, "auto")
         self.results: deque[Result] = deque()
         self.error: Exception | None = None
@@ -336,7 +344,7 @@ class Dialogue:
             raise TransportError(self._hung_up())
 
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
-        _, tag, reply, _, _ = exchange
+        tag, reply = exchange.tag, exchange.reply
         is_early, written = False, now
         if reply.code == 334:
             self.challenge = reply.lines[0]

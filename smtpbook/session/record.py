@@ -187,8 +187,10 @@ class Record:
         previous : float
             When the last octet of the reply before it came.
         """
-        command, tag, reply, sent, received = exchange
+        command, tag, reply, sent, received, rcpt, _ = exchange
         group, transaction, rcpt_index = tag if tag is not None else _NO_TAG
+        if rcpt is not None:  # at the end of the mail data, with a reply of its own
+            rcpt_index = rcpt[2]
         begun = written if written > previous else previous
         times = (last_byte - written, first_byte - written, last_byte - begun)
         wire = (None if group is None else group.number, sent, received)

@@ -17,9 +17,9 @@ from smtpbook.errors import (
     RejectedError,
     TransportError,
 )
-from smtpbook.protocol.commands import Parameters
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
+from smtpbook.protocol.parameters import Parameters
 from smtpbook.protocol.replies import Reply
 
 Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
@@ -142,6 +142,11 @@ class Transaction:
         What the server called the message when it took it.
     accepted : int
         Recipients accepted by RCPT.
+    own_replies : dict of int to Reply
+        What each recipient was told at the end of the mail data, by its place, where each
+        gets a reply of its own (LMTP, PRDR).
+    has_final_reply : bool
+        One for the message as a whole follows them (PRDR).
     error : Exception or None
         Why it cannot be sent at this server; nothing of it has been written then.
     """
@@ -151,6 +156,7 @@ class Transaction:
         "data_reply",
         "end_reply",
         "error",
+        "has_final_reply",
         "id",
         "is_data_issued",
         "is_end_issued",
@@ -159,6 +165,7 @@ class Transaction:
         "mail_reply",
         "message",
         "outstanding",
+        "own_replies",
         "queue_id",
         "rcpt_replies",
     )
@@ -175,6 +182,8 @@ class Transaction:
         self.rcpt_replies: list[Reply | None] = [None] * len(message.recipients)
         self.data_reply: Reply | None = None
         self.end_reply: Reply | None = None
+        self.own_replies: dict[int, Reply] = {}
+        self.has_final_reply = False
         self.queue_id: str | None = None
         self.accepted = 0
         self.error: Exception | None = None
@@ -190,9 +199,19 @@ class Transaction:
         reply = self.data_reply
         return reply is not None and reply.code // 100 == 3 and not self.is_end_issued
 
-    def receive(self, verb: str, index: int, reply: Reply) -> None:
-        """Take the reply to one of its commands; `index` is the recipient's, for RCPT."""
-        self.outstanding -= 1
+    def receive(self, verb: str, index: int, reply: Reply, *, is_last: bool = True) -> None:
+        """Take a reply to one of its commands.
+
+        Parameters
+        ----------
+        verb : str
+        index : int
+            Place of the recipient it is for, else -1.
+        reply : Reply
+        is_last : bool
+            False while more replies to the same command follow.
+        """
+        self.outstanding -= is_last
         if verb == "RCPT":
             self.rcpt_replies[index] = reply
             if (
@@ -206,9 +225,18 @@ class Transaction:
         elif verb == "DATA":
             self.data_reply = reply
         else:
+            self._end(index, reply)
+
+    def _end(self, index: int, reply: Reply) -> None:
+        """Take a reply to the end of the mail data."""
+        if reply.code // 100 == 3:  # PRDR's 353: the others follow
+            self.has_final_reply = True
+        elif index >= 0:
+            self.own_replies[index] = reply
+        else:
             self.end_reply = reply
-            if reply.code < 300:
-                self.queue_id = queue_id(reply)
+        if reply.code < 300 and (index < 0 or not self.has_final_reply):
+            self.queue_id = self.queue_id or queue_id(reply)
 
     @property
     def is_decided(self) -> bool:
@@ -217,7 +245,7 @@ class Transaction:
             return True
         if self.outstanding or self.awaits_mail_data:
             return False
-        if self.end_reply is not None or self.data_reply is not None:
+        if self.is_end_issued or self.data_reply is not None:
             return True
         mail = self.mail_reply
         if mail is not None and mail.code >= 400:
@@ -283,6 +311,10 @@ class Transaction:
             return "RCPT", rcpt
         if data is None or data.code >= 400:
             return "DATA", data
+        own = self.own_replies.get(index)
+        # Of a message with a reply as a whole, who was told yes has been told so by that.
+        if own is not None and (own.code >= 400 or not self.has_final_reply):
+            return "END-OF-DATA", own
         return "END-OF-DATA", self.end_reply
 
 

@@ -241,7 +241,7 @@ def test_longest_line_is_written_and_one_octet_more_is_refused(
 
 
 def test_limits_are_those_of_the_rfcs() -> None:
-    assert (MAX_LINE, MAX_ENVELOPE_LINE, MAX_AUTH_LINE) == (512, 1565, 12288)
+    assert (MAX_LINE, MAX_ENVELOPE_LINE, MAX_AUTH_LINE) == (512, 1647, 12288)
 
 
 def test_response_of_12288_octets_is_written_and_four_more_are_refused() -> None:

@@ -32,7 +32,14 @@ R, M, P, K, D, X = (
 # After success, intermediate, transient, permanent; None: the server broke the protocol.
 ROWS = {
     (C, "GREETING"): (G, None, F, F),
-    **{(s, verb): (R, None, s, s) for s in (G, R, M, P, K) for verb in ("EHLO", "HELO")},
+    **{
+        (s, verb): (R, None, s, s)
+        for s in (G, R, M, P, K)
+        for verb in ("EHLO", "HELO", "LHLO")
+    },
+    (R, "XCLIENT"): (G, None, R, R),
+    (R, "ETRN"): (R, None, R, R),
+    (R, "TURN"): (X, None, R, R),
     (R, "STARTTLS"): (T, None, R, R),
     (T, "HANDSHAKE"): (G, None, None, None),
     (R, "AUTH"): (R, A, R, R),
@@ -102,7 +109,17 @@ def test_data_without_recipient_is_a_row_but_not_allowed() -> None:
 
 def test_verbs_are_those_a_server_reads_and_the_events_that_are_no_lines() -> None:
     events = {"GREETING", "HANDSHAKE", "RESPONSE", "END-OF-DATA", "BDAT LAST"}
-    assert set(VERBS) == set(_GRAMMAR) - {"TURN"} | events
+    assert set(VERBS) == set(_GRAMMAR) | events
+
+
+def test_lhlo_is_lmtps_alone_and_lmtp_has_no_other_way_to_begin() -> None:
+    """RFC 2033 section 4.1."""
+    assert not {"LHLO"} & set(allowed_verbs(State.GREETED))
+    verbs = set(allowed_verbs(State.GREETED, "lmtp")) | set(
+        allowed_verbs(State.READY, "lmtp")
+    )
+    assert not {"EHLO", "HELO", "TURN"} & verbs
+    assert {"LHLO", "MAIL", "STARTTLS", "AUTH"} <= verbs
 
 
 def test_picture_is_xml_and_shows_every_state_and_every_verb_that_moves_on() -> None:

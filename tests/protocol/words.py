@@ -13,12 +13,14 @@ from smtpbook.protocol.commands import (
     EndOfData,
     Greeting,
     Helo,
+    Lhlo,
     Mail,
     Quit,
     Raw,
     Rcpt,
     Rset,
     StartTls,
+    XClient,
 )
 
 ALL = (
@@ -29,6 +31,8 @@ ALL = (
     "STARTTLS",
     "AUTH PLAIN",
     "CHUNKING",
+    "ETRN",
+    "XCLIENT NAME ADDR",
 )
 BOB = Mailbox.parse("bob@example.org")
 JURGEN = Mailbox.parse("jürgen@example.org")
@@ -37,6 +41,10 @@ EHLO = Ehlo("client.example")
 SAID: dict[str, Command] = {
     "EHLO": EHLO,
     "HELO": Helo("client.example"),
+    "LHLO": Lhlo("client.example"),
+    "XCLIENT": XClient((("NAME", "spike.example"),)),
+    "ETRN": Raw("ETRN example.org"),
+    "TURN": Raw("TURN"),
     "STARTTLS": StartTls(),
     "AUTH": Auth("PLAIN"),
     "RESPONSE": AuthResponse(b"x"),
