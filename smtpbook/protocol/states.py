@@ -166,7 +166,7 @@ def _edges() -> dict[tuple[State, State], list[str]]:
     moves: dict[tuple[State, State], dict[str, list[str]]] = {}
     for (state, verb), after in TABLE.items():
         for digit, target in zip("2345", after, strict=True):
-            if target is not None and target is not state and verb != "QUIT":
+            if target is not None and target is not state and verb not in _IN_WORDS:
                 verbs = moves.setdefault((state, target), {})
                 verbs.setdefault(verb, []).append(f"{digit}yz")
     edges: dict[tuple[State, State], list[str]] = {}
@@ -201,7 +201,15 @@ _PLACES: Final[dict[State, tuple[int, int]]] = {
 # Arrows that would run through a box go around it by so many pixels.
 _DETOURS: Final = {(_S.MAIL, _S.DATA): 190}
 # How far along its arrow a label stands; half way unless others cross there.
-_LABELS_AT: Final = {(_S.CHUNKS, _S.READY): 0.22, (_S.RCPT, _S.CHUNKS): 0.25}
+_LABELS_AT: Final = {
+    (_S.CHUNKS, _S.READY): 0.22,
+    (_S.RCPT, _S.CHUNKS): 0.25,
+    (_S.RCPT, _S.READY): 0.25,
+    (_S.GREETED, _S.READY): 0.35,
+    (_S.READY, _S.GREETED): 0.35,
+}
+# Arrows that are said in words: they lead to the end.
+_IN_WORDS: Final = frozenset({"QUIT", "TURN"})
 _BOX: Final = (210, 64)
 _SIZE: Final = (1040, 920)
 _STYLE: Final = """
@@ -219,7 +227,8 @@ path{fill:none;stroke:var(--line);stroke-width:1.5}.head{fill:var(--line);stroke
 def to_svg(here: State | None = None) -> str:
     """Draw the table as an SVG picture, with one state marked if wanted.
 
-    QUIT and 421 end a session nearly anywhere; those arrows are left out and said in words.
+    QUIT and 421 end a session nearly anywhere; those arrows are left out and said in words,
+    as TURN's is.
     """
     width, height = _SIZE
     edges = _edges()
@@ -237,7 +246,7 @@ def to_svg(here: State | None = None) -> str:
             *(label for _, label in arrows),
             *(_box(state, is_here=state is here) for state in _PLACES),
             f'<text x="{x}" y="{y + 52}">QUIT and 421 lead here from every state,</text>',
-            f'<text x="{x}" y="{y + 68}">a lost connection too</text></svg>',
+            f'<text x="{x}" y="{y + 68}">a lost connection and TURN → 2yz, too</text></svg>',
         ]
     )
 
