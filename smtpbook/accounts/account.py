@@ -34,6 +34,7 @@ from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.protocol.addresses import check_helo
+from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
 
 TlsMode = Literal["implicit", "starttls", "none", "opportunistic"]
 
@@ -46,6 +47,9 @@ _PORTS: Final[dict[str, int]] = {
     "opportunistic": 25,
 }
 _USUAL_TLS: Final[dict[int, TlsMode]] = {465: "implicit", 25: "none"}
+# Where Postfix and Dovecot look for LMTP; "MUST NOT be used on the TCP service port 25" --
+# RFC 2033 section 5
+_LMTP_PORT: Final = 24
 
 
 def _split(proxy: Any) -> Any:
@@ -63,6 +67,9 @@ class Account:
     host : str
         Name or address of the server; or the path of its Unix socket, from ``/`` on, which
         LMTP servers have: then there is no port and no TLS, and nothing leaves the machine.
+    protocol : {"smtp", "lmtp"}
+        LMTP hands mail to a store, such as Dovecot, which answers for each recipient by
+        itself (RFC 2033).  Default then: port 24 and no TLS.
     port : int, optional
         Default: 465 for ``tls="implicit"``, 587 for ``"starttls"``, else 25.  0 for a Unix
         socket.
@@ -133,6 +140,7 @@ class Account:
     """
 
     host: str
+    protocol: Protocol = "smtp"
     port: int = 0
     tls: TlsMode | None = None
     username: str | None = None
@@ -157,8 +165,15 @@ class Account:
                 f"tls={self.tls!r} is not one of {choices}"
                 f"{near_miss(str(self.tls), get_args(TlsMode))}"
             )
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(
+                f"protocol={self.protocol!r} is not one of {', '.join(map(repr, PROTOCOLS))}"
+                f"{near_miss(str(self.protocol), PROTOCOLS)}"
+            )
         if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port!r} is not a number from 1 to 65535")
+        if self.protocol == "lmtp":
+            self._begin_lmtp()
         if self.tls is None:
             usual = "none" if self.is_unix else _USUAL_TLS.get(self.port, "starttls")
             put("tls", usual)
@@ -209,6 +224,15 @@ class Account:
             )
         if self.client_certificate is not None and self.tls == "none":
             raise ValueError('client_certificate goes with TLS, and tls is "none"')
+
+    def _begin_lmtp(self) -> None:
+        """Put in what is usual with LMTP, which nobody reaches over the Internet."""
+        if self.port == 25:
+            raise ValueError("port 25 is SMTP's, and LMTP must not be there; it has 24")
+        if not self.port and not self.is_unix:
+            object.__setattr__(self, "port", _LMTP_PORT)
+        if self.tls is None:
+            object.__setattr__(self, "tls", "none")
 
     def __repr__(self) -> str:
         if not hasattr(self, "name"):  # refused before it was whole; a traceback shows it
@@ -346,11 +370,14 @@ class Account:
     def replace(self, **changes: Any) -> Account:
         """Give a copy with some fields changed.
 
-        The port follows `tls` unless given, and so does a name nobody chose the login.
+        The port follows `tls` unless given, both follow `protocol`, and a name nobody chose
+        follows the login.
         """
         changes["password"] = hidden(changes.get("password", self.password))
         changes["proxy"] = _split(changes.get("proxy", self.proxy))
-        if str(changes.get("host", self.host)).startswith("/") is not self.is_unix:
+        is_unix = str(changes.get("host", self.host)).startswith("/")
+        protocol = changes.get("protocol", self.protocol)
+        if (is_unix, protocol) != (self.is_unix, self.protocol):
             changes = {"port": 0, "tls": None} | changes
         if "tls" in changes and "port" not in changes:
             changes["port"] = 0

@@ -38,6 +38,7 @@ from smtpbook.errors import LocalProtocolError, near_miss
 
 _TEXT: Final = (
     "host",
+    "protocol",
     "tls",
     "username",
     "auth",
@@ -262,7 +263,7 @@ def _settings(account: Account) -> dict[str, Any]:
         "tls": account.tls,
     }
     plain = Account(host=account.host, username=account.username)
-    for key in ("username", "auth", "helo", "source_address", "name", "is_lab"):
+    for key in ("protocol", "username", "auth", "helo", "source_address", "name", "is_lab"):
         value = getattr(account, key)
         if value is not None and (key == "username" or value != getattr(plain, key)):
             settings[key] = value

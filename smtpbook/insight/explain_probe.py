@@ -342,7 +342,7 @@ class _Reader:
         self._explained = self._explained or is_refused
         name = _NAMES.get(event.verb, event.verb)
         said = f"{reply.code} {text}".replace("\n", " / ")
-        if event.verb == "EHLO" and not is_refused:
+        if event.verb in ("EHLO", "LHLO") and not is_refused:
             return self._extensions(event, reply)
         if event.verb == "QUIT" and not is_refused:
             return _Step(name, said, "The session is over; nothing was sent.")
@@ -419,6 +419,7 @@ _GIVE_YOURS: Final = "Give client_certificate=: a PEM file with yours and its ke
 _NAMES: Final = {
     "GREETING": "Greeting",
     "EHLO": "Extensions",
+    "LHLO": "Extensions",
     "HELO": "Extensions",
     "AUTH": "Login",
     "QUIT": "Goodbye",

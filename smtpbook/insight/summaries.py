@@ -22,6 +22,7 @@ SESSION_ORDER: Final = (
     "GREETING",
     "LHLO",
     "EHLO",
+    "LHLO",
     "HELO",
     "STARTTLS",
     "AUTH",

@@ -26,6 +26,9 @@ PLACES: Final = (
     "AUTH",
     "MAIL",
     "SEND",
+    "SOML",
+    "SAML",
+    "TURN",
     "RCPT",
     "DATA",
     "END-OF-DATA",
@@ -35,6 +38,8 @@ PLACES: Final = (
     "VRFY",
     "EXPN",
     "HELP",
+    "ETRN",
+    "XCLIENT",
     "QUIT",
 )
 _CODE: Final = re.compile(r"([2-5][0-9]{2})(?=[ \n-]|$)")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,7 @@ from smtpbook.lab.behaviours import Behaviour, Rule, Rules
 from smtpbook.lab.scenarios import scenario as find_scenario
 from smtpbook.lab.server import Conversation, Received, Shared
 from smtpbook.log.frame import Log, Recorder
+from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
 from smtpbook.runner import Job, TrioThread
 
 _THREAD: Final = TrioThread("smtpbook lab")
@@ -34,7 +36,7 @@ _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class Lab:
-    """A real SMTP server on loopback, for demos, classes and tests.
+    """A real SMTP (or LMTP) server on loopback, for demos, classes and tests.
 
     Parameters
     ----------
@@ -54,6 +56,12 @@ class Lab:
         Of the loopback interface; nothing else is allowed.
     max_size_bytes : int
         The largest message it takes.
+    protocol : {"smtp", "lmtp"}
+        With LMTP, each recipient gets a reply of its own at the end of the mail data.
+    extensions : sequence of str
+        Offered in EHLO besides the scenario's, such as ``"DSN"`` or
+        ``"FUTURERELEASE 86400 2030-01-01T00:00:00Z"``.  Their parameters are read and kept
+        in `log`; nothing is done about them, but for PRDR.
     record : callable, optional
         Called with each `Event` as it happens, in the lab's thread; must not block.
 
@@ -79,6 +87,8 @@ class Lab:
         host: str = "127.0.0.1",
         port: int = 0,
         max_size_bytes: int = 10 * 1024 * 1024,
+        protocol: Protocol = "smtp",
+        extensions: Sequence[str] = (),
         record: Callable[[Event], None] | None = None,
     ) -> None:
         if host not in _LOOPBACK:
@@ -90,7 +100,10 @@ class Lab:
             raise ValueError(f"port={port!r} is not a number from 0 to 65535")
         if tls not in ("none", "starttls"):
             raise ValueError(f'tls={tls!r} is not one of "none", "starttls"')
-        self.scenario = find_scenario(scenario)
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}")
+        found = find_scenario(scenario)
+        self.scenario = replace(found, extensions=(*found.extensions, *extensions))
         self.port = port
         self._host = host
         self._tls = tls
@@ -102,6 +115,7 @@ class Lab:
             users=dict(users or {}),
             record=self._record,
             max_size_bytes=max_size_bytes,
+            protocol=protocol,
         )
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._job: Job[None] | None = None
@@ -224,6 +238,7 @@ class Lab:
         username, password = next(iter(self._shared.users.items()), (None, None))
         return Account(
             host=self._host,
+            protocol=self._shared.protocol,
             port=self.port,
             tls="starttls" if self._tls == "starttls" else "none",
             username=username,

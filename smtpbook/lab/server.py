@@ -20,6 +20,7 @@ import trio
 from smtpbook.events import Row, row_of
 from smtpbook.lab.behaviours import Action, Rules
 from smtpbook.lab.scenarios import Scenario
+from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import (
     Auth,
     AuthResponse,
@@ -38,6 +39,7 @@ from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
+from smtpbook.protocol.verdicts import ENDS, Protocol
 from smtpbook.sasl import registry as sasl
 from smtpbook.sasl.mechanism import Known, ServerMechanism
 
@@ -46,6 +48,8 @@ SERVER_NAME: Final = "lab.test"
 IDLE_S: Final = 300.0
 _OF_TRANSACTION: Final = frozenset({"MAIL", "RCPT", "DATA", "END-OF-DATA", "BDAT"})
 _OK: Final = Reply(code=250, lines=("2.0.0 OK",))
+_EACH: Final = Reply(code=353, lines=("A reply for each recipient follows",))
+_NOBODY: Final = Reply(code=550, lines=("5.7.1 No recipient takes it",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,7 @@ class Shared:
     users: dict[str, str]
     record: Callable[[Row], None]
     max_size_bytes: int
+    protocol: Protocol = "smtp"
     tls: ssl.SSLContext | None = None
     binding: bytes = b""
     received: list[Received] = field(default_factory=list)
@@ -112,10 +117,13 @@ class Conversation:
         self.id = f"lab-{shared.sessions}"
         self._shared = shared
         self._stream = stream
-        self._server = Server(max_size_bytes=shared.max_size_bytes)
+        self._server = Server(
+            max_size_bytes=shared.max_size_bytes, protocol=shared.protocol
+        )
         self._seq = 0
         self._reverse_path = ""
         self._recipients: list[str] = []
+        self._is_prdr = False  # the client asked for a reply for each of them
         self._mechanism: ServerMechanism | None = None
         self._out = bytearray()  # replies not yet written
 
@@ -153,12 +161,10 @@ class Conversation:
                 return False
 
     async def _answer(self, command: Command, arrived: float) -> bool:
-        action = self._shared.rules.action(command.verb, self._concerned(command), self.id)
-        if action.delay_s:
-            await self._flush()
-            await trio.sleep(action.delay_s)
-        if action.drop:
-            await self._flush()
+        if command.key in ENDS and self._recipients and self._has_verdicts:
+            return await self._answer_each(command, arrived)
+        action = self._action(command, self._concerned(command))
+        if not await self._linger(action):
             return False
         reply = self._ordinary(command, action)
         await self._say(command, reply, arrived)
@@ -168,6 +174,57 @@ class Conversation:
             await self._flush()
             return False
         return True
+
+    async def _answer_each(self, command: Command, arrived: float) -> bool:
+        """Answer the end of the mail data for each recipient by itself (LMTP, PRDR).
+
+        With PRDR a 353 comes before, and behind them the reply that decides for those who
+        were told yes.
+        """
+        recipients, self._recipients = self._recipients, []
+        is_prdr = self._shared.protocol == "smtp"
+        if is_prdr:
+            await self._say(command, _EACH, arrived)
+        taken: list[str] = []
+        is_there = True
+        for recipient in recipients:
+            action = self._action(command, (recipient,))
+            is_there = await self._linger(action)
+            if not is_there:
+                break
+            reply = action.reply or self._reply_to(command)
+            await self._say(command, reply, arrived, recipient)
+            self._count([recipient], reply)
+            taken += [recipient] * (reply.code < 300)
+            if action.close or self._server.state is State.CLOSED:
+                is_there = False
+                break
+        if is_prdr and is_there:
+            reply = self._reply_to(command) if taken else _NOBODY
+            await self._say(command, reply, arrived)
+        # LMTP's replies stand each for itself, whatever becomes of the others.
+        if taken and (is_there or not is_prdr):
+            self._keep(taken)
+        await self._flush()
+        return is_there
+
+    @property
+    def _has_verdicts(self) -> bool:
+        return self._shared.protocol == "lmtp" or self._is_prdr
+
+    def _action(self, command: Command, recipients: tuple[str, ...]) -> Action:
+        # What is said of EHLO holds for LMTP's form of it.
+        place = "EHLO" if command.verb == "LHLO" else command.verb
+        return self._shared.rules.action(place, recipients, self.id)
+
+    async def _linger(self, action: Action) -> bool:
+        """Wait before a reply as long as it is to take; False = there is none."""
+        if action.delay_s:
+            await self._flush()
+            await trio.sleep(action.delay_s)
+        if action.drop:
+            await self._flush()
+        return not action.drop
 
     def _concerned(self, command: Command) -> tuple[str, ...]:
         if isinstance(command, Rcpt):
@@ -180,6 +237,7 @@ class Conversation:
         is_yes = reply.code < 400
         if isinstance(command, Mail):
             self._recipients.clear()
+            self._is_prdr = is_yes and ("PRDR", None) in command.parameters
             if is_yes:
                 self._reverse_path = str(command.reverse_path or "")
         elif isinstance(command, Rcpt):
@@ -188,26 +246,25 @@ class Conversation:
                 self._recipients.append(address)
             else:
                 self._count([address], reply)
-        elif isinstance(command, EndOfData) or (
-            isinstance(command, Bdat) and command.is_last
-        ):
-            self._end_of_data(reply)
+        elif command.key in ENDS:
+            recipients, self._recipients = self._recipients, []
+            self._count(recipients, reply)
+            if is_yes and recipients:
+                self._keep(recipients)
         return reply
 
-    def _end_of_data(self, reply: Reply) -> None:
-        self._count(self._recipients, reply)
-        if reply.code < 400 and self._recipients:
-            message = Received(
-                reverse_path=self._reverse_path,
-                recipients=tuple(self._recipients),
-                data=self._server.mail_data,
-                queue_id=self._queue_id(),
-                time=datetime.now(UTC),
-                session_id=self.id,
-            )
-            self._shared.received.append(message)
-            self._shared.accepted += 1
-        self._recipients.clear()
+    def _keep(self, recipients: list[str]) -> None:
+        """Take a message for these recipients."""
+        message = Received(
+            reverse_path=self._reverse_path,
+            recipients=tuple(recipients),
+            data=self._server.mail_data,
+            queue_id=self._queue_id(),
+            time=datetime.now(UTC),
+            session_id=self.id,
+        )
+        self._shared.received.append(message)
+        self._shared.accepted += 1
 
     def _count(self, recipients: list[str], reply: Reply) -> None:
         outcome = {2: "accepted", 4: "deferred", 5: "rejected"}.get(reply.code // 100)
@@ -222,7 +279,8 @@ class Conversation:
         match command:
             case Greeting():
                 return Reply(
-                    code=220, lines=(f"{SERVER_NAME} ESMTP smtpbook lab, on loopback",)
+                    code=220,
+                    lines=(f"{SERVER_NAME} {self._kind} smtpbook lab, on loopback",),
                 )
             case Ehlo(name=name):
                 self._recipients.clear()
@@ -260,6 +318,10 @@ class Conversation:
                 return Reply(code=252, lines=("2.1.5 Send some mail, I will try",))
             case "HELP":
                 return Reply(code=214, lines=("2.0.0 See RFC 5321",))
+            case "XCLIENT":
+                return Reply(code=220, lines=(f"{SERVER_NAME} {self._kind}, as you say",))
+            case "ETRN":
+                return Reply(code=250, lines=("2.0.0 Queuing started",))
             case "EXPN":
                 return Reply(code=502, lines=("5.5.1 Not implemented",))
             case "SEND" | "SOML" | "SAML" | "TURN":
@@ -275,6 +337,10 @@ class Conversation:
             keywords.insert(0, f"SIZE {shared.max_size_bytes}")
         if shared.scenario.has_starttls and not self._is_secure:
             keywords.append("STARTTLS")
+        if not self._is_secure:
+            # "MUST NOT be advertised unless TLS has been negotiated" is the sense of RFC
+            # 8689 section 2
+            keywords = [word for word in keywords if word != "REQUIRETLS"]
         if shared.users:
             keywords.append("AUTH " + " ".join(sasl.servable(self._known())))
         return keywords
@@ -283,7 +349,7 @@ class Conversation:
         if self._shared.users and not self._server.is_authenticated:
             return Reply(code=530, lines=("5.7.0 Authentication required",))
         size = dict(command.parameters).get("SIZE")
-        if size is not None and size.isdigit() and int(size) > self._shared.max_size_bytes:
+        if size is not None and int(size) > self._shared.max_size_bytes:
             return Reply(code=552, lines=("5.3.4 Message larger than SIZE allows",))
         return Reply(code=250, lines=("2.1.0 Sender ok",))
 
@@ -317,6 +383,10 @@ class Conversation:
         )
 
     @property
+    def _kind(self) -> str:
+        return "LMTP" if self._shared.protocol == "lmtp" else "ESMTP"
+
+    @property
     def _is_secure(self) -> bool:
         return isinstance(self._stream, trio.SSLStream)
 
@@ -330,12 +400,14 @@ class Conversation:
         await self._stream.do_handshake()
         self._server.end_tls()
 
-    async def _say(self, command: Command, reply: Reply, arrived: float) -> None:
+    async def _say(
+        self, command: Command, reply: Reply, arrived: float, recipient: str | None = None
+    ) -> None:
         octets = self._server.reply(reply)
         self._out += octets
         if len(self._out) > 32 * 1024:
             await self._flush()
-        self._write_row(command, reply, arrived, len(octets))
+        self._write_row(command, reply, arrived, len(octets), recipient)
 
     async def _flush(self) -> None:
         if self._out:
@@ -343,11 +415,17 @@ class Conversation:
             await self._stream.send_all(out)
 
     def _write_row(
-        self, command: Command, reply: Reply, arrived: float, octets: int
+        self,
+        command: Command,
+        reply: Reply,
+        arrived: float,
+        octets: int,
+        recipient: str | None,
     ) -> None:
         took_s = time.perf_counter() - arrived
         is_greeting = isinstance(command, Greeting)
-        recipient = command.recipient if isinstance(command, Rcpt) else None
+        if isinstance(command, Rcpt):
+            recipient = str(command.recipient)
         row = row_of(
             time=time.time_ns() // 1000,
             session_id=self.id,
@@ -363,8 +441,8 @@ class Conversation:
             service_s=took_s,
             bytes_received=octets,
             reverse_path=self._reverse_path if command.verb in _OF_TRANSACTION else None,
-            recipient=None if recipient is None else str(recipient),
-            recipient_domain=None if recipient is None else recipient.domain,
+            recipient=recipient,
+            recipient_domain=None if recipient is None else domain_of(recipient),
             server=SERVER_NAME,
             source="lab",
         )

@@ -246,7 +246,7 @@ def to_svg(here: State | None = None) -> str:
             *(label for _, label in arrows),
             *(_box(state, is_here=state is here) for state in _PLACES),
             f'<text x="{x}" y="{y + 52}">QUIT and 421 lead here from every state,</text>',
-            f'<text x="{x}" y="{y + 68}">a lost connection and TURN → 2yz, too</text></svg>',
+            f'<text x="{x}" y="{y + 68}">a lost connection, TURN → 2yz too</text></svg>',
         ]
     )
 

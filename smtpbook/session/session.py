@@ -34,6 +34,7 @@ from smtpbook.protocol.commands import (
     CommandSyntaxError,
     Ehlo,
     Helo,
+    Lhlo,
     Quit,
     Raw,
     Rset,
@@ -69,7 +70,7 @@ async def open_session(
     campaign_id: str | None = None,
     connector: Connector = connect,
 ) -> AsyncIterator[Session]:
-    """Connect, wait for the greeting, say EHLO, begin TLS, log in.
+    """Connect, wait for the greeting, say EHLO (to LMTP, LHLO), begin TLS, log in.
 
     Parameters
     ----------
@@ -303,16 +304,17 @@ class Session:
             raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
         return SendMany(self, messages, pipelining, on_mail_data)
 
-    async def command(self, line: str) -> Reply | None:
+    async def command(self, line: str | Command) -> Reply | None:
         """Say any line, allowed or not, and wait for the reply.
 
         Between the 354 of DATA and the lone dot a line is mail data: it is written as it
-        is, and gets no reply (None).  After STARTTLS the handshake is done.
+        is, and gets no reply (None).  After STARTTLS the handshake is done.  Of LMTP's
+        replies to the dot the last is given.
 
         Parameters
         ----------
-        line : str
-            Without its line end.
+        line : str or Command
+            Without its line end; or one of `smtpbook.protocol.commands`.
 
         Raises
         ------
@@ -329,7 +331,8 @@ class Session:
         self._occupy()
         try:
             await self._settle()
-            return await self._say(self._talk, line)
+            said = line if isinstance(line, str) else line.line
+            return await self._say(self._talk, said)
         finally:
             self._release()
 
@@ -420,7 +423,8 @@ class Session:
                 record.note("disconnect", trio.current_time(), error=type(exc).__name__)
                 await trio.aclose_forcefully(stream)
                 raise
-        self._dialogue = Dialogue(stream, record, self.account.limits)
+        limits, protocol = self.account.limits, self.account.protocol
+        self._dialogue = Dialogue(stream, record, limits, protocol)
         self._dialogue.client.is_secure = self.account.tls == "implicit"
         nursery.start_soon(self._dialogue.read)
         greeting = await self._dialogue.reply_to(self._dialogue.greeting)
@@ -442,6 +446,9 @@ class Session:
 
     async def _greet(self) -> None:
         name = self.account.helo or own_name(local_address(self._talk.stream))
+        if self.account.protocol == "lmtp":
+            _raise_refusal(await self._talk.ask(Lhlo(name)), "LHLO")
+            return
         reply = await self._talk.ask(Ehlo(name))
         if reply.code // 100 == 5:
             # "If the EHLO command is not acceptable to the SMTP server, 501, 500, 502, or

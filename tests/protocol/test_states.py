@@ -137,7 +137,9 @@ def test_picture_is_xml_and_shows_every_state_and_every_verb_that_moves_on() -> 
         "RESPONSE": "response",
     }
     for (state, verb), after in TABLE.items():
-        if verb not in ("QUIT", "TURN") and any(target not in (None, state) for target in after):
+        if verb not in ("QUIT", "TURN") and any(
+            target not in (None, state) for target in after
+        ):
             assert spoken.get(verb, verb) in labels
 
 
