@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
     from smtpbook.smime import SmimeSigner as SmimeSigner
+    from smtpbook.transfer.options import DeliveryOptions as DeliveryOptions
     from smtpbook.transfer.transaction import Result as Result
     from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
@@ -147,6 +148,7 @@ _HOME = {
     "advice": "messages.advice",
     "send_test": "campaign.trial",
     "Message": "protocol.message",
+    "DeliveryOptions": "transfer.options",
     "DkimSigner": "dkim.signer",
     "SmimeSigner": "smime",
     "Campaign": "campaign.campaign",

@@ -166,8 +166,9 @@ class Account:
                 f"{near_miss(str(self.tls), get_args(TlsMode))}"
             )
         if self.protocol not in PROTOCOLS:
+            choices = ", ".join(map(repr, PROTOCOLS))
             raise ValueError(
-                f"protocol={self.protocol!r} is not one of {', '.join(map(repr, PROTOCOLS))}"
+                f"protocol={self.protocol!r} is not one of {choices}"
                 f"{near_miss(str(self.protocol), PROTOCOLS)}"
             )
         if not isinstance(self.port, int) or not 0 <= self.port <= 65535:

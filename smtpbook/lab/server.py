@@ -338,8 +338,7 @@ class Conversation:
         if shared.scenario.has_starttls and not self._is_secure:
             keywords.append("STARTTLS")
         if not self._is_secure:
-            # "MUST NOT be advertised unless TLS has been negotiated" is the sense of RFC
-            # 8689 section 2
+            # It is offered under TLS alone -- RFC 8689 section 2
             keywords = [word for word in keywords if word != "REQUIRETLS"]
         if shared.users:
             keywords.append("AUTH " + " ".join(sasl.servable(self._known())))

@@ -16,6 +16,7 @@ from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.letter import Signer
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.unsubscribe import Unsubscribe
 
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]+")  # ftext, RFC 5322 section 3.6.8
@@ -61,6 +62,12 @@ def check_types(template: Any) -> None:
     if not isinstance(template.unsubscribe, Unsubscribe | None):
         kind = type(template.unsubscribe).__name__
         raise TemplateError(f"unsubscribe: expected an Unsubscribe, got {kind}")
+    options = template.options
+    if not isinstance(options, DeliveryOptions | None):
+        kind = type(options).__name__
+        raise TemplateError(f"options: expected DeliveryOptions, got {kind}")
+    if options is not None and options.is_binary:
+        raise TemplateError("options: a letter is written in seven bits, never is_binary")
 
 
 def own_header(name: str) -> str:

@@ -25,6 +25,7 @@ from smtpbook.messages.blocks import FUNCTIONS, Album, html_functions, text_func
 from smtpbook.messages.filling import NOT_IN_BODIES, NOT_IN_HEADERS, Filling, mailbox
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE, Message
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.unsubscribe import Unsubscribe
 
 _MESSAGE_ID: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
@@ -63,6 +64,7 @@ class Letter:
     unsubscribe : Unsubscribe, optional
     signers : sequence of Signer
         The first one signs first.
+    options : DeliveryOptions, optional
 
     Attributes
     ----------
@@ -94,6 +96,7 @@ class Letter:
         constants: Mapping[str, Any],
         unsubscribe: Unsubscribe | None,
         signers: Sequence[Signer],
+        options: DeliveryOptions | None = None,
     ) -> None:
         from_name, self.sender = _one_address("header_from", sender)
         self._head = mime.addresses("From", [(from_name, self.sender)])
@@ -111,6 +114,7 @@ class Letter:
         self._album = album
         self._constants = constants
         self._unsubscribe, self._signers = unsubscribe, signers
+        self._options = options
         self._bodies = [*_bodies(text, html, album, is_flowed=is_flowed)]
         self.parts = (*self._lines.values(), *(part for part, _ in self._bodies))
         used = frozenset[str]().union(*(part.fields for part in self.parts))
@@ -264,6 +268,7 @@ class Letter:
             is_8bit=not is_ascii,
             needs_smtputf8=not is_ascii
             or any(m.needs_smtputf8 for m in (self._reverse_path, *recipients) if m),
+            options=self._options,
         )
 
     def _content(self, filling: Filling) -> list[bytes]:

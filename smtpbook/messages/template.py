@@ -34,6 +34,7 @@ from smtpbook.messages.blocks import Album
 from smtpbook.messages.coverage import HasFrame, cover
 from smtpbook.messages.letter import TO_NAME, Letter, Signer
 from smtpbook.protocol.message import Message
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.unsubscribe import Unsubscribe
 
 _OF_LISTS: Final = ("list-unsubscribe", "list-unsubscribe-post", "list-id")
@@ -86,6 +87,8 @@ class Template:
         ``"{{ first_name }} {{ last_name }}"``.  The address is always the row's.
     sign : Signer or sequence of Signer
         `DkimSigner`, `SmimeSigner`; the first one signs first.
+    options : DeliveryOptions, optional
+        What to ask of the server for each message, such as reports.
 
     Attributes
     ----------
@@ -140,6 +143,7 @@ class Template:
     reply_to: str | None = None
     to_name: str | None = None
     sign: Signer | Sequence[Signer] = ()
+    options: DeliveryOptions | None = None
     _letter: Letter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -163,6 +167,7 @@ class Template:
                 constants=values,
                 unsubscribe=self.unsubscribe,
                 signers=signers,
+                options=self.options,
             )
         except TemplateError:
             # Its line is that of a body; where the author's own source fails, too, of that.

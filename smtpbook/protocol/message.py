@@ -16,10 +16,12 @@ from email.headerregistry import Address, HeaderRegistry
 from email.message import Message as AnyEmail
 from email.policy import SMTP
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.addresses import Mailbox
+from smtpbook.protocol.extensions import Extensions
+from smtpbook.protocol.parameters import Parameters
 
 # "The maximum total length of a text line including the <CRLF> is 1000 octets (not
 # counting the leading dot duplicated for transparency)." -- RFC 5321 section 4.5.3.1.6
@@ -36,6 +38,24 @@ _MESSAGE_ID: Final = re.compile(
 )
 
 
+class Options(Protocol):
+    """The part of `smtpbook.DeliveryOptions` that concerns a message and its sending."""
+
+    @property
+    def is_binary(self) -> bool: ...
+
+    def for_mail(
+        self,
+        extensions: Extensions,
+        *,
+        recipients: int,
+        is_secure: bool,
+        is_chunked: bool,
+    ) -> Parameters: ...
+
+    def for_rcpt(self, recipient: Mailbox, extensions: Extensions) -> Parameters: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message as it goes over the wire.
@@ -49,7 +69,8 @@ class Message:
     recipients : tuple of Mailbox, length >= 1
         The envelope's recipients, in order.
     data : bytes
-        Header and body, CRLF line ends, ending in CRLF, not dot-stuffed.
+        Header and body, CRLF line ends, ending in CRLF, not dot-stuffed.  Binary data,
+        which the options tell of, has no such lines.
     message_id : str or None
         The Message-ID header's value with its angle brackets, if there is one.
     is_8bit : bool
@@ -60,6 +81,8 @@ class Message:
         1 = first try for these recipients; for the record, not sent.
     arm, block : str or None
         An experiment's labels; for the record, not sent.
+    options : `smtpbook.DeliveryOptions` or None
+        What is asked of the server besides; None = nothing.
 
     References
     ----------
@@ -75,6 +98,7 @@ class Message:
     attempt: int = 1
     arm: str | None = None
     block: str | None = None
+    options: Options | None = None
 
     @property
     def sha256(self) -> str:
@@ -83,7 +107,12 @@ class Message:
 
     @classmethod
     def from_bytes(
-        cls, reverse_path: str, recipients: str | Iterable[str], data: bytes
+        cls,
+        reverse_path: str,
+        recipients: str | Iterable[str],
+        data: bytes,
+        *,
+        options: Options | None = None,
     ) -> Message:
         r"""Check an envelope and mail data given as octets.
 
@@ -94,7 +123,10 @@ class Message:
         recipients : str or iterable of str
             Addresses for RCPT, at least one.
         data : bytes
-            Header and body.  Line ends may be ``\n`` or ``\r\n``; they become CRLF.
+            Header and body.  Line ends may be ``\n`` or ``\r\n``; they become CRLF, unless
+            the options say that it is binary: then it stays as it is.
+        options : `smtpbook.DeliveryOptions`, optional
+            What to ask of the server besides.
 
         Raises
         ------
@@ -113,10 +145,11 @@ class Message:
             raise LocalProtocolError("a message needs at least one recipient")
         sender = Mailbox.parse(reverse_path) if reverse_path else None
         mailboxes = tuple(Mailbox.parse(address) for address in addresses)
-        data = _LINE_END.sub(b"\r\n", data)
-        if not data.endswith(b"\r\n"):
-            data += b"\r\n"
-        _check_lines(data)
+        if options is None or not options.is_binary:
+            data = _LINE_END.sub(b"\r\n", data)
+            if not data.endswith(b"\r\n"):
+                data += b"\r\n"
+            _check_lines(data)
         # A first line that is empty ends a header of no lines.
         header = b"" if data.startswith(b"\r\n") else data.partition(b"\r\n\r\n")[0]
         found = _MESSAGE_ID.search(header)
@@ -129,6 +162,7 @@ class Message:
             is_8bit=is_8bit,
             needs_smtputf8=(is_8bit and not header.isascii())
             or any(m.needs_smtputf8 for m in (sender, *mailboxes) if m is not None),
+            options=options,
         )
 
     @classmethod
@@ -138,6 +172,7 @@ class Message:
         *,
         reverse_path: str | None = None,
         recipients: Iterable[str] | None = None,
+        options: Options | None = None,
     ) -> Message:
         """Take an `email.message.EmailMessage` and read the envelope from its header.
 
@@ -151,6 +186,8 @@ class Message:
             Default: the first address of Sender, else of From.
         recipients : iterable of str, optional
             Default: every address of To, Cc and Bcc, each once.
+        options : `smtpbook.DeliveryOptions`, optional
+            What to ask of the server besides.
 
         Raises
         ------
@@ -165,7 +202,8 @@ class Message:
             reverse_path = senders[0]
         if recipients is None:
             recipients = dict.fromkeys(_addresses(email, "To", "Cc", "Bcc"))
-        return cls.from_bytes(reverse_path, recipients, _to_bytes(email))
+        data = _to_bytes(email)
+        return cls.from_bytes(reverse_path, recipients, data, options=options)
 
 
 def _to_bytes(email: AnyEmail) -> bytes:

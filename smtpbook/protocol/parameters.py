@@ -2,7 +2,7 @@
 
 One table says which extension brings each parameter, on which command, and which values it
 takes; the client asks it what a parameter needs, the server what to refuse.  Which of them
-a message gets is not decided here (`options`).
+a message gets is not decided here (`transfer.options`).
 """
 
 from __future__ import annotations
@@ -65,19 +65,18 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     ),
     "ORCPT": _with("RCPT", "DSN", rf"(?=.{{1,500}}$){_ADDRESS}"),  # section 4.2, RFC 6533
     "REQUIRETLS": _with("MAIL", "REQUIRETLS"),  # RFC 8689 section 2
-    # "A zero or negative by-time MUST NOT be specified with a by-mode of R" is the sense of
-    # RFC 2852 section 4
+    # To have it returned, there must be some time to deliver it in -- RFC 2852
     "BY": _with("MAIL", "DELIVERBY", r"[+-]?[0-9]{1,9};NT?|\+?(?!0+;)[0-9]{1,9};RT?"),
-    "HOLDFOR": _with("MAIL", "FUTURERELEASE", "[0-9]{1,9}"),  # RFC 4865 section 4
+    "HOLDFOR": _with("MAIL", "FUTURERELEASE", "[0-9]{1,9}"),  # RFC 4865
     "HOLDUNTIL": _with(
         "MAIL",
         "FUTURERELEASE",
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)",
     ),
-    "MT-PRIORITY": _with("MAIL", "MT-PRIORITY", "-?[0-9]"),  # RFC 6710 section 4
+    "MT-PRIORITY": _with("MAIL", "MT-PRIORITY", "-?[0-9]"),  # RFC 6710
     "PRDR": _with("MAIL", "PRDR"),  # draft-hall-prdr-00
 }
-# "HOLDFOR" and "HOLDUNTIL" say the same thing in two ways -- RFC 4865 section 4
+# "HOLDFOR" and "HOLDUNTIL" say the same thing in two ways -- RFC 4865
 _CONTRADICT: Final = {"HOLDFOR", "HOLDUNTIL"}
 
 

@@ -27,7 +27,12 @@ from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.transfer.transaction import Result, Transaction, mail_parameters
+from smtpbook.transfer.transaction import (
+    Result,
+    Transaction,
+    mail_parameters,
+    rcpt_parameters,
+)
 
 Pipelining = Literal["off", "auto"]
 MODES: Final = ("off", "auto")
@@ -186,7 +191,9 @@ class Pipeline:
                 if not is_pipelined:
                     return commands
             try:
-                parameters = mail_parameters(message, self._client.extensions)
+                parameters = mail_parameters(
+                    message, self._client.extensions, is_secure=self._client.is_secure
+                )
             except LocalProtocolError as exc:
                 transaction.error = exc
                 return commands
@@ -196,8 +203,9 @@ class Pipeline:
             self._issued(transaction)
         while not transaction.is_envelope_issued and (is_pipelined or not commands):
             index = transaction.issued - 1
-            recipient = Rcpt(message.recipients[index])
-            commands.append((recipient, (group, transaction, index)))
+            recipient = message.recipients[index]
+            parameters = rcpt_parameters(message, recipient, self._client.extensions)
+            commands.append((Rcpt(recipient, parameters), (group, transaction, index)))
             self._issued(transaction)
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
         if transaction.is_envelope_issued and not transaction.is_data_issued and not waits:

@@ -17,6 +17,7 @@ from smtpbook.errors import (
     RejectedError,
     TransportError,
 )
+from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.parameters import Parameters
@@ -332,17 +333,34 @@ def _precedence(result: RecipientResult) -> int:
     return _PRECEDENCE[result.outcome]
 
 
-def mail_parameters(message: Message, extensions: Extensions) -> Parameters:
+def mail_parameters(
+    message: Message,
+    extensions: Extensions,
+    *,
+    is_secure: bool = False,
+    is_chunked: bool = False,
+) -> Parameters:
     """Give the parameters MAIL needs for this message at this server, and no others.
+
+    Parameters
+    ----------
+    message : Message
+    extensions : Extensions
+    is_secure : bool
+        The session is under TLS.
+    is_chunked : bool
+        The mail data is sent by BDAT.
 
     Raises
     ------
     LocalProtocolError
-        The message is larger than the server takes, or needs an extension it lacks.
+        The message is larger than the server takes, has more recipients, or needs an
+        extension it lacks.
 
     References
     ----------
-    RFC 1870 section 6 (SIZE), RFC 6152 section 2 (BODY), RFC 6531 section 3.4 (SMTPUTF8).
+    RFC 1870 section 6 (SIZE), RFC 6152 section 2 (BODY), RFC 6531 section 3.4 (SMTPUTF8),
+    RFC 9422 section 4 (LIMITS); `DeliveryOptions` for what a message asks for.
     """
     parameters: list[tuple[str, str | None]] = []
     if extensions.has_size:
@@ -353,20 +371,52 @@ def mail_parameters(message: Message, extensions: Extensions) -> Parameters:
                 f"the message has {size:,} octets, the server takes at most {limit:,}"
             )
         parameters.append(("SIZE", str(size)))
+    if extensions.max_recipients or extensions.max_domains:
+        _check_recipients(message, extensions)
     if message.needs_smtputf8:
         if not extensions.has_smtputf8:
             raise LocalProtocolError(
                 "an address or header is not ASCII; the server does not offer SMTPUTF8"
             )
         parameters.append(("SMTPUTF8", None))
-    if message.is_8bit:
+    options = message.options
+    if message.is_8bit and not (options is not None and options.is_binary):
         if not extensions.has_8bitmime:
             raise LocalProtocolError(
                 "the message holds 8-bit octets, the server lacks 8BITMIME; encode "
                 "its parts as quoted-printable or base64"
             )
         parameters.append(("BODY", "8BITMIME"))
+    if options is not None:
+        parameters += options.for_mail(
+            extensions,
+            recipients=len(message.recipients),
+            is_secure=is_secure,
+            is_chunked=is_chunked,
+        )
     return tuple(parameters)
+
+
+def _check_recipients(message: Message, extensions: Extensions) -> None:
+    """Refuse more recipients, or domains of theirs, than the server announces to take."""
+    counts = (
+        ("recipients", len(message.recipients), extensions.max_recipients),
+        ("domains", len({m.domain for m in message.recipients}), extensions.max_domains),
+    )
+    for name, count, limit in counts:
+        if limit is not None and count > limit:
+            raise LocalProtocolError(
+                f"the message has {count:,} {name}, the server takes at most {limit:,} in "
+                "one; make several messages of it"
+            )
+
+
+def rcpt_parameters(
+    message: Message, recipient: Mailbox, extensions: Extensions
+) -> Parameters:
+    """Give the parameters a recipient's RCPT needs at this server, and no others."""
+    options = message.options
+    return () if options is None else options.for_rcpt(recipient, extensions)
 
 
 def queue_id(reply: Reply) -> str | None:
