@@ -38,7 +38,7 @@ _MESSAGE_ID: Final = re.compile(
 )
 
 
-class Options(Protocol):
+class _Options(Protocol):
     """The part of `smtpbook.DeliveryOptions` that concerns a message and its sending."""
 
     @property
@@ -98,7 +98,7 @@ class Message:
     attempt: int = 1
     arm: str | None = None
     block: str | None = None
-    options: Options | None = None
+    options: _Options | None = None
 
     @property
     def sha256(self) -> str:
@@ -112,7 +112,7 @@ class Message:
         recipients: str | Iterable[str],
         data: bytes,
         *,
-        options: Options | None = None,
+        options: _Options | None = None,
     ) -> Message:
         r"""Check an envelope and mail data given as octets.
 
@@ -172,7 +172,7 @@ class Message:
         *,
         reverse_path: str | None = None,
         recipients: Iterable[str] | None = None,
-        options: Options | None = None,
+        options: _Options | None = None,
     ) -> Message:
         """Take an `email.message.EmailMessage` and read the envelope from its header.
 
