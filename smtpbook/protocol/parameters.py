@@ -27,7 +27,7 @@ _UTF8_HEX: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _UTF8_XTEXT: Final = re.compile(
     r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})*"
 )
-_ADDRESS: Final = rf"[A-Za-z0-9-]+;(?:{_XTEXT}|{_UTF8_XTEXT.pattern})"
+_ADDRESS: Final = rf"(?i:utf-8);{_UTF8_XTEXT.pattern}|(?!(?i:utf-8);)[A-Za-z0-9-]+;{_XTEXT}"
 
 
 class Parameter(NamedTuple):
@@ -40,7 +40,7 @@ class Parameter(NamedTuple):
     extension : str
         The EHLO keyword that brings it.
     value : re.Pattern or None
-        Its value, whatever its case; None = it takes none.
+        Its value; None = it takes none.
     """
 
     verb: str
@@ -49,29 +49,29 @@ class Parameter(NamedTuple):
 
 
 def _with(verb: str, extension: str, value: str | None = None) -> Parameter:
-    pattern = None if value is None else re.compile(value, re.I)
+    pattern = None if value is None else re.compile(value)
     return Parameter(verb, extension, pattern)
 
 
 PARAMETERS: Final[dict[str, Parameter]] = {
     "SIZE": _with("MAIL", "SIZE", "[0-9]{1,20}"),  # RFC 1870 section 3
-    "BODY": _with("MAIL", "8BITMIME", "7BIT|8BITMIME|BINARYMIME"),  # RFC 6152, 3030
+    "BODY": _with("MAIL", "8BITMIME", "(?i:7BIT|8BITMIME|BINARYMIME)"),  # RFC 6152, 3030
     "SMTPUTF8": _with("MAIL", "SMTPUTF8"),  # RFC 6531 section 3.4
     "AUTH": _with("MAIL", "AUTH", rf"<>|(?!$){_XTEXT}"),  # RFC 4954 section 5
-    "RET": _with("MAIL", "DSN", "FULL|HDRS"),  # RFC 3461 section 4.3
+    "RET": _with("MAIL", "DSN", "(?i:FULL|HDRS)"),  # RFC 3461 section 4.3
     "ENVID": _with("MAIL", "DSN", rf"(?=.{{1,100}}$){_XTEXT}"),  # section 4.4
     "NOTIFY": _with(  # section 4.1
-        "RCPT", "DSN", "NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*"
+        "RCPT", "DSN", "(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)"
     ),
     "ORCPT": _with("RCPT", "DSN", rf"(?=.{{1,500}}$){_ADDRESS}"),  # section 4.2, RFC 6533
     "REQUIRETLS": _with("MAIL", "REQUIRETLS"),  # RFC 8689 section 2
     # To have it returned, there must be some time to deliver it in -- RFC 2852
-    "BY": _with("MAIL", "DELIVERBY", r"[+-]?[0-9]{1,9};NT?|\+?(?!0+;)[0-9]{1,9};RT?"),
+    "BY": _with("MAIL", "DELIVERBY", r"(?i:[+-]?[0-9]{1,9};NT?|\+?(?!0+;)[0-9]{1,9};RT?)"),
     "HOLDFOR": _with("MAIL", "FUTURERELEASE", "[0-9]{1,9}"),  # RFC 4865
     "HOLDUNTIL": _with(
         "MAIL",
         "FUTURERELEASE",
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)",
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)",
     ),
     "MT-PRIORITY": _with("MAIL", "MT-PRIORITY", "-?[0-9]"),  # RFC 6710
     "PRDR": _with("MAIL", "PRDR"),  # draft-hall-prdr-00
@@ -188,8 +188,11 @@ def decode_utf8_xtext(text: str) -> str:
     """
     if not _UTF8_XTEXT.fullmatch(text):
         raise ValueError(f"not utf-8-addr-xtext (RFC 6533 section 3): {text[:80]!a}")
-    decoded = _UTF8_HEX.sub(lambda found: chr(int(found[1], 16)), text)
-    decoded.encode()  # a surrogate is no character
+    try:
+        decoded = _UTF8_HEX.sub(lambda found: chr(int(found[1], 16)), text)
+        decoded.encode()  # a surrogate is no character
+    except ValueError:
+        raise ValueError(f"not a character of Unicode: {text[:80]!a}") from None
     return decoded
 
 
