@@ -63,7 +63,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "NOTIFY": _with(  # section 4.1
         "RCPT", "DSN", "(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)"
     ),
-    "ORCPT": _with("RCPT", "DSN", rf"(?=.{{1,500}}$){_ADDRESS}"),  # section 4.2, RFC 6533
+    "ORCPT": _with(
+        "RCPT", "DSN", rf"(?=.{{1,500}}$)(?:{_ADDRESS})"
+    ),  # section 4.2, RFC 6533
     "REQUIRETLS": _with("MAIL", "REQUIRETLS"),  # RFC 8689 section 2
     # To have it returned, there must be some time to deliver it in -- RFC 2852
     "BY": _with("MAIL", "DELIVERBY", r"(?i:[+-]?[0-9]{1,9};NT?|\+?(?!0+;)[0-9]{1,9};RT?)"),
