@@ -1,4 +1,4 @@
-"""What a message asks of the server: what is sent, left out, refused, and what is no value."""
+"""What a message asks of the server: what is sent, what is left out, and what is refused."""
 
 from __future__ import annotations
 
