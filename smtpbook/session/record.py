@@ -342,3 +342,5 @@ class Record:
         self._recipients = [
             (str(mailbox), mailbox.domain) for mailbox in message.recipients
         ]
+        if len(self._recipients) > 1:
+            self._recipients.append(_NO_RECIPIENT)  # at -1: what concerns them all

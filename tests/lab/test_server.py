@@ -269,3 +269,95 @@ def test_each_command_is_a_row_of_the_servers_own_log(wire: Wire, lab: Lab) -> N
     assert rcpt["reply_code"] == 250
     assert rcpt["enhanced_status"] == "2.1.5"
     assert rcpt["service_s"] >= 0
+
+
+# --- LMTP, PRDR, and what is offered besides ----------------------------------------------
+
+
+def test_lmtp_answers_for_each_recipient_and_refuses_data_for_nobody() -> None:
+    """RFC 2033 sections 4.1 and 4.2."""
+    with Lab(protocol="lmtp") as lab, Wire(lab.port) as wire:
+        assert "LMTP" in wire.greeting
+        assert wire.codes("EHLO c.test", "HELO c.test", "LHLO c.test") == [500, 500, 250]
+        assert wire.codes("MAIL FROM:<a@x.test>", "DATA") == [250, 503]
+        to = ("RCPT TO:<b@y.test>", "RCPT TO:<550.x@y.test>", "RCPT TO:<c@y.test>")
+        assert wire.codes(*to, "DATA") == [250, 550, 250, 354]
+        wire.write(b"hello\r\n.\r\n")
+        replies = [wire.reply(), wire.reply()]
+        assert [reply[:9] for reply in replies] == ["250 2.0.0"] * 2
+        assert wire.codes("NOOP", "QUIT") == [250, 221]
+    assert lab.received[0].recipients == ("b@y.test", "c@y.test")
+
+
+def test_lmtp_may_leave_in_the_middle_of_its_replies() -> None:
+    with Lab(protocol="lmtp") as lab, Wire(lab.port) as wire:
+        lab.set("c@y.test", end_of_data=Behaviour(drop=True))
+        wire.codes("LHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>")
+        wire.codes("RCPT TO:<c@y.test>", "DATA")
+        wire.write(b"hello\r\n.\r\n")
+        assert wire.reply().startswith("250")
+        assert wire.reply() == ""
+    assert lab.received[0].recipients == ("b@y.test",)
+    assert lab.outcomes == {"b@y.test": "accepted"}
+
+
+def test_smtp_knows_no_lhlo(wire: Wire) -> None:
+    assert wire.codes("LHLO c.test") == [500]
+
+
+def test_prdr_answers_for_each_and_for_all() -> None:
+    with Lab(extensions=["PRDR"]) as lab, Wire(lab.port) as wire:
+        lab.set("c@y.test", end_of_data=Behaviour(reply="550 5.7.1 spam"))
+        wire.codes("EHLO c.test", "MAIL FROM:<a@x.test> PRDR", "RCPT TO:<b@y.test>")
+        wire.codes("RCPT TO:<c@y.test>", "DATA")
+        wire.write(b"hello\r\n.\r\n")
+        assert [wire.reply()[:3] for _ in range(4)] == ["353", "250", "550", "250"]
+    assert lab.received[0].recipients == ("b@y.test",)
+    assert lab.outcomes == {"b@y.test": "accepted", "c@y.test": "rejected"}
+
+
+def test_prdr_may_end_with_nobody() -> None:
+    with Lab(extensions=["PRDR"]) as lab, Wire(lab.port) as wire:
+        lab.set(end_of_data=Behaviour(reply="550 5.7.1 spam"))
+        wire.codes("EHLO c.test", "MAIL FROM:<a@x.test> PRDR", "RCPT TO:<b@y.test>")
+        wire.codes("DATA")
+        wire.write(b"hello\r\n.\r\n")
+        assert [wire.reply()[:3] for _ in range(3)] == ["353", "550", "550"]
+    assert not lab.received
+
+
+def test_what_is_offered_besides_is_read_and_kept_and_what_is_not_is_refused() -> None:
+    """RFC 5321 section 4.1.1.11."""
+    mail = "MAIL FROM:<a@x.test> RET=HDRS ENVID=q+2B1 MT-PRIORITY=3"
+    with Lab(extensions=["DSN", "MT-PRIORITY"]) as lab, Wire(lab.port) as wire:
+        assert "250-DSN" in wire.ask("EHLO c.test")
+        assert wire.codes("MAIL FROM:<a@x.test> RET=SOME") == [501]
+        assert wire.codes("MAIL FROM:<a@x.test> HOLDFOR=1") == [555]
+        assert wire.codes(mail, "RCPT TO:<b@y.test> NOTIFY=NEVER") == [250, 250]
+        wire.codes("HELO c.test")
+        assert wire.codes("MAIL FROM:<a@x.test> RET=HDRS") == [555]
+    assert mail in set(lab.log["command"].dropna())
+
+
+def test_requiretls_is_offered_under_tls_alone(wire: Wire) -> None:
+    with Lab(extensions=["REQUIRETLS"]) as lab, Wire(lab.port) as clear:
+        assert "REQUIRETLS" not in clear.ask("EHLO c.test")
+
+
+def test_xclient_and_etrn_are_answered_where_they_are_offered() -> None:
+    with Lab(extensions=["XCLIENT NAME", "ETRN"]) as lab, Wire(lab.port) as wire:
+        wire.codes("EHLO c.test")
+        assert wire.codes("ETRN", "ETRN example.org") == [501, 250]
+        assert wire.codes("XCLIENT", "XCLIENT NAME=a+2", "XCLIENT NAME=a+2Bb") == [
+            *(501, 501, 220)
+        ]
+        assert wire.codes("MAIL FROM:<a@x.test>", "EHLO c.test") == [503, 250]
+
+
+def test_neither_is_answered_elsewhere(wire: Wire) -> None:
+    assert wire.codes("ETRN example.org", "XCLIENT NAME=a") == [502, 502]
+
+
+def test_lab_speaks_one_of_two_protocols() -> None:
+    with pytest.raises(ValueError, match="smtp, lmtp"):
+        Lab(protocol="uucp")  # type: ignore[arg-type]

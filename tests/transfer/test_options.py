@@ -1,4 +1,4 @@
-"""What a message asks of the server: what is sent, what is left out, and what is refused."""
+"""What a message asks of the server: what is sent, left out, and refused."""
 
 from __future__ import annotations
 
