@@ -446,16 +446,14 @@ class Session:
 
     async def _greet(self) -> None:
         name = self.account.helo or own_name(local_address(self._talk.stream))
-        if self.account.protocol == "lmtp":
-            _raise_refusal(await self._talk.ask(Lhlo(name)), "LHLO")
-            return
-        reply = await self._talk.ask(Ehlo(name))
-        if reply.code // 100 == 5:
+        greeting = Lhlo if self.account.protocol == "lmtp" else Ehlo
+        reply = await self._talk.ask(greeting(name))
+        if reply.code // 100 == 5 and greeting is Ehlo:
             # "If the EHLO command is not acceptable to the SMTP server, 501, 500, 502, or
             # 550 failure replies MUST be returned" -- RFC 5321 section 4.1.4; what is left
             # then is HELO (section 3.2).
             reply = await self._talk.ask(Helo(name))
-        _raise_refusal(reply, "EHLO")
+        _raise_refusal(reply, greeting.verb)
 
     async def _begin_tls(self) -> None:
         talk = self._talk
