@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -168,18 +169,18 @@ def _capitals(words: Iterable[str]) -> tuple[str, ...]:
 def _number(words: tuple[str, ...]) -> int | None:
     """Read the number a parameter begins with; None = there is none, or it is 0.
 
-    What follows a comma is of a later version of the extension (RFC 2852 section 3).
+    What follows a comma is of a later version of the extension (RFC 2852).
     """
     word = words[0].partition(",")[0] if words else ""
     return int(word) or None if word.isascii() and word.isdigit() else None
 
 
 def _longest_hold(words: tuple[str, ...]) -> tuple[int | None, datetime | None]:
-    """Read FUTURERELEASE's limits: seconds, and a point in time (RFC 4865 section 3)."""
-    try:
-        until = datetime.fromisoformat(words[1]).astimezone(UTC)
-    except (IndexError, ValueError, OverflowError):
-        until = None
+    """Read FUTURERELEASE's limits: seconds, and a point in time (RFC 4865)."""
+    until = None
+    with suppress(IndexError, ValueError, OverflowError):
+        given = datetime.fromisoformat(words[1])
+        until = given.astimezone(UTC) if given.tzinfo is not None else None
     return _number(words), until
 
 

@@ -100,10 +100,11 @@ def rehearse(
     chosen : Chosen
         Of those books.
     letter : Template
-        It is not signed: that would need keys, and takes no server's time.
+        It is not signed: that would need keys, and takes no server's time.  Its options are
+        left out: whether the server offers them is not known.
     accounts : mapping of Account to float
         With their shares.  No password is asked for; TLS and the login are left out of the
-        dialogue, the time that TLS takes is not.
+        dialogue, the time that TLS takes is not.  LMTP is rehearsed as SMTP.
     settings : Settings
     servers : mapping of Account to ServerModel
         What each account sends to.
@@ -124,7 +125,7 @@ def rehearse(
         The first connection could not be opened.
     """
     refuse_inside_trio("await trio.to_thread.run_sync(campaign.rehearse)")
-    strict = _Strict(letter.replace(sign=()))
+    strict = _Strict(letter.replace(sign=(), options=None))
     now, earliest = datetime.now(UTC), settings.pace.not_before
     began = now if earliest is None else max(now, earliest)
     clock = VirtualClock()
@@ -210,6 +211,7 @@ class _Connector:
         place = account.host, account.port
         self._servers.setdefault(place, (answers, account.tls != "none"))
         return account.replace(
+            protocol="smtp",
             tls="none",
             port=account.port,
             username=None,

@@ -434,3 +434,39 @@ def test_a_proxy_without_a_password_asks_the_keyring_beside_the_accounts(
     assert account.proxy_secret() == Secret("one")
     without = Account(host="h.example", name="work", proxy="http://p.test:8080")
     assert without.proxy_secret() is None
+
+
+# --- LMTP ---------------------------------------------------------------------------------
+
+
+def test_lmtp_has_a_port_of_its_own_and_no_tls_unless_asked_for() -> None:
+    account = Account(host="store.test", protocol="lmtp")
+    assert (account.port, account.tls) == (24, "none")
+    assert Account(host="store.test", protocol="lmtp", port=2424).tls == "none"
+    secure = Account(host="store.test", protocol="lmtp", tls="starttls")
+    assert (secure.port, secure.tls) == (24, "starttls")
+
+
+def test_port_and_tls_follow_the_protocol() -> None:
+    smtp = Account(host="store.test")
+    lmtp = smtp.replace(protocol="lmtp")
+    assert (lmtp.port, lmtp.tls) == (24, "none")
+    assert lmtp.replace(protocol="smtp") == smtp
+    assert lmtp.replace(helo="me.test").port == 24
+
+
+def test_lmtp_is_not_where_smtp_is() -> None:
+    """RFC 2033 section 5."""
+    with pytest.raises(ValueError, match="port 25 is SMTP's"):
+        Account(host="store.test", protocol="lmtp", port=25)
+
+
+def test_protocol_that_is_none_is_named_with_the_near_miss() -> None:
+    with pytest.raises(ValueError, match=r"'smtp', 'lmtp'; did you mean 'lmtp'"):
+        Account(host="store.test", protocol="lmpt")  # type: ignore[arg-type]
+
+
+def test_lmtp_by_a_unix_socket_has_no_port() -> None:
+    account = Account(host="/run/dovecot/lmtp", protocol="lmtp")
+    assert (account.port, account.tls) == (0, "none")
+    assert account.replace(host="store.test").port == 24

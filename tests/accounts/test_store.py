@@ -196,6 +196,17 @@ def test_settings_changed_by_hand_into_none_name_their_line_and_no_secret(
     assert "sesame" not in str(info.value)
 
 
+def test_protocol_comes_back_and_smtp_is_not_written(
+    vault: MemoryKeyring, home: Path
+) -> None:
+    save_account(Account(host="store.test", protocol="lmtp"), "store")
+    save_account(Account(host="mx.test"), "relay")
+    assert load_account("store").protocol == "lmtp"
+    assert load_account("store").port == 24
+    assert load_account("relay").protocol == "smtp"
+    assert "protocol" not in file_of(home, "relay").read_text("utf-8")
+
+
 @pytest.mark.parametrize("password", [FromEnvironment("X_1"), FromPrompt()], ids=repr)
 def test_where_a_password_comes_from_is_kept_by_name_and_needs_no_keyring(
     password: FromEnvironment | FromPrompt,

@@ -23,6 +23,7 @@ from smtpbook.errors import TemplateError
 from smtpbook.messages.attachments import Attachment
 from smtpbook.messages.template import Template
 from smtpbook.protocol.message import MAX_LINE, Message
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.unsubscribe import Unsubscribe
 
 ROW = {"email": "zoe@y.example", "first_name": "Zoë", "city": "Graz"}
@@ -105,6 +106,27 @@ def test_envelope_and_fields_come_from_template_and_row() -> None:
 
 def test_null_reverse_path() -> None:
     assert letter(reverse_path="").render(ROW).reverse_path is None
+
+
+def test_options_are_those_of_every_message_and_travel_with_the_template() -> None:
+    options = DeliveryOptions(notify="failure", returns="headers")
+    asking = letter(options=options)
+    assert asking.render(ROW).options == options
+    assert asking.render_together(["a@y.example"]).options == options
+    assert pickle.loads(pickle.dumps(asking)).render(ROW).options == options
+    assert letter().render(ROW).options is None
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [("notify", "expected DeliveryOptions, got str"), (None, "never is_binary")],
+)
+def test_options_that_are_none_for_a_letter_are_refused(
+    options: object, complaint: str
+) -> None:
+    given = DeliveryOptions(is_binary=True) if options is None else options
+    with pytest.raises(TemplateError, match=complaint):
+        letter(options=given)
 
 
 def test_message_ids_are_new_each_time_and_in_the_senders_domain() -> None:

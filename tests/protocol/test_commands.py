@@ -25,12 +25,14 @@ from smtpbook.protocol.commands import (
     EndOfData,
     Greeting,
     Helo,
+    Lhlo,
     Mail,
     Quit,
     Raw,
     Rcpt,
     Rset,
     StartTls,
+    XClient,
     decode_base64,
     encode,
     parse_command,
@@ -333,3 +335,50 @@ def test_base64_of_an_auth_exchange_is_read_strictly(text: str) -> None:
 
 def test_empty_response_is_no_octets() -> None:
     assert decode_base64("") == b""
+
+
+# --- commands of extensions ---------------------------------------------------------------
+
+
+def test_xclient_is_written_as_xtext_and_read_again() -> None:
+    """The example of Postfix's XCLIENT_README, and what needs encoding."""
+    said = XClient((("NAME", "spike.example"), ("ADDR", "168.100.189.2")))
+    assert encode(said) == b"XCLIENT NAME=spike.example ADDR=168.100.189.2\r\n"
+    odd = XClient((("LOGIN", "a b=c+d"), ("HELO", "[UNAVAILABLE]")))
+    assert encode(odd) == b"XCLIENT LOGIN=a+20b+3Dc+2Bd HELO=[UNAVAILABLE]\r\n"
+    assert parse_command(encode(odd).rstrip()) == odd
+
+
+@pytest.mark.parametrize(
+    "attributes", [(), (("NAME", ""),), (("", "x"),), (("name", "x"),), (("A B", "x"),)]
+)
+def test_xclient_needs_attributes_with_values(
+    attributes: tuple[tuple[str, str], ...],
+) -> None:
+    with pytest.raises(LocalProtocolError, match=r"XCLIENT|attribute"):
+        XClient(attributes)
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        (b"lhlo client.example", Lhlo("client.example")),
+        (b"ETRN example.org", Raw("ETRN example.org")),
+        (b"ETRN @example.org", Raw("ETRN @example.org")),
+        (b"TURN", Raw("TURN")),
+        (b"xclient name=a+2Bb", XClient((("NAME", "a+b"),))),
+    ],
+)
+def test_a_server_reads_them(line: bytes, command: Command) -> None:
+    assert parse_command(line) == command
+
+
+@pytest.mark.parametrize(
+    "line", [b"LHLO", b"ETRN", b"VRFY", b"EXPN", b"TURN now", b"XCLIENT", b"XCLIENT NAME=+"]
+)
+def test_and_refuses_them_with_501_where_an_argument_is_missing_or_wrong(
+    line: bytes,
+) -> None:
+    with pytest.raises(CommandSyntaxError) as refused:
+        parse_command(line)
+    assert refused.value.code == 501

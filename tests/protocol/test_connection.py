@@ -20,6 +20,7 @@ from smtpbook.protocol.commands import (
     Rcpt,
     Rset,
     StartTls,
+    XClient,
     encode,
 )
 from smtpbook.protocol.connection import CLOSED, Client, Exchange
@@ -666,3 +667,29 @@ def test_tags_and_octets_come_back_with_the_reply() -> None:
     assert (item.command, item.tag) == (EHLO, 7)
     assert (item.octets_sent, item.octets_received) == (21, 18)
     assert client.next_unanswered is None
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (Raw("ETRN example.org"), "does not offer ETRN"),
+        (XClient((("NAME", "x"),)), "does not offer XCLIENT"),
+    ],
+)
+def test_command_of_an_extension_that_is_not_offered_is_refused(
+    command: Command, complaint: str
+) -> None:
+    with pytest.raises(LocalProtocolError, match=complaint):
+        in_state(State.READY).issue(command)
+
+
+def test_xclient_says_only_what_the_server_lists() -> None:
+    with pytest.raises(LocalProtocolError, match="PORT: the server takes NAME, ADDR alone"):
+        in_state(State.READY, *ALL).issue(XClient((("PORT", "25"),)))
+
+
+def test_after_xclient_nothing_is_known_of_the_server() -> None:
+    client = in_state(State.READY, *ALL)
+    asked(client, XClient((("NAME", "x"),)), b"220 mx\r\n")
+    assert client.state is State.GREETED
+    assert not client.extensions.keywords

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions, ehlo_reply
@@ -73,6 +75,69 @@ def test_mechanisms_of_both_spellings_each_once_in_order(
     lines: tuple[str, ...], mechanisms: tuple[str, ...]
 ) -> None:
     assert offered(*lines).mechanisms == mechanisms
+
+
+HAS = {
+    "has_enhanced_status_codes": "ENHANCEDSTATUSCODES",
+    "has_dsn": "DSN",
+    "has_binarymime": "BINARYMIME",
+    "has_requiretls": "REQUIRETLS",
+    "has_prdr": "PRDR",
+    "has_etrn": "ETRN",
+    "has_deliver_by": "DELIVERBY 240",
+    "has_future_release": "FUTURERELEASE 60 2030-01-01T00:00:00Z",
+    "has_priority": "MT-PRIORITY MIXER",
+}
+
+
+@pytest.mark.parametrize("name", HAS)
+def test_each_keyword_has_its_field_and_no_other(name: str) -> None:
+    extensions = offered(HAS[name].lower())
+    assert {one for one in HAS if getattr(extensions, one)} == {name}
+
+
+@pytest.mark.parametrize(
+    ("line", "least"),
+    [
+        ("DELIVERBY", None),
+        ("DELIVERBY 240", 240),
+        ("DELIVERBY 240,X-LATER", 240),
+        ("DELIVERBY 0", None),
+        ("DELIVERBY soon", None),
+        ("DELIVERBY -1", None),
+    ],
+)
+def test_least_time_of_deliver_by_is_a_number_or_none(line: str, least: int | None) -> None:
+    assert offered(line).min_deliver_by_s == least
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds", "until"),
+    [
+        (
+            "FUTURERELEASE 86400 2030-01-01T01:00:00+01:00",
+            86400,
+            datetime(2030, 1, 1, tzinfo=UTC),
+        ),
+        ("FUTURERELEASE 86400", 86400, None),
+        ("FUTURERELEASE", None, None),
+        ("FUTURERELEASE long never", None, None),
+        ("FUTURERELEASE 1 2030-13-01T00:00:00Z", 1, None),
+        ("FUTURERELEASE 1 0001-01-01T00:00:00+14:00", 1, None),
+        ("FUTURERELEASE 1 2030-01-01T00:00:00", 1, None),
+    ],
+)
+def test_longest_hold_is_read_as_far_as_it_can_be(
+    line: str, seconds: int | None, until: datetime | None
+) -> None:
+    extensions = offered(line)
+    assert (extensions.max_hold_s, extensions.max_hold_until) == (seconds, until)
+
+
+def test_profile_and_attributes_are_words_in_capitals() -> None:
+    extensions = offered("MT-PRIORITY mixer", "XCLIENT name ADDR name")
+    assert extensions.priority_profile == "MIXER"
+    assert extensions.xclient_names == ("NAME", "ADDR")
 
 
 def test_unknown_and_empty_lines_do_no_harm() -> None:

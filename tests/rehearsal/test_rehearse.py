@@ -26,6 +26,7 @@ from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import stop_rule
 from smtpbook.rehearsal.model import Refusal, ServerModel
 from smtpbook.rehearsal.rehearsal import Rehearsal
+from smtpbook.transfer.options import DeliveryOptions
 
 People = Callable[[int], pd.DataFrame]
 GREYLISTING = ServerModel(
@@ -65,6 +66,16 @@ def test_it_comes_to_what_the_lab_comes_to(
         for one in (rehearsal, run)
     ]
     pd.testing.assert_frame_equal(*pairs)
+
+
+def test_lmtp_and_what_a_letter_asks_for_are_rehearsed_as_plain_smtp(
+    people: People, letter: Template
+) -> None:
+    account = Account(host="store.test", protocol="lmtp", port=2424)
+    asking = letter.replace(options=DeliveryOptions(requires_tls=True, hold_for_s=60))
+    run = Campaign("c", account, people(3), asking, folder=None).rehearse(progress=False)
+    assert nonzero(run) == {"accepted": 3}
+    assert "LHLO" not in set(run.log["verb"])
 
 
 def test_a_server_that_hangs_up_leaves_them_in_doubt(
