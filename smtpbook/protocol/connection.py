@@ -282,11 +282,13 @@ class Client:
         else:
             self._check_verb(command)
             return
+        offered = extensions.keywords
         for name, value in parameters:
-            needed = needed_extension(name, value)
-            if needed not in extensions.keywords:
+            # Many are called as their extension is.
+            if name not in offered and needed_extension(name, value) not in offered:
                 raise LocalProtocolError(
-                    f"{verb} {name}= needs {needed}, which is not offered"
+                    f"{verb} {name}= needs {needed_extension(name, value)}, which is not "
+                    "offered"
                 )
         if mailbox is not None and mailbox.needs_smtputf8 and not extensions.has_smtputf8:
             raise LocalProtocolError(
@@ -363,19 +365,19 @@ class Client:
         """Give a reply to the command it answers, and move the state."""
         queue = self._queue
         command, tag, octets = queue[0]
-        code, verb, key = reply.code, command.verb, command.key
+        code, verb = reply.code, command.verb
         digit, rcpt = code // 100, None
-        if self._has_parts and key in ENDS:
-            part = self._next_part(key, reply)
+        if self._has_parts:
+            part = self._part(command.key, tag, reply)
             if not part.is_last:
                 queue[0] = command, tag, 0
                 size = self._parser.size
                 return Exchange(command, tag, reply, octets, size, part.rcpt, False)
-            digit, rcpt = part.digit, part.rcpt
+            rcpt, digit = part.rcpt, part.digit
         if code == CLOSING:
             target: State | None = _CLOSED
         else:
-            after = TABLE.get((self.state, key))
+            after = TABLE.get((self.state, command.key))
             # Not in the table: issued on the strength of a command that was then refused,
             # or by a lesson.
             target = (
@@ -383,8 +385,6 @@ class Client:
             )
         if target is None:
             raise RemoteProtocolError(f"{code} cannot be a reply to {verb}: {reply}")
-        if self._has_parts:
-            self._count(verb, digit, tag)
         self.state = target
         if digit == 2 and verb in _GIVES_NEWS:
             self._learn(verb, reply)
@@ -396,25 +396,26 @@ class Client:
             self._ahead = self._fold()
         return Exchange(command, tag, reply, octets, self._parser.size, rcpt)
 
-    def _next_part(self, key: str, reply: Reply) -> Part:
-        """Say which of the replies to the end of the mail data this one is."""
+    def _part(self, key: str, tag: Any, reply: Reply) -> Part:
+        """Count who was accepted, and say which of the replies to them this one is."""
         digit = reply.code // 100
-        part = self._verdicts.next(digit)
-        if reply.code == CLOSING:
-            return part._replace(is_last=True, digit=digit)
-        if digit == 3 and (part.rcpt is not None or part.is_last):
-            raise RemoteProtocolError(f"{reply.code} cannot be a reply to {key}: {reply}")
-        return part
-
-    def _count(self, verb: str, digit: int, tag: Any) -> None:
-        """Keep count of the recipients whose replies will come with the mail data's end."""
-        if digit == 2 and verb in COUNTED:
-            self._verdicts.heed(verb, tag)
-        elif verb == "DATA" and digit == 3 and self._verdicts.is_for_nobody:
+        if key in ENDS:
+            part = self._verdicts.next(digit)
+            if reply.code == CLOSING:
+                return part._replace(is_last=True, digit=digit)
+            if digit == 3 and (part.rcpt is not None or part.is_last):
+                raise RemoteProtocolError(
+                    f"{reply.code} cannot be a reply to {key}: {reply}"
+                )
+            return part
+        if digit == 2 and key in COUNTED:
+            self._verdicts.heed(key, tag)
+        elif key == "DATA" and digit == 3 and self._verdicts.is_for_nobody:
             # "when there have been no successful RCPT commands in the mail transaction,
             # the DATA command MUST fail with a 503 reply code" -- RFC 2033 section 4.2.
             # How many replies would follow the lone dot, nobody can tell.
             raise RemoteProtocolError("354 to DATA, although no recipient was accepted")
+        return Part(None, True, digit)
 
     def _learn(self, verb: str, reply: Reply) -> None:
         if verb == "AUTH":

@@ -240,15 +240,15 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction; a server
             must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
-        command, (group, transaction, index), reply = exchange[:3]
+        command, (group, transaction, index), reply, _, _, rcpt, is_last = exchange
         if transaction is not None and command is not None:
-            if exchange.rcpt is not None:  # a recipient's own, at the end of the mail data
-                index = exchange.rcpt[2]
-            transaction.receive(command.verb, index, reply, is_last=exchange.is_last)
+            if rcpt is not None:  # a recipient's own, at the end of the mail data
+                index = rcpt[2]
+            transaction.receive(command.verb, index, reply, is_last)
             if not transaction.outstanding:
                 self._settle()
             return
-        if exchange.is_last:
+        if is_last:
             group.reply = reply
         if command is _RSET and reply.code >= 400 and not exchange.is_closing:
             raise RemoteProtocolError(f"RSET refused: {reply}")

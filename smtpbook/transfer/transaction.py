@@ -200,7 +200,7 @@ class Transaction:
         reply = self.data_reply
         return reply is not None and reply.code // 100 == 3 and not self.is_end_issued
 
-    def receive(self, verb: str, index: int, reply: Reply, *, is_last: bool = True) -> None:
+    def receive(self, verb: str, index: int, reply: Reply, is_last: bool = True) -> None:
         """Take a reply to one of its commands.
 
         Parameters
@@ -212,7 +212,8 @@ class Transaction:
         is_last : bool
             False while more replies to the same command follow.
         """
-        self.outstanding -= is_last
+        if is_last:
+            self.outstanding -= 1
         if verb == "RCPT":
             self.rcpt_replies[index] = reply
             if (
@@ -225,19 +226,21 @@ class Transaction:
             self.mail_reply = reply
         elif verb == "DATA":
             self.data_reply = reply
-        else:
-            self._end(index, reply)
-
-    def _end(self, index: int, reply: Reply) -> None:
-        """Take a reply to the end of the mail data."""
-        if reply.code // 100 == 3:  # PRDR's 353: the others follow
-            self.has_final_reply = True
-        elif index >= 0:
-            self.own_replies[index] = reply
-        else:
+        elif index < 0 and reply.code // 100 != 3:
             self.end_reply = reply
-        if reply.code < 300 and (index < 0 or not self.has_final_reply):
-            self.queue_id = self.queue_id or queue_id(reply)
+            if reply.code < 300:
+                self.queue_id = queue_id(reply)
+        else:
+            self._receive_own(index, reply)
+
+    def _receive_own(self, index: int, reply: Reply) -> None:
+        """Take a recipient's own reply to the end of the mail data, or what opens them."""
+        if index < 0:  # PRDR's 353
+            self.has_final_reply = True
+            return
+        self.own_replies[index] = reply
+        if reply.code < 300 and self.queue_id is None:
+            self.queue_id = queue_id(reply)
 
     @property
     def is_decided(self) -> bool:
