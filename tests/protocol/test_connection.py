@@ -588,6 +588,7 @@ def test_tls_begins_after_the_220_alone() -> None:
     client.end_tls()
     assert client.state is State.GREETED
     assert not client.extensions.keywords
+    assert not client.is_authenticated
     with pytest.raises(LocalProtocolError):
         ready(*ALL).begin_tls()
 
@@ -690,6 +691,8 @@ def test_xclient_says_only_what_the_server_lists() -> None:
 
 def test_after_xclient_nothing_is_known_of_the_server() -> None:
     client = in_state(State.READY, *ALL)
+    asked(client, Auth("PLAIN"), b"235 ok\r\n")
     asked(client, XClient((("NAME", "x"),)), b"220 mx\r\n")
     assert client.state is State.GREETED
     assert not client.extensions.keywords
+    assert not client.is_authenticated

@@ -13,7 +13,7 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.verdicts import Protocol
 from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.transfer.pipeline import Pipeline, Pipelining
-from smtpbook.transfer.transaction import Result
+from smtpbook.transfer.transaction import Result, Transaction
 
 LOST = TransportError("connection lost")
 END = "END-OF-DATA"
@@ -209,3 +209,14 @@ def test_prdr_without_its_last_reply_is_in_doubt_but_for_the_refused() -> None:
         "rejected",
         "in_doubt",
     ]
+
+
+def test_who_was_answered_behind_bdat_is_decided_although_no_data_was_said() -> None:
+    transaction = Transaction(message("a", 1), "s.1")
+    transaction.issued, transaction.is_end_issued, transaction.outstanding = 2, True, 3
+    ok = Reply(code=250, lines=("ok",))
+    transaction.receive("MAIL", -1, ok)
+    transaction.receive("RCPT", 0, ok)
+    assert not transaction.is_decided
+    transaction.receive("BDAT", 0, ok)
+    assert transaction.is_decided
