@@ -28,7 +28,8 @@ Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
 # How servers name the message in their 250; each form from its own source code or manual:
 # Postfix "queued as X", Exim "OK id=X", Sendmail "X Message accepted for delivery",
 # OpenSMTPD "X Message accepted for delivery", Exchange "[InternalId=N, …] Queued mail",
-# Gmail "OK <time> X - gsmtp", Amazon SES "Ok X".
+# Gmail "OK <time> X - gsmtp", Amazon SES "Ok X", Dovecot's LMTP "<recipient> X:R2 Saved",
+# where R2 is the second recipient.
 _QUEUE_IDS: Final = (
     re.compile(r"queued as (\S+)", re.I),
     re.compile(r"\bid=(\S+)"),
@@ -36,9 +37,12 @@ _QUEUE_IDS: Final = (
     re.compile(r"\bInternalId=(\d+)"),
     re.compile(r"OK\s+\d+ (\S+) - gsmtp", re.I),
     re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I),
+    re.compile(r"<\S+> (\S+?)(?::R\d+)? Saved$"),
 )
 # What each of them holds, in lower case: a look before six searches.
-_QUEUE_ID_MARKS: Final = re.compile(r"queued|id=|accepted|gsmtp|ok [0-9a-f]{16}-", re.I)
+_QUEUE_ID_MARKS: Final = re.compile(
+    r"queued|id=|accepted|gsmtp|ok [0-9a-f]{16}-|saved$", re.I
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

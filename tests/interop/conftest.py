@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.servers.aiosmtpd import AioSMTPD
+from tests.servers.aiosmtpd import AioLMTPD, AioSMTPD
 from tests.servers.dovecot import Dovecot, Submission
 from tests.servers.exim import Exim
 from tests.servers.mariadb import MariaDB
@@ -54,6 +54,12 @@ def opensmtpd() -> Iterator[OpenSMTPD]:
 def aiosmtpd() -> Iterator[AioSMTPD]:
     """A private aiosmtpd on loopback."""
     yield from _started(AioSMTPD.start)
+
+
+@pytest.fixture(scope="session")
+def aiolmtpd() -> Iterator[AioLMTPD]:
+    """The same, but LMTP."""
+    yield from _started(AioLMTPD.start)
 
 
 @pytest.fixture(scope="session")

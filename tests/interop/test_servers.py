@@ -22,8 +22,8 @@ from smtpbook.sasl.registry import MECHANISMS
 from smtpbook.session.session import open_session
 from smtpbook.transfer.pipeline import MODES, Pipelining
 from smtpbook.transfer.transaction import Result
-from tests.servers.aiosmtpd import AioSMTPD
-from tests.servers.dovecot import Submission
+from tests.servers.aiosmtpd import AioLMTPD, AioSMTPD
+from tests.servers.dovecot import Dovecot, Submission
 from tests.servers.exim import Exim
 from tests.servers.mail import (
     DOMAIN,
@@ -45,6 +45,8 @@ SERVERS: Final[Mapping[str, type[MailServer]]] = {
     "opensmtpd": OpenSMTPD,
     "submission": Submission,
     "aiosmtpd": AioSMTPD,
+    "dovecot": Dovecot,
+    "aiolmtpd": AioLMTPD,
 }
 """By the name of the fixture."""
 SECURE: Final = [name for name, server in SERVERS.items() if server.has_tls]
@@ -234,6 +236,12 @@ async def test_tls_with_the_accounts_own_authority(
     events: list[Event] = []
     await send(server, events=events, tls=tls)
     assert {event.tls_version for event in events if event.verb == "MAIL"} == {"TLSv1.3"}
+
+
+async def test_lmtp_through_a_unix_socket(dovecot: Dovecot) -> None:
+    events: list[Event] = []
+    await send(dovecot, events=events, host=str(dovecot.socket), port=0, ca_file=None)
+    assert {event.server for event in events} == {str(dovecot.socket)}
 
 
 @pytest.mark.parametrize("server", SECURE, indirect=True)
