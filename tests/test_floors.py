@@ -27,6 +27,7 @@ FLOORS = [
         "maxbulk",
         "pacing",
         "sources",
+        "transport",
     },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
     {"folder", "samples", "moving", "receiver"},  # where they meet
@@ -41,6 +42,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "trio": {
         "runner",
         "session",
+        "transport",
         "lab",
         "deliverability",
         "campaign",
@@ -49,8 +51,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "ledger",
         "accounts",
     },
-    "python_socks": {"session"},
-    "truststore": {"session"},
+    "python_socks": {"transport"},
+    "truststore": {"transport"},
     "trustme": {"lab"},
     "pandas": {
         "recipients",

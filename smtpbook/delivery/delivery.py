@@ -52,8 +52,9 @@ from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.session.connect import Connector, connect
+from smtpbook.session.record import Connector
 from smtpbook.session.session import Session, open_session
+from smtpbook.transport.connect import connect
 
 # How often in a row a connection may end before the server has decided on any message.
 MAX_FAILURES: Final = 4

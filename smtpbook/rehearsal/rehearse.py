@@ -199,7 +199,7 @@ class _Strict:
 
 
 class _Connector:
-    """Gives sessions their links: a `smtpbook.session.connect.Connector`."""
+    """Gives sessions their links: a `smtpbook.session.record.Connector`."""
 
     def __init__(self, clock: VirtualClock, run: Rehearsal, seed: int) -> None:
         self._clock, self._run, self._seed = clock, run, seed

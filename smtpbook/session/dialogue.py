@@ -43,9 +43,9 @@ from smtpbook.protocol.states import State
 from smtpbook.protocol.verdicts import Protocol
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
-from smtpbook.session.stream import tcp_below, translated
 from smtpbook.transfer.pipeline import Group, Pipeline
 from smtpbook.transfer.transaction import Result, Transaction
+from smtpbook.transport.stream import tcp_below, translated
 
 # How much is handed to the network at a time under one time limit: the "TCP SEND call to
 # transmit a chunk of data" of RFC 5321 section 4.5.3.2.5.

@@ -25,12 +25,12 @@ from smtpbook.log.frame import Log, Recorder
 from smtpbook.protocol.commands import Ehlo, StartTls, encode
 from smtpbook.protocol.replies import NeedData, Reply, ReplyParser
 from smtpbook.runner import SENDER, refuse_inside_trio
-from smtpbook.session.connect import connect
 from smtpbook.session.login import is_wanted
-from smtpbook.session.race import Address
 from smtpbook.session.record import Record
 from smtpbook.session.session import open_session
-from smtpbook.session.stream import translated
+from smtpbook.transport.connect import connect
+from smtpbook.transport.race import Address
+from smtpbook.transport.stream import translated
 
 PATIENCE_S: Final = 15.0
 """How long each phase may take: somebody is looking on."""

@@ -8,7 +8,10 @@ is given by the caller, in seconds of trio's clock.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
+
+import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.secret import Redactor
@@ -344,3 +347,7 @@ class Record:
         ]
         if len(self._recipients) > 1:
             self._recipients.append(_NO_RECIPIENT)  # at -1: what concerns them all
+
+
+Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]
+"""How a session gets its stream; tests hand in a memory stream here."""

@@ -45,14 +45,15 @@ from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.session.connect import Connector, connect, local_address
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import SendMany
-from smtpbook.session.record import KEPT_ROWS, Record
-from smtpbook.session.security import ask_for_tls, start_tls
+from smtpbook.session.record import KEPT_ROWS, Connector, Record
+from smtpbook.session.starttls import ask_for_tls
 from smtpbook.transfer.pipeline import MODES, Group, Pipelining
 from smtpbook.transfer.transaction import Result
+from smtpbook.transport.connect import connect, local_address
+from smtpbook.transport.tls import start_tls
 
 _OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
 _NO_QUIT: Final = frozenset({State.DATA, State.AUTH, State.TLS, State.CLOSED})

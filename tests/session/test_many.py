@@ -16,10 +16,10 @@ from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportEr
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.protocol.message import Message
-from smtpbook.session.connect import connect as connect_to
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
-from smtpbook.session.stream import TcpStream
+from smtpbook.transport.connect import connect as connect_to
+from smtpbook.transport.stream import TcpStream
 from tests.session.scripted import (
     ACCOUNT,
     BYE,

@@ -1,30 +1,27 @@
 """Connect: from an account to a stream the dialogue can run on.
 
 Which way it goes (to an address, to a Unix socket, through a proxy), and name lookup, timed
-and recorded.  Among several addresses `race` chooses; TLS comes later, in `security`.
+and recorded.  Among several addresses `race` chooses; TLS comes later, in `tls`.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.proxy import Proxy
-from smtpbook.session.proxying import connect_through
-from smtpbook.session.race import Address, Way, first_to_answer, look_up
-from smtpbook.session.record import Record
-from smtpbook.session.stream import TcpStream, tcp_below
-
-Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]
-"""How a session gets its stream; tests hand in a memory stream here."""
+from smtpbook.transport.notes import Notes
+from smtpbook.transport.proxying import connect_through
+from smtpbook.transport.race import Address, Way, first_to_answer, look_up
+from smtpbook.transport.stream import TcpStream, tcp_below
 
 
 async def connect(
     account: Account,
-    record: Record,
+    record: Notes,
     *,
     on_found: Callable[[list[Address]], object] | None = None,
 ) -> TcpStream:
@@ -33,7 +30,7 @@ async def connect(
     Parameters
     ----------
     account : Account
-    record : Record
+    record : Notes
     on_found : callable, optional
         Called with the addresses of the server's name, where it is looked up here.
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
-from smtpbook.session.stream import TcpStream, tcp_below, translated
+from smtpbook.transport.stream import TcpStream, tcp_below, translated
 
 
 async def pair() -> tuple[TcpStream, socket.socket]:

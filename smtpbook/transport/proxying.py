@@ -20,8 +20,8 @@ from smtpbook.accounts.secret import Redactor, Secret
 from smtpbook.errors import LocalProtocolError, TransportError, TransportTimeout
 from smtpbook.escape import visible
 from smtpbook.protocol.commands import REDACTED
-from smtpbook.session.race import Address, Way, first_to_answer, look_up
-from smtpbook.session.stream import TcpStream, translated
+from smtpbook.transport.race import Address, Way, first_to_answer, look_up
+from smtpbook.transport.stream import TcpStream, translated
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _MAX_HEAD: Final = 16 * 1024  # octets of an HTTP reply's head; the usual has a hundred

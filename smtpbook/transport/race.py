@@ -18,8 +18,8 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import TransportError, TransportTimeout
-from smtpbook.session.record import Record
-from smtpbook.session.stream import TcpStream, translated
+from smtpbook.transport.notes import Notes
+from smtpbook.transport.stream import TcpStream, translated
 
 Address = tuple[socket.AddressFamily, Any]
 """A family, and what the socket of that family connects to."""
@@ -35,7 +35,7 @@ class Way:
 
     Attributes
     ----------
-    record : Record
+    record : Notes
     to : str
         Who is connected to, for messages.
     source_address : str or None
@@ -46,7 +46,7 @@ class Way:
         For the rows: the proxy, if it is one.
     """
 
-    record: Record
+    record: Notes
     to: str
     source_address: str | None
     limit_s: float
@@ -54,7 +54,7 @@ class Way:
     about: str | None = None
 
     @classmethod
-    def of(cls, account: Account, record: Record) -> Way:
+    def of(cls, account: Account, record: Notes) -> Way:
         """Begin the way to an account's server: its time runs from now."""
         limit_s = account.limits.connect_s
         return cls(

@@ -19,8 +19,8 @@ from smtpbook.log.frame import to_frame
 from smtpbook.protocol.message import Message
 from smtpbook.session.probe import probe_async
 from smtpbook.session.session import open_session
-from tests.session.proxies import Mumbler, Proxy, listen
 from tests.session.scripted import Rows
+from tests.transport.proxies import Mumbler, Proxy, listen
 
 Make = Callable[..., Message]
 SCHEMES = ["socks5", "socks5h", "socks4", "socks4a", "http"]

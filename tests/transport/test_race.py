@@ -15,9 +15,9 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import TransportError, TransportTimeout
 from smtpbook.events import COLUMNS, Row
-from smtpbook.session.connect import connect
-from smtpbook.session.race import STAGGER_S, interleaved
 from smtpbook.session.record import Record
+from smtpbook.transport.connect import connect
+from smtpbook.transport.race import STAGGER_S, interleaved
 from tests.session.scripted import Rows
 
 V4 = [f"192.0.2.{n}" for n in range(1, 5)]

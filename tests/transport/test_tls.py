@@ -25,8 +25,8 @@ from smtpbook.errors import DeferredError, LocalProtocolError, TLSError, Transpo
 from smtpbook.log.frame import to_frame
 from smtpbook.log.transcript import transcript
 from smtpbook.protocol.message import Message
-from smtpbook.session.security import tls_context
 from smtpbook.session.session import open_session
+from smtpbook.transport.tls import tls_context
 from tests.session.scripted import ACCOUNT, BYE, PLAIN_EHLO, Item, Scripted, Servers
 
 Make = Callable[..., Message]
@@ -150,11 +150,11 @@ def test_tls_is_verified_and_1_2_or_newer(
 
 def fresh_context(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """Give the system's context, made anew."""
-    from smtpbook.session import security
+    from smtpbook.transport import tls
 
-    security._context.cache_clear()
+    tls._context.cache_clear()
     context = tls_context(Account(host="mx.test", tls="starttls"))
-    security._context.cache_clear()
+    tls._context.cache_clear()
     return context
 
 
@@ -180,10 +180,10 @@ async def test_the_systems_trust_store_judges_the_handshake(
     autojump_clock: object,
 ) -> None:
     """Where OpenSSL cannot read it; here truststore asks OpenSSL all the same."""
-    from smtpbook.session import security
+    from smtpbook.transport import tls
 
     monkeypatch.setattr("sys.platform", "darwin")
-    security._context.cache_clear()
+    tls._context.cache_clear()
     account = ACCOUNT.replace(tls="starttls")
     if is_known:
         tls_context(account).load_verify_locations(authority.file)
@@ -192,7 +192,7 @@ async def test_the_systems_trust_store_judges_the_handshake(
     with nullcontext() if is_known else refused:
         async with servers.open(account) as session:
             assert session.certificate is not None
-    security._context.cache_clear()
+    tls._context.cache_clear()
     servers.rows.check_whole()
 
 

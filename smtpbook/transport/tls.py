@@ -1,7 +1,7 @@
-"""Security: how a connection comes to be encrypted, and what the server has to prove first.
+"""TLS: how a connection is encrypted, and what the server has to prove first.
 
-The question for TLS, the handshake, whom it trusts, our own certificate, and pins.  What a
-login may be told afterwards is decided by `login`.
+The handshake, whom it trusts, our own certificate, and pins.  How TLS is asked for, and
+what may be said under it, is `session`'s.
 """
 
 from __future__ import annotations
@@ -20,54 +20,17 @@ from smtpbook.accounts.certificate import fingerprints
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import revealed
 from smtpbook.errors import TLSError
-from smtpbook.protocol.commands import StartTls
-from smtpbook.protocol.connection import CLOSING
-from smtpbook.protocol.replies import Reply
-from smtpbook.session.dialogue import Dialogue
-from smtpbook.session.record import Record
-from smtpbook.session.stream import translated
+from smtpbook.transport.notes import Notes
+from smtpbook.transport.stream import translated
 
-CLEAR_TEXT: Final = "clear text"
 UNPROVED: Final = "unauthenticated"
 """What the ``command`` of a ``tls`` row says where TLS was opportunistic."""
 
 _OWN_STORES: Final = ("darwin", "win32")
 
 
-async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply | None:
-    """Say STARTTLS, as an account wants it.
-
-    Returns
-    -------
-    Reply or None
-        None = the dialogue goes on in clear text, which is recorded: the account's TLS is
-        opportunistic, and the server does not offer any, or not now.
-
-    Raises
-    ------
-    TLSError
-        It is wanted, and not offered.
-
-    References
-    ----------
-    RFC 3207 section 4 (a client decides what to do without), RFC 7435 (opportunistic).
-    """
-    is_optional = account.tls == "opportunistic"
-    if talk.client.extensions.has_starttls:
-        reply = await talk.ask(StartTls())
-        if reply.code < 400 or reply.code == CLOSING or not is_optional:
-            return reply
-    elif not is_optional:
-        raise TLSError(
-            f'{account.host} does not offer STARTTLS; use tls="implicit" '
-            "(port 465) or another server: nothing but EHLO was said in clear text"
-        )
-    record.note("tls", trio.current_time(), about=CLEAR_TEXT)
-    return None
-
-
 async def start_tls(
-    stream: trio.abc.Stream, account: Account, record: Record
+    stream: trio.abc.Stream, account: Account, record: Notes
 ) -> trio.SSLStream[trio.abc.Stream]:
     """Do the handshake on a connected stream; the certificate must prove the host's name.
 
