@@ -146,6 +146,8 @@ class Client:
     is_authenticated, is_secure : bool
         Whether AUTH succeeded, and whether STARTTLS did.  Whoever begins TLS without it
         says so here.
+    is_proven : bool
+        Whether TLS proves who the server is; who takes any certificate says so here.
     """
 
     def __init__(self, tag: Any = None, *, protocol: Protocol = "smtp") -> None:
@@ -154,6 +156,7 @@ class Client:
         self.extensions = NO_EXTENSIONS
         self.is_authenticated = False
         self.is_secure = False
+        self.is_proven = True
         self._parser = ReplyParser()
         self._queue: deque[tuple[Command, Any, int]] = deque([(Greeting(), tag, 0)])
         self._ahead = State.GREETED  # the state once everything in the queue has succeeded

@@ -30,7 +30,7 @@ from typing import Final
 
 import trio
 
-from smtpbook.accounts.timeouts import Timeouts
+from smtpbook.accounts.account import Account
 from smtpbook.errors import (
     RemoteProtocolError,
     TransportError,
@@ -40,7 +40,6 @@ from smtpbook.protocol.commands import Command
 from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.protocol.verdicts import Protocol
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
 from smtpbook.transfer.pipeline import Group, Pipeline
@@ -68,8 +67,7 @@ class Dialogue:
     stream : trio.abc.Stream
         Connected; closed when the dialogue is over.
     record : Record
-    limits : Timeouts
-    protocol : {"smtp", "lmtp"}
+    account : Account
 
     Attributes
     ----------
@@ -85,19 +83,15 @@ class Dialogue:
         it may be masked.  It is shown to nobody.
     """
 
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        record: Record,
-        limits: Timeouts,
-        protocol: Protocol = "smtp",
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, record: Record, account: Account) -> None:
         greeting = Group()
         # Asked by name, trio looks the clock up each time, at four times the price.
         self._clock = trio.lowlevel.current_clock()
         greeting.started_at = greeting.written_at = self._clock.current_time()
         self.stream = stream
-        self.client = Client(greeting.lone_tag, protocol=protocol)
+        self.client = Client(greeting.lone_tag, protocol=account.protocol)
+        self.client.is_secure = account.tls == "implicit"
+        self.client.is_proven = account.tls != "opportunistic"
         self.pipeline = Pipeline(self.client, "auto")
         self.results: deque[Result] = deque()
         self.error: Exception | None = None
@@ -105,7 +99,7 @@ class Dialogue:
         self.challenge = ""
         self.greeting = greeting
         self._record = record
-        self._limits = limits
+        self._limits = account.limits
         self._woken = trio.lowlevel.ParkingLot()
         self._aside = trio.lowlevel.ParkingLot()  # holds the reader while a caller reads
         self._is_read_here = False  # by a caller
@@ -114,7 +108,7 @@ class Dialogue:
         self._failure: Exception | None = None  # what a caller met while it read
         self._scope = trio.CancelScope()
         self._looks_at = math.inf  # the scope's deadline
-        self._soon_s = min(_ASIDE_S, *astuple(limits))
+        self._soon_s = min(_ASIDE_S, *astuple(account.limits))
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None

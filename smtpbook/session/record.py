@@ -169,7 +169,7 @@ class Record:
 
     def mail_data_line(self, line: str, at: float) -> None:
         """Write the row of one line of mail data that was typed."""
-        wire = (None, len(line.encode()) + 2, None)
+        wire = None, len(line.encode()) + 2, None
         self._put("data", at, None, -1, None, line, None, _NO_TIMES, wire)
 
     def exchange(
@@ -192,8 +192,7 @@ class Record:
         """
         command, tag, reply, sent, received, rcpt, _ = exchange
         group, transaction, rcpt_index = tag if tag is not None else _NO_TAG
-        if rcpt is not None:  # at the end of the mail data, with a reply of its own
-            rcpt_index = rcpt[2]
+        rcpt_index = rcpt_index if rcpt is None else rcpt[2]  # LMTP's own at the dot
         begun = written if written > previous else previous
         times = (last_byte - written, first_byte - written, last_byte - begun)
         wire = (None if group is None else group.number, sent, received)
@@ -342,9 +341,7 @@ class Record:
             message.arm,
             message.block,
         )
-        self._recipients = [
-            (str(mailbox), mailbox.domain) for mailbox in message.recipients
-        ]
+        self._recipients = [(str(one), one.domain) for one in message.recipients]
         if len(self._recipients) > 1:
             self._recipients.append(_NO_RECIPIENT)  # at -1: what concerns them all
 

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from email.message import Message as AnyEmail
 from typing import Final
 
 import trio
@@ -47,7 +46,7 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
-from smtpbook.session.many import SendMany
+from smtpbook.session.many import AnyMessage, SendMany
 from smtpbook.session.record import KEPT_ROWS, Connector, Record
 from smtpbook.session.starttls import ask_for_tls
 from smtpbook.transfer.pipeline import MODES, Group, Pipelining
@@ -57,7 +56,6 @@ from smtpbook.transport.tls import start_tls
 
 _OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
 _NO_QUIT: Final = frozenset({State.DATA, State.AUTH, State.TLS, State.CLOSED})
-AnyMessage = Message | AnyEmail
 
 
 @asynccontextmanager
@@ -305,17 +303,16 @@ class Session:
             raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
         return SendMany(self, messages, pipelining, on_mail_data)
 
-    async def command(self, line: str | Command) -> Reply | None:
+    async def command(self, line: str) -> Reply | None:
         """Say any line, allowed or not, and wait for the reply.
 
-        Between the 354 of DATA and the lone dot a line is mail data: it is written as it
-        is, and gets no reply (None).  After STARTTLS the handshake is done.  Of LMTP's
-        replies to the dot the last is given.
+        Between DATA's 354 and the lone dot a line is mail data and gets no reply (None); of
+        LMTP's replies to the dot the last is given.  After STARTTLS the handshake is done.
 
         Parameters
         ----------
-        line : str or Command
-            Without its line end; or one of `smtpbook.protocol.commands`.
+        line : str
+            Without its line end.
 
         Raises
         ------
@@ -332,8 +329,7 @@ class Session:
         self._occupy()
         try:
             await self._settle()
-            said = line if isinstance(line, str) else line.line
-            return await self._say(self._talk, said)
+            return await self._say(self._talk, line)
         finally:
             self._release()
 
@@ -424,9 +420,7 @@ class Session:
                 record.note("disconnect", trio.current_time(), error=type(exc).__name__)
                 await trio.aclose_forcefully(stream)
                 raise
-        limits, protocol = self.account.limits, self.account.protocol
-        self._dialogue = Dialogue(stream, record, limits, protocol)
-        self._dialogue.client.is_secure = self.account.tls == "implicit"
+        self._dialogue = Dialogue(stream, record, self.account)
         nursery.start_soon(self._dialogue.read)
         greeting = await self._dialogue.reply_to(self._dialogue.greeting)
         _raise_refusal(greeting, "GREETING")
@@ -457,14 +451,13 @@ class Session:
         _raise_refusal(reply, greeting.verb)
 
     async def _begin_tls(self) -> None:
-        talk = self._talk
-        assert self._record is not None
+        talk, record = self._talk, self._record_now
         assert self._nursery is not None
         try:
             if talk.is_over:  # clear text came behind the 220
                 raise talk.over()
             talk.client.begin_tls()
-            talk.stream = await start_tls(talk.stream, self.account, self._record)
+            talk.stream = await start_tls(talk.stream, self.account, record)
         except BaseException as exc:
             name = type(exc).__name__
             talk.end(exc if isinstance(exc, Exception) else TransportError(f"TLS: {name}"))

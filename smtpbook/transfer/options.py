@@ -77,7 +77,7 @@ class DeliveryOptions:
         where `notify` asks for reports.  DSN; not offered: left out.
     requires_tls : bool
         TLS all the way, or no delivery.  REQUIRETLS; not offered, or the session itself not
-        under TLS: the message is refused.
+        under TLS, or only under an opportunistic one: the message is refused.
     deliver_by_s : int
         Within so many seconds, up to nine digits; negative only with ``"notify"``.
         DELIVERBY; not offered: refused with ``"return"``, left out with ``"notify"``.
@@ -215,7 +215,7 @@ class DeliveryOptions:
         recipients : int
             How many the message has.
         is_secure : bool
-            The session is under TLS.
+            The session is under TLS, with a server that has proved who it is.
         is_chunked : bool
             The mail data is sent by BDAT.
 
@@ -240,8 +240,8 @@ class DeliveryOptions:
         self._check_limits(extensions)
         if self.requires_tls and not is_secure:
             raise LocalProtocolError(
-                'the message requires TLS, and this session has none; use tls="starttls" '
-                'or tls="implicit"'
+                "the message requires TLS, and this session has none that proves who the "
+                'server is; use tls="starttls" or tls="implicit"'
             )
         if self.is_binary and not (is_chunked and extensions.has_chunking):
             raise LocalProtocolError(

@@ -191,8 +191,10 @@ class Pipeline:
                 if not is_pipelined:
                     return commands
             try:
+                client = self._client
+                is_secure = client.is_secure and client.is_proven
                 parameters = mail_parameters(
-                    message, self._client.extensions, is_secure=self._client.is_secure
+                    message, client.extensions, is_secure=is_secure
                 )
             except LocalProtocolError as exc:
                 transaction.error = exc

@@ -354,7 +354,7 @@ def mail_parameters(
     message : Message
     extensions : Extensions
     is_secure : bool
-        The session is under TLS.
+        The session is under TLS, with a server that has proved who it is.
     is_chunked : bool
         The mail data is sent by BDAT.
 

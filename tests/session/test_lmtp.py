@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from smtpbook.accounts.account import TlsMode
 from smtpbook.errors import LocalProtocolError, RejectedError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
@@ -170,7 +171,7 @@ async def test_xclient_begins_the_session_anew(
 ) -> None:
     server = servers(*HELLO, "220 mx.test", EHLO, BYE)
     async with servers.open() as session:
-        await session.command(XClient((("NAME", "a b.example"),)))
+        await session.command(XClient((("NAME", "a b.example"),)).line)
         assert session.state is State.GREETED
         assert not session.extensions.has_pipelining
         await session.command("EHLO client.test")
@@ -212,3 +213,31 @@ def test_lab_and_session_agree_on_who_got_what() -> None:
         assert results[1].queue_id == lab.received[1].queue_id
         ends = lab.log[lab.log["verb"] == END]
         assert list(ends["recipient"][:3]) == ["a@y.test", "b@y.test", "a@y.test"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "is_sent"), [("starttls", True), ("opportunistic", False), ("none", False)]
+)
+def test_tls_is_required_of_a_server_that_has_proved_who_it_is(
+    tls: TlsMode, is_sent: bool
+) -> None:
+    """RFC 8689 section 4.2.1; opportunistic TLS takes any certificate."""
+    asked = replace(
+        Message.from_bytes("ann@x.test", TO, b"S: hi\n\nhello\n"),
+        options=DeliveryOptions(requires_tls=True),
+    )
+
+    async def main(lab: Lab) -> None:
+        account = lab.account.replace(tls=tls, port=lab.port)
+        async with open_session(account) as session:
+            if is_sent:
+                assert (await session.send(asked)).outcome == "accepted"
+                return
+            with pytest.raises(LocalProtocolError, match=r"REQUIRETLS|requires TLS"):
+                await session.send(asked)
+
+    with Lab(extensions=["REQUIRETLS"]) as lab:
+        trio.run(main, lab)
+    commands = set(lab.log["command"].dropna())
+    assert ("MAIL FROM:<ann@x.test> SIZE=16 REQUIRETLS" in commands) is is_sent
+    assert is_sent or not {one for one in commands if one.startswith("MAIL")}
