@@ -1,4 +1,4 @@
-"""A server that says what it is told to, at the other end of a memory stream.
+"""A server that says what it is told to, at the other end of a stream.
 
 It reads the client's lines and the mail data, keeps every octet, and answers each with the
 next item of its script.
@@ -6,6 +6,7 @@ next item of its script.
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +20,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.events import COLUMNS, Row
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
+from smtpbook.session.stream import TcpStream
 
 ACCOUNT = Account(host="mx.test", port=25, tls="none", helo="client.test")
 EHLO = "250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000"
@@ -72,11 +74,13 @@ class Scripted:
         self.said = 0
         self.block_takes_s = 0.0
         self.is_full = False
+        self.is_on_loopback = False
         self._items = deque(items)
         self._cut = cut
         self._unread = b""
         self._takes_mail_data = False
         self.stream: trio.abc.Stream
+        self.client_stream: trio.abc.Stream
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Play the script, then listen until the client has gone."""
@@ -183,16 +187,18 @@ class Servers:
         cut: int | None = None,
         block_takes_s: float = 0,
         is_full: bool = False,
+        is_on_loopback: bool = False,
     ) -> Scripted:
         """Put another server up, for the next connection.
 
         `block_takes_s` is how long the client takes to write to it, each time: replies can
         come in between.  With `is_full` nothing is buffered between the two: who writes
-        waits until the other reads.
+        waits until the other reads.  With `is_on_loopback` the kernel stands between them.
         """
         server = Scripted(items, cut=cut)
         server.block_takes_s = block_takes_s
         server.is_full = is_full
+        server.is_on_loopback = is_on_loopback
         self.all.append(server)
         self._waiting.append(server)
         return server
@@ -206,14 +212,29 @@ class Servers:
     async def connect(self, account: Account, record: Record) -> trio.abc.Stream:
         """Connect to the next server: a `Connector`."""
         server = self._waiting.popleft()
-        if server.is_full:
+        ours: trio.abc.Stream
+        theirs: trio.abc.Stream
+        if server.is_on_loopback:
+            ours, theirs = await _loopback_pair()
+        elif server.is_full:
             ours, theirs = trio.testing.lockstep_stream_pair()
         else:
-            ours, theirs = trio.testing.memory_stream_pair()
+            ours, theirs = memory, _ = trio.testing.memory_stream_pair()
             if server.block_takes_s:
-                _slow_down(ours.send_stream, server.block_takes_s)
+                _slow_down(memory.send_stream, server.block_takes_s)
+        server.client_stream = ours
         self._nursery.start_soon(server.serve, theirs)
         return ours
+
+
+async def _loopback_pair() -> tuple[TcpStream, trio.SocketStream]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = trio.socket.socket()
+        # Else it grows to as much as this machine allows.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 256 * 1024)
+        await ours.connect(listener.getsockname())
+        theirs, _ = listener.accept()
+    return TcpStream(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
 
 
 def _slow_down(stream: trio.testing.MemorySendStream, seconds: float) -> None:
