@@ -150,7 +150,7 @@ class Session:
     id : str
         As in the event log.
     rows : deque of tuple
-        The last 10,000 rows of the record.
+        The last 10,000 rows of the record; fewer where a server makes very long replies.
     """
 
     def __init__(

@@ -113,7 +113,7 @@ class Scripted:
         elif item is SILENCE:
             self._items.clear()
         elif isinstance(item, str):
-            await self.say(item.encode() + b"\r\n")
+            await self.say(item.encode("utf-8", "surrogateescape") + b"\r\n")
             self._takes_mail_data = item[0] == "3" and not item.startswith("334")
         elif isinstance(item, bytes):
             await self.say(item)
