@@ -152,6 +152,8 @@ def out_of_order(state: State, verb: str, digit: int) -> State | None:
 
     A server may answer what it should have refused.  None: it broke the protocol.
     """
+    if state is State.CLOSED:  # a 421 came before
+        return State.CLOSED
     if digit == 3:
         return State.DATA if verb == "DATA" else None
     if verb == "QUIT":

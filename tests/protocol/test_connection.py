@@ -570,6 +570,15 @@ def test_421_inside_a_group_answers_the_command_it_comes_for(place: int) -> None
     assert client.state is client.state_ahead is State.CLOSED
 
 
+def test_nothing_opens_a_session_again_that_421_has_closed() -> None:
+    client = ready(*ALL)
+    client.issue_group((command, None) for command in (Mail(BOB), Rcpt(BOB), Data()))
+    assert heard(client, b"421 bye\r\n250 ok\r\n354 go\r\n")[0] == ("MAIL", 421)
+    assert client.state is State.CLOSED
+    with pytest.raises(LocalProtocolError):
+        client.end_mail_data(b"")
+
+
 def test_refusal_inside_a_group_changes_what_may_follow() -> None:
     client = ready("PIPELINING")
     for command in (Mail(BOB), Rcpt(BOB)):

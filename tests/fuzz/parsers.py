@@ -1,0 +1,101 @@
+"""What is fuzzed of the grammar: a server's octets to replies, a client's to commands.
+
+Each function takes any octets and raises AssertionError where a promise is broken.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError
+from smtpbook.protocol.commands import (
+    Command,
+    CommandSyntaxError,
+    Raw,
+    encode,
+    parse_command,
+)
+from smtpbook.protocol.extensions import Extensions
+from smtpbook.protocol.replies import (
+    MAX_REPLY_BYTES,
+    MAX_REPLY_LINE,
+    MAX_REPLY_LINES,
+    NeedData,
+    Reply,
+    ReplyParser,
+)
+
+
+def cuts(octets: bytes) -> Iterator[list[bytes]]:
+    """Give the octets whole, one by one, and in two pieces."""
+    yield [octets]
+    yield [octets[i : i + 1] for i in range(len(octets))]
+    place = zlib.crc32(octets) % (len(octets) + 1)
+    yield [octets[:place], octets[place:]]
+
+
+def replies(octets: bytes) -> None:
+    """Whatever a server says is replies, or one error, however it is cut."""
+    whole, *others = (_heard(pieces) for pieces in cuts(octets))
+    for other in others:
+        assert other == whole
+    for reply in whole[0]:
+        _check_reply(reply)
+
+
+def _heard(pieces: list[bytes]) -> tuple[list[Reply], int, str | None, bool]:
+    """Give the replies, their octets, the error, and whether one has begun."""
+    parser = ReplyParser()
+    found: list[Reply] = []
+    octets = 0
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+            while not isinstance(reply := parser.next_reply(), NeedData):
+                found.append(reply)
+                octets += parser.size
+            assert len(parser.unread) <= MAX_REPLY_LINE
+    except RemoteProtocolError as exc:
+        return found, octets, str(exc), False
+    return found, octets, None, parser.is_inside_reply
+
+
+def _check_reply(reply: Reply) -> None:
+    wire = reply.to_bytes()
+    assert (
+        len(wire) <= MAX_REPLY_BYTES + 2 * MAX_REPLY_LINES
+    )  # what had no text has a space
+    assert _heard([wire]) == ([reply], len(wire), None, False)
+    assert reply.text.replace("\n", "").isprintable()
+    assert reply.severity
+    status = reply.enhanced_status
+    assert status is None or status[0] == str(reply.code)[0]
+    extensions = Extensions.from_reply(reply)
+    for keyword, words in extensions.keywords.items():
+        assert keyword == keyword.upper()
+        assert all(word.split() == [word] for word in words)
+
+
+def commands(octets: bytes) -> None:
+    """Whatever a client says is a command that can be said again, or a refusal."""
+    for line in octets.split(b"\r\n"):
+        try:
+            _check_command(parse_command(line))
+        except CommandSyntaxError as exc:
+            _check_reply(Reply(code=exc.code, lines=(exc.text,)))
+
+
+def _check_command(command: Command) -> None:
+    assert command.shown.isprintable() or isinstance(command, Raw)
+    assert command.key
+    try:
+        wire = encode(command)
+    except LocalProtocolError:
+        return  # longer than a client may write
+    assert wire.endswith(b"\r\n")
+    assert b"\r" not in wire[:-2]
+    assert b"\n" not in wire[:-2]
+    again = parse_command(wire[:-2])
+    assert again == command, (again, command)
+    assert encode(again) == wire

@@ -1,0 +1,408 @@
+"""What is fuzzed of the order: the client's side, the server's, and a stream of messages.
+
+An input is octets of the other side with orders in between.  Octets from 0x80 on are orders
+to our side, such as to say a command; 0xff makes the next octet one of the other side.  So
+an input can be read, and a fuzzer changes either without learning a format.
+
+Each function takes any octets and raises AssertionError where a promise is broken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
+from smtpbook.protocol.addresses import Mailbox
+from smtpbook.protocol.commands import (
+    MAX_AUTH_LINE,
+    Auth,
+    AuthResponse,
+    Bdat,
+    Command,
+    CommandSyntaxError,
+    Data,
+    Ehlo,
+    Greeting,
+    Helo,
+    Mail,
+    Quit,
+    Raw,
+    Rcpt,
+    Rset,
+    StartTls,
+)
+from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
+from smtpbook.protocol.mail_data import END
+from smtpbook.protocol.message import Message
+from smtpbook.protocol.replies import MAX_REPLY_LINE, Reply
+from smtpbook.protocol.server import Server
+from smtpbook.protocol.states import TABLE, State
+from smtpbook.transfer.pipeline import Group, Pipeline
+from smtpbook.transfer.transaction import Transaction
+from tests.fuzz.parsers import cuts
+
+ORDERS: Final = 0x80
+LITERAL: Final = 0xFF
+BOB: Final = Mailbox.parse("bob@example.org")
+# New ones go to the end, or the kept inputs mean something else.
+COMMANDS: Final[tuple[Command, ...]] = (
+    Ehlo("client.example"),
+    Helo("client.example"),
+    StartTls(),
+    Auth("PLAIN", b"\0a\0b"),
+    AuthResponse(b"x"),
+    AuthResponse(None),
+    Mail(BOB),
+    Mail(None, (("SIZE", "10"), ("BODY", "8BITMIME"))),
+    Mail(Mailbox.parse("jürgen@example.org"), (("SMTPUTF8", None),)),
+    Rcpt(BOB),
+    Rcpt(BOB, (("NOTIFY", "NEVER"),)),
+    Data(),
+    Bdat(1),
+    Bdat(1, True),
+    Rset(),
+    Quit(),
+    Raw("NOOP"),
+    Raw("VRFY bob"),
+    Raw("HELP"),
+    Raw("SEND FROM:<bob@example.org>"),
+    Raw("XYZZY"),
+)
+MAIL_DATA: Final = (b"", b"hi\r\n", b".\r\n..\r\n", b"no line end")
+# The client's orders, each group from its own octet on.
+SAY: Final = range(ORDERS, ORDERS + len(COMMANDS))
+INSIST: Final = range(0xA8, 0xA8 + len(COMMANDS))  # not strictly
+GIVE: Final = range(0xD0, 0xD0 + len(MAIL_DATA))
+ENVELOPE: Final = 0xE0
+SECURE: Final = 0xE1
+HANG_UP: Final = 0xE2
+GROUP: Final = (Mail(BOB), Rcpt(BOB), Rcpt(BOB), Data())
+
+
+def _steps(octets: bytes) -> Iterator[bytes | int]:
+    """Give the other side's octets in pieces, and the orders between them."""
+    said = bytearray()
+    rest = iter(octets)
+    for octet in rest:
+        if octet < ORDERS:
+            said.append(octet)
+        elif octet == LITERAL:
+            said += bytes([next(rest, 0)])
+        else:
+            if said:
+                yield bytes(said)
+                said.clear()
+            yield octet
+    if said:
+        yield bytes(said)
+
+
+def client(octets: bytes) -> None:
+    """However a server's octets are cut, the client's story is the same."""
+    steps = list(_steps(octets))
+    whole, *others = (_ClientStory(steps, number).all for number in range(3))
+    for other in others:
+        assert other == whole
+
+
+class _ClientStory:
+    """A client that does as it is told, and what it has seen."""
+
+    def __init__(self, steps: list[bytes | int], cut: int) -> None:
+        self.all: list[object] = []
+        self._client = Client(0)
+        self._awaited: deque[tuple[Command, int]] = deque([(Greeting(), 0)])
+        self._issued = 0
+        self._error: RemoteProtocolError | None = None
+        for step in steps:
+            if isinstance(step, bytes):
+                for piece in list(cuts(step))[cut]:
+                    if piece:
+                        self._client.receive_data(piece)
+                        self._listen()
+            else:
+                self._obey(step)
+        self.all.append((self._client.state, self._client.outstanding, self._error is None))
+
+    def _obey(self, order: int) -> None:
+        ours, waiting = self._client, self._client.outstanding
+        try:
+            if order in SAY:
+                self._say([COMMANDS[order - SAY.start]], ours.issue)
+            elif order in INSIST:
+                self._say(
+                    [COMMANDS[order - INSIST.start]],
+                    lambda command, tag: ours.issue(command, tag, strict=False),
+                )
+            elif order in GIVE:
+                octets = ours.end_mail_data(MAIL_DATA[order - GIVE.start], self._next_tag())
+                self._awaited.append((ours.unanswered[-1][0], self._issued))
+                assert octets.endswith(b"\r\n" + END) or octets == END
+            elif order == ENVELOPE:
+                self._say_group()
+            elif order == SECURE:
+                ours.begin_tls()
+                ours.end_tls()
+                assert not ours.extensions.keywords
+                assert not ours.is_authenticated
+            elif order == HANG_UP:
+                ours.receive_data(b"")
+                self._listen()
+        except LocalProtocolError as exc:
+            self.all.append(str(exc))
+            assert order == ENVELOPE or ours.outstanding == waiting
+        except RemoteProtocolError as exc:  # clear text before the handshake
+            self._broken(exc)
+        assert ours.outstanding == len(self._awaited)
+
+    def _next_tag(self) -> int:
+        self._issued += 1
+        return self._issued
+
+    def _say(self, commands: list[Command], issue: Callable[[Command, int], bytes]) -> None:
+        for command in commands:
+            octets = issue(command, self._next_tag())
+            self._awaited.append((command, self._issued))
+            assert self._error is None
+            assert octets.endswith(b"\r\n")
+            assert octets.count(b"\n") == octets.count(b"\r") == 1
+
+    def _say_group(self) -> None:
+        before = len(self._client.unanswered)
+        tags = [(command, self._next_tag()) for command in GROUP]
+        try:
+            self._client.issue_group(tags)
+        finally:
+            self._awaited += tags[: len(self._client.unanswered) - before]
+
+    def _listen(self) -> None:
+        while True:
+            before = self._client.state
+            try:
+                item = self._client.next_reply()
+            except RemoteProtocolError as exc:
+                self._broken(exc)
+                return
+            assert self._error is None
+            if not isinstance(item, Exchange):
+                self.all.append(item) if item is CLOSED else None
+                assert len(self._client._parser.unread) <= MAX_REPLY_LINE
+                return
+            self._check(before, item)
+
+    def _check(self, before: State, item: Exchange) -> None:
+        after, code = self._client.state, item.reply.code
+        if item.command is None:
+            assert code == CLOSING
+            assert not self._awaited
+        else:
+            # In order, and each once: so no message gets two verdicts.
+            assert (item.command, item.tag) == self._awaited.popleft()
+            assert after is _after(before, item.command, code)
+        self.all.append((item, after))
+
+    def _broken(self, exc: RemoteProtocolError) -> None:
+        assert self._error in (None, exc)
+        if self._error is None:
+            self._error = exc
+            self.all.append(str(exc))
+        assert self._client.state is State.CLOSED
+
+
+def _after(state: State, command: Command, code: int) -> State:
+    """Give the state after a reply, read off the table."""
+    if code == CLOSING or state is State.CLOSED:
+        return State.CLOSED
+    row = TABLE.get((state, command.key))
+    if row is not None:
+        target = row[code // 100 - 2]
+        assert target is not None
+        return target
+    # Out of order: sent ahead of a refusal, or by a lesson.
+    known: dict[tuple[str, int], State] = {
+        ("DATA", 3): State.DATA,
+        ("STARTTLS", 2): State.TLS,
+        **{("QUIT", digit): State.CLOSED for digit in (2, 4, 5)},
+    }
+    return known.get((command.verb, code // 100), state)
+
+
+# --- the server ---------------------------------------------------------------------------
+
+MAX_SIZE: Final = 50
+
+
+def server(octets: bytes) -> None:
+    """However a client's octets are cut, the server hears the same.
+
+    The orders say with which first digit it answers, each once; then it is polite.
+    """
+    steps = list(_steps(octets))
+    said = b"".join(step for step in steps if isinstance(step, bytes))
+    orders = [step for step in steps if isinstance(step, int)]
+    whole, *others = (_served(pieces, orders) for pieces in cuts(said))
+    for other in others:
+        assert other == whole
+
+
+def _served(pieces: list[bytes], orders: list[int]) -> list[object]:
+    ours, digits, story = Server(max_size_bytes=MAX_SIZE), deque(orders), list[object]()
+    _answer(ours, Greeting(), digits, story)
+    for piece in (*pieces, b""):
+        ours.receive_data(piece)
+        # Behind STARTTLS the octets are TLS's; what came too early is thrown away.
+        while ours.state not in (State.TLS, State.CLOSED):
+            try:
+                command = ours.next_command()
+            except CommandSyntaxError as exc:
+                story.append((exc.code, exc.text))
+                story.append(ours.reply(Reply(code=exc.code, lines=(exc.text,))))
+                continue
+            assert len(ours.mail_data) <= MAX_SIZE
+            if not isinstance(command, Command):
+                assert len(ours._buffer) < MAX_AUTH_LINE
+                break
+            story.append((command, ours.mail_data, ours.is_too_big))
+            _answer(ours, command, digits, story)
+        else:
+            break
+    story.append((ours.state, ours.is_authenticated))
+    return story
+
+
+def _answer(
+    ours: Server, command: Command, digits: deque[int], story: list[object]
+) -> None:
+    refusal = ours.refusal(command)
+    row = TABLE.get((ours.state, command.key))
+    reply = refusal or Reply(code=250 if row is None or row.success else 354)
+    if digits:
+        order = digits.popleft() - ORDERS
+        reply = Reply(code=CLOSING if order == 0 else 200 + 100 * (order % 4))
+    wire = ours.reply(reply)
+    assert wire.startswith(b"%d" % reply.code)
+    assert wire.endswith(b"\r\n")
+    try:
+        ours.reply(reply)
+    except LocalProtocolError:
+        pass
+    else:
+        raise AssertionError("a command was answered twice")
+    story.append((wire, ours.state))
+
+
+# --- a stream of messages -----------------------------------------------------------------
+
+ADD: Final = range(0x90, 0x93)  # a message for one, two, three recipients
+WRITE: Final = 0x80
+LOCK_STEP: Final = 0x81
+TO: Final = ("a@y.test", "b@y.test", "c@y.test")
+HELLO: Final = (
+    b"220 mx\r\n",
+    b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000\r\n",
+)
+
+
+def pipeline(octets: bytes) -> None:
+    """Each message that was begun gets one verdict, and only the replies it was given."""
+    story = _Letters()
+    for step in _steps(octets):
+        if isinstance(step, bytes):
+            story.hear(step)
+        elif step == WRITE:
+            story.write()
+        elif step == LOCK_STEP and story.pipeline.is_idle:
+            story.pipeline.mode = "off"
+        elif step in ADD:
+            story.add(TO[: step - ADD.start + 1])
+    story.end()
+
+
+class _Letters:
+    """A pipeline after EHLO, and what was said about each of its messages."""
+
+    def __init__(self) -> None:
+        self.client = Client(Group().lone_tag)
+        self.pipeline = Pipeline(self.client, "auto")
+        self._said: dict[str, list[tuple[str, int, int]]] = {}
+        self._transactions: dict[str, Transaction] = {}
+        self._added = 0
+        self._is_over = False
+        self.hear(HELLO[0])
+        self.client.issue(COMMANDS[0], Group().lone_tag)
+        self.hear(HELLO[1])
+
+    def add(self, recipients: tuple[str, ...]) -> None:
+        if self.pipeline.has_room and not self._is_over:
+            self._added += 1
+            data = b"x\r\n" * (1 + 400 * (self._added % 5 == 0))  # each fifth too big
+            message = Message.from_bytes("ann@x.test", recipients, data)
+            self.pipeline.add(message, str(self._added))
+
+    def write(self) -> None:
+        if self._is_over:
+            return
+        group = self.pipeline.next_group()
+        if group is not None:
+            group.written_at = 0.0
+            if group.mail_data is not None:
+                group.mail_data.is_end_written = True
+
+    def hear(self, octets: bytes) -> None:
+        if self._is_over:
+            return
+        self.client.receive_data(octets)
+        try:
+            while isinstance(item := self.client.next_reply(), Exchange):
+                self._take(item)
+                if item.is_closing:
+                    self._is_over = True
+                    self.pipeline.abandon(TransportError("421"), item.reply)
+                    return
+        except RemoteProtocolError as exc:
+            self._is_over = True
+            self.pipeline.abandon(exc)
+
+    def _take(self, item: Exchange) -> None:
+        if item.tag is None:
+            return
+        _, transaction, index = item.tag
+        if transaction is not None and item.command is not None:
+            said = self._said.setdefault(transaction.id, [])
+            said.append((item.command.verb, index, item.reply.code))
+            self._transactions[transaction.id] = transaction
+        self.pipeline.receive(item)
+
+    def end(self) -> None:
+        if not self._is_over:
+            self.pipeline.abandon(TransportError("the end"))
+        ids = [result.id for result in self.pipeline.results]
+        assert ids == sorted(set(ids), key=int)
+        assert self._said.keys() <= set(ids)
+        for result in self.pipeline.results:
+            said = self._said.get(result.id, [])
+            assert len({(verb, index) for verb, index, _ in said}) == len(said)
+            codes = {(verb, index): code for verb, index, code in said}
+            for index, one in enumerate(result.recipients):
+                assert one.outcome in _right(codes, index, self._has_left(result.id))
+
+    def _has_left(self, transaction_id: str) -> bool:
+        transaction = self._transactions.get(transaction_id)
+        return transaction is not None and transaction.is_end_written
+
+
+def _right(
+    codes: dict[tuple[str, int], int], index: int, has_left: bool
+) -> tuple[str, ...]:
+    """Give the verdicts that these replies allow for one recipient."""
+    wanted = (("MAIL", -1, 2), ("RCPT", index, 2), ("DATA", -1, 3), ("END-OF-DATA", -1, 2))
+    for verb, place, digit in wanted:
+        code = codes.get((verb, place))
+        if code is None:
+            silent = ("in_doubt",) if has_left else ("failed", "deferred")  # by a 421
+            return silent if verb == "END-OF-DATA" else ("failed", "deferred")
+        if code // 100 != digit:
+            return ("deferred",) if code // 100 == 4 else ("rejected",)
+    return ("accepted",)
