@@ -386,6 +386,8 @@ _PARAMETER: Final = re.compile(
 )
 # sasl-mech = 1*20mech-char -- RFC 4422 section 3.1; lower case is only the writer's habit
 _MECHANISM: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
+# chunk-size = 1*DIGIT -- RFC 3030 section 2.  Python reads no number of more than 4,300.
+_CHUNK_SIZE: Final = re.compile(r"[0-9]{1,20}")
 # What an argument that cannot be read deserves: bad sender's or destination mailbox address
 # syntax, else invalid command arguments -- RFC 3463 sections 3.2 and 3.6
 _BAD_ARGUMENT: Final = {"MAIL": "5.1.7", "RCPT": "5.1.3"}
@@ -455,7 +457,7 @@ def _rcpt(_: str, argument: str) -> Command:
 
 def _bdat(_: str, argument: str) -> Command:
     size, _, last = argument.partition(" ")
-    if not (size.isascii() and size.isdigit()) or last.upper() not in ("", "LAST"):
+    if not _CHUNK_SIZE.fullmatch(size) or last.upper() not in ("", "LAST"):
         raise CommandSyntaxError(501, "5.5.4 Syntax: BDAT size [LAST]")
     return Bdat(int(size), bool(last))
 

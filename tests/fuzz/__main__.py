@@ -1,4 +1,4 @@
-"""Fuzz the protocol: ``python -m tests.fuzz [--seconds N] [--target NAME]``.
+"""Fuzz the protocol: ``python -m tests.fuzz [--seconds N] [--target NAME] [--no-keep]``.
 
 Each target has its share of the time.  What was found goes into its file of ``corpus/``: an
 input that breaks a promise, so that the tests fail until it is mended, and those that go a
@@ -36,14 +36,15 @@ def main() -> int:
         "--seconds", type=int, default=600, help="for all targets together"
     )
     options.add_argument("--target", choices=TARGETS, action="append")
+    options.add_argument("--no-keep", action="store_true", help="leave corpus/ as it is")
     given = options.parse_args()
     targets = given.target or list(TARGETS)
     seconds = max(1, given.seconds // len(targets))
-    broken = [target for target in targets if not fuzz(target, seconds)]
+    broken = [target for target in targets if not fuzz(target, seconds, given.no_keep)]
     return 1 if broken else 0
 
 
-def fuzz(target: str, seconds: int) -> bool:
+def fuzz(target: str, seconds: int, leaves_corpus: bool) -> bool:
     """Fuzz one target; give whether every promise was kept."""
     with tempfile.TemporaryDirectory(prefix="smtpbook-fuzz-") as name:
         folder = Path(name)
@@ -63,7 +64,7 @@ def fuzz(target: str, seconds: int) -> bool:
                 f"-artifact_prefix={crashes}/",
                 "-timeout=10",
                 "-rss_limit_mb=1024",
-                "-verbosity=1",
+                "-print_final_stats=1",
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -75,24 +76,27 @@ def fuzz(target: str, seconds: int) -> bool:
         if done.returncode and not broken:
             raise SystemExit(f"the fuzzer did not run:\n{said}")
         inputs = [path.read_bytes() for path in found.iterdir()]
-        print(summary(target, said, inputs, broken), flush=True)
+        worth, ways = boiled_down(TARGETS[target], set(inputs) - set(broken))
+        if not leaves_corpus:
+            keep(target, [*worth, *broken])
+        print(summary(target, said, len(ways), len(worth)))
+        for one in broken:
+            print(said[: said.find("== ERROR")][-3000:])
+            print(f"a promise is broken by {one!r}")
+        sys.stdout.flush()
         return not broken
 
 
-def summary(target: str, said: str, inputs: list[bytes], broken: list[bytes]) -> str:
-    """Keep what is worth it, and say in words what was done."""
-    worth, ways = boiled_down(TARGETS[target], set(inputs) - set(broken))
-    keep(target, [*worth, *broken])
-    runs = max(map(int, re.findall(r"^#(\d+)", said, re.M)), default=0)
+def summary(target: str, said: str, ways: int, worth: int) -> str:
+    """Say in words what was done."""
+    runs = max(
+        map(int, re.findall(r"(?:^#|executed_units: *)(\d+)", said, re.M)), default=0
+    )
     edges = max(map(int, re.findall(r"cov: (\d+)", said)), default=0)
-    lines = [
+    return (
         f"{target}: {runs:,} executions, coverage {edges:,} (libFuzzer's counters), "
-        f"{len(ways):,} ways through the code in {len(worth)} kept inputs"
-    ]
-    if broken:
-        trace = said[: said.find("== ERROR")][-3000:]
-        lines += [trace, *(f"a promise is broken by {one!r}" for one in broken)]
-    return "\n".join(lines)
+        f"{ways:,} ways through the code by {worth} inputs worth keeping"
+    )
 
 
 def _quoted(word: bytes) -> str:

@@ -1,7 +1,7 @@
 """The kept inputs: one file a target, one input a line, as Python writes octets.
 
 What the fuzzer has found is boiled down to as few inputs as go every way through the code
-that all of them go: pairs of lines run one after the other.
+that all of them go (pairs of lines run one after the other), and do all that they do.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 FOLDER: Final = Path(__file__).parent / "corpus"
 PACKAGE: Final = "/smtpbook/"
 
-Way = tuple[str, int, int]
-"""A file, a line, and the line after it."""
+Way = object
+"""A file, a line, and the line after it; or what a target calls new."""
 
 
 def kept(target: str) -> list[bytes]:
@@ -34,7 +34,7 @@ def keep(target: str, inputs: Iterable[bytes]) -> None:
 
 
 def boiled_down(
-    run: Callable[[bytes], None], inputs: Iterable[bytes]
+    run: Callable[[bytes], set[object]], inputs: Iterable[bytes]
 ) -> tuple[list[bytes], set[Way]]:
     """Give the inputs that are worth keeping, and the ways they go; short ones first."""
     seen: set[Way] = set()
@@ -47,7 +47,7 @@ def boiled_down(
     return worth, seen
 
 
-def ways_of(run: Callable[[bytes], None], octets: bytes) -> set[Way]:
+def ways_of(run: Callable[[bytes], set[object]], octets: bytes) -> set[Way]:
     """Give the ways that an input goes through the package."""
     ways: set[Way] = set()
 
@@ -69,7 +69,6 @@ def ways_of(run: Callable[[bytes], None], octets: bytes) -> set[Way]:
     before = sys.gettrace()
     sys.settrace(call)
     try:
-        run(octets)
+        return ways | run(octets)
     finally:
         sys.settrace(before)
-    return ways

@@ -1,6 +1,7 @@
 """What is fuzzed of the grammar: a server's octets to replies, a client's to commands.
 
-Each function takes any octets and raises AssertionError where a promise is broken.
+Each function takes any octets and raises AssertionError where a promise is broken; it gives
+what an input that does something new is known by, beside its way through the code.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
+from smtpbook.escape import visible
 from smtpbook.protocol.commands import (
     Command,
     CommandSyntaxError,
@@ -28,20 +30,22 @@ from smtpbook.protocol.replies import (
 
 
 def cuts(octets: bytes) -> Iterator[list[bytes]]:
-    """Give the octets whole, one by one, and in two pieces."""
+    """Give the octets whole, one by one (a few where they are many), and in two pieces."""
     yield [octets]
-    yield [octets[i : i + 1] for i in range(len(octets))]
+    size = 1 + len(octets) // 500
+    yield [octets[i : i + size] for i in range(0, len(octets), size)]
     place = zlib.crc32(octets) % (len(octets) + 1)
     yield [octets[:place], octets[place:]]
 
 
-def replies(octets: bytes) -> None:
+def replies(octets: bytes) -> set[object]:
     """Whatever a server says is replies, or one error, however it is cut."""
     whole, *others = (_heard(pieces) for pieces in cuts(octets))
     for other in others:
         assert other == whole
     for reply in whole[0]:
         _check_reply(reply)
+    return {(whole[2] or "")[:12]}
 
 
 def _heard(pieces: list[bytes]) -> tuple[list[Reply], int, str | None, bool]:
@@ -67,7 +71,8 @@ def _check_reply(reply: Reply) -> None:
         len(wire) <= MAX_REPLY_BYTES + 2 * MAX_REPLY_LINES
     )  # what had no text has a space
     assert _heard([wire]) == ([reply], len(wire), None, False)
-    assert reply.text.replace("\n", "").isprintable()
+    assert visible(reply.text, newlines=True) == reply.text
+    reply.text.encode("utf-8")
     assert reply.severity
     status = reply.enhanced_status
     assert status is None or status[0] == str(reply.code)[0]
@@ -77,13 +82,17 @@ def _check_reply(reply: Reply) -> None:
         assert all(word.split() == [word] for word in words)
 
 
-def commands(octets: bytes) -> None:
+def commands(octets: bytes) -> set[object]:
     """Whatever a client says is a command that can be said again, or a refusal."""
+    keys = set[object]()
     for line in octets.split(b"\r\n"):
         try:
-            _check_command(parse_command(line))
+            command = parse_command(line)
+            _check_command(command)
+            keys.add(command.key)
         except CommandSyntaxError as exc:
             _check_reply(Reply(code=exc.code, lines=(exc.text,)))
+    return keys
 
 
 def _check_command(command: Command) -> None:

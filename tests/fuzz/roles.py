@@ -4,7 +4,8 @@ An input is octets of the other side with orders in between.  Octets from 0x80 o
 to our side, such as to say a command; 0xff makes the next octet one of the other side.  So
 an input can be read, and a fuzzer changes either without learning a format.
 
-Each function takes any octets and raises AssertionError where a promise is broken.
+Each function takes any octets and raises AssertionError where a promise is broken; it gives
+what an input that does something new is known by, beside its way through the code.
 """
 
 from __future__ import annotations
@@ -99,12 +100,13 @@ def _steps(octets: bytes) -> Iterator[bytes | int]:
         yield bytes(said)
 
 
-def client(octets: bytes) -> None:
+def client(octets: bytes) -> set[object]:
     """However a server's octets are cut, the client's story is the same."""
     steps = list(_steps(octets))
-    whole, *others = (_ClientStory(steps, number).all for number in range(3))
+    whole, *others = (_ClientStory(steps, number) for number in range(3))
     for other in others:
-        assert other == whole
+        assert other.all == whole.all
+    return whole.moves
 
 
 class _ClientStory:
@@ -112,11 +114,16 @@ class _ClientStory:
 
     def __init__(self, steps: list[bytes | int], cut: int) -> None:
         self.all: list[object] = []
+        self.moves: set[object] = set()
         self._client = Client(0)
         self._awaited: deque[tuple[Command, int]] = deque([(Greeting(), 0)])
         self._issued = 0
         self._error: RemoteProtocolError | None = None
         for step in steps:
+            if step == HANG_UP:
+                self._client.receive_data(b"")
+                self._listen()
+                break
             if isinstance(step, bytes):
                 for piece in list(cuts(step))[cut]:
                     if piece:
@@ -147,9 +154,6 @@ class _ClientStory:
                 ours.end_tls()
                 assert not ours.extensions.keywords
                 assert not ours.is_authenticated
-            elif order == HANG_UP:
-                ours.receive_data(b"")
-                self._listen()
         except LocalProtocolError as exc:
             self.all.append(str(exc))
             assert order == ENVELOPE or ours.outstanding == waiting
@@ -187,7 +191,8 @@ class _ClientStory:
                 return
             assert self._error is None
             if not isinstance(item, Exchange):
-                self.all.append(item) if item is CLOSED else None
+                if item is CLOSED:
+                    self.all.append(item)
                 assert len(self._client._parser.unread) <= MAX_REPLY_LINE
                 return
             self._check(before, item)
@@ -202,6 +207,7 @@ class _ClientStory:
             assert (item.command, item.tag) == self._awaited.popleft()
             assert after is _after(before, item.command, code)
         self.all.append((item, after))
+        self.moves.add((before, item.command and item.command.key, code // 100, after))
 
     def _broken(self, exc: RemoteProtocolError) -> None:
         assert self._error in (None, exc)
@@ -234,7 +240,7 @@ def _after(state: State, command: Command, code: int) -> State:
 MAX_SIZE: Final = 50
 
 
-def server(octets: bytes) -> None:
+def server(octets: bytes) -> set[object]:
     """However a client's octets are cut, the server hears the same.
 
     The orders say with which first digit it answers, each once; then it is polite.
@@ -242,55 +248,62 @@ def server(octets: bytes) -> None:
     steps = list(_steps(octets))
     said = b"".join(step for step in steps if isinstance(step, bytes))
     orders = [step for step in steps if isinstance(step, int)]
-    whole, *others = (_served(pieces, orders) for pieces in cuts(said))
+    whole, *others = (_ServerStory(pieces, orders) for pieces in cuts(said))
     for other in others:
-        assert other == whole
+        assert other.all == whole.all
+    return whole.moves
 
 
-def _served(pieces: list[bytes], orders: list[int]) -> list[object]:
-    ours, digits, story = Server(max_size_bytes=MAX_SIZE), deque(orders), list[object]()
-    _answer(ours, Greeting(), digits, story)
-    for piece in (*pieces, b""):
-        ours.receive_data(piece)
+class _ServerStory:
+    """A server that answers as it is told, and what it has heard."""
+
+    def __init__(self, pieces: list[bytes], orders: list[int]) -> None:
+        self.all: list[object] = []
+        self.moves: set[object] = set()
+        self._server = Server(max_size_bytes=MAX_SIZE)
+        self._digits = deque(orders)
+        self._answer(Greeting())
+        for piece in (*pieces, b""):
+            self._server.receive_data(piece)
+            self._serve()
+        self.all.append((self._server.state, self._server.is_authenticated))
+
+    def _serve(self) -> None:
+        ours = self._server
         # Behind STARTTLS the octets are TLS's; what came too early is thrown away.
         while ours.state not in (State.TLS, State.CLOSED):
             try:
                 command = ours.next_command()
             except CommandSyntaxError as exc:
-                story.append((exc.code, exc.text))
-                story.append(ours.reply(Reply(code=exc.code, lines=(exc.text,))))
+                self.all.append((exc.code, exc.text))
+                self.all.append(ours.reply(Reply(code=exc.code, lines=(exc.text,))))
                 continue
             assert len(ours.mail_data) <= MAX_SIZE
             if not isinstance(command, Command):
                 assert len(ours._buffer) < MAX_AUTH_LINE
-                break
-            story.append((command, ours.mail_data, ours.is_too_big))
-            _answer(ours, command, digits, story)
+                return
+            self.all.append((command, ours.mail_data, ours.is_too_big))
+            self._answer(command)
+
+    def _answer(self, command: Command) -> None:
+        ours, before = self._server, self._server.state
+        row = TABLE.get((before, command.key))
+        polite = Reply(code=250 if row is None or row.success else 354)
+        reply = ours.refusal(command) or polite
+        if self._digits:
+            order = self._digits.popleft() - ORDERS
+            reply = Reply(code=CLOSING if order == 0 else 200 + 100 * (order % 4))
+        wire = ours.reply(reply)
+        assert wire.startswith(b"%d" % reply.code)
+        assert wire.endswith(b"\r\n")
+        try:
+            ours.reply(reply)
+        except LocalProtocolError:
+            pass
         else:
-            break
-    story.append((ours.state, ours.is_authenticated))
-    return story
-
-
-def _answer(
-    ours: Server, command: Command, digits: deque[int], story: list[object]
-) -> None:
-    refusal = ours.refusal(command)
-    row = TABLE.get((ours.state, command.key))
-    reply = refusal or Reply(code=250 if row is None or row.success else 354)
-    if digits:
-        order = digits.popleft() - ORDERS
-        reply = Reply(code=CLOSING if order == 0 else 200 + 100 * (order % 4))
-    wire = ours.reply(reply)
-    assert wire.startswith(b"%d" % reply.code)
-    assert wire.endswith(b"\r\n")
-    try:
-        ours.reply(reply)
-    except LocalProtocolError:
-        pass
-    else:
-        raise AssertionError("a command was answered twice")
-    story.append((wire, ours.state))
+            raise AssertionError("a command was answered twice")
+        self.all.append((wire, ours.state))
+        self.moves.add((before, command.key, reply.code // 100, ours.state))
 
 
 # --- a stream of messages -----------------------------------------------------------------
@@ -305,7 +318,7 @@ HELLO: Final = (
 )
 
 
-def pipeline(octets: bytes) -> None:
+def pipeline(octets: bytes) -> set[object]:
     """Each message that was begun gets one verdict, and only the replies it was given."""
     story = _Letters()
     for step in _steps(octets):
@@ -317,7 +330,7 @@ def pipeline(octets: bytes) -> None:
             story.pipeline.mode = "off"
         elif step in ADD:
             story.add(TO[: step - ADD.start + 1])
-    story.end()
+    return story.end()
 
 
 class _Letters:
@@ -375,7 +388,7 @@ class _Letters:
             self._transactions[transaction.id] = transaction
         self.pipeline.receive(item)
 
-    def end(self) -> None:
+    def end(self) -> set[object]:
         if not self._is_over:
             self.pipeline.abandon(TransportError("the end"))
         ids = [result.id for result in self.pipeline.results]
@@ -387,6 +400,11 @@ class _Letters:
             codes = {(verb, index): code for verb, index, code in said}
             for index, one in enumerate(result.recipients):
                 assert one.outcome in _right(codes, index, self._has_left(result.id))
+        return {
+            (one.verb, one.outcome, len(result.recipients), self.pipeline.mode)
+            for result in self.pipeline.results
+            for one in result.recipients
+        }
 
     def _has_left(self, transaction_id: str) -> bool:
         transaction = self._transactions.get(transaction_id)

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.fuzz import parsers, roles
 
-TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+TARGETS: Final[dict[str, Callable[[bytes], set[object]]]] = {
     "replies": parsers.replies,
     "commands": parsers.commands,
     "client": roles.client,

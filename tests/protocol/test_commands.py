@@ -132,6 +132,7 @@ def test_server_reads_what_a_liberal_server_reads(line: bytes, command: Command)
         (b"RSET x", 501),
         (b"QUIT x", 501),
         (b"STARTTLS x", 501),
+        (b"BDAT " + b"9" * 5000, 501),
         (b"BDAT", 501),
         (b"BDAT x", 501),
         (b"BDAT -1", 501),
