@@ -362,6 +362,14 @@ class _Letters:
             group.written_at = 0.0
             if group.mail_data is not None:
                 group.mail_data.is_end_written = True
+                # Nobody gets an empty message, and a message nobody may get is not sent.
+                is_empty = group.octets.startswith(END)
+                assert is_empty is not self._is_wanted(group.mail_data.id)
+
+    def _is_wanted(self, transaction_id: str) -> bool:
+        said = self._said[transaction_id]
+        refused = any(verb == "MAIL" and code >= 400 for verb, _, code in said)
+        return not refused and any(verb == "RCPT" and code < 300 for verb, _, code in said)
 
     def hear(self, octets: bytes) -> None:
         if self._is_over:
