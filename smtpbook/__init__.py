@@ -44,9 +44,13 @@ if TYPE_CHECKING:
     from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
     from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
     from smtpbook.insight.report import report as report
+    from smtpbook.insight.state_machine import StateMachine as StateMachine
+    from smtpbook.insight.state_machine import session_states as session_states
+    from smtpbook.insight.state_machine import state_machine as state_machine
     from smtpbook.insight.summaries import by_domain as by_domain
     from smtpbook.insight.summaries import latency_by_command as latency_by_command
     from smtpbook.insight.summaries import reply_codes as reply_codes
+    from smtpbook.insight.what_we_speak import what_we_speak as what_we_speak
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
     from smtpbook.log.outcomes import outcomes as outcomes
@@ -186,6 +190,10 @@ _HOME = {
     "plot_timeline": "insight.plot_timeline",
     "plot_pace": "insight.plot_pace",
     "report": "insight.report",
+    "state_machine": "insight.state_machine",
+    "StateMachine": "insight.state_machine",
+    "session_states": "insight.state_machine",
+    "what_we_speak": "insight.what_we_speak",
     "sample": "samples",
 }
 __all__ = list(_HOME)

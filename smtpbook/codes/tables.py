@@ -89,6 +89,34 @@ class Command:
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One thing of SMTP, and whether it is spoken here.
+
+    Attributes
+    ----------
+    kind : str
+        ``command``, ``extension``, ``mechanism`` or ``standard``.
+    name : str
+        The verb, the EHLO keyword, the SASL mechanism's name, or such as ``"RFC 5321"``.
+    speaks : str
+        ``yes``, ``by hand`` (a line that any session can be told to say) or ``no``.
+    how : str
+        What is sent, or why it is not.
+    otherwise : str or None
+        What happens where it is not offered, or is refused.
+    source : str
+        Such as ``"RFC 1870"``.
+    """
+
+    kind: str
+    name: str
+    speaks: str
+    how: str
+    otherwise: str | None
+    source: str
+
+
 @cache
 def reply_codes() -> Mapping[int, Entry]:
     """Give what each registered reply code means, whatever command drew it.
@@ -176,6 +204,26 @@ def reasons() -> Mapping[str, Reason]:
             )
             for row in _rows("reasons.csv")
         }
+    )
+
+
+@cache
+def spoken() -> tuple[Spoken, ...]:
+    """Give what is spoken here and what is not, in the order in which it is read.
+
+    >>> {one.name: one.speaks for one in spoken()}["PIPELINING"]
+    'yes'
+    """
+    return tuple(
+        Spoken(
+            kind=row["kind"],
+            name=row["name"],
+            speaks=row["speaks"],
+            how=row["how"],
+            otherwise=row["otherwise"] or None,
+            source=_source(row) or row["name"],
+        )
+        for row in _rows("spoken.csv")
     )
 
 
