@@ -5,7 +5,7 @@ Nothing is decided here: the table is `smtpbook.protocol.states`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -158,7 +158,7 @@ def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataF
 
 
 def _after(
-    state: State, kind: str, verb: object, command: object, code: object, error: object
+    state: State, kind: str, verb: Any, command: Any, code: Any, error: Any
 ) -> State | None:
     """Give the state after a row; None = the row is no step of the machine."""
     if kind == "disconnect":
