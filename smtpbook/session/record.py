@@ -15,7 +15,7 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.secret import Redactor
-from smtpbook.events import COLUMNS, Row, Sink
+from smtpbook.events import Row, Sink
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
 from smtpbook.protocol.message import Message
@@ -32,13 +32,6 @@ _NO_TIMES: Final = (None, None, None)
 _NO_WIRE: Final = (None, None, None)
 _NO_REPLY: Final = (None, None, None)
 _NO_TAG: Final[tuple[None, None, int]] = (None, None, -1)
-# Rows kept for `Session.transcript()`; older ones are in whatever the sink keeps.
-KEPT_ROWS: Final = 10_000
-# What long replies among them may hold together.  A server may say 64 KiB to every command.
-KEPT_CHARS: Final = 2_000_000
-# "The maximum total length of a reply line" -- RFC 5321 section 4.5.3.1.5
-_LONG_CHARS: Final = 512
-_REPLY_TEXT: Final = COLUMNS.index("reply_text")
 
 
 class Record:
@@ -97,7 +90,6 @@ class Record:
         self._wall_us = wall_us
         self._clock = clock
         self._seq = 0
-        self._long_chars = 0  # of long replies in `rows`, at most
         self._redactor = Redactor(REDACTED)
         self._message: Message | None = None
         self._about: _About = _NOBODY
@@ -329,10 +321,6 @@ class Record:
         )
         self._seq += 1
         self.rows.append(row)
-        if text is not None and len(text) > _LONG_CHARS:
-            self._long_chars += len(text)
-            if self._long_chars > KEPT_CHARS:
-                self._forget()
         if self._sink is not None:
             try:
                 self._sink(row)
@@ -340,15 +328,6 @@ class Record:
                 # It ends the session; what is recorded then would only raise again.
                 self._sink = None
                 raise
-
-    def _forget(self) -> None:
-        """Drop the oldest rows until the long replies hold half of what they may."""
-        texts = (str(row[_REPLY_TEXT]) for row in self.rows)
-        held = sum(len(text) for text in texts if len(text) > _LONG_CHARS)
-        while held > KEPT_CHARS // 2:
-            size = len(str(self.rows.popleft()[_REPLY_TEXT]))
-            held -= size if size > _LONG_CHARS else 0
-        self._long_chars = held
 
     def _describe(self, message: Message) -> None:
         """Keep what all rows of a message say alike."""

@@ -27,6 +27,7 @@ from smtpbook.errors import (
     TransportError,
 )
 from smtpbook.events import Event, Row, Sink, to_sink
+from smtpbook.log.kept import KeptRows
 from smtpbook.protocol.commands import (
     AuthResponse,
     Command,
@@ -47,7 +48,7 @@ from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import AnyMessage, SendMany
-from smtpbook.session.record import KEPT_ROWS, Connector, Record
+from smtpbook.session.record import Connector, Record
 from smtpbook.session.starttls import ask_for_tls
 from smtpbook.transfer.pipeline import MODES, Group, Pipelining
 from smtpbook.transfer.transaction import Result
@@ -164,7 +165,7 @@ class Session:
     ) -> None:
         self.account = account
         self.id = ""
-        self.rows: deque[Row] = deque(maxlen=KEPT_ROWS)
+        self.rows: deque[Row] = KeptRows()
         self._sink = sink
         self._campaign_id = campaign_id
         self._connector = connector

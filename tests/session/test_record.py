@@ -12,11 +12,9 @@ import trio
 
 from smtpbook.events import COLUMNS, Event, Row
 from smtpbook.log.frame import to_frame
-from smtpbook.protocol.commands import Raw
-from smtpbook.protocol.connection import Exchange
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
-from smtpbook.session.record import KEPT_CHARS, Record
+from smtpbook.session.record import Record
 from tests.session.scripted import ACCOUNT, BYE, CLOSE, EHLO, Item, Servers
 
 Make = Callable[..., Message]
@@ -47,17 +45,6 @@ def test_rows_go_to_the_sink_and_are_kept() -> None:
     assert sunk == list(rows)
     assert [row[COLUMNS.index("seq")] for row in sunk] == [0, 1, 2]
     assert all(len(row) == len(COLUMNS) for row in sunk)
-
-
-def test_long_replies_push_old_rows_out() -> None:
-    record, rows = make_record()
-    long = Reply(code=250, lines=("x" * 1000,) * 60)
-    for number in range(1000):
-        exchange = Exchange(Raw(f"NOOP {number}"), None, long, 11, 64 * 1024)
-        record.exchange(exchange, 0.0, 0.0, 0.0, 0.0)
-    held = sum(len(Event.from_row(row).reply_text or "") for row in rows)
-    assert KEPT_CHARS // 3 < held <= KEPT_CHARS
-    assert Event.from_row(rows[-1]).command == "NOOP 999"
 
 
 @pytest.mark.parametrize(
