@@ -20,7 +20,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.events import COLUMNS, Row
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
-from smtpbook.session.stream import TcpStream
+from smtpbook.transport.stream import TcpStream
 
 ACCOUNT = Account(host="mx.test", port=25, tls="none", helo="client.test")
 EHLO = "250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000"

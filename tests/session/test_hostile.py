@@ -20,7 +20,7 @@ from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.sasl.registry import MECHANISMS
 from smtpbook.session.session import open_session
-from smtpbook.session.stream import TcpStream
+from smtpbook.transport.stream import TcpStream
 from tests.session.misdeeds import (
     ACCOUNT_HERE,
     CLEAR,
