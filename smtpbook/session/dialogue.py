@@ -8,14 +8,15 @@ block the other, and a refusal in the middle of the mail data is seen at once.
 To change tasks for every reply costs as much as all other work on it.  So the reader steps
 aside when it has woken a caller who waits for nothing but replies, and the caller reads for
 itself the next time.  The reader takes over again when replies are due and the caller is
-away, when nothing is due and the caller has been away for a moment, and when the connection
-ends, which is the reader's alone to say.
+away, or has to wait until the kernel takes more of what it writes, when nothing is due and
+the caller has been away for a moment, and when the connection ends, which is the reader's
+alone to say.
 
 There is one deadline, that of the phase the connection is in, and it belongs to the reader:
 when it passes, the connection is over.  Deadlines move forward with every reply; so the
 reader's scope is only ever set earlier, and when it ends too early, the reader looks again
-and goes on.  Whatever ends it, every command still unanswered
-and every message still open gets its row, and only then is the caller told.
+and goes on.  Whatever ends it, every command still unanswered and every message still open
+gets its row, and only then is the caller told.
 
 Which command comes when is decided by `protocol`; what a session is for, by `session`.
 """
@@ -42,14 +43,18 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.runner import lag_gauge
 from smtpbook.session.record import Record
-from smtpbook.transfer.pipeline import Group, Pipeline
+from smtpbook.transfer.group import Group, MailData
+from smtpbook.transfer.pipeline import Pipeline
 from smtpbook.transfer.transaction import Result, Transaction
 from smtpbook.transport.stream import tcp_below, translated
+from smtpbook.transport.tls_stream import TlsStream
 
 # How much is handed to the network at a time under one time limit: the "TCP SEND call to
 # transmit a chunk of data" of RFC 5321 section 4.5.3.2.5.
 BLOCK_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
+# What the reply to a message as a whole answers.
+_END_VERBS: Final = frozenset({"END-OF-DATA", "BDAT"})
 # Where nothing is read: during the handshake, and after the end.
 _UNREAD: Final = frozenset({State.TLS, State.CLOSED})
 # After a write has failed, how long a last reply may take that is already on its way.
@@ -85,14 +90,13 @@ class Dialogue:
 
     def __init__(self, stream: trio.abc.Stream, record: Record, account: Account) -> None:
         greeting = Group()
-        # Asked by name, trio looks the clock up each time, at four times the price.
         self._clock = trio.lowlevel.current_clock()
         greeting.started_at = greeting.written_at = self._clock.current_time()
         self.stream = stream
         self.client = Client(greeting.lone_tag, protocol=account.protocol)
         self.client.is_secure = account.tls == "implicit"
         self.client.is_proven = account.tls != "opportunistic"
-        self.pipeline = Pipeline(self.client, "auto")
+        self.pipeline = Pipeline(self.client)
         self.results: deque[Result] = deque()
         self.error: Exception | None = None
         self.is_over = False
@@ -102,6 +106,7 @@ class Dialogue:
         self._limits = account.limits
         self._woken = trio.lowlevel.ParkingLot()
         self._aside = trio.lowlevel.ParkingLot()  # holds the reader while a caller reads
+        self._has_reader = False
         self._is_read_here = False  # by a caller
         self._aside_until = -math.inf
         self._stays = False  # the reader, because callers are woken by others besides
@@ -112,7 +117,8 @@ class Dialogue:
         self._first_byte: float | None = None  # of a reply that has come in part
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None
-        self._ending: tuple[Transaction, int, int] | None = None  # see _judge_end
+        self._ending: list[MailData] = []  # those whose end stands in the block written
+        self._begun_at = self._block_at = 0  # what had left before the group, and the block
         self._block_due = math.inf  # when what is being written must be out
         self._lag = lag_gauge()
         self._tcp = tcp_below(stream)  # counts and stamps; memory streams have none
@@ -121,12 +127,17 @@ class Dialogue:
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate as DER; None in clear text."""
-        if not isinstance(self.stream, trio.SSLStream):
+        if not isinstance(self.stream, TlsStream):
             return None
         certificate: bytes | None = self.stream.getpeercert(binary_form=True)
         return certificate
 
     # -- writing
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a write has failed: only replies that are on their way still count."""
+        return self._write_error is not None
 
     async def write(self, group: Group) -> None:
         """Hand a group to the network, and note when its last octet was.
@@ -154,43 +165,49 @@ class Dialogue:
         tcp = self._tcp
         now = tcp.handed_at if tcp is not None else self._clock.current_time()
         group.written_at = now
-        if group.mail_data is not None and not self.is_over:
-            self._record.mail_data(group, group.data_octets - 3)
+        if not self.is_over:
+            for mail_data in group.mail_data:
+                self._record.mail_data(group, mail_data)
         self._hurry(now)
 
     async def _send(self, group: Group) -> None:
-        octets, transaction, tcp = group.octets, group.mail_data, self._tcp
+        octets, tcp = group.octets, self._tcp
         group.started_at = now = self._clock.current_time()
-        end_at = group.data_octets + (tcp.sent if tcp is not None else 0)
+        self._begun_at = tcp.sent if tcp is not None else 0
+        if tcp is None:
+            self._call_reader()  # nothing tells when the writer has to wait
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
-            if (
-                transaction is not None
-                and not transaction.is_end_written
-                and start + len(block) >= group.data_octets
-            ):
-                transaction.is_end_written = True
-                self._ending = (transaction, end_at, tcp.sent if tcp is not None else 0)
+            stop = start + len(block)
+            self._block_at = tcp.sent if tcp is not None else 0
+            self._ending = [one for one in group.mail_data if start < one.end <= stop]
+            self._set_ended()
             self._block_due = now + self._limits.block_s
             self._hurry(now)
             await self.stream.send_all(block)
-            if self._ending is not None:
-                self._ending[0].is_end_written = True
-                self._ending = None
+            self._set_ended()
+            self._ending = []
             if len(block) == BLOCK_BYTES:
                 now = self._clock.current_time()
 
-    def _judge_end(self) -> None:
-        """Say whether the end of the mail data that is being written may have left.
+    def _set_ended(self) -> None:
+        for one in self._ending:
+            one.transaction.is_end_written = True
 
-        Clear text is counted to the octet; under TLS, whatever has left of the last block
-        may have held the end.  Where nothing counts, it may.
+    def _judge_ends(self) -> None:
+        """Say which ends of mail data may have left of the block that is being written.
+
+        Clear text is counted to the octet; under TLS, whatever has left of the block may
+        have held them all.  Where nothing counts, it may.
         """
         tcp = self._tcp
-        if self._ending is not None and tcp is not None:
-            transaction, end_at, before = self._ending
+        if tcp is None:
+            return
+        for transaction, _, end in self._ending:
             transaction.is_end_written = (
-                tcp.sent >= end_at if tcp is self.stream else tcp.sent > before
+                tcp.sent >= self._begun_at + end
+                if tcp is self.stream
+                else tcp.sent > self._block_at
             )
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
@@ -249,7 +266,8 @@ class Dialogue:
             self._woken.unpark_all()
         if self._failure is not None or self.client.state in _UNREAD:
             self._call_reader()
-            while not self.is_over and self.client.state is not State.TLS:
+            # Before it has ended, nobody else may read.
+            while self._has_reader and not self.is_over:
                 await self._woken.park()
 
     def leave(self) -> None:
@@ -279,7 +297,10 @@ class Dialogue:
     async def read(self) -> None:
         """Take replies until the connection ends or TLS begins; runs as a task."""
         error: Exception | None = None
+        self._has_reader = True
         self._tcp = tcp_below(self.stream)
+        if self._tcp is not None:
+            self._tcp.on_full = self._call_reader
         try:
             with translated("connection lost"):
                 while (
@@ -300,6 +321,7 @@ class Dialogue:
             self._end(TransportError("the session was cancelled"))
             raise
         finally:
+            self._has_reader = False
             if self.client.state is State.TLS and error is None and not self.is_over:
                 self.wake()
             else:
@@ -348,12 +370,10 @@ class Dialogue:
         try:
             if tag is not None:
                 group: Group = tag[0]
-                if self._ending is not None:
-                    self._judge_end()
                 if group.written_at is not None:
                     written = group.written_at
                 else:
-                    written, is_early = group.started_at, group.is_mail_data_unfinished
+                    written, is_early = group.started_at, self._is_early(exchange)
                 if is_early and reply.code < 400:
                     raise RemoteProtocolError(
                         f"a reply before the end of the mail data: {reply}"
@@ -367,10 +387,19 @@ class Dialogue:
         if reply.code == CLOSING and self.client.state is State.CLOSED:
             self._closing_reply = reply
             raise TransportError(f"the server ended the session: {reply}")
-        if is_early:
+        if is_early and not tag[1].is_chunked:
             # The refusal counts; but what is left of the message can neither be sent as
-            # mail data nor left out.
+            # mail data nor left out.  BDAT has told the server how much to throw away.
             raise TransportError(f"refused before the end of the mail data: {reply}")
+
+    def _is_early(self, exchange: Exchange) -> bool:
+        """Whether a reply to mail data has come before its end can have been written."""
+        transaction: Transaction | None = exchange.tag[1]
+        command = exchange.command
+        if transaction is None or command is None or command.verb not in _END_VERBS:
+            return False
+        self._judge_ends()
+        return not transaction.is_end_written
 
     def _collect(self, now: float) -> None:
         reached = self.pipeline.results
@@ -437,7 +466,7 @@ class Dialogue:
             return
         self.is_over = True
         self.error = error
-        self._judge_end()
+        self._judge_ends()
         now = trio.current_time()
         name = type(error).__name__ if error is not None else None
         for command, tag, octets in self.client.unanswered:

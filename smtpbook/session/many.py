@@ -16,7 +16,8 @@ from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
-from smtpbook.transfer.pipeline import Group, Pipelining
+from smtpbook.transfer.group import Group
+from smtpbook.transfer.pipeline import Pipelining
 from smtpbook.transfer.transaction import Result
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ class SendMany:
         self,
         session: Session,
         messages: Iterable[AnyMessage] | AsyncIterable[AnyMessage],
+        *,
         pipelining: Pipelining,
-        on_mail_data: Callable[[Message], object] | None = None,
+        chunking: bool | None,
+        window: int,
+        on_mail_data: Callable[[Message], object] | None,
     ) -> None:
         self._session = session
-        self._pipelining, self._on_mail_data = pipelining, on_mail_data
+        self._pipelining, self._chunking, self._window = pipelining, chunking, window
+        self._on_mail_data = on_mail_data
         self._is_exhausted = False
         self._is_stopped = False
         self._has_begun = False
@@ -79,24 +84,25 @@ class SendMany:
                     raise talk.over()
                 self._finish()
             self._fill()
-            group = talk.pipeline.next_group()
+            group = None if talk.is_cut else talk.pipeline.next_group()
             talk.collect()
             if group is not None:
                 self._announce(talk, group)
                 await talk.write(group)
-                if not talk.client.outstanding:
-                    continue  # answered while it was being written
+                if talk.pipeline.writes_ahead or not talk.client.outstanding:
+                    continue  # there may be more to write, or it is answered already
             elif self._is_exhausted and talk.pipeline.is_idle and not talk.results:
                 self._finish()
             if not talk.results and not talk.is_over:
                 await talk.wait_change(is_woken=self._fetched is not None)
 
     def _announce(self, talk: Dialogue, group: Group) -> None:
-        """Tell that a message's mail data is about to be written."""
-        if group.mail_data is None or self._on_mail_data is None:
+        """Tell whose mail data is about to be written."""
+        if self._on_mail_data is None:
             return
         try:
-            self._on_mail_data(group.mail_data.message)
+            for transaction, _, _ in group.mail_data:
+                self._on_mail_data(transaction.message)
         except BaseException:
             # What was lined up will not be written, so no reply to it will come.
             talk.end(TransportError("given up before the mail data was written"))
@@ -117,7 +123,7 @@ class SendMany:
             raise talk.over()
         if talk.client.state not in _MAY_SEND:
             raise LocalProtocolError(f"no time for a message: {talk.client.state.value}")
-        talk.pipeline.mode = self._pipelining
+        talk.pipeline.begin(self._pipelining, chunking=self._chunking, window=self._window)
         if isinstance(self._messages, AsyncIterable):
             send, self._fetched = trio.open_memory_channel[AnyMessage](0)
             assert session._nursery is not None

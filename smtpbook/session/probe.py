@@ -31,6 +31,7 @@ from smtpbook.session.session import open_session
 from smtpbook.transport.connect import connect
 from smtpbook.transport.race import Address
 from smtpbook.transport.stream import translated
+from smtpbook.transport.tls_stream import TlsStream
 
 PATIENCE_S: Final = 15.0
 """How long each phase may take: somebody is looking on."""
@@ -195,9 +196,7 @@ async def _shown_certificate(account: Account, patience_s: float) -> bytes | Non
                     await stream.send_all(octets)
                     if (await _next_reply(stream, parser)).code >= 400:
                         return None
-            secure = trio.SSLStream(
-                stream, context, server_hostname=account.host, https_compatible=True
-            )
+            secure = TlsStream(stream, context, server_hostname=account.host)
             await secure.do_handshake()
             certificate: bytes | None = secure.getpeercert(binary_form=True)
             return certificate

@@ -20,7 +20,7 @@ from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
-from smtpbook.transfer.pipeline import Group, Tag
+from smtpbook.transfer.group import Group, MailData, Tag
 from smtpbook.transfer.transaction import Result, Transaction
 
 _About = tuple[str | None, str | None, int | None, str | None, str | None]
@@ -57,6 +57,8 @@ class Record:
         The IP address reached, a proxy's where there is one; None at a Unix socket.
     tls : tuple of str or None
         Version and cipher.
+    hides : bool
+        Whether there is anything to mask in what the server says.
     lag_s : float or None
         How late the loop is; set by the reader before rows are written.
     source : str
@@ -78,6 +80,7 @@ class Record:
         self.session_id = session_id
         self.server_address: str | None = None
         self.tls: tuple[str | None, str | None] = (None, None)
+        self.hides = False
         self.lag_s: float | None = None
         self.source = "live"
         self._sink = sink
@@ -112,11 +115,7 @@ class Record:
     def hide(self, *secrets: bytes) -> None:
         """Mask these octets wherever a server repeats them, however it spells them."""
         self._redactor.hide(*secrets)
-
-    @property
-    def hides(self) -> bool:
-        """Whether there is anything to mask."""
-        return bool(self._redactor)
+        self.hides = bool(self._redactor)
 
     def masked(self, text: str) -> str:
         """Give what a server said, or an error that quotes it, without the secrets."""
@@ -158,11 +157,11 @@ class Record:
         times = (took_s, None, took_s)
         self._put(kind, at, None, -1, None, about, None, times, _NO_WIRE, error=error)
 
-    def mail_data(self, group: Group, octets: int) -> None:
+    def mail_data(self, group: Group, mail_data: MailData) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""
         assert group.written_at is not None
+        about, octets, _ = mail_data
         wire = (group.number, octets, None)
-        about = group.mail_data
         self._put("data", group.written_at, about, -1, None, None, None, _NO_TIMES, wire)
 
     def mail_data_line(self, line: str, at: float) -> None:
@@ -192,6 +191,8 @@ class Record:
         group, transaction, rcpt_index = tag if tag is not None else _NO_TAG
         rcpt_index = rcpt_index if rcpt is None else rcpt[2]  # LMTP's own at the dot
         begun = written if written > previous else previous
+        # A reply may begin while the rest of its command's group is still being written.
+        first_byte = first_byte if first_byte > written else written
         times = (last_byte - written, first_byte - written, last_byte - begun)
         wire = (None if group is None else group.number, sent, received)
         if command is None:
@@ -200,7 +201,7 @@ class Record:
             self._put("greeting", written, None, -1, "GREETING", None, reply, times, wire)
         else:
             queue_id = None
-            if transaction is not None and command.verb == "END-OF-DATA":
+            if transaction is not None and command.verb in ("END-OF-DATA", "BDAT"):
                 queue_id = transaction.queue_id
             self._put(
                 "command",

@@ -28,19 +28,7 @@ from smtpbook.errors import (
 )
 from smtpbook.events import Event, Row, Sink, to_sink
 from smtpbook.log.kept import KeptRows
-from smtpbook.protocol.commands import (
-    AuthResponse,
-    Command,
-    CommandSyntaxError,
-    Ehlo,
-    Helo,
-    Lhlo,
-    Quit,
-    Raw,
-    Rset,
-    decode_base64,
-    encode,
-)
+from smtpbook.protocol.commands import Ehlo, Helo, Lhlo, Quit, Rset
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
@@ -50,8 +38,10 @@ from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import AnyMessage, SendMany
 from smtpbook.session.record import Connector, Record
 from smtpbook.session.starttls import ask_for_tls
-from smtpbook.transfer.pipeline import MODES, Group, Pipelining
+from smtpbook.session.typed import say_line
+from smtpbook.transfer.pipeline import MODES, Pipelining
 from smtpbook.transfer.transaction import Result
+from smtpbook.transfer.window import WINDOW
 from smtpbook.transport.connect import connect, local_address
 from smtpbook.transport.tls import start_tls
 
@@ -232,13 +222,20 @@ class Session:
 
     # -- sending
 
-    async def send(self, message: AnyMessage, *, pipelining: Pipelining = "auto") -> Result:
+    async def send(
+        self,
+        message: AnyMessage,
+        *,
+        pipelining: Pipelining = "auto",
+        chunking: bool | None = None,
+    ) -> Result:
         """Send one message.
 
         Parameters
         ----------
         message : Message or email.message.EmailMessage
-        pipelining : {"auto", "off"}
+        pipelining, chunking
+            As of `send_many`.
 
         Cancelled after the message had begun, it gives no result; what became of the
         message is in the event log, and in `take_results` until the session's next use.
@@ -256,7 +253,8 @@ class Session:
         TransportError
             The session was already over.
         """
-        result = await anext(self.send_many([message], pipelining=pipelining))
+        results = self.send_many([message], pipelining=pipelining, chunking=chunking)
+        result = await anext(results)
         if isinstance(result.error, LocalProtocolError):
             raise result.error
         return result
@@ -266,25 +264,44 @@ class Session:
         messages: Iterable[AnyMessage] | AsyncIterable[AnyMessage],
         *,
         pipelining: Pipelining = "auto",
+        chunking: bool | None = None,
+        window: int = WINDOW,
         on_mail_data: Callable[[Message], object] | None = None,
     ) -> SendMany:
         """Send messages one after the other; iterate over their results.
 
         The iterator writes only while it is asked for the next result.  It takes messages
-        up to two ahead of the results, from an async iterable up to three; an async
-        generator is closed when it is no longer needed.  After a ``break`` nothing new is
-        written; before its next use the session drains what was under way and resets, by a
-        new connection where the server already waits for mail data.
+        up to two ahead of the results (with "stream", up to `window`), from an async
+        iterable one more; an async generator is closed when it is no longer needed.  After
+        a ``break`` nothing new is written; before its next use the session drains what was
+        under way and resets, by a new connection where the server already waits for mail
+        data.  With "stream" that can be `window` messages that were written whole: they
+        are delivered, and what became of them is in the event log.
 
         Parameters
         ----------
         messages : iterable or async iterable of Message or EmailMessage
-        pipelining : {"auto", "off"}
-            "auto" pipelines when the server offers it: at most one message is in doubt when
-            the connection is lost.
+        pipelining : {"auto", "off", "stream"}
+            How far is written ahead of the replies, and so how many messages may be
+            **in doubt** when the connection is lost:
+
+            - "off": a command at a time; at most one message.
+            - "auto": where the server offers PIPELINING, the end of a message together
+              with the envelope of the next, 1.2 round trips a message; at most one message.
+            - "stream": where it offers CHUNKING besides, up to `window` whole messages,
+              1 / `window` round trips each; at most `window` messages: each one that had
+              been written to its last octet and was not answered.  Elsewhere it is "auto".
+        chunking : bool, optional
+            Whether BDAT takes the place of DATA (RFC 3030).  Default: in "stream", where it
+            is offered.  True uses it with "auto" and "off" too, where it waits for the
+            replies to RCPT, and is an error where it is not offered.  False never uses it,
+            which makes "auto" of "stream": DATA has to wait for its 354.
+        window : int
+            How many messages "stream" has under way at once, from 1.
         on_mail_data : callable, optional
-            Called with each message just before its mail data is written; what it raises
-            ends the session, and the message has failed.
+            Called with each message before any of its mail data is written; with "stream"
+            for several that are written together.  What it raises ends the session, and
+            those messages have failed.
 
         Yields
         ------
@@ -295,14 +312,36 @@ class Session:
 
         Raises
         ------
+        ValueError
+            `pipelining` is none of these, or `window` is not a number from 1.
         TransportError, RemoteProtocolError
             The session ended while messages were left; those got no result.
         LocalProtocolError
-            Another task is using the session, or it is in the middle of something else.
+            Another task is using the session, it is in the middle of something else, or
+            `chunking` is True and the server does not offer CHUNKING.
+
+        Notes
+        -----
+        "stream" writes MAIL, RCPT and BDAT together, which goes beyond what RFC 3030
+        shows; a server that refuses all recipients is sent the mail data all the same, and
+        throws it away.  Every transaction begins with RSET.
+
+        References
+        ----------
+        RFC 2920 (PIPELINING), RFC 3030 (CHUNKING), RFC 1047 (messages in doubt).
         """
         if pipelining not in MODES:
             raise ValueError(f"pipelining={pipelining!r} is not one of {', '.join(MODES)}")
-        return SendMany(self, messages, pipelining, on_mail_data)
+        if not (isinstance(window, int) and window >= 1):
+            raise ValueError(f"window={window!r} is not a number of messages, 1 or more")
+        return SendMany(
+            self,
+            messages,
+            pipelining=pipelining,
+            chunking=chunking,
+            window=window,
+            on_mail_data=on_mail_data,
+        )
 
     async def command(self, line: str) -> Reply | None:
         """Say any line, allowed or not, and wait for the reply.
@@ -335,47 +374,10 @@ class Session:
             self._release()
 
     async def _say(self, talk: Dialogue, line: str) -> Reply | None:
-        if talk.is_over:
-            raise talk.over()
-        client = talk.client
-        if client.state is State.DATA:
-            group = Group()
-            if line == ".":
-                group.octets = client.end_mail_data(b"", group.lone_tag)
-                await talk.write(group)
-                return await talk.reply_to(group)
-            group.octets = encode(Raw(line))
-            await talk.write(group)
-            if not talk.is_over:
-                self._record_now.mail_data_line(line, trio.current_time())
-            return None
-        command = self._typed(line)
-        self._hide_login(command)
-        reply = await talk.ask(command, strict=False)
-        if client.state is State.TLS:
+        reply = await say_line(talk, self._record_now, line)
+        if talk.client.state is State.TLS:
             await self._begin_tls()
         return reply
-
-    def _typed(self, line: str) -> Command:
-        if self.state is State.AUTH:
-            try:
-                return AuthResponse(None if line == "*" else decode_base64(line))
-            except CommandSyntaxError as exc:
-                raise LocalProtocolError(f"not base64: {exc}") from None
-        return Raw(line)
-
-    def _hide_login(self, command: Command) -> None:
-        """Mask what a typed login holds, should the server repeat it."""
-        response = b""
-        words = command.line.split()
-        if isinstance(command, AuthResponse):
-            response = command.data or b""
-        elif len(words) > 2 and words[0].upper() == "AUTH":
-            self._record_now.hide(words[2].encode())
-            with suppress(CommandSyntaxError):
-                response = decode_base64(words[2])
-        # PLAIN's password is what follows its last NUL.
-        self._record_now.hide(response, response.rpartition(b"\0")[2])
 
     @property
     def _record_now(self) -> Record:
@@ -532,7 +534,8 @@ class Session:
         """How long leaving may take: giving up on mail data makes duplicates (RFC 1047)."""
         limits = self.account.limits
         awaited = (command.verb for command, *_ in talk.client.unanswered)
-        return limits.end_of_data_s if "END-OF-DATA" in awaited else limits.quit_s
+        is_patient = any(verb in ("END-OF-DATA", "BDAT") for verb in awaited)
+        return limits.end_of_data_s if is_patient else limits.quit_s
 
 
 def _raise_refusal(reply: Reply, verb: str) -> None:

@@ -13,6 +13,11 @@ are in: servers count the errors that a DATA without recipients causes.  A trans
 stayed open without delivering anything is ended with RSET before the next MAIL; at a server
 that offers BURL, so is one whose verdict is still awaited.
 
+With BDAT instead of DATA (``chunking``) the mail data waits for the replies to RCPT, and
+so does not go to a server that refused them all.  With ``"stream"`` whole messages are
+written ahead (`window`), where the current EHLO offers CHUNKING besides; elsewhere it is
+``"auto"``.
+
 Nothing here does I/O; the caller writes the groups and passes the exchanges back.
 """
 
@@ -22,88 +27,30 @@ from collections import deque
 from typing import Final, Literal
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
-from smtpbook.protocol.commands import Command, Data, Mail, Rcpt, Rset
+from smtpbook.protocol.commands import Bdat, Command, Data, Mail, Rcpt
 from smtpbook.protocol.connection import Client, Exchange
+from smtpbook.protocol.mail_data import END
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
+from smtpbook.transfer.group import RESET, Group, Tag
 from smtpbook.transfer.transaction import (
     Result,
     Transaction,
     mail_parameters,
     rcpt_parameters,
 )
+from smtpbook.transfer.window import WINDOW, write_ahead
 
-Pipelining = Literal["off", "auto"]
-MODES: Final = ("off", "auto")
+Pipelining = Literal["off", "auto", "stream"]
+MODES: Final = ("off", "auto", "stream")
 
-_RSET: Final = Rset()
 _DATA: Final = Data()
 # Offered by Dovecot's submission service.  It dies of a RCPT that waits behind the end of
 # another message ("assertion failed: (conn->state.pending_rcpt_cmds == 0)", 2.3.19), which
 # leaves that message in doubt, but not where a RSET comes between.
 _NEEDS_RSET: Final = "BURL"
 _OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
-
-
-class Group:
-    """Commands written together.
-
-    Attributes
-    ----------
-    number : int or None
-        Counts the groups of a session from 1; None for a command written alone.
-    octets : bytes
-        What to write.
-    mail_data : Transaction or None
-        Whose mail data this group begins with.
-    data_octets : int
-        How much of `octets` that is, its end (``.CRLF``) included.
-    started_at : float
-        When writing began, on the clock of whoever writes.
-    written_at : float or None
-        When the last octet was handed to the socket; None before that.
-    reply : Reply or None
-        To a command outside a transaction.
-    """
-
-    __slots__ = (
-        "data_octets",
-        "mail_data",
-        "number",
-        "octets",
-        "reply",
-        "started_at",
-        "written_at",
-    )
-
-    def __init__(self, octets: bytes = b"") -> None:
-        self.number: int | None = None
-        self.octets = octets
-        self.mail_data: Transaction | None = None
-        self.data_octets = 0
-        self.started_at = 0.0
-        self.written_at: float | None = None
-        self.reply: Reply | None = None
-
-    @property
-    def lone_tag(self) -> Tag:
-        """The `Tag` of a command outside a transaction."""
-        return self, None, -1
-
-    @property
-    def is_mail_data_unfinished(self) -> bool:
-        """Whether the end of its mail data cannot have been written yet."""
-        return (
-            self.written_at is None
-            and self.mail_data is not None
-            and not self.mail_data.is_end_written
-        )
-
-
-Tag = tuple[Group, Transaction | None, int]
-"""What travels with a command to its reply: its group, its transaction, if it has one, and
-for RCPT the recipient's place in the message, else -1."""
 
 
 class Pipeline:
@@ -113,27 +60,63 @@ class Pipeline:
     ----------
     client : Client
         Every command of a transaction is issued through here.
-    mode : {"off", "auto"}
-        May be changed while no message is open.
+    mode : {"off", "auto", "stream"}
+        Until `begin` says otherwise.
 
     Attributes
     ----------
+    writes_ahead : bool
+        Whether whole messages are written before the replies to those before them.
     results : deque of Result
         The verdicts reached, in the order of `add`; whoever takes one takes it out.
     """
 
-    def __init__(self, client: Client, mode: Pipelining) -> None:
-        self.mode = mode
+    def __init__(self, client: Client, mode: Pipelining = "auto") -> None:
         self._client = client
         self._open: deque[Transaction] = deque()
         self.results: deque[Result] = deque()
         self._holds_data = False  # the last message's recipients were all refused
         self._groups = 0
+        self.begin(mode)
+
+    def begin(
+        self, mode: Pipelining, *, chunking: bool | None = None, window: int = WINDOW
+    ) -> None:
+        """Say how the next messages are written; only while none is open.
+
+        Parameters
+        ----------
+        mode : {"off", "auto", "stream"}
+        chunking : bool, optional
+            Whether BDAT takes the place of DATA.  Default: where it lets whole messages be
+            written ahead.
+        window : int
+            How many messages may be open then.
+
+        Raises
+        ------
+        LocalProtocolError
+            `chunking` is True, and the current EHLO does not offer it.
+        """
+        offered = self._client.extensions
+        if chunking and not offered.has_chunking:
+            raise LocalProtocolError(
+                "chunking=True, but the server does not offer CHUNKING; leave it out, and "
+                "BDAT is used where it is offered"
+            )
+        self._is_lock_step = mode == "off"
+        can_stream = offered.has_chunking and offered.has_pipelining
+        self.writes_ahead = mode == "stream" and can_stream and chunking is not False
+        self._is_chunked = chunking is True or self.writes_ahead
+        self._room = window if self.writes_ahead else 2
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be added: the current one and the next are enough."""
-        return len(self._open) < 2
+        """Whether another message may be added.
+
+        The current one and the next are enough, but where whole messages are written ahead.
+        """
+        return len(self._open) < self._room
 
     @property
     def is_idle(self) -> bool:
@@ -142,40 +125,45 @@ class Pipeline:
 
     def add(self, message: Message, transaction_id: str) -> None:
         """Line up a message."""
-        self._open.append(Transaction(message, transaction_id))
+        transaction = Transaction(message, transaction_id, is_chunked=self._is_chunked)
+        self._open.append(transaction)
 
     def next_group(self) -> Group | None:
         """Give what may be written now, or None: replies must come first."""
-        client = self._client
-        is_pipelined = self.mode != "off" and client.extensions.has_pipelining
-        if client.outstanding and not is_pipelined:
-            return None
         group = Group()
-        parts: list[bytes] = []
-        count = 0
-        for transaction in self._open:
-            if transaction.is_end_issued:
-                continue
-            if transaction.awaits_mail_data:
-                parts.append(self._mail_data_step(transaction, group))
-                count += 1
-                if is_pipelined:
-                    continue
-                break
-            commands = self._next_commands(transaction, group, is_pipelined)
-            if commands:
-                parts.append(client.issue_group(commands))
-                count += len(commands)
-            if transaction.error is None:
-                break
-        self._settle()
-        if not parts:
+        if self.writes_ahead:
+            write_ahead(self._client, self._open, group)
+        else:
+            self._write_next(group)
+        if self._open and self._open[0].error is not None:
+            self._settle()
+        if not group.commands:
             return None
-        group.octets = b"".join(parts) if len(parts) > 1 else parts[0]
-        if count > 1:
+        if group.commands > 1:
             self._groups += 1
             group.number = self._groups
+        group.close()
         return group
+
+    def _write_next(self, group: Group) -> None:
+        """Put into a group what may be written of the current message and the next."""
+        client = self._client
+        is_pipelined = not self._is_lock_step and client.extensions.has_pipelining
+        if client.outstanding and not is_pipelined:
+            return
+        for transaction in self._open:
+            if transaction.is_end_issued or transaction.error is not None:
+                continue
+            if transaction.awaits_mail_data:
+                self._write_mail_data(transaction, group)
+                if is_pipelined:
+                    continue
+                return
+            commands = self._next_commands(transaction, group, is_pipelined)
+            if commands:
+                group.add(client.issue_group(commands), len(commands))
+            if transaction.error is None:
+                return
 
     def _next_commands(
         self, transaction: Transaction, group: Group, is_pipelined: bool
@@ -184,17 +172,23 @@ class Pipeline:
         commands: list[tuple[Command, Tag]] = []
         message = transaction.message
         if not transaction.issued:
-            is_behind = self._client.outstanding
-            needs_rset = is_behind and _NEEDS_RSET in self._client.extensions.keywords
+            # Behind a BDAT that is not answered, Exim hangs up on a MAIL without RSET.
+            is_touchy = (
+                transaction.is_chunked or _NEEDS_RSET in self._client.extensions.keywords
+            )
+            needs_rset = is_touchy and self._client.outstanding
             if needs_rset or self._client.state_ahead in _OPEN:
-                commands.append((_RSET, group.lone_tag))
+                commands.append((RESET, group.lone_tag))
                 if not is_pipelined:
                     return commands
             try:
                 client = self._client
                 is_secure = client.is_secure and client.is_proven
                 parameters = mail_parameters(
-                    message, client.extensions, is_secure=is_secure
+                    message,
+                    client.extensions,
+                    is_secure=is_secure,
+                    is_chunked=transaction.is_chunked,
                 )
             except LocalProtocolError as exc:
                 transaction.error = exc
@@ -210,7 +204,8 @@ class Pipeline:
             commands.append((Rcpt(recipient, parameters), (group, transaction, index)))
             self._issued(transaction)
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
-        if transaction.is_envelope_issued and not transaction.is_data_issued and not waits:
+        is_due = transaction.is_envelope_issued and not transaction.is_data_issued
+        if is_due and not waits and not transaction.is_chunked:
             commands.append((_DATA, (group, transaction, -1)))
             transaction.is_data_issued = True
             transaction.outstanding += 1
@@ -221,17 +216,20 @@ class Pipeline:
         transaction.issued += 1
         transaction.outstanding += 1
 
-    def _mail_data_step(self, transaction: Transaction, group: Group) -> bytes:
+    def _write_mail_data(self, transaction: Transaction, group: Group) -> None:
+        tag = group, transaction, -1
         # All refused, yet 354: the lone dot alone, so that nobody gets an empty message and
         # the refusals stay what decided.
         data = transaction.message.data if transaction.accepted else b""
-        octets = self._client.end_mail_data(data, (group, transaction, -1))
+        if transaction.is_chunked:
+            group.add(self._client.issue(Bdat(len(data), is_last=True), tag), 1)
+            group.add_mail_data(transaction, data, len(data))
+        else:
+            octets = self._client.end_mail_data(data, tag)
+            group.add_mail_data(transaction, octets, len(octets) - len(END))
         transaction.is_end_issued = True
         transaction.outstanding += 1
         self._holds_data = not transaction.accepted
-        group.mail_data = transaction
-        group.data_octets = len(octets)
-        return octets
 
     def receive(self, exchange: Exchange) -> None:
         """Take a command's reply, and move the verdicts it completes to `results`.
@@ -252,7 +250,7 @@ class Pipeline:
             return
         if is_last:
             group.reply = reply
-        if command is _RSET and reply.code >= 400 and not exchange.is_closing:
+        if command is RESET and reply.code >= 400 and not exchange.is_closing:
             raise RemoteProtocolError(f"RSET refused: {reply}")
 
     def _settle(self) -> None:

@@ -138,6 +138,8 @@ class Transaction:
         How many of the envelope's commands (MAIL, then a RCPT each) have been issued.
     is_data_issued, is_end_issued : bool
         Whether DATA, and the mail data with its end, have been issued.
+    is_chunked : bool
+        Whether BDAT announces the mail data, not DATA.
     is_end_written : bool
         Whether the last octet of the mail data may have left: from then on, silence means
         in doubt.
@@ -163,6 +165,7 @@ class Transaction:
         "error",
         "has_final_reply",
         "id",
+        "is_chunked",
         "is_data_issued",
         "is_end_issued",
         "is_end_written",
@@ -175,9 +178,12 @@ class Transaction:
         "rcpt_replies",
     )
 
-    def __init__(self, message: Message, transaction_id: str) -> None:
+    def __init__(
+        self, message: Message, transaction_id: str, *, is_chunked: bool = False
+    ) -> None:
         self.message = message
         self.id = transaction_id
+        self.is_chunked = is_chunked
         self.issued = 0
         self.is_data_issued = False
         self.is_end_issued = False
@@ -200,9 +206,22 @@ class Transaction:
 
     @property
     def awaits_mail_data(self) -> bool:
-        """Whether the server said 354 and the mail data has not been issued."""
+        """Whether the server is ready for the mail data, which has not been issued.
+
+        DATA's 354 says so; before BDAT, which has none, the replies to RCPT.
+        """
+        if self.is_end_issued:
+            return False
+        if self.is_chunked:
+            return self.is_envelope_issued and not self.outstanding and self.accepted > 0
         reply = self.data_reply
-        return reply is not None and reply.code // 100 == 3 and not self.is_end_issued
+        return reply is not None and reply.code // 100 == 3
+
+    def issued_whole(self) -> None:
+        """Note that everything is issued: MAIL, each RCPT, BDAT with the mail data."""
+        self.issued = 1 + len(self.rcpt_replies)
+        self.outstanding = self.issued + 1
+        self.is_end_issued = True
 
     def receive(self, verb: str, index: int, reply: Reply, is_last: bool = True) -> None:
         """Take a reply to one of its commands.
@@ -317,13 +336,14 @@ class Transaction:
             return "MAIL", mail
         if rcpt is None or rcpt.code >= 400:
             return "RCPT", rcpt
-        if data is None or data.code >= 400:
+        if not self.is_chunked and (data is None or data.code >= 400):
             return "DATA", data
+        end = "BDAT" if self.is_chunked else "END-OF-DATA"
         own = self.own_replies.get(index)
         # Of a message with a reply as a whole, who was told yes has been told so by that.
         if own is not None and (own.code >= 400 or not self.has_final_reply):
-            return "END-OF-DATA", own
-        return "END-OF-DATA", self.end_reply
+            return end, own
+        return end, self.end_reply
 
 
 _OUTCOMES: Final[dict[int, Outcome]] = {2: "accepted", 4: "deferred", 5: "rejected"}

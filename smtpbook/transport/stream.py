@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
+from smtpbook.transport.tls_stream import TlsStream
 
 _READ_BYTES = 64 * 1024
 
@@ -37,14 +38,20 @@ class TcpStream(trio.abc.Stream):
         before the call, which lets other threads have the interpreter.
     local_address : str
         Our own IP address; loopback's at a Unix socket, which has none.
+    on_full : callable or None
+        Called when the kernel takes no more octets, before waiting for it.
     """
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self.sent = 0
         self.handed_at = 0.0
+        self._has_sent = True  # the greeting has to be waited for, too
+        self.on_full: Callable[[], object] | None = None
         self._socket = socket.socket(fileno=sock.detach())
         self._socket.setblocking(False)
         self._fd = self._socket.fileno()
+        # Asked by name, trio looks the clock up each time, at four times the price.
+        self._clock = trio.lowlevel.current_clock()
         self.local_address = "127.0.0.1"
         if self._socket.family in (socket.AF_INET, socket.AF_INET6):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -55,16 +62,19 @@ class TcpStream(trio.abc.Stream):
         with memoryview(data) as view:
             done = 0
             while done < len(view):
-                self.handed_at = trio.current_time()
+                self.handed_at = self._clock.current_time()
                 try:
                     count = self._socket.send(view[done:])
                 except BlockingIOError:
+                    if self.on_full is not None:
+                        self.on_full()
                     await trio.lowlevel.wait_writable(self._fd)
                     continue
                 except OSError as exc:
                     raise trio.BrokenResourceError(str(exc)) from exc
                 done += count
                 self.sent += count
+                self._has_sent = True
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the kernel takes octets again."""
@@ -72,9 +82,13 @@ class TcpStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for octets; empty means the server has closed its side."""
+        # Right after a command its reply has not come yet, and waiting is the checkpoint;
+        # after a reply the next one may be there.
+        waits, self._has_sent = self._has_sent, False
         while True:
-            # Waiting first: right after a command its reply has not come yet.
-            await trio.lowlevel.wait_readable(self._fd)
+            if waits:
+                await trio.lowlevel.wait_readable(self._fd)
+            waits = True
             try:
                 return self._socket.recv(max_bytes or _READ_BYTES)
             except BlockingIOError:
@@ -92,7 +106,7 @@ class TcpStream(trio.abc.Stream):
 
 def tcp_below(stream: trio.abc.Stream) -> TcpStream | None:
     """Give the TCP stream under a stream, if there is one."""
-    while isinstance(stream, trio.SSLStream):
+    while isinstance(stream, TlsStream):
         stream = stream.transport_stream
     return stream if isinstance(stream, TcpStream) else None
 

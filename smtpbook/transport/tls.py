@@ -22,6 +22,7 @@ from smtpbook.accounts.passwords import revealed
 from smtpbook.errors import TLSError
 from smtpbook.transport.notes import Notes
 from smtpbook.transport.stream import translated
+from smtpbook.transport.tls_stream import TlsStream
 
 UNPROVED: Final = "unauthenticated"
 """What the ``command`` of a ``tls`` row says where TLS was opportunistic."""
@@ -29,9 +30,7 @@ UNPROVED: Final = "unauthenticated"
 _OWN_STORES: Final = ("darwin", "win32")
 
 
-async def start_tls(
-    stream: trio.abc.Stream, account: Account, record: Notes
-) -> trio.SSLStream[trio.abc.Stream]:
+async def start_tls(stream: trio.abc.Stream, account: Account, record: Notes) -> TlsStream:
     """Do the handshake on a connected stream; the certificate must prove the host's name.
 
     Where TLS is opportunistic it proves nothing, and the record says so.
@@ -52,11 +51,7 @@ async def start_tls(
         else:
             # A passphrase may be asked for, and is slow to check: not on the trio thread.
             context = await trio.to_thread.run_sync(tls_context, account)
-        # https_compatible: nobody waits for the other side's close_notify.  A cut
-        # connection is still noticed, because a reply is then missing.
-        secure = trio.SSLStream(
-            stream, context, server_hostname=account.host, https_compatible=True
-        )
+        secure = TlsStream(stream, context, server_hostname=account.host)
         with translated(f"TLS handshake with {account.host}", account.limits.tls_s):
             await secure.do_handshake()
         if account.pin:

@@ -22,8 +22,8 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.messages.template import Template
 from tests.benchmarks.output import Row, parser, show
-from tests.benchmarks.peers import open_servers
 from tests.benchmarks.relay import open_relay
+from tests.benchmarks.servers import open_servers
 
 DELAYS_MS = (0, 20, 50)
 

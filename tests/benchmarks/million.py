@@ -22,7 +22,7 @@ from smtpbook.campaign.campaign import Campaign
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from tests.benchmarks.output import parser, show
-from tests.benchmarks.peers import open_servers
+from tests.benchmarks.servers import open_servers
 
 
 class Watch:

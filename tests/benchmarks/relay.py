@@ -13,17 +13,41 @@ time alike.
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import socket
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import trio
 
 from tests.servers.process import ROOT, stop
+
+_NOOPS: Final = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """What the relay saw of one connection.
+
+    Attributes
+    ----------
+    turns : int
+        How often the client spoke after it had heard something.
+    added_s : float
+        What a command and its reply were held up together: for each direction the median
+        over its chunks, from arrival until they were passed on.
+    """
+
+    turns: int
+    added_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +63,27 @@ class Relay:
     port: int
     _process: subprocess.Popen[str]
 
-    def wait_turns(self) -> int:
-        """Wait until a connection has ended; give the turns it took."""
+    def wait_end(self) -> Passage:
+        """Wait until a connection has ended; give what the relay saw of it."""
         assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
+        return Passage(**json.loads(self._process.stdout.readline()))
+
+    def round_trip_s(self) -> float:
+        """Give the median time in seconds from a NOOP to its reply."""
+        taken: list[float] = []
+        with (
+            socket.create_connection(("127.0.0.1", self.port)) as sock,
+            sock.makefile("rwb") as line,
+        ):
+            line.readline()
+            for _ in range(_NOOPS):
+                started = time.perf_counter()
+                line.write(b"NOOP\r\n")
+                line.flush()
+                line.readline()
+                taken.append(time.perf_counter() - started)
+        self.wait_end()
+        return statistics.median(taken)
 
 
 @contextmanager
@@ -84,6 +125,7 @@ async def _pass_on(
     *,
     arrived: Callable[[], None] = lambda: None,
     delivered: Callable[[], None] = lambda: None,
+    held_s: list[float],
 ) -> None:
     send, receive = trio.open_memory_channel[tuple[float, bytes]](math.inf)
 
@@ -98,6 +140,7 @@ async def _pass_on(
         with suppress(trio.BrokenResourceError):
             async for due, chunk in receive:
                 await trio.sleep_until(due)
+                held_s.append(trio.current_time() - due + delay_s)
                 delivered()
                 await target.send_all(chunk)
             await target.send_eof()
@@ -105,15 +148,31 @@ async def _pass_on(
 
 async def _relay(client: trio.SocketStream, *, target_port: int, delay_s: float) -> None:
     turns = _Turns()
+    held_s: tuple[list[float], list[float]] = ([], [])
     server = await trio.open_tcp_stream("127.0.0.1", target_port)
     async with client, server, trio.open_nursery() as nursery:
         nursery.start_soon(
-            partial(_pass_on, client, server, delay_s, arrived=turns.client_spoke)
+            partial(
+                _pass_on,
+                client,
+                server,
+                delay_s,
+                arrived=turns.client_spoke,
+                held_s=held_s[0],
+            )
         )
         nursery.start_soon(
-            partial(_pass_on, server, client, delay_s, delivered=turns.client_heard)
+            partial(
+                _pass_on,
+                server,
+                client,
+                delay_s,
+                delivered=turns.client_heard,
+                held_s=held_s[1],
+            )
         )
-    print(turns.count, flush=True)
+    added_s = sum(statistics.median(times or [0.0]) for times in held_s)
+    print(json.dumps({"turns": turns.count, "added_s": added_s}), flush=True)
 
 
 async def _serve(target_port: int, delay_s: float) -> None:
@@ -125,7 +184,7 @@ async def _serve(target_port: int, delay_s: float) -> None:
 
 
 def main() -> None:
-    """Serve until terminated; print the port, then the turns of each connection."""
+    """Serve until terminated; print the port, then what was seen of each connection."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("target_port", type=int)
     parser.add_argument("delay_s", type=float, help="seconds, each direction")

@@ -11,17 +11,14 @@ The servers are ``smtp-sink``, where it is installed, and the lab server.
 
 from __future__ import annotations
 
-import socket
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from tests.benchmarks.output import Row, parser, show
-from tests.benchmarks.peers import SENDERS, Letter, make_letters, open_servers
+from tests.benchmarks.peers import SENDERS, Letter, Target, make_letters
 from tests.benchmarks.relay import Relay, open_relay
-
-_NOOPS: Final = 15
+from tests.benchmarks.servers import open_servers
 
 
 def main() -> None:
@@ -55,35 +52,17 @@ def measure(
     relay: Relay, letters: Sequence[Letter], *, rounds: int
 ) -> Iterator[tuple[str, tuple[float, float]]]:
     """Give each sender's turns and round trips per message, medians over the rounds."""
-    round_trip_s = _noop_s(relay.port)
-    relay.wait_turns()
-    for name, send in SENDERS.items():
+    round_trip_s = relay.round_trip_s()
+    for name in ("smtpbook", "smtplib", "aiosmtplib"):
         elapsed_s: list[float] = []
         turns: list[int] = []
         for _ in range(rounds):
             started = time.perf_counter()
-            send(relay.port, letters)
+            SENDERS[name](Target(port=relay.port), letters, 1)
             elapsed_s.append(time.perf_counter() - started)
-            turns.append(relay.wait_turns())
+            turns.append(relay.wait_end().turns)
         round_trips = statistics.median(elapsed_s) / round_trip_s
         yield name, (statistics.median(turns) / len(letters), round_trips / len(letters))
-
-
-def _noop_s(port: int) -> float:
-    """Give the median time in seconds from a NOOP to its reply."""
-    taken: list[float] = []
-    with (
-        socket.create_connection(("127.0.0.1", port)) as sock,
-        sock.makefile("rwb") as line,
-    ):
-        line.readline()
-        for _ in range(_NOOPS):
-            started = time.perf_counter()
-            line.write(b"NOOP\r\n")
-            line.flush()
-            line.readline()
-            taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
 
 
 if __name__ == "__main__":

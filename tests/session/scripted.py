@@ -6,6 +6,7 @@ next item of its script.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,7 @@ from smtpbook.transport.stream import TcpStream
 
 ACCOUNT = Account(host="mx.test", port=25, tls="none", helo="client.test")
 EHLO = "250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000"
+CHUNKING_EHLO = f"250-mx.test\r\n250-CHUNKING\r\n{EHLO.partition(chr(10))[2]}"
 PLAIN_EHLO = "250 mx.test"
 BYE = "221 Bye"
 
@@ -42,6 +44,7 @@ class Unasked:
     octets: bytes
 
 
+_BDAT = re.compile(rb"BDAT (\d+)(?: LAST)?")
 CLOSE = "(close)"
 SILENCE = "(silence)"
 Item = str | bytes | Wait | Unasked | Callable[["Scripted"], Awaitable[None]]
@@ -135,17 +138,21 @@ class Scripted:
                 await trio.testing.wait_all_tasks_blocked()
 
     async def hear(self) -> bytes:
-        """Wait for a line, or for mail data after a 354."""
+        """Wait for a line, or for mail data after a 354; BDAT comes with its own."""
         end = b"\r\n.\r\n" if self._takes_mail_data else b"\r\n"
         while True:
             # The line before the mail data ended in CRLF.
             unread = b"\r\n" + self._unread if self._takes_mail_data else self._unread
-            unit, found, rest = unread.partition(end)
-            if found:
+            unit, is_whole, rest = unread.partition(end)
+            if is_whole:
                 break
             self._unread += await self.receive()
         self._unread, self._takes_mail_data = rest, False
         self.heard.append(unit.removeprefix(b"\r\n"))
+        if found := _BDAT.fullmatch(unit):
+            while len(self._unread) < int(found[1]):
+                self._unread += await self.receive()
+            self._unread = self._unread[int(found[1]) :]
         return unit
 
     async def listen(self) -> None:

@@ -10,6 +10,7 @@ import trio
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
 from smtpbook.transport.stream import TcpStream, tcp_below, translated
+from smtpbook.transport.tls_stream import TlsStream
 
 
 async def pair() -> tuple[TcpStream, socket.socket]:
@@ -93,9 +94,7 @@ async def test_closing_wakes_who_reads() -> None:
 async def test_the_tcp_stream_is_found_under_tls() -> None:
     stream, peer = await pair()
     with peer:
-        secure = trio.SSLStream(
-            stream, ssl.create_default_context(), server_hostname="x.test"
-        )
+        secure = TlsStream(stream, ssl.create_default_context(), server_hostname="x.test")
         assert tcp_below(secure) is stream
         assert tcp_below(stream) is stream
         ours, _theirs = trio.testing.memory_stream_pair()

@@ -1,0 +1,111 @@
+"""Group: octets that are written together, and which of them are whose mail data.
+
+It is put together by `pipeline` and `window` and written by `session`, which stamps it.
+Which commands may stand in one is not decided here.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from smtpbook.protocol.commands import Rset
+from smtpbook.protocol.replies import Reply
+from smtpbook.transfer.transaction import Transaction
+
+RESET: Final = Rset()
+"""The RSET before a transaction: if it is refused, there is no way to begin one."""
+
+
+class MailData(NamedTuple):
+    """A message's mail data in a group.
+
+    Attributes
+    ----------
+    transaction : Transaction
+    size : int
+        Octets of it, dots doubled, without the lone dot.
+    end : int
+        Where in the group the last octet stands that makes it complete, plus one.
+    """
+
+    transaction: Transaction
+    size: int
+    end: int
+
+
+class Group:
+    """Commands and mail data written together.
+
+    Attributes
+    ----------
+    number : int or None
+        Counts the groups of a session from 1; None for a command written alone.
+    octets : bytes
+        What to write.
+    size : int
+        Octets added so far.
+    commands : int
+        Commands added so far, the lone dot among them.
+    mail_data : list of MailData
+        In the order in which they are written.
+    started_at : float
+        When writing began, on the clock of whoever writes.
+    written_at : float or None
+        When the last octet was handed to the socket; None before that.
+    reply : Reply or None
+        To a command outside a transaction.
+    """
+
+    __slots__ = (
+        "_parts",
+        "commands",
+        "mail_data",
+        "number",
+        "octets",
+        "reply",
+        "size",
+        "started_at",
+        "written_at",
+    )
+
+    def __init__(self, octets: bytes = b"") -> None:
+        self.number: int | None = None
+        self.octets = octets
+        self.size = self.commands = 0
+        self.mail_data: list[MailData] = []
+        self.started_at = 0.0
+        self.written_at: float | None = None
+        self.reply: Reply | None = None
+        self._parts: list[bytes] = []
+
+    @property
+    def lone_tag(self) -> Tag:
+        """The `Tag` of a command outside a transaction."""
+        return self, None, -1
+
+    def add(self, octets: bytes, commands: int) -> None:
+        """Put commands behind what is there."""
+        self._parts.append(octets)
+        self.size += len(octets)
+        self.commands += commands
+
+    def add_mail_data(self, transaction: Transaction, octets: bytes, size: int) -> None:
+        """Put a message's mail data behind what is there, with the lone dot if it has one.
+
+        `size` is its length without that.
+        """
+        self._parts.append(octets)
+        self.size += len(octets)
+        self.commands += size < len(octets)
+        self.mail_data.append(MailData(transaction, size, self.size))
+
+    def close(self) -> None:
+        """Join what was added."""
+        parts = self._parts
+        self.octets = b"".join(parts) if len(parts) > 1 else parts[0]
+        parts.clear()
+
+
+Tag = tuple[Group, Transaction | None, int]
+"""What travels with a command to its reply: its group, its transaction, if it has one, and
+for RCPT the recipient's place in the message, else -1."""
