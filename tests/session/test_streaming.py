@@ -18,6 +18,7 @@ from smtpbook.protocol.message import Message
 from smtpbook.session import dialogue
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session, open_session
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.transfer.transaction import Result
 from smtpbook.transport.connect import connect
 from smtpbook.transport.stream import TcpStream
@@ -444,3 +445,40 @@ async def test_leaving_the_session_waits_for_what_was_written_whole(
             break
     assert server.heard[-1] == b"QUIT"
     servers.rows.check_whole()
+
+
+# --- what else travels by BDAT ------------------------------------------------------------
+
+
+def test_over_lmtp_each_recipient_of_each_message_has_a_verdict_of_its_own() -> None:
+    async def main(lab: Lab) -> list[Result]:
+        messages = [
+            Message.from_bytes("a@x.test", [f"{n}@y.test", f"{n}@full.test"], b"hi\r\n")
+            for n in range(20)
+        ]
+        async with open_session(lab.account, sink=rows) as session:
+            return await collect(session, messages)
+
+    rows = Rows()
+    with Lab(protocol="lmtp") as lab:
+        lab.set("*@full.test", bdat=Behaviour(reply="452 4.2.2 full"))
+        results = trio.run(main, lab)
+    outcomes = [[one.outcome for one in result.recipients] for result in results]
+    assert outcomes == [["accepted", "deferred"]] * 20
+    rows.check_whole()
+
+
+@pytest.mark.parametrize("pipelining", ["off", "auto", "stream"])
+def test_binary_mail_data_arrives_octet_by_octet(pipelining: Any) -> None:
+    data = b"Content-Transfer-Encoding: binary\r\n\r\n\n.\r\n\0\xff" + b"x" * 2000
+
+    async def main(lab: Lab) -> str:
+        options = DeliveryOptions(is_binary=True)
+        message = Message.from_bytes("a@x.test", ["b@y.test"], data, options=options)
+        async with open_session(lab.account) as session:
+            result = await session.send(message, pipelining=pipelining, chunking=True)
+        return result.outcome
+
+    with Lab(extensions=("PIPELINING", "CHUNKING", "BINARYMIME", "8BITMIME")) as lab:
+        assert trio.run(main, lab) == "accepted"
+        assert [one.data for one in lab.received] == [data]

@@ -17,6 +17,7 @@ from smtpbook.transfer.group import Group
 from smtpbook.transfer.pipeline import Pipeline, Pipelining
 from smtpbook.transfer.transaction import Result
 
+_EHLO = Ehlo("client.example")
 PIPELINING = ("PIPELINING", "SIZE 1000", "8BITMIME", "SMTPUTF8")
 CHUNKING = ("CHUNKING", *PIPELINING)
 
@@ -39,7 +40,7 @@ class Talk:
         self.client = Client()
         self.client.receive_data(b"220 mx\r\n")
         self.client.next_reply()
-        self.client.issue(Ehlo("client.example"))
+        self.client.issue(_EHLO)
         self.client.receive_data(ehlo_reply("mx", keywords).to_bytes())
         self.client.next_reply()
         self.pipeline = Pipeline(self.client)
@@ -113,9 +114,10 @@ class Conversation:
         self.window = self.random.choice([1, 2, 3, 8])
         self.talk = Talk(*keywords, mode=mode, chunking=chunking, window=self.window)
         self.server = Server()
-        for command in (Greeting(), Ehlo("client.example")):
+        said = ((Greeting(), Reply(code=220)), (_EHLO, ehlo_reply("mx", keywords)))
+        for command, reply in said:
             self.server._awaiting = command
-            self.server.reply(Reply(code=250))
+            self.server.reply(reply)
         self.to_server = self.to_client = b""
         self.waiting = deque(self.letter(n) for n in range(self.random.randint(1, 8)))
         self.added: list[Message] = []

@@ -41,8 +41,8 @@ class Talk:
         """Have the next group written whole."""
         group = self.pipeline.next_group()
         assert group is not None
-        if group.mail_data is not None:
-            group.mail_data.is_end_written = True
+        for transaction, _, _ in group.mail_data:
+            transaction.is_end_written = True
 
     def hear(self, *codes: int) -> None:
         for number, code in enumerate(codes):
