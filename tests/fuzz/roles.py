@@ -40,7 +40,8 @@ from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import MAX_REPLY_LINE, Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import TABLE, State
-from smtpbook.transfer.pipeline import Group, Pipeline
+from smtpbook.transfer.group import Group
+from smtpbook.transfer.pipeline import Pipeline, Pipelining
 from smtpbook.transfer.transaction import Transaction
 from tests.fuzz.parsers import cuts
 
@@ -310,11 +311,19 @@ class _ServerStory:
 
 ADD: Final = range(0x90, 0x93)  # a message for one, two, three recipients
 WRITE: Final = 0x80
-LOCK_STEP: Final = 0x81
+# How the next messages are written: mode, chunking.
+MODES: Final[dict[int, tuple[Pipelining, bool | None]]] = {
+    0x81: ("off", None),
+    0x82: ("stream", None),
+    0x83: ("auto", True),
+    0x84: ("off", True),
+    0x85: ("stream", False),
+    0x86: ("auto", None),
+}
 TO: Final = ("a@y.test", "b@y.test", "c@y.test")
 HELLO: Final = (
     b"220 mx\r\n",
-    b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000\r\n",
+    b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 SIZE 1000\r\n",
 )
 
 
@@ -326,8 +335,8 @@ def pipeline(octets: bytes) -> set[object]:
             story.hear(step)
         elif step == WRITE:
             story.write()
-        elif step == LOCK_STEP and story.pipeline.is_idle:
-            story.pipeline.mode = "off"
+        elif step in MODES:
+            story.begin(*MODES[step])
         elif step in ADD:
             story.add(TO[: step - ADD.start + 1])
     return story.end()
@@ -338,14 +347,20 @@ class _Letters:
 
     def __init__(self) -> None:
         self.client = Client(Group().lone_tag)
-        self.pipeline = Pipeline(self.client, "auto")
+        self.pipeline = Pipeline(self.client)
+        self.mode: Pipelining = "auto"
         self._said: dict[str, list[tuple[str, int, int]]] = {}
-        self._transactions: dict[str, Transaction] = {}
+        self._left: dict[str, Transaction] = {}  # whose mail data was written
         self._added = 0
         self._is_over = False
         self.hear(HELLO[0])
         self.client.issue(COMMANDS[0], Group().lone_tag)
         self.hear(HELLO[1])
+
+    def begin(self, mode: Pipelining, chunking: bool | None) -> None:
+        if self.pipeline.is_idle and not self._is_over:
+            self.mode = mode
+            self.pipeline.begin(mode, chunking=chunking, window=3)
 
     def add(self, recipients: tuple[str, ...]) -> None:
         if self.pipeline.has_room and not self._is_over:
@@ -360,11 +375,13 @@ class _Letters:
         group = self.pipeline.next_group()
         if group is not None:
             group.written_at = 0.0
-            if group.mail_data is not None:
-                group.mail_data.is_end_written = True
+            for transaction, size, _ in group.mail_data:
+                transaction.is_end_written = True
+                assert transaction.id not in self._left
+                self._left[transaction.id] = transaction
                 # Nobody gets an empty message, and a message nobody may get is not sent.
-                is_empty = group.octets.startswith(END)
-                assert is_empty is not self._is_wanted(group.mail_data.id)
+                if not self.pipeline.writes_ahead:
+                    assert bool(size) is self._is_wanted(transaction.id)
 
     def _is_wanted(self, transaction_id: str) -> bool:
         said = self._said[transaction_id]
@@ -393,7 +410,6 @@ class _Letters:
         if transaction is not None and item.command is not None:
             said = self._said.setdefault(transaction.id, [])
             said.append((item.command.verb, index, item.reply.code))
-            self._transactions[transaction.id] = transaction
         self.pipeline.receive(item)
 
     def end(self) -> set[object]:
@@ -407,28 +423,26 @@ class _Letters:
             assert len({(verb, index) for verb, index, _ in said}) == len(said)
             codes = {(verb, index): code for verb, index, code in said}
             for index, one in enumerate(result.recipients):
-                assert one.outcome in _right(codes, index, self._has_left(result.id))
+                written = self._left.get(result.id)
+                assert one.outcome in _right(codes, index, written)
         return {
-            (one.verb, one.outcome, len(result.recipients), self.pipeline.mode)
+            (one.verb, one.outcome, len(result.recipients), self.mode)
             for result in self.pipeline.results
             for one in result.recipients
         }
 
-    def _has_left(self, transaction_id: str) -> bool:
-        transaction = self._transactions.get(transaction_id)
-        return transaction is not None and transaction.is_end_written
-
 
 def _right(
-    codes: dict[tuple[str, int], int], index: int, has_left: bool
+    codes: dict[tuple[str, int], int], index: int, written: Transaction | None
 ) -> tuple[str, ...]:
     """Give the verdicts that these replies allow for one recipient."""
-    wanted = (("MAIL", -1, 2), ("RCPT", index, 2), ("DATA", -1, 3), ("END-OF-DATA", -1, 2))
-    for verb, place, digit in wanted:
+    is_chunked = written is not None and written.is_chunked
+    ends = (("BDAT", -1, 2),) if is_chunked else (("DATA", -1, 3), ("END-OF-DATA", -1, 2))
+    for verb, place, digit in (("MAIL", -1, 2), ("RCPT", index, 2), *ends):
         code = codes.get((verb, place))
         if code is None:
-            silent = ("in_doubt",) if has_left else ("failed", "deferred")  # by a 421
-            return silent if verb == "END-OF-DATA" else ("failed", "deferred")
+            # Deferred by a 421 that ended the session.
+            return ("in_doubt",) if written is not None else ("failed", "deferred")
         if code // 100 != digit:
             return ("deferred",) if code // 100 == 4 else ("rejected",)
     return ("accepted",)
