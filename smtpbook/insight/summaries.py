@@ -22,7 +22,6 @@ SESSION_ORDER: Final = (
     "GREETING",
     "LHLO",
     "EHLO",
-    "LHLO",
     "HELO",
     "STARTTLS",
     "AUTH",

@@ -15,7 +15,7 @@ from smtpbook.sasl.registry import MECHANISMS
 
 PACKAGE = Path(commands.__file__).parents[1]
 # The rooms that speak on the wire.
-ROOMS = ("protocol", "transfer", "sasl", "session", "lab")
+ROOMS = ("protocol", "transfer", "transport", "sasl", "session", "lab")
 
 
 def rows(kind: str, *speaks: str) -> set[str]:
