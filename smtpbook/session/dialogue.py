@@ -42,6 +42,7 @@ from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.runner import lag_gauge
+from smtpbook.session.parked import Parked
 from smtpbook.session.record import Record
 from smtpbook.transfer.group import Group, MailData
 from smtpbook.transfer.pipeline import Pipeline
@@ -104,8 +105,8 @@ class Dialogue:
         self.greeting = greeting
         self._record = record
         self._limits = account.limits
-        self._woken = trio.lowlevel.ParkingLot()
-        self._aside = trio.lowlevel.ParkingLot()  # holds the reader while a caller reads
+        self._woken = Parked()
+        self._aside = Parked()  # holds the reader while a caller reads
         self._has_reader = False
         self._is_read_here = False  # by a caller
         self._aside_until = -math.inf
@@ -342,7 +343,8 @@ class Dialogue:
                 self._stand_aside()
             else:
                 self._hurry(self._clock.current_time())
-            woken.unpark_all()
+            if self.results or not client.outstanding:  # else there is nothing to do yet
+                woken.unpark_all()
         if self._failure is not None:
             raise self._failure
 

@@ -6,16 +6,15 @@ leaving the loop early needs no cleaning up by the caller.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from email.message import Message as AnyEmail
 from typing import TYPE_CHECKING, Final, NoReturn
-
-import trio
 
 from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
+from smtpbook.session.fetched import Fetched
 from smtpbook.transfer.group import Group
 from smtpbook.transfer.pipeline import Pipelining
 from smtpbook.transfer.transaction import Result
@@ -33,8 +32,8 @@ class SendMany:
 
     Theory of operation: the task that iterates is the one that writes, so nothing is
     written while nobody asks.  Messages of an async iterable are fetched by a task of the
-    session's nursery, one ahead, so that a slow source does not hold back what is ready.
-    What a source raises waits until the messages before it have their results.
+    session's nursery.  What a source raises waits until the messages before it have their
+    results.
     """
 
     def __init__(
@@ -55,8 +54,7 @@ class SendMany:
         self._has_begun = False
         self._messages = messages
         self._source: Iterator[AnyMessage] | None = None
-        self._fetched: trio.MemoryReceiveChannel[AnyMessage] | None = None
-        self._fetching = trio.CancelScope()
+        self._fetched: Fetched[AnyMessage] | None = None
         self._error: Exception | None = None
         self._awaited = 0  # messages lined up whose result has not been given
 
@@ -111,7 +109,8 @@ class SendMany:
     def stop(self) -> None:
         """Write nothing more for this iterator; another use of the session begins."""
         self._is_stopped = True
-        self._fetching.cancel()
+        if self._fetched is not None:
+            self._fetched.stop()
 
     async def _begin(self) -> None:
         if self._is_stopped:
@@ -125,50 +124,37 @@ class SendMany:
             raise LocalProtocolError(f"no time for a message: {talk.client.state.value}")
         talk.pipeline.begin(self._pipelining, chunking=self._chunking, window=self._window)
         if isinstance(self._messages, AsyncIterable):
-            send, self._fetched = trio.open_memory_channel[AnyMessage](0)
+            self._fetched = Fetched(self._messages, talk.wake)
             assert session._nursery is not None
-            session._nursery.start_soon(self._fetch, self._messages, send)
+            session._nursery.start_soon(self._fetched.run)
         else:
             self._source = iter(self._messages)
         self._has_begun = True
-
-    async def _fetch(
-        self,
-        messages: AsyncIterable[AnyMessage],
-        channel: trio.MemorySendChannel[AnyMessage],
-    ) -> None:
-        try:
-            with self._fetching, channel:
-                try:
-                    async for message in messages:
-                        self._session._talk.wake()  # it finds this task waiting to send
-                        await channel.send(message)
-                finally:
-                    if isinstance(messages, AsyncGenerator):
-                        await messages.aclose()
-        except Exception as exc:
-            self._error = exc
-        finally:
-            self._session._talk.wake()
 
     def _next_message(self) -> Message | None:
         if self._is_exhausted:
             return None
         try:
-            if self._source is not None:
-                message = next(self._source)
-            else:
-                assert self._fetched is not None
-                message = self._fetched.receive_nowait()
-            return message if isinstance(message, Message) else Message.from_email(message)
-        except trio.WouldBlock:
-            return None
-        except (StopIteration, trio.EndOfChannel):
-            pass
+            message = self._look()
+            if message is None or isinstance(message, Message):
+                return message
+            return Message.from_email(message)
         except Exception as exc:
-            self._error = exc
-        self._is_exhausted = True
-        return None
+            self._error, self._is_exhausted = exc, True
+            return None
+
+    def _look(self) -> AnyMessage | None:
+        """Take what the source has now; None: nothing, or nothing more."""
+        fetched = self._fetched
+        if fetched is not None:
+            message = fetched.take()
+            if message is None and fetched.is_over:
+                self._error, self._is_exhausted = fetched.error, True
+            return message
+        assert self._source is not None
+        message = next(self._source, None)
+        self._is_exhausted = message is None
+        return message
 
     def _fill(self) -> None:
         pipeline = self._session._talk.pipeline
