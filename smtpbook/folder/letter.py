@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from smtpbook.bodies.picture import Picture
 from smtpbook.errors import LedgerError
 from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
+from smtpbook.transfer.options import DeliveryOptions
 
 _TEXTS: Final = (
     *("header_from", "subject", "text", "html", "markdown", "flowed"),
@@ -52,6 +54,8 @@ def freeze_letter(letter: Template) -> tuple[Plain, dict[str, bytes]]:
     plain: Plain = {
         name: value for name in _TEXTS if (value := getattr(letter, name)) is not None
     }
+    if letter.options is not None:
+        plain["options"] = _options(letter.options)
     plain["headers"] = dict(letter.headers or {})
     plain["attachments"] = [
         {
@@ -112,6 +116,7 @@ def thaw_letter(plain: Plain, files: Path, given: Template | None) -> Template:
     texts = {name: plain[name] for name in _TEXTS if name in plain}
     return Template(
         **texts,
+        options=DeliveryOptions(**plain["options"]) if "options" in plain else None,
         headers=plain["headers"],
         values=plain["values"],
         attachments=[_attachment(one, files) for one in plain["attachments"]],
@@ -185,6 +190,19 @@ def _is_plain(value: Any) -> bool:
         return all(type(name) is str and _is_plain(one) for name, one in value.items())
     # Subclasses, such as pandas' times, would come back as something else; NaN as another.
     return type(value) in _SCALARS and value == value
+
+
+def _options(options: DeliveryOptions) -> Plain:
+    """Give what was asked for, as TOML has it."""
+    asked = (one for one in fields(options) if one.init)
+    plain = {
+        one.name: value
+        for one in asked
+        if (value := getattr(options, one.name)) != one.default
+    }
+    plain["notify"] = list(options.notify)
+    plain["original_recipients"] = [list(pair) for pair in options.original_recipients]
+    return plain
 
 
 def _attachment(one: Plain, files: Path) -> Attachment | AttachmentColumn:

@@ -20,6 +20,7 @@ from smtpbook.messages.attachments import Attachment, AttachmentColumn
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.unsubscribe import Unsubscribe
 
 GIF = b"GIF89a" + bytes(20)
@@ -120,6 +121,23 @@ def test_a_letter_comes_back_octet_for_octet(
     row = {"email": "p@x.test", "n": 7, "first_name": ""}
     same = {"message_id": "<1@x.test>", "date": datetime(2026, 1, 1, tzinfo=UTC)}
     assert again.render(row, **same).data == letter.render(row, **same).data  # type: ignore[arg-type]
+
+
+def test_what_is_asked_of_the_server_comes_back(
+    tmp_path: Path, list_of: Callable[[int], Recipients], letter: Template
+) -> None:
+    options = DeliveryOptions(
+        notify=["failure", "delay"],
+        original_recipients={"p1@x.example": "first@x.example"},
+        requires_tls=True,
+        hold_until=datetime(2027, 1, 1, tzinfo=UTC),
+        priority=-3,
+    )
+    asking = letter.replace(options=options)
+    made = CampaignFolder.create(tmp_path / "asking", list_of(3), asking, {})
+    assert CampaignFolder(made.path).letter() == asking
+    with pytest.raises(LedgerError, match="different: options"):
+        made.letter(letter)
 
 
 def test_what_no_file_keeps_is_named_and_must_be_given_again(
@@ -254,7 +272,12 @@ def test_every_parameter_of_a_letter_is_kept() -> None:
     plain, _ = freeze_letter(
         Template(
             header_from="ann@x.test", subject="s", text="t", html="h", markdown="m"
-        ).replace(reverse_path="", reply_to="b@x.test", to_name="n")
+        ).replace(
+            reverse_path="",
+            reply_to="b@x.test",
+            to_name="n",
+            options=DeliveryOptions(notify="failure"),
+        )
     )
     named = {one.name for one in dataclasses.fields(Template) if one.init}
     assert named - {"unsubscribe", "sign"} == set(plain) - {"missing"}
