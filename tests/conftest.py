@@ -27,7 +27,10 @@ settings.load_profile("same")
 @pytest.fixture(autouse=True)
 def _somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test has a working folder of its own, and reads nothing of the user's."""
-    with tempfile.TemporaryDirectory(prefix="smtpbook-") as folder:
+    # A panel that is drawn in a thread may look into a campaign's folder to the last.
+    with tempfile.TemporaryDirectory(
+        prefix="smtpbook-", ignore_cleanup_errors=True
+    ) as folder:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("SMTPBOOK_HOME", os.path.join(folder, "home"))
         yield
