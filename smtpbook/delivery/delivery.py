@@ -431,6 +431,7 @@ class Delivery:
                     sink=route.sink,
                     campaign_id=self._campaign_id,
                     connector=self._connector,
+                    keeps_rows=False,
                 ) as session:
                     self._opening.discard(scope)
                     route.opened.set()

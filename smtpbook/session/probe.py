@@ -7,7 +7,6 @@ EHLO again, AUTH, QUIT.  It is explained elsewhere (`insight.explain_probe`).
 from __future__ import annotations
 
 import ssl
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
@@ -183,7 +182,7 @@ async def _shown_certificate(account: Account, patience_s: float) -> bytes | Non
     A handshake that fails does not give it out.  Nothing that is read here is believed, and
     nothing is said but what comes before TLS.
     """
-    silent = Record(None, deque(maxlen=1), "", account, None, 0, trio.current_time())
+    silent = Record(None, None, "", account, None, 0, trio.current_time())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

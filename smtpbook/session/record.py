@@ -41,7 +41,7 @@ class Record:
     ----------
     sink : Sink or None
         Takes each row; None = only `rows` does.
-    rows : deque of tuple
+    rows : deque of tuple or None
         Takes each row too.
     session_id : str
     account : Account
@@ -69,14 +69,14 @@ class Record:
     def __init__(
         self,
         sink: Sink | None,
-        rows: deque[Row],
+        rows: deque[Row] | None,
         session_id: str,
         account: Account,
         campaign_id: str | None,
         wall_us: int,
         clock: float,
     ) -> None:
-        self.rows = rows
+        self._rows = rows
         self.session_id = session_id
         self.server_address: str | None = None
         self.tls: tuple[str | None, str | None] = (None, None)
@@ -321,7 +321,8 @@ class Record:
             self.source,
         )
         self._seq += 1
-        self.rows.append(row)
+        if self._rows is not None:
+            self._rows.append(row)
         if self._sink is not None:
             try:
                 self._sink(row)

@@ -59,6 +59,7 @@ async def open_session(
     login: bool = True,
     campaign_id: str | None = None,
     connector: Connector = connect,
+    keeps_rows: bool = True,
 ) -> AsyncIterator[Session]:
     """Connect, wait for the greeting, say EHLO (to LMTP, LHLO), begin TLS, log in.
 
@@ -79,6 +80,8 @@ async def open_session(
         For the record.
     connector : async callable
         Gives the stream; default: as the account says.
+    keeps_rows : bool
+        False keeps none for `Session.transcript`: the sink has them all.
 
     Yields
     ------
@@ -113,6 +116,7 @@ async def open_session(
         campaign_id=campaign_id,
         connector=connector,
         login=login,
+        keeps_rows=keeps_rows,
     )
     failure: BaseException | None = None
     # What the caller's block raises is carried around the nursery, not through it, or it
@@ -152,10 +156,12 @@ class Session:
         campaign_id: str | None,
         connector: Connector,
         login: bool,
+        keeps_rows: bool,
     ) -> None:
         self.account = account
         self.id = ""
         self.rows: deque[Row] = KeptRows()
+        self._kept = self.rows if keeps_rows else None
         self._sink = sink
         self._campaign_id = campaign_id
         self._connector = connector
@@ -411,7 +417,7 @@ class Session:
         clock = trio.current_time()
         wall_us = time.time_ns() // 1000
         record = Record(
-            self._sink, self.rows, self.id, self.account, self._campaign_id, wall_us, clock
+            self._sink, self._kept, self.id, self.account, self._campaign_id, wall_us, clock
         )
         self._record = record
         stream = await self._connector(self.account, record)

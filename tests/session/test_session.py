@@ -709,6 +709,16 @@ async def test_a_transaction_can_be_spoken_by_hand(
     assert [row["bytes_sent"] for row in servers.rows.of("data")] == [18, 2, 22]
 
 
+async def test_a_session_may_keep_nothing_for_itself(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    servers(*HELLO, OK, OK, GO, OK, BYE)
+    async with servers.open(keeps_rows=False) as session:
+        assert (await session.send(message())).outcome == "accepted"
+    assert not session.rows
+    assert "END-OF-DATA" in servers.rows.column("verb")
+
+
 async def test_a_message_after_a_transaction_by_hand_begins_with_rset(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:

@@ -120,8 +120,10 @@ class Try:
     def __init__(self, network: Network, account: Account = ACCOUNT) -> None:
         self.network, self.account = network, account
         self.rows = Rows()
-        kept: deque[Row] = deque()
-        self.record = Record(self.rows, kept, "s", account, None, 0, trio.current_time())
+        self.kept: deque[Row] = deque()
+        self.record = Record(
+            self.rows, self.kept, "s", account, None, 0, trio.current_time()
+        )
 
     async def connect(self) -> str | None:
         """Connect; gives the address that is then recorded."""
@@ -317,7 +319,7 @@ async def test_a_record_that_cannot_be_kept_ends_the_race_and_leaves_nothing_ope
     with pytest.raises(ZeroDivisionError):
         await one.connect()
     assert network.left_open == 0
-    addresses = [row[COLUMNS.index("server_address")] for row in one.record.rows][1:]
+    addresses = [row[COLUMNS.index("server_address")] for row in one.kept][1:]
     assert len(addresses) == len(set(addresses)) == (1 if at == 1 else 3)
 
 
