@@ -148,7 +148,7 @@ class Sending:
             )
         finally:
             for entry in begun.books.suppressed() if begun.is_whole else ():
-                run.record(outcome_row(entry, "suppressed", keeping.id, campaign.account))
+                run.note(outcome_row(entry, "suppressed", keeping.id, campaign.account))
             if journal is not None:
                 journal.close()
 

@@ -191,7 +191,7 @@ class Outbox:
         )
         self._conclude(entry, verdict, error)
         row = outcome_row(entry, "failed", self._campaign_id, self._account, error)
-        self._run.record(row)
+        self._run.note(row)
 
     def _conclude(
         self,

@@ -49,6 +49,10 @@ class Run:
         """Have another recorder take the rows; for a run that has none yet."""
         self._recorder, self._append = recorder, recorder.append
 
+    def note(self, row: Row) -> None:
+        """Take a row that no session has written."""
+        self.record(row)
+
     def _record(self, row: Row) -> None:
         self._append(row)
 

@@ -15,7 +15,7 @@ from smtpbook.events import COLUMNS, Row
 from smtpbook.log.frame import Recorder
 from smtpbook.wording import lasting
 
-_TIME, _SESSION, _SOURCE = map(COLUMNS.index, ("time", "session_id", "source"))
+_TIME, _SOURCE = map(COLUMNS.index, ("time", "source"))
 assert (0, len(COLUMNS) - 1) == (_TIME, _SOURCE)
 
 
@@ -46,6 +46,7 @@ class Rehearsal(Run):
         self, campaign: str, server: str, began: datetime, now: Callable[[], float]
     ) -> None:
         super().__init__(Recorder(), campaign)
+        self.record = self._append  # it is kept nowhere else
         self.server, self.began = server, began
         self.took_s = 0.0
         self._now = now
@@ -83,11 +84,9 @@ class Rehearsal(Run):
         """Give a virtual instant in microseconds since 1970 UTC."""
         return self._began_us + int(instant * 1e6)
 
-    def _record(self, row: Row) -> None:
-        """Keep a row; one that no session wrote tells this machine's time."""
-        if row[_SESSION] is None:
-            row = (self.microseconds(self._now()), *row[1:_SOURCE], "rehearsal")
-        self._append(row)
+    def note(self, row: Row) -> None:
+        """Take a row that no session has written, and that tells this machine's time."""
+        self.record((self.microseconds(self._now()), *row[1:_SOURCE], "rehearsal"))
 
     def _told(self) -> list[tuple[str, str]]:
         return [

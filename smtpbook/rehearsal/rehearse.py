@@ -155,7 +155,7 @@ def rehearse(
         display.close()
         for entry in books.suppressed() if is_whole else ():
             account = next(iter(accounts))
-            run.record(outcome_row(entry, "suppressed", campaign_id, account))
+            run.note(outcome_row(entry, "suppressed", campaign_id, account))
     return run
 
 
