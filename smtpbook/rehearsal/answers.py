@@ -77,7 +77,7 @@ class Answers:
         self._draws: dict[str, Random] = {}  # by session
         self._first: dict[str, float] = {}  # when the greylisted came first
         self._accepted: deque[float] = deque()  # when, for the last minute
-        self._named = {refusal.domain for refusal in model.refusals}
+        self._named = {one.domain for one in model.refusals if one.domain is not None}
         self._refusing = {refusal.verb for refusal in model.refusals}
         self._shares: defaultdict[tuple[str, str | None], list[Refusal]] = defaultdict(list)
         self._limits: defaultdict[str, list[Refusal]] = defaultdict(list)
@@ -137,7 +137,7 @@ class Answers:
                 self._accepted.popleft()
             if len(self._accepted) >= (limit.above_per_minute or 0):
                 return limit
-        domain = domain_of(who) if who else None
+        domain = domain_of(who) if who and self._named else None
         domain = domain if domain in self._named else None
         refusals = self._shares.get((verb, domain))
         if not refusals:
