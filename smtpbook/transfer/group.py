@@ -1,16 +1,18 @@
 """Group: octets that are written together, and which of them are whose mail data.
 
 It is put together by `pipeline` and `window` and written by `session`, which stamps it.
-Which commands may stand in one is not decided here.
+Here MAIL and RCPT get their parameters and their tag; which commands may stand in a group
+is not decided here.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from smtpbook.protocol.commands import Rset
+from smtpbook.protocol.commands import Command, Mail, Rcpt, Rset
+from smtpbook.protocol.connection import Client
 from smtpbook.protocol.replies import Reply
-from smtpbook.transfer.transaction import Transaction
+from smtpbook.transfer.transaction import Transaction, mail_parameters, rcpt_parameters
 
 RESET: Final = Rset()
 """The RSET before a transaction: if it is refused, there is no way to begin one."""
@@ -109,3 +111,31 @@ class Group:
 Tag = tuple[Group, Transaction | None, int]
 """What travels with a command to its reply: its group, its transaction, if it has one, and
 for RCPT the recipient's place in the message, else -1."""
+
+
+def mail(client: Client, transaction: Transaction, group: Group) -> tuple[Command, Tag]:
+    """Give a transaction's MAIL, with the parameters its message needs at this server.
+
+    Raises
+    ------
+    LocalProtocolError
+        The message cannot be sent at this server.
+    """
+    message = transaction.message
+    parameters = mail_parameters(
+        message,
+        client.extensions,
+        is_secure=client.is_secure and client.is_proven,
+        is_chunked=transaction.is_chunked,
+    )
+    return Mail(message.reverse_path, parameters), (group, transaction, -1)
+
+
+def rcpt(
+    client: Client, transaction: Transaction, group: Group, index: int
+) -> tuple[Command, Tag]:
+    """Give the RCPT for the recipient at a place in a transaction's message."""
+    message = transaction.message
+    recipient = message.recipients[index]
+    parameters = rcpt_parameters(message, recipient, client.extensions)
+    return Rcpt(recipient, parameters), (group, transaction, index)

@@ -27,19 +27,14 @@ from collections import deque
 from typing import Final, Literal
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
-from smtpbook.protocol.commands import Bdat, Command, Data, Mail, Rcpt
+from smtpbook.protocol.commands import Bdat, Command, Data
 from smtpbook.protocol.connection import Client, Exchange
 from smtpbook.protocol.mail_data import END
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
-from smtpbook.transfer.group import RESET, Group, Tag
-from smtpbook.transfer.transaction import (
-    Result,
-    Transaction,
-    mail_parameters,
-    rcpt_parameters,
-)
+from smtpbook.transfer.group import RESET, Group, Tag, mail, rcpt
+from smtpbook.transfer.transaction import Result, Transaction
 from smtpbook.transfer.window import WINDOW, write_ahead
 
 Pipelining = Literal["off", "auto", "stream"]
@@ -170,7 +165,6 @@ class Pipeline:
     ) -> list[tuple[Command, Tag]]:
         """Give a transaction's next commands: all up to DATA, or one in lock-step."""
         commands: list[tuple[Command, Tag]] = []
-        message = transaction.message
         if not transaction.issued:
             # Behind a BDAT that is not answered, Exim hangs up on a MAIL without RSET.
             is_touchy = (
@@ -182,26 +176,13 @@ class Pipeline:
                 if not is_pipelined:
                     return commands
             try:
-                client = self._client
-                is_secure = client.is_secure and client.is_proven
-                parameters = mail_parameters(
-                    message,
-                    client.extensions,
-                    is_secure=is_secure,
-                    is_chunked=transaction.is_chunked,
-                )
+                commands.append(mail(self._client, transaction, group))
             except LocalProtocolError as exc:
                 transaction.error = exc
                 return commands
-            commands.append(
-                (Mail(message.reverse_path, parameters), (group, transaction, -1))
-            )
             self._issued(transaction)
         while not transaction.is_envelope_issued and (is_pipelined or not commands):
-            index = transaction.issued - 1
-            recipient = message.recipients[index]
-            parameters = rcpt_parameters(message, recipient, self._client.extensions)
-            commands.append((Rcpt(recipient, parameters), (group, transaction, index)))
+            commands.append(rcpt(self._client, transaction, group, transaction.issued - 1))
             self._issued(transaction)
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
         is_due = transaction.is_envelope_issued and not transaction.is_data_issued
@@ -240,10 +221,10 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction; a server
             must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
-        command, (group, transaction, index), reply, _, _, rcpt, is_last = exchange
+        command, (group, transaction, index), reply, _, _, rcpt_tag, is_last = exchange
         if transaction is not None and command is not None:
-            if rcpt is not None:  # a recipient's own, at the end of the mail data
-                index = rcpt[2]
+            if rcpt_tag is not None:  # a recipient's own, at the end of the mail data
+                index = rcpt_tag[2]
             transaction.receive(command.verb, index, reply, is_last)
             if not transaction.outstanding:
                 self._settle()

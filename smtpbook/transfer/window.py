@@ -19,14 +19,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from smtpbook.errors import LocalProtocolError
-from smtpbook.protocol.commands import Bdat, Command, Mail, Rcpt
+from smtpbook.protocol.commands import Bdat, Command
 from smtpbook.protocol.connection import Client
-from smtpbook.transfer.group import RESET, Group, Tag
-from smtpbook.transfer.transaction import (
-    Transaction,
-    mail_parameters,
-    rcpt_parameters,
-)
+from smtpbook.transfer.group import RESET, Group, Tag, mail, rcpt
+from smtpbook.transfer.transaction import Transaction
 
 WINDOW: Final = 8
 """Messages under way at once, if nobody says another number."""
@@ -58,17 +54,13 @@ def write_ahead(client: Client, transactions: Iterable[Transaction], group: Grou
 def _commands(
     client: Client, transaction: Transaction, group: Group
 ) -> list[tuple[Command, Tag]]:
-    message = transaction.message
-    parameters = mail_parameters(
-        message, client.extensions, is_secure=client.is_secure, is_chunked=True
-    )
-    tag = group, transaction, -1
-    commands: list[tuple[Command, Tag]] = [
+    end = Bdat(len(transaction.message.data), is_last=True)
+    return [
         (RESET, group.lone_tag),
-        (Mail(message.reverse_path, parameters), tag),
+        mail(client, transaction, group),
+        *(
+            rcpt(client, transaction, group, index)
+            for index in range(len(transaction.message.recipients))
+        ),
+        (end, (group, transaction, -1)),
     ]
-    for index, recipient in enumerate(message.recipients):
-        parameters = rcpt_parameters(message, recipient, client.extensions)
-        commands.append((Rcpt(recipient, parameters), (group, transaction, index)))
-    commands.append((Bdat(len(message.data), is_last=True), tag))
-    return commands

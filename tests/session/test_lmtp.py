@@ -215,11 +215,12 @@ def test_lab_and_session_agree_on_who_got_what() -> None:
         assert list(ends["recipient"][:3]) == ["a@y.test", "b@y.test", "a@y.test"]
 
 
+@pytest.mark.parametrize("pipelining", ["off", "auto", "stream"])
 @pytest.mark.parametrize(
     ("tls", "is_sent"), [("starttls", True), ("opportunistic", False), ("none", False)]
 )
 def test_tls_is_required_of_a_server_that_has_proved_who_it_is(
-    tls: TlsMode, is_sent: bool
+    tls: TlsMode, is_sent: bool, pipelining: Pipelining
 ) -> None:
     """RFC 8689 section 4.2.1; opportunistic TLS takes any certificate."""
     asked = replace(
@@ -231,10 +232,11 @@ def test_tls_is_required_of_a_server_that_has_proved_who_it_is(
         account = lab.account.replace(tls=tls, port=lab.port)
         async with open_session(account) as session:
             if is_sent:
-                assert (await session.send(asked)).outcome == "accepted"
+                result = await session.send(asked, pipelining=pipelining)
+                assert result.outcome == "accepted"
                 return
             with pytest.raises(LocalProtocolError, match=r"REQUIRETLS|requires TLS"):
-                await session.send(asked)
+                await session.send(asked, pipelining=pipelining)
 
     with Lab(extensions=["REQUIRETLS"]) as lab:
         trio.run(main, lab)
