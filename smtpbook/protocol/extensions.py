@@ -25,15 +25,7 @@ _HAS: Final = {
     "has_smtputf8": "SMTPUTF8",
     "has_starttls": "STARTTLS",
     "has_size": "SIZE",
-    "has_enhanced_status_codes": "ENHANCEDSTATUSCODES",
-    "has_dsn": "DSN",
-    "has_binarymime": "BINARYMIME",
-    "has_requiretls": "REQUIRETLS",
     "has_prdr": "PRDR",
-    "has_etrn": "ETRN",
-    "has_deliver_by": "DELIVERBY",
-    "has_future_release": "FUTURERELEASE",
-    "has_priority": "MT-PRIORITY",
 }
 _NO_KEYWORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
@@ -58,23 +50,8 @@ class Extensions:
         STARTTLS, RFC 3207.
     has_size : bool
         SIZE, RFC 1870.
-    has_size : bool
-        SIZE, RFC 1870.
-    has_enhanced_status_codes : bool
-        ENHANCEDSTATUSCODES, RFC 2034.  It is for the reader: a reply's status is read
-        wherever it stands, for many servers give theirs without announcing them.
-    has_dsn : bool
-        DSN, RFC 3461.
-    has_binarymime : bool
-        BINARYMIME, RFC 3030; of use with CHUNKING alone (section 3).
-    has_requiretls : bool
-        REQUIRETLS, RFC 8689.
     has_prdr : bool
         PRDR, draft-hall-prdr-00.
-    has_etrn : bool
-        ETRN, RFC 1985.
-    has_deliver_by, has_future_release, has_priority : bool
-        DELIVERBY (RFC 2852), FUTURERELEASE (RFC 4865), MT-PRIORITY (RFC 6710).
     max_size_bytes : int or None
         The largest message the server takes, in octets; None = no limit stated.
     min_deliver_by_s : int or None
@@ -101,15 +78,7 @@ class Extensions:
     has_smtputf8: bool = False
     has_starttls: bool = False
     has_size: bool = False
-    has_enhanced_status_codes: bool = False
-    has_dsn: bool = False
-    has_binarymime: bool = False
-    has_requiretls: bool = False
     has_prdr: bool = False
-    has_etrn: bool = False
-    has_deliver_by: bool = False
-    has_future_release: bool = False
-    has_priority: bool = False
     max_size_bytes: int | None = None
     min_deliver_by_s: int | None = None
     max_hold_s: int | None = None

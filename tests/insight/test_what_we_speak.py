@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,9 @@ import pytest
 from smtpbook.codes.tables import spoken
 from smtpbook.insight.what_we_speak import KINDS, what_we_speak
 from smtpbook.protocol import commands, connection, extensions
+from smtpbook.protocol.parameters import PARAMETERS
 from smtpbook.sasl.registry import MECHANISMS
+from smtpbook.transfer.options import WITHOUT
 
 PACKAGE = Path(commands.__file__).parents[1]
 # The rooms that speak on the wire.
@@ -57,9 +58,10 @@ def keywords() -> set[str]:
     """Give the keywords that the code acts on: read in EHLO's reply, or needed to speak."""
     asked = Asked()
     extensions.Extensions._from_keywords(asked)
-    needed = set(connection._COMMAND_NEEDS.values())
-    parameters: Mapping[str, str] = getattr(connection, "_PARAMETER_NEEDS", {})
-    return asked.names | needed | set(parameters.values())
+    by_command = set(connection._COMMAND_NEEDS.values())
+    by_parameter = {parameter.extension for parameter in PARAMETERS.values()}
+    by_option = {row.partition(" ")[0] for row in WITHOUT}
+    return asked.names | by_command | by_parameter | by_option
 
 
 def test_every_extension_that_is_acted_on_has_a_row() -> None:

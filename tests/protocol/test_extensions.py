@@ -77,25 +77,6 @@ def test_mechanisms_of_both_spellings_each_once_in_order(
     assert offered(*lines).mechanisms == mechanisms
 
 
-HAS = {
-    "has_enhanced_status_codes": "ENHANCEDSTATUSCODES",
-    "has_dsn": "DSN",
-    "has_binarymime": "BINARYMIME",
-    "has_requiretls": "REQUIRETLS",
-    "has_prdr": "PRDR",
-    "has_etrn": "ETRN",
-    "has_deliver_by": "DELIVERBY 240",
-    "has_future_release": "FUTURERELEASE 60 2030-01-01T00:00:00Z",
-    "has_priority": "MT-PRIORITY MIXER",
-}
-
-
-@pytest.mark.parametrize("name", HAS)
-def test_each_keyword_has_its_field_and_no_other(name: str) -> None:
-    extensions = offered(HAS[name].lower())
-    assert {one for one in HAS if getattr(extensions, one)} == {name}
-
-
 @pytest.mark.parametrize(
     ("line", "least"),
     [
