@@ -1,6 +1,6 @@
 """Client certificate: by which this side proves who it is in a TLS handshake.
 
-It names files and the key's passphrase; they are read by `session`.
+It names files and the key's passphrase; they are read by `transport`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Proxy: a server that makes connections for others; where it is, and who asks it.
 
-A value: it opens nothing.  How it is asked is `session`'s.
+A value: it opens nothing.  How it is asked is `transport`'s.
 """
 
 from __future__ import annotations
