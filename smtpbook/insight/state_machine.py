@@ -12,7 +12,15 @@ import pandas as pd
 from smtpbook.errors import near_miss
 from smtpbook.log.frame import require_columns
 from smtpbook.protocol.connection import CLOSING
-from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, State, allowed_verbs, to_svg
+from smtpbook.protocol.states import (
+    FOREIGN,
+    ONLY_PIPELINED,
+    TABLE,
+    State,
+    allowed_verbs,
+    to_svg,
+)
+from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
 
 _NAMES: Final = tuple(state.name for state in State)
 _DIGITS: Final = ("2yz", "3yz", "4yz", "5yz")
@@ -21,12 +29,15 @@ _DIGITS: Final = ("2yz", "3yz", "4yz", "5yz")
 class StateMachine:
     """The states of a session and what leads from one to the other.
 
-    In a notebook it shows itself as a picture, in a terminal as the verbs that are allowed.
+    In a notebook it shows itself as a picture (of SMTP and LMTP in one), in a terminal as
+    the verbs that are allowed.
 
     Attributes
     ----------
     here : str or None
         The state that is marked.
+    protocol : {"smtp", "lmtp"}
+        Whose verbs `allowed` and `table` have.
     allowed : tuple of str
         The verbs that a client may say there; with no state marked, all.
     table : DataFrame
@@ -35,8 +46,9 @@ class StateMachine:
         ``allowed`` (bool; False: only a reply to a pipelined command finds it there).
     """
 
-    def __init__(self, here: State | None = None) -> None:
+    def __init__(self, here: State | None = None, *, protocol: Protocol = "smtp") -> None:
         self.here = None if here is None else here.name
+        self.protocol = protocol
         self._here = here
 
     @property
@@ -44,7 +56,9 @@ class StateMachine:
         """The verbs that a client may say in the marked state, or in any."""
         states = State if self._here is None else (self._here,)
         return tuple(
-            dict.fromkeys(verb for state in states for verb in allowed_verbs(state))
+            dict.fromkeys(
+                verb for state in states for verb in allowed_verbs(state, self.protocol)
+            )
         )
 
     @property
@@ -59,7 +73,7 @@ class StateMachine:
             )
             for step, after in TABLE.items()
             for state, verb in (step,)
-            if self._here in (None, state)
+            if self._here in (None, state) and verb not in FOREIGN[self.protocol]
         ]
         table = pd.DataFrame(rows, columns=["state", "verb", *_DIGITS, "allowed"])
         return table.astype(dict.fromkeys(("state", "verb", *_DIGITS), "string"))
@@ -72,18 +86,21 @@ class StateMachine:
         return f"<state machine{where}; allowed: {', '.join(self.allowed) or 'nothing'}>"
 
 
-def state_machine(here: State | str | None = None) -> StateMachine:
+def state_machine(
+    here: State | str | None = None, *, protocol: Protocol = "smtp"
+) -> StateMachine:
     """Give the state machine of a session, with a state marked if wanted.
 
     Parameters
     ----------
     here : State or str, optional
         Such as ``session.state``, or a state's name.
+    protocol : {"smtp", "lmtp"}
 
     Raises
     ------
     ValueError
-        There is no state of that name.
+        There is no state of that name, or no such protocol.
 
     Examples
     --------
@@ -92,8 +109,10 @@ def state_machine(here: State | str | None = None) -> StateMachine:
 
     References
     ----------
-    RFC 5321 sections 3 and 4.1.4.
+    RFC 5321 sections 3 and 4.1.4; RFC 2033 section 4.1 (LMTP).
     """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}")
     if isinstance(here, str):
         if here.upper() not in _NAMES:
             raise ValueError(
@@ -101,11 +120,11 @@ def state_machine(here: State | str | None = None) -> StateMachine:
                 f"there are {', '.join(_NAMES)}"
             )
         here = State[here.upper()]
-    return StateMachine(here)
+    return StateMachine(here, protocol=protocol)
 
 
 def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataFrame:
-    """Follow one session of a log through the state machine.
+    """Follow one session of a log, of SMTP or LMTP, through the state machine.
 
     Parameters
     ----------
@@ -140,6 +159,7 @@ def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataF
             f"{near_miss(str(session_id), map(str, ids.unique()))}"
         )
     rows = rows.sort_values("seq")
+    protocol: Protocol = "lmtp" if (rows["verb"] == "LHLO").any() else "smtp"
     state, states = State.CONNECTED, list[State | None]()
     columns = ("kind", "verb", "command", "reply_code", "error")
     for kind, verb, command, code, error in zip(*(rows[c] for c in columns), strict=True):
@@ -149,7 +169,7 @@ def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataF
     told = rows.assign(
         state=pd.array([one and one.name for one in states], "string"),
         allowed=pd.array(
-            [one and " ".join(allowed_verbs(one)) for one in states], "string"
+            [one and " ".join(allowed_verbs(one, protocol)) for one in states], "string"
         ),
     )
     return told.dropna(subset=["state"])[[*shown, "state", "allowed"]].reset_index(

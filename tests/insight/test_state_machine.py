@@ -35,7 +35,7 @@ def test_what_is_allowed_is_what_the_client_allows(state: State) -> None:
 def test_the_table_has_every_row_once() -> None:
     table = state_machine().table
     assert list(zip(table["state"], table["verb"], strict=True)) == [
-        (state.name, verb) for state, verb in TABLE
+        (state.name, verb) for state, verb in TABLE if verb != "LHLO"
     ]
     row = table.query("state == 'RCPT' and verb == 'DATA'").iloc[0]
     assert row[["3yz", "4yz", "5yz"]].tolist() == ["DATA", "RCPT", "RCPT"]
@@ -44,6 +44,23 @@ def test_the_table_has_every_row_once() -> None:
         ["MAIL", "DATA"]
     ]
     assert set(state_machine("mail").table["state"]) == {"MAIL"}
+
+
+def test_of_lmtp_it_has_lmtps_verbs() -> None:
+    machine = state_machine("GREETED", protocol="lmtp")
+    assert "LHLO" in machine.allowed
+    assert not {"EHLO", "HELO"} & {*machine.allowed, *machine.table["verb"]}
+    with pytest.raises(ValueError, match="'qmqp' is not one of smtp, lmtp"):
+        state_machine(protocol="qmqp")  # type: ignore[arg-type]
+
+
+def test_a_session_of_lmtp_is_followed() -> None:
+    with Lab(protocol="lmtp") as lab:
+        steps = session_states(probe(lab.account))
+    assert steps["state"].tolist() == ["GREETED", "READY", "CLOSED", "CLOSED"]
+    offered = set(steps["allowed"].iloc[1].split())
+    assert "LHLO" in offered
+    assert not {"EHLO", "TURN"} & offered
 
 
 def test_a_state_that_is_none_gets_the_near_miss() -> None:
