@@ -237,14 +237,14 @@ class Session:
     ) -> Result:
         """Send one message.
 
+        Cancelled after the message had begun, it gives no result; what became of the
+        message is in the event log, and in `take_results` until the session's next use.
+
         Parameters
         ----------
         message : Message or email.message.EmailMessage
         pipelining, chunking
             As of `send_many`.
-
-        Cancelled after the message had begun, it gives no result; what became of the
-        message is in the event log, and in `take_results` until the session's next use.
 
         Returns
         -------

@@ -39,7 +39,7 @@ _QUEUE_IDS: Final = (
     re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I),
     re.compile(r"<\S+> (\S+?)(?::R\d+)? Saved$"),
 )
-# What each of them holds, in lower case: a look before six searches.
+# What each of them holds: one search that saves most replies from seven.
 _QUEUE_ID_MARKS: Final = re.compile(
     r"queued|id=|accepted|gsmtp|ok [0-9a-f]{16}-|saved$", re.I
 )
