@@ -15,7 +15,7 @@ import trio
 import trustme
 
 from smtpbook.accounts.timeouts import Timeouts
-from tests.session.scripted import ACCOUNT, BYE, Item, Scripted
+from tests.session.scripted import ACCOUNT, BYE, READY, Item, Scripted, secured
 
 GO = "354 go ahead"
 LIMITS = Timeouts(
@@ -26,7 +26,6 @@ LIMITS = Timeouts(
 ACCOUNT_HERE = ACCOUNT.replace(
     host="localhost", username="ann", password="horse", timeouts=LIMITS
 )
-READY = b"220 go ahead\r\n"
 CHUNK = 64 * 1024
 
 Reply = str | Callable[[Scripted], Awaitable[None]]
@@ -186,17 +185,10 @@ def secure(authority: trustme.CA) -> dict[str, Reply]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("mx.test").configure_cert(context)
 
-    async def start(server: Scripted) -> None:
-        await server.say(READY)
-        server.stream = secure = trio.SSLStream(
-            server.stream, context, server_side=True, https_compatible=True
-        )
-        await secure.do_handshake()
-
     offer = "250-mx.test\r\n250-PIPELINING\r\n250 STARTTLS"
     letter = {stage: CLEAR[stage] for stage in LETTER if stage in CLEAR}
     return {
-        **{"GREETING": "220 mx.test", "EHLO": offer, "STARTTLS": start},
+        **{"GREETING": "220 mx.test", "EHLO": offer, "STARTTLS": secured(context)},
         **{"EHLO again": offer, **letter},
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +28,7 @@ ACCOUNT = Account(host="mx.test", port=25, tls="none", helo="client.test")
 EHLO = "250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000"
 CHUNKING_EHLO = f"250-mx.test\r\n250-CHUNKING\r\n{EHLO.partition(chr(10))[2]}"
 PLAIN_EHLO = "250 mx.test"
+READY = b"220 go ahead\r\n"
 BYE = "221 Bye"
 
 
@@ -169,6 +171,35 @@ class Scripted:
             raise trio.BrokenResourceError("the client has closed")
         self.received += octets
         return octets
+
+
+def secured(
+    context: ssl.SSLContext,
+    say: bytes = READY,
+    *,
+    then: bytes = b"",
+    seen: list[object] | None = None,
+) -> Callable[[Scripted], Awaitable[None]]:
+    """Say that TLS may begin, and do the server's side of the handshake: an item.
+
+    With ``say=b""`` TLS begins at once; `then` is said under it, and `seen` gets what the
+    client's certificate holds.
+    """
+
+    async def start(server: Scripted) -> None:
+        if say:
+            await server.say(say)
+        secure = trio.SSLStream(
+            server.stream, context, server_side=True, https_compatible=True
+        )
+        server.stream = secure
+        await secure.do_handshake()
+        if seen is not None:
+            seen.append(secure.getpeercert())
+        if then:
+            await server.say(then)
+
+    return start
 
 
 class Servers:

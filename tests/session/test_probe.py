@@ -26,7 +26,7 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.sasl.registry import BY_TOKEN
 from smtpbook.session.probe import probe, probe_async
-from tests.session.scripted import BYE, CLOSE, SILENCE, Item, Scripted
+from tests.session.scripted import BYE, CLOSE, SILENCE, Item, Scripted, secured
 
 OFFERED = "250-mx.test\r\n250 STARTTLS"
 PATIENCE_S = 0.3  # for servers that never answer
@@ -284,19 +284,6 @@ def issued(*names: str, days: int = 90, trusted: Path | None = None) -> ssl.SSLC
     return context
 
 
-def secured(context: ssl.SSLContext, say: bytes = b"") -> Item:
-    async def start(server: Scripted) -> None:
-        if say:
-            await server.say(say)
-        secure = trio.SSLStream(
-            server.stream, context, server_side=True, https_compatible=True
-        )
-        server.stream = secure
-        await secure.do_handshake()
-
-    return start
-
-
 FAULTS: dict[str, Callable[[Path], ssl.SSLContext]] = {
     "expired": lambda folder: issued("127.0.0.1", days=-2, trusted=folder / "ca.pem"),
     "another name": lambda folder: issued("mx.other.test", trusted=folder / "ca.pem"),
@@ -312,9 +299,9 @@ async def test_a_certificate_that_is_not_accepted_is_shown_all_the_same(
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = FAULTS[fault](tmp_path)
-    script: tuple[Item, ...] = (secured(context),)
+    script: tuple[Item, ...] = (secured(context, b""),)
     if tls == "starttls":
-        script = ("220 mx", OFFERED, secured(context, b"220 go\r\n"))
+        script = ("220 mx", OFFERED, secured(context))
     server = Server(script, script)
     log = await server.probe(
         tls=tls, ca_file=tmp_path / "ca.pem", username="ann", password="horse battery"
@@ -332,7 +319,7 @@ async def test_a_certificate_that_is_not_accepted_is_shown_all_the_same(
 
 
 async def test_a_server_that_does_not_show_it_twice(tmp_path: Path) -> None:
-    server = Server((secured(issued("127.0.0.1")),), (SILENCE,))
+    server = Server((secured(issued("127.0.0.1"), b""),), (SILENCE,))
     log = await server.probe(tls="implicit")
     assert log.attrs["certificate"] == {"problem": "unknown authority"}
 

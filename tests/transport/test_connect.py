@@ -32,19 +32,20 @@ from tests.session.scripted import (
     CLOSE,
     EHLO,
     PLAIN_EHLO,
+    READY,
     SILENCE,
     Item,
     Rows,
     Scripted,
     Servers,
     Wait,
+    secured,
 )
 
 Make = Callable[..., Message]
 OK = "250 OK"
 GO = "354 go ahead"
 OFFERED = "250-mx.test\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 STARTTLS"
-READY = b"220 go ahead\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +61,11 @@ def account(authority: trustme.CA, tmp_path: Path) -> Account:
     return ACCOUNT.replace(tls="starttls", ca_file=ca_file)
 
 
-def secured(authority: trustme.CA, *names: str, say: bytes = READY) -> Item:
-    """Say that TLS may begin, and do the server's side of the handshake."""
+def issued(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """Give a server's side of TLS, with a certificate for ``mx.test`` or these names."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*(names or ("mx.test",))).configure_cert(context)
-
-    async def start(server: Scripted) -> None:
-        if say:
-            await server.say(say)
-        secure = trio.SSLStream(
-            server.stream, context, server_side=True, https_compatible=True
-        )
-        server.stream = secure
-        await secure.do_handshake()
-
-    return start
+    return context
 
 
 # --- STARTTLS -----------------------------------------------------------------------------
@@ -88,7 +79,9 @@ async def test_what_was_offered_in_clear_text_is_forgotten(
     autojump_clock: object,
 ) -> None:
     """PIPELINING before TLS and not after it: nothing is pipelined."""
-    server = servers("220 mx", OFFERED, secured(authority), PLAIN_EHLO, OK, OK, GO, OK, BYE)
+    server = servers(
+        "220 mx", OFFERED, secured(issued(authority)), PLAIN_EHLO, OK, OK, GO, OK, BYE
+    )
     async with servers.open(account) as session:
         assert not session.extensions.has_pipelining
         assert (await session.send(message())).outcome == "accepted"
@@ -155,7 +148,7 @@ async def test_clear_text_behind_the_220_ends_the_session_before_the_handshake(
     autojump_clock: object,
 ) -> None:
     """CVE-2011-0411: somebody between us may have put it there."""
-    injecting = secured(authority, say=READY + behind)
+    injecting = secured(issued(authority), READY + behind)
     server = servers("220 mx", OFFERED, injecting, "250-mx\r\n250 AUTH PLAIN", "235 in")
     before = b"EHLO client.test\r\nSTARTTLS\r\n"
     with pytest.raises((RemoteProtocolError, TransportError)):
@@ -228,11 +221,11 @@ async def test_a_certificate_that_proves_nothing_is_refused(
     autojump_clock: object,
 ) -> None:
     if fault == "another name":
-        start = partial(secured, authority, "other.test")
+        context = issued(authority, "other.test")
     else:
-        start = partial(secured, trustme.CA(), "mx.test")
-    said: tuple[Item, ...] = ("220 mx", OFFERED, start())
-    server = servers(*(said if tls == "starttls" else (start(say=b""),)))
+        context = issued(trustme.CA())
+    said: tuple[Item, ...] = ("220 mx", OFFERED, secured(context))
+    server = servers(*(said if tls == "starttls" else (secured(context, b""),)))
     login = account.replace(tls=tls, username="ann", password="horse")
     with pytest.raises(TLSError, match="the certificate was not accepted"):
         async with servers.open(login):
@@ -244,14 +237,8 @@ async def test_a_certificate_that_proves_nothing_is_refused(
 async def test_implicit_tls_covers_the_greeting(
     servers: Servers, authority: trustme.CA, account: Account, autojump_clock: object
 ) -> None:
-    servers(secured(authority, say=b""), "250-mx\r\n250 AUTH PLAIN", "235 in", BYE)
-    server = servers.all[-1]
-
-    async def secure_and_greet(server: Scripted) -> None:
-        await secured(authority, say=b"")(server)  # type: ignore[operator,misc]
-        await server.say(b"220 mx\r\n")
-
-    server._items[0] = secure_and_greet
+    greeting = secured(issued(authority), b"", then=b"220 mx\r\n")
+    servers(greeting, "250-mx\r\n250 AUTH PLAIN", "235 in", BYE)
     login = account.replace(tls="implicit", username="ann", password="horse")
     async with servers.open(login) as session:
         assert session.extensions.mechanisms == ("PLAIN",)

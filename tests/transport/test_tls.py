@@ -27,11 +27,18 @@ from smtpbook.log.transcript import transcript
 from smtpbook.protocol.message import Message
 from smtpbook.session.session import open_session
 from smtpbook.transport.tls import tls_context
-from tests.session.scripted import ACCOUNT, BYE, PLAIN_EHLO, Item, Scripted, Servers
+from tests.session.scripted import (
+    ACCOUNT,
+    BYE,
+    PLAIN_EHLO,
+    READY,
+    Scripted,
+    Servers,
+    secured,
+)
 
 Make = Callable[..., Message]
 OFFERED = "250-mx.test\r\n250 STARTTLS"
-READY = b"220 go ahead\r\n"
 TEXT = "open sesame"
 
 
@@ -101,22 +108,6 @@ def encrypted(own: Path, passphrase: str = TEXT) -> tuple[Path, Path]:
         own.read_text().partition("-----END PRIVATE KEY-----\n")[2] or own.read_text()
     )
     return file, key_file
-
-
-def secured(context: ssl.SSLContext, seen: list[object] | None = None) -> Item:
-    """Say that TLS may begin, and do the server's side; `seen` gets the client's names."""
-
-    async def start(server: Scripted) -> None:
-        await server.say(READY)
-        secure = trio.SSLStream(
-            server.stream, context, server_side=True, https_compatible=True
-        )
-        server.stream = secure
-        await secure.do_handshake()
-        if seen is not None:
-            seen.append(secure.getpeercert())
-
-    return start
 
 
 # --- whom to trust ------------------------------------------------------------------------
@@ -231,7 +222,7 @@ async def test_a_server_that_wants_a_certificate_is_shown_ours(
     }[kind]
     seen: list[object] = []
     context = authority.server(wants=authority.ca)
-    servers("220 mx", OFFERED, secured(context, seen), PLAIN_EHLO, BYE)
+    servers("220 mx", OFFERED, secured(context, seen=seen), PLAIN_EHLO, BYE)
     async with servers.open(account.replace(client_certificate=given)) as session:
         assert session.certificate is not None
     assert "client.test" in str(seen)
@@ -254,7 +245,7 @@ async def test_a_server_that_gets_no_good_certificate_hangs_up_and_it_is_told(
 
     async def hang_up(server: Scripted) -> None:
         with pytest.raises(trio.BrokenResourceError):
-            await secured(context)(server)  # type: ignore[operator,misc]
+            await secured(context)(server)
         await server.stream.aclose()
 
     servers("220 mx", OFFERED, hang_up)
@@ -377,19 +368,10 @@ async def test_a_certificate_that_is_pinned_is_taken(
         "colons": re.sub("(..)(?!$)", r"\1:", whole),
         "one of several": ["ab" * 32, key],
     }
-    start = secured(context)
     if tls == "starttls":
-        servers("220 mx", OFFERED, start, PLAIN_EHLO, BYE)
+        servers("220 mx", OFFERED, secured(context), PLAIN_EHLO, BYE)
     else:
-
-        async def secure_and_greet(server: Scripted) -> None:
-            server.stream = secure = trio.SSLStream(
-                server.stream, context, server_side=True, https_compatible=True
-            )
-            await secure.do_handshake()
-            await server.say(b"220 mx\r\n")
-
-        servers(secure_and_greet, PLAIN_EHLO, BYE)
+        servers(secured(context, b"", then=b"220 mx\r\n"), PLAIN_EHLO, BYE)
     async with servers.open(account.replace(tls=tls, pin=pin[by])) as session:
         assert session.certificate is not None
     servers.rows.check_whole()
