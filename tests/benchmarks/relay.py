@@ -18,7 +18,6 @@ import math
 import socket
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from typing import Final
 
 import trio
 
-from tests.servers.process import ROOT, stop
+from tests.servers.process import running
 
 _NOOPS: Final = 15
 
@@ -89,18 +88,8 @@ class Relay:
 @contextmanager
 def open_relay(target_port: int, *, delay_s: float) -> Iterator[Relay]:
     """Run a relay to a port of 127.0.0.1, `delay_s` seconds away in each direction."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(target_port), str(delay_s)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    try:
-        assert process.stdout is not None
-        yield Relay(port=int(process.stdout.readline()), _process=process)
-    finally:
-        stop(process)
+    with running(__name__, target_port, delay_s) as (process, port):
+        yield Relay(port=port, _process=process)
 
 
 class _Turns:

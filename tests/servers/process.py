@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -142,3 +143,31 @@ def stop(process: subprocess.Popen[str], *, timeout_s: float = 10) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+@contextmanager
+def running(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a module that prints its port and serves until it is ended.
+
+    Gives the process, whose further output is the caller's to read, and the port.
+
+    Raises
+    ------
+    RuntimeError
+        It ended before it told its port; its traceback is on standard error.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        if not port:
+            raise RuntimeError(f"{module} did not start")
+        yield process, int(port)
+    finally:
+        stop(process)

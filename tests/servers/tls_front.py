@@ -11,7 +11,6 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.servers.process import ROOT, stop
+from tests.servers.process import running
 
 _READ_BYTES = 64 * 1024
 
@@ -35,18 +34,8 @@ def open_tls_front(target_port: int) -> Iterator[tuple[int, Path]]:
         authority.cert_pem.write_to_path(str(ca_file))
         certificate = authority.issue_cert("127.0.0.1")
         certificate.private_key_and_cert_chain_pem.write_to_path(str(chain))
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(target_port), str(chain)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), ca_file
-        finally:
-            stop(process)
+        with running(__name__, target_port, chain) as (_, port):
+            yield port, ca_file
 
 
 def main() -> None:
