@@ -211,9 +211,9 @@ class Account:
         if self.is_unix:
             for name in ("port", "source_address", "proxy"):
                 if getattr(self, name):
-                    raise ValueError(f"{name} goes with no Unix socket; leave it out")
+                    raise ValueError(f"a Unix socket has no {name}; leave it out")
             if self.tls != "none":
-                raise ValueError(f"tls={self.tls!r} goes with no Unix socket; leave it out")
+                raise ValueError(f"a Unix socket has no TLS; leave tls={self.tls!r} out")
         if self.tls == "opportunistic" and self.username is not None:
             raise ValueError(
                 'tls="opportunistic" does not prove who would be told the password of '

@@ -124,8 +124,8 @@ def pins(given: str | Sequence[str]) -> tuple[str, ...]:
             spelled.append(text.lower().replace(":", ""))
         else:
             raise ValueError(
-                f'pin {pin!a} is neither "sha256//" and 44 signs of base64 (of the key) '
-                "nor 64 of hexadecimal (of the certificate); a server's are in "
+                f'pin {pin!a} is neither "sha256//" and 44 characters of base64 (of the '
+                "key) nor 64 of hexadecimal (of the certificate); a server's are in "
                 'sb.probe(account).attrs["certificate"]'
             )
     return tuple(spelled)

@@ -16,7 +16,7 @@ from smtpbook.errors import near_miss
 
 Scheme = Literal["socks5", "socks5h", "socks4", "socks4a", "http"]
 
-# What stands before the last @ is the login: a password may hold any sign.
+# What stands before the last @ is the login: a password may hold any character.
 _URL: Final = re.compile(r"([^:/@]*)://(?:(.*)@)?([^@]*)", re.DOTALL)
 _PLACE: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]+)):([0-9]{1,5})/?")
 
@@ -91,7 +91,7 @@ class Proxy:
         Parameters
         ----------
         url : str
-            A sign of the login that is not a letter or digit may be written as %XX.
+            A character of the login that is no letter or digit may be written as %XX.
         password : str, Secret or callable, optional
             In place of the URL's.
 

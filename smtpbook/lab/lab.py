@@ -68,7 +68,7 @@ class Lab:
     Raises
     ------
     ValueError
-        No such scenario, or a host that others could reach.
+        No such scenario, port, TLS mode or protocol, or a host that others could reach.
 
     Examples
     --------

@@ -39,7 +39,7 @@ async def connect(
     TransportError
         The name is not known, or nobody could be reached; each attempt is named.
     LocalProtocolError
-        The proxy's password is not to be had.
+        There is no password for the proxy, or its protocol cannot carry it.
     """
     way = Way.of(account, record)
     proxy = account.proxy

@@ -45,7 +45,7 @@ async def connect_through(
         The proxy cannot be reached, or does not connect; the message says that it is the
         proxy's.
     LocalProtocolError
-        The proxy's password is not to be had, or cannot be said to it.
+        There is no password for the proxy, or its protocol cannot carry it.
     """
     # A callable may ask a keyring: not on the trio thread.
     secret = await trio.to_thread.run_sync(account.proxy_secret)
@@ -108,8 +108,8 @@ def _check_login(proxy: Proxy, secret: Secret | None) -> None:
             is_fit = text.isascii() and "\0" not in text and len(text) <= _MAX_SOCKS
         if not is_fit:
             raise LocalProtocolError(
-                f"the {what} of the proxy {proxy} has a sign that {proxy.scheme} cannot "
-                "carry, or too many"
+                f"the {what} of the proxy {proxy} is too long, or holds a character that "
+                f"{proxy.scheme} cannot carry"
             )
 
 

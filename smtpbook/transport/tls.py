@@ -73,9 +73,9 @@ def _check_pins(der: bytes, account: Account) -> None:
         raise TLSError(f"the certificate of {account.host} cannot be read: {exc}") from exc
     if not {key, whole} & set(account.pin):
         raise TLSError(
-            f"the certificate of {account.host} is none that is pinned: its key is {key}, "
-            f"and the SHA-256 of the whole is {whole}; unless who runs the server confirms "
-            "that it has changed, this may be another server"
+            f"the certificate of {account.host} is not one of those pinned: its key "
+            f"is {key}, and the SHA-256 of the whole is {whole}; this may be another "
+            "server, unless those who run it confirm that the certificate has changed"
         )
 
 

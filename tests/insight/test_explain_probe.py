@@ -301,7 +301,7 @@ def test_a_missing_column_is_named() -> None:
                 probed,
                 Event(kind="tls", error="TLSError"),
                 tls="starttls",
-                error="the certificate of mx is none that is pinned: its key is sha256//x",
+                error="the certificate of mx is not one of those pinned: it is sha256//x",
             ),
             "TLS",
             "valid, and not one of those that you expect",
