@@ -194,7 +194,14 @@ class Message:
         LocalProtocolError
             No sender or recipient can be found, a header cannot be read without guessing
             or written without breaking, or `from_bytes` refuses.
+        TypeError
+            It is no email.
         """
+        if not isinstance(email, AnyEmail):
+            raise TypeError(
+                "a message is a Message or an email.message.Message, not "
+                f"{type(email).__name__}; Message.from_bytes takes octets"
+            )
         if reverse_path is None:
             senders = _addresses(email, "Sender") or _addresses(email, "From")
             if not senders:

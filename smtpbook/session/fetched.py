@@ -7,7 +7,7 @@ ready.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -23,6 +23,8 @@ class Fetched(Generic[T]):
     ----------
     source : async iterable
         Closed when it is no longer needed, if it is a generator.
+    make : callable
+        Makes of each item what is to be taken, which is never None.
     wake : callable
         Told that there is something to take, or that there will be nothing more.
 
@@ -31,13 +33,18 @@ class Fetched(Generic[T]):
     is_over : bool
         Whether nothing more will come.
     error : Exception or None
-        What the source raised.
+        What the source raised, or `make`.
     """
 
-    def __init__(self, source: AsyncIterable[T], wake: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        source: AsyncIterable[Any],
+        make: Callable[[Any], T],
+        wake: Callable[[], object],
+    ) -> None:
         self.is_over = False
         self.error: Exception | None = None
-        self._source, self._wake = source, wake
+        self._source, self._make, self._wake = source, make, wake
         self._next: T | None = None
         self._taken = Parked()
         self._scope = trio.CancelScope()
@@ -48,7 +55,7 @@ class Fetched(Generic[T]):
             with self._scope:
                 try:
                     async for item in self._source:
-                        self._next = item
+                        self._next = self._make(item)
                         self._wake()
                         while self._next is not None:
                             await self._taken.park()

@@ -54,7 +54,7 @@ class SendMany:
         self._has_begun = False
         self._messages = messages
         self._source: Iterator[AnyMessage] | None = None
-        self._fetched: Fetched[AnyMessage] | None = None
+        self._fetched: Fetched[Message] | None = None
         self._error: Exception | None = None
         self._awaited = 0  # messages lined up whose result has not been given
 
@@ -124,7 +124,7 @@ class SendMany:
             raise LocalProtocolError(f"no time for a message: {talk.client.state.value}")
         talk.pipeline.begin(self._pipelining, chunking=self._chunking, window=self._window)
         if isinstance(self._messages, AsyncIterable):
-            self._fetched = Fetched(self._messages, talk.wake)
+            self._fetched = Fetched(self._messages, _as_message, talk.wake)
             assert session._nursery is not None
             session._nursery.start_soon(self._fetched.run)
         else:
@@ -132,19 +132,9 @@ class SendMany:
         self._has_begun = True
 
     def _next_message(self) -> Message | None:
+        """Take what the source has now; None: nothing, or nothing more."""
         if self._is_exhausted:
             return None
-        try:
-            message = self._look()
-            if message is None or isinstance(message, Message):
-                return message
-            return Message.from_email(message)
-        except Exception as exc:
-            self._error, self._is_exhausted = exc, True
-            return None
-
-    def _look(self) -> AnyMessage | None:
-        """Take what the source has now; None: nothing, or nothing more."""
         fetched = self._fetched
         if fetched is not None:
             message = fetched.take()
@@ -152,9 +142,14 @@ class SendMany:
                 self._error, self._is_exhausted = fetched.error, True
             return message
         assert self._source is not None
-        message = next(self._source, None)
-        self._is_exhausted = message is None
-        return message
+        try:
+            return _as_message(next(self._source))
+        except StopIteration:
+            pass
+        except Exception as exc:
+            self._error = exc
+        self._is_exhausted = True
+        return None
 
     def _fill(self) -> None:
         pipeline = self._session._talk.pipeline
@@ -168,3 +163,7 @@ class SendMany:
         if error is not None:
             raise error
         raise StopAsyncIteration
+
+
+def _as_message(given: AnyMessage) -> Message:
+    return given if isinstance(given, Message) else Message.from_email(given)

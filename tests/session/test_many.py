@@ -381,6 +381,29 @@ async def test_an_email_that_is_none_comes_after_the_results_before_it(
     assert got == ["bob@y.test accepted"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("other", [None, b"", "Subject: hi"])
+async def test_what_is_no_message_is_an_error_and_not_the_end(
+    other: object,
+    is_async: bool,
+    servers: Servers,
+    message: Make,
+    autojump_clock: object,
+) -> None:
+    servers(*HELLO, *TAKEN, BYE)
+    items = [message(), other, message("p1@y.test")]
+    got: list[str] = []
+
+    async def source() -> AsyncIterator[object]:
+        for one in items:
+            yield one
+
+    async with servers.open() as session:
+        with pytest.raises(TypeError, match=f"not {type(other).__name__}"):
+            await collect(session, source() if is_async else items, got)
+    assert got == ["bob@y.test accepted"]
+
+
 async def test_an_async_generator_is_closed_after_a_break(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
