@@ -157,8 +157,12 @@ class DeliveryOptions:
         _whole("deliver_by_s", self.deliver_by_s, earliest, _MAX_SECONDS)
         if self.hold_for_s is not None and self.hold_until is not None:
             raise ValueError("hold_for_s and hold_until exclude each other")
-        if self.hold_until is not None and self.hold_until.tzinfo is None:
-            raise ValueError("hold_until needs a time zone, such as datetime.UTC")
+        if self.hold_until is not None and (
+            not isinstance(self.hold_until, datetime) or self.hold_until.tzinfo is None
+        ):
+            raise ValueError(
+                "hold_until is a datetime with a time zone, such as datetime.UTC"
+            )
         put("_mail", tuple(self._wanted()))
         put("_notify", ",".join(map(str.upper, self.notify)) or None)
         put("_originals", dict(self._encoded_originals()))

@@ -238,6 +238,7 @@ def test_a_message_without_options_says_nothing_more() -> None:
         ({"hold_for_s": 0}, "from 1"),
         ({"hold_for_s": 10**9}, "999999999"),
         ({"hold_until": datetime(2030, 1, 1)}, "time zone"),
+        ({"hold_until": "2030-01-01T00:00:00Z"}, "hold_until is a datetime"),
         ({"hold_for_s": 1, "hold_until": NEW_YEAR}, "exclude each other"),
         ({"priority": 10}, "from -9 to 9"),
         ({"priority": True}, "whole number"),
