@@ -184,7 +184,7 @@ class Account:
             put("timeouts", Timeouts.all(self.timeouts))
         if self.helo is not None:
             check_helo(self.helo)
-        if isinstance(self.proxy, tuple):  # see _split
+        if isinstance(self.proxy, tuple) and len(self.proxy) == 3:  # see _split
             put("proxy", Proxy.of_split(self.proxy))
         elif self.proxy is not None and not isinstance(self.proxy, Proxy):
             raise ValueError("proxy is a URL or a Proxy")
@@ -214,17 +214,27 @@ class Account:
                     raise ValueError(f"a Unix socket has no {name}; leave it out")
             if self.tls != "none":
                 raise ValueError(f"a Unix socket has no TLS; leave tls={self.tls!r} out")
-        if self.tls == "opportunistic" and self.username is not None:
-            raise ValueError(
-                'tls="opportunistic" does not prove who would be told the password of '
-                'username; use "starttls" or "implicit"'
-            )
+        if self.tls == "opportunistic":
+            self._check_no_login()
         if self.pin and self.tls not in ("implicit", "starttls"):
             raise ValueError(
                 f'pin goes with tls="starttls" or "implicit", not {self.tls!r}'
             )
         if self.client_certificate is not None and self.tls == "none":
             raise ValueError('client_certificate goes with TLS, and tls is "none"')
+
+    def _check_no_login(self) -> None:
+        """Refuse a login at a server that has not proved who it is."""
+        if self.username is not None:
+            raise ValueError(
+                'tls="opportunistic" does not prove who would be told the password of '
+                'username; use "starttls" or "implicit"'
+            )
+        if self.auth != "auto":  # some mechanisms need no username
+            raise ValueError(
+                f'auth={self.auth!r} goes with tls="starttls" or "implicit", not with '
+                "'opportunistic', which does not prove who is logged in to"
+            )
 
     def _begin_lmtp(self) -> None:
         """Put in what is usual with LMTP, which nobody reaches over the Internet."""

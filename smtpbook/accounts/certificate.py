@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 _OF_KEY: Final = re.compile(r"sha256//([A-Za-z0-9+/]{43}=)")
@@ -116,7 +116,8 @@ def pins(given: str | Sequence[str]) -> tuple[str, ...]:
     True
     """
     spelled = []
-    for pin in [given] if isinstance(given, str) else given:
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    for pin in [given] if is_one else given:
         text = pin.strip() if isinstance(pin, str) else ""
         if _OF_KEY.fullmatch(text):
             spelled.append(text)

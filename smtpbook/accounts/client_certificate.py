@@ -58,12 +58,12 @@ class ClientCertificate:
         """Make one of a file, or of two: the certificate's and the key's."""
         if isinstance(given, ClientCertificate):
             return given
-        if isinstance(given, tuple | list):
-            file, key_file = given
-            return cls(file=file, key_file=key_file)
-        if not isinstance(given, str | os.PathLike):
+        files = given if isinstance(given, tuple | list) else (given,)
+        if len(files) not in (1, 2) or not all(
+            isinstance(file, str | os.PathLike) for file in files
+        ):
             raise ValueError(
                 "client_certificate is a PEM file, a pair of them (certificate, key), or a "
                 "ClientCertificate"
             )
-        return cls(file=given)
+        return cls(file=files[0], key_file=files[1] if len(files) == 2 else None)

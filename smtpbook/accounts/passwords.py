@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import inspect
 import os
 import re
 import warnings
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from smtpbook.accounts.secret import Secret
-from smtpbook.errors import LocalProtocolError
+from smtpbook.errors import LocalProtocolError, near_miss
 
 T = TypeVar("T")
 
@@ -158,8 +159,15 @@ def hiding(**how: Callable[[Any], Any]) -> Callable[[type[T]], type[T]]:
     def of(cls: type[T]) -> type[T]:
         init: Callable[..., None] = cls.__init__
 
+        names = tuple(inspect.signature(init).parameters)[1:]
+
         @functools.wraps(init)
         def hide(self: T, **fields: Any) -> None:
+            for name in fields.keys() - set(names):
+                fields.clear()  # a misspelt password is one, too
+                raise TypeError(
+                    f"{cls.__name__} has no field {name!r}{near_miss(name, names)}"
+                )
             for name in how.keys() & fields.keys():
                 fields[name] = how[name](fields[name])
             init(self, **fields)

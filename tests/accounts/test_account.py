@@ -7,6 +7,7 @@ import getpass
 import inspect
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -91,14 +92,21 @@ def test_defaults() -> None:
             "SOCKS4 knows a username and no password",
         ),
         ({"proxy": 1080}, "proxy is a URL or a Proxy"),
+        ({"proxy": ("p.test", 1080)}, "proxy is a URL or a Proxy"),
         ({"pin": "sha256//abc"}, "pin 'sha256//abc' is neither"),
         ({"pin": ["ab" * 31]}, "64 of hexadecimal"),
         ({"pin": [1]}, "pin 1 is neither"),
         ({"pin": "ab" * 32, "tls": "none"}, "pin goes with tls="),
         ({"pin": "ab" * 32, "tls": "opportunistic"}, "pin goes with tls="),
         ({"client_certificate": "own.pem", "tls": "none"}, "goes with TLS"),
+        ({"pin": 1}, "pin 1 is neither"),
         ({"client_certificate": 1}, "client_certificate is a PEM file"),
+        ({"client_certificate": (1, 2)}, "client_certificate is a PEM file"),
+        ({"client_certificate": ()}, "client_certificate is a PEM file"),
+        ({"client_certificate": ("a", "b", "c")}, "client_certificate is a PEM file"),
         ({"tls": "opportunistic", "username": "ann"}, 'use "starttls"'),
+        ({"tls": "opportunistic", "auth": "GSSAPI"}, "auth='GSSAPI' goes with"),
+        ({"tls": "opportunistic", "auth": "external"}, "auth='external' goes with"),
         ({"host": "unix:/run/lmtp"}, "host='/run/lmtp'"),
         ({"host": "/run/l\x07mtp"}, "host"),
         ({"host": "/run/lmtp", "port": 25}, "a Unix socket has no port"),
@@ -118,6 +126,16 @@ def test_field_that_cannot_be_is_refused_by_name(
     with pytest.raises(ValueError, match=why) as info:
         Account(**{"host": "smtp.example.org", **fields})  # type: ignore[arg-type]
     assert str(info.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "make", [Account, Account(host="smtp.example.org").replace], ids=["new", "replaced"]
+)
+def test_field_that_is_none_of_an_accounts_is_refused_with_the_near_miss(
+    make: Callable[..., Account],
+) -> None:
+    with pytest.raises(TypeError, match=r"no field 'protcol'; did you mean 'protocol'"):
+        make(host="smtp.example.org", protcol="lmtp")
 
 
 @pytest.mark.parametrize("helo", ["", "a b", "client\r\nRSET", "a\u2028b.example", "[x]"])
