@@ -66,6 +66,7 @@ def show(name: str) -> None:
 @click.option("--region", help="Where a provider has a server in each.")
 @click.option("--host", help="The server, without --preset.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: the usual one.")
+@click.option("--protocol", type=click.Choice(["smtp", "lmtp"]), help="Default: smtp.")
 @click.option("--tls", type=click.Choice(["implicit", "starttls", "none", "opportunistic"]))
 @click.option("--username", help="Without one, there is no login.")
 @click.option("--auth", help="A SASL mechanism; default: the strongest that fits.")
@@ -245,14 +246,18 @@ def _is_token(account: Account) -> bool:
 
 
 def _described(account: Account) -> str:
+    from smtpbook.sasl.registry import WITHOUT_NAME
+
     provider = account.provider
+    logs_in = account.username is not None or account.auth.upper() in WITHOUT_NAME
     return labelled(
         [
             ("server", account.place),
+            ("protocol", account.protocol),
             ("tls", account.tls),
-            ("username", account.username or "none: no login"),
+            ("username", account.username or (None if logs_in else "none: no login")),
             ("password", _password_of(account)),
-            ("auth", account.auth if account.username else None),
+            ("auth", account.auth if logs_in else None),
             ("helo", account.helo),
             ("from address", account.source_address),
             ("proxy", account.proxy),

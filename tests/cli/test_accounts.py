@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,21 @@ def test_an_account_for_relay_and_one_at_a_unix_socket_are_shown() -> None:
 def test_what_cannot_be_an_account_is_wrong_usage(args: tuple[str, ...]) -> None:
     assert run("add", "work", *args).exit_code == 2
     assert list_accounts() == []
+
+
+def test_an_account_for_lmtp_is_added_and_shown() -> None:
+    assert run("add", "store", "--host", "mx.test", "--protocol", "lmtp").exit_code == 0
+    assert load_account("store") == Account(host="mx.test", protocol="lmtp")
+    shown = run("show", "store").output
+    assert re.search(r"server +mx\.test:24\nprotocol +lmtp\n", shown)
+
+
+def test_an_account_that_logs_in_without_a_username_says_how() -> None:
+    account = Account(host="mx.test", auth="EXTERNAL", client_certificate="own.pem")
+    save_account(account, "own")
+    shown = run("show", "own").output
+    assert re.search(r"auth +EXTERNAL\n", shown)
+    assert "no login" not in shown
 
 
 def test_an_account_is_replaced_only_when_told() -> None:
