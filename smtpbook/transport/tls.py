@@ -143,6 +143,9 @@ def _context(
         except OSError as exc:  # an SSLError is one too
             raise _unreadable("ca_file", ca_file, exc) from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A handshake in the middle of a session of TLS 1.2, which `TlsStream` has no turn for,
+    # is declined by an alert (RFC 5246 section 7.2.2), and not left half done.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     if own is not None:
         _show(own, context)
     return context

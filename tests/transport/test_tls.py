@@ -136,6 +136,7 @@ def test_tls_is_verified_and_1_2_or_newer(
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
     assert isinstance(context, truststore.SSLContext) is (platform != "linux")
 
 
