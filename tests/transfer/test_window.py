@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from smtpbook.errors import RemoteProtocolError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
+from smtpbook.transfer.options import DeliveryOptions
 from smtpbook.transfer.pipeline import Pipelining
 from tests.transfer.talk import (
     CHUNKING,
@@ -46,6 +49,20 @@ def test_whole_messages_are_written_together_each_behind_a_reset() -> None:
         ("accepted", "BDAT")
     ] * 3
     assert talk.pipeline.is_idle
+
+
+@pytest.mark.parametrize("mode", ["off", "auto", "stream"])
+def test_what_requires_tls_waits_for_a_server_that_has_proved_who_it_is(
+    mode: Pipelining,
+) -> None:
+    talk = Talk("REQUIRETLS", *CHUNKING, mode=mode)
+    talk.client.is_secure = True
+    talk.client.is_proven = False  # opportunistic
+    talk.add(dataclasses.replace(message("a"), options=DeliveryOptions(requires_tls=True)))
+    assert talk.write() is None
+    (result,) = talk.results()
+    assert result.outcome == "failed"
+    assert "proves who the server is" in str(result.error)
 
 
 def test_no_more_messages_are_open_than_the_window_holds() -> None:
