@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -245,20 +245,34 @@ def plain_accounts(accounts: Mapping[Account, float]) -> dict[str, Any]:
     }
 
 
+def _saved(account: str) -> list[str]:
+    """Give the names under which an account is saved, if it calls itself otherwise."""
+    found = []
+    for name in list_accounts():
+        with suppress(ValueError):  # a file that somebody has broken
+            if load_account(name).name == account:
+                found.append(name)
+    return found
+
+
 def saved_accounts(name: str, kept: Mapping[str, Any]) -> dict[Account, float]:
     """Give the accounts of a campaign that was opened.
 
     Raises
     ------
     LedgerError
-        One of them is no saved account.
+        One of them is no saved account, or more than one.
     """
     shares = kept.get("shares", {kept["account"]: 1.0})
     known = list_accounts()
-    for account in shares:
-        if account not in known:
+    accounts: dict[Account, float] = {}
+    for account, share in shares.items():
+        names = [account] if account in known else _saved(account)
+        if len(names) != 1:
+            which = f"{len(names)} of the saved accounts" if names else "no saved account"
             raise LedgerError(
-                f"campaign {name!r} was sent by {account}, which is no saved account; give "
+                f"campaign {name!r} was sent by {account}, which is {which}; give "
                 f"it: open_campaign({name!r}, account=…)"
             )
-    return {load_account(account): share for account, share in shares.items()}
+        accounts[load_account(names[0])] = share
+    return accounts

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.store import save_account
+from smtpbook.accounts.store import load_account, save_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.errors import LedgerError
@@ -145,6 +145,30 @@ def test_a_saved_account_is_found_again_and_another_must_be_given(
         save_account(account, "here")
         again = open_campaign(tmp_path / "c")
         assert again.account.port == account.port
+        again.send(confirm=False)
+        assert again.counts == {"accepted": 3}
+
+
+@pytest.mark.parametrize("saved", ["work", "work and spare"])
+def test_an_account_saved_under_another_name_than_it_has_itself_is_found_again(
+    saved: str,
+    tmp_path: Path,
+    people: People,
+    letter: Template,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SMTPBOOK_HOME", str(tmp_path / "home"))
+    with Lab() as lab:
+        for name in saved.split(" and "):
+            save_account(lab.account, name)
+        account = load_account("work")
+        Campaign("c", account, people(3), letter, folder=tmp_path).send(limit=1)
+        if saved != "work":
+            with pytest.raises(LedgerError, match="is 2 of the saved accounts; give it"):
+                open_campaign(tmp_path / "c")
+            return
+        again = open_campaign(tmp_path / "c")
+        assert again.account == account
         again.send(confirm=False)
         assert again.counts == {"accepted": 3}
 
