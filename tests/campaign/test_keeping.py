@@ -290,11 +290,14 @@ async def test_who_shares_a_message_in_doubt_gets_it_again_with_the_same_id(
     )
     lab.set("p0@*", end_of_data=Behaviour(drop=True, times=1))
     lab.set("p3@*", rcpt=Behaviour(reply="450 4.2.1 later", times=1))
-    await campaign.send_async()
+    # Together, the next may have begun when the connection is lost.
+    await campaign.send_async(limit=2)
     before = campaign.outcomes.set_index("recipient")
     doubtful = before.index[before["outcome"] == "in_doubt"]
     assert len(doubtful) == 2
-    await campaign.send_async(only=["in_doubt", "deferred"])
+    await campaign.send_async(only=["in_doubt"])
+    await campaign.send_async()
+    await campaign.send_async(only=["deferred"])
     after = campaign.outcomes.set_index("recipient")
     assert campaign.counts == {"accepted": 6}
     for who in doubtful:
