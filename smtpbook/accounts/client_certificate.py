@@ -30,6 +30,8 @@ class ClientCertificate:
     ------
     ValueError
         The passphrase would have to be typed while sending.
+    TypeError
+        The passphrase is none of what it may be.
 
     References
     ----------
@@ -55,7 +57,13 @@ class ClientCertificate:
     def of(
         cls, given: str | os.PathLike[str] | tuple[str, str] | ClientCertificate
     ) -> ClientCertificate:
-        """Make one of a file, or of two: the certificate's and the key's."""
+        """Make one of a file, or of two: the certificate's and the key's.
+
+        Raises
+        ------
+        ValueError
+            It is neither, nor a `ClientCertificate`.
+        """
         if isinstance(given, ClientCertificate):
             return given
         files = given if isinstance(given, tuple | list) else (given,)

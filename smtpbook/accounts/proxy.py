@@ -43,6 +43,8 @@ class Proxy:
     ------
     ValueError
         A field cannot be what it says.
+    TypeError
+        The password is none of what it may be.
 
     Examples
     --------

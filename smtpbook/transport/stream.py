@@ -58,7 +58,13 @@ class TcpStream(trio.abc.Stream):
             self.local_address = str(self._socket.getsockname()[0])
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Hand all of the octets to the kernel."""
+        """Hand all of the octets to the kernel.
+
+        Raises
+        ------
+        trio.BrokenResourceError
+            The connection was lost.
+        """
         with memoryview(data) as view:
             done = 0
             while done < len(view):
@@ -81,7 +87,13 @@ class TcpStream(trio.abc.Stream):
         await trio.lowlevel.wait_writable(self._fd)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for octets; empty means the server has closed its side."""
+        """Wait for octets; empty means the server has closed its side.
+
+        Raises
+        ------
+        trio.BrokenResourceError
+            The connection was lost.
+        """
         # Right after a command its reply has not come yet, and waiting is the checkpoint;
         # after a reply the next one may be there.
         waits, self._has_sent = self._has_sent, False

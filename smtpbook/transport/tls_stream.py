@@ -72,7 +72,13 @@ class TlsStream(trio.abc.Stream):
         await self._hand_on()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Hand all of the octets to the stream below."""
+        """Hand all of the octets to the stream below.
+
+        Raises
+        ------
+        trio.BrokenResourceError
+            The connection was lost.
+        """
         with memoryview(data) as view:
             done = 0
             try:
@@ -87,7 +93,13 @@ class TlsStream(trio.abc.Stream):
             await self.transport_stream.send_all(self._outgoing.read())
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for octets; empty means that there will be no more."""
+        """Wait for octets; empty means that there will be no more.
+
+        Raises
+        ------
+        trio.BrokenResourceError
+            The connection was lost; or what came is not the TLS agreed on.
+        """
         while True:
             try:
                 return self._object.read(max_bytes or _READ_BYTES)

@@ -25,6 +25,7 @@ from smtpbook.errors import (
 )
 from smtpbook.events import Event
 from smtpbook.protocol.message import Message
+from smtpbook.protocol.verdicts import Protocol
 from smtpbook.session.session import open_session
 from tests.session.scripted import (
     ACCOUNT,
@@ -391,14 +392,17 @@ async def _listen_at(path: Path, server: Scripted, nursery: trio.Nursery) -> Non
     nursery.start_soon(trio.serve_listeners, server.serve, [listener])
 
 
+@pytest.mark.parametrize(("protocol", "verb"), [("smtp", b"EHLO"), ("lmtp", b"LHLO")])
 async def test_a_message_goes_to_a_unix_socket(
-    tmp_path: Path, message: Make, nursery: trio.Nursery
+    protocol: Protocol, verb: bytes, tmp_path: Path, message: Make, nursery: trio.Nursery
 ) -> None:
     server, rows = Scripted(["220 lmtp", PLAIN_EHLO, OK, OK, GO, OK, BYE]), Rows()
     path = tmp_path / "lmtp"
     await _listen_at(path, server, nursery)
-    async with open_session(Account(host=str(path)), sink=rows) as session:
+    account = Account(host=str(path), protocol=protocol)
+    async with open_session(account, sink=rows) as session:
         assert (await session.send(message())).outcome == "accepted"
+    assert server.heard[0].startswith(verb)
     assert b"hello" in server.received
     assert rows.all[0]["kind"] == "connect"
     for row in rows.all:
