@@ -51,6 +51,8 @@ class ClientCertificate:
             )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "file"):  # refused before it was whole; a traceback shows it
+            return "ClientCertificate(...)"
         return f"ClientCertificate({os.fspath(self.file)!r})"
 
     @classmethod

@@ -7,6 +7,7 @@ import getpass
 import inspect
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
@@ -136,6 +137,15 @@ def test_field_that_is_none_of_an_accounts_is_refused_with_the_near_miss(
 ) -> None:
     with pytest.raises(TypeError, match=r"no field 'protcol'; did you mean 'protocol'"):
         make(host="smtp.example.org", protcol="lmtp")
+
+
+def test_a_traceback_shows_a_client_certificate_that_was_refused() -> None:
+    with pytest.raises(TypeError, match="did you mean 'passphrase'") as info:
+        ClientCertificate(file="own.pem", pasphrase="open sesame")  # type: ignore[call-arg]
+    shown = traceback.TracebackException.from_exception(info.value, capture_locals=True)
+    told = [dict(frame.locals or {}) for frame in shown.stack]
+    assert told[-1]["self"] == "ClientCertificate(...)"
+    assert "sesame" not in str(told)
 
 
 @pytest.mark.parametrize("helo", ["", "a b", "client\r\nRSET", "a\u2028b.example", "[x]"])
