@@ -104,6 +104,9 @@ class _Reader:
         for event, following in zip_longest(events, events[1:]):
             if event.verb != "AUTH" or following is None or following.verb != "AUTH":
                 yield from self._step(event)
+        if self._error and not self._explained:
+            meaning = "It ended before a connection was tried."
+            yield _Step("Connection", self._error, meaning, _CHECK_FIELDS)
 
     def _step(self, event: Any) -> Iterator[_Step]:
         match event.kind:
@@ -346,6 +349,8 @@ class _Reader:
             return self._extensions(event, reply)
         if event.verb == "QUIT" and not is_refused:
             return _Step(name, said, "The session is over; nothing was sent.")
+        if event.verb in _HELLOS and is_refused and reply.code // 100 == 5:
+            return _Step(name, said, told.meaning, _other_protocol(event) or told.remedy)
         if event.verb == "AUTH" and is_refused:
             return self._refused_login(event, told.meaning, told.remedy, said)
         return _Step(name, said, told.meaning, told.remedy if is_refused else "")
@@ -404,8 +409,8 @@ class _Reader:
                 advice = 'Logins are offered under TLS only: use tls="starttls".'
             else:
                 advice = (
-                    "This server takes no logins here: leave out username=, or use the "
-                    "provider's port for sending mail (465 or 587)."
+                    "This server takes no logins here: leave out username= and auth=, or "
+                    "use the provider's port for sending mail (465 or 587)."
                 )
             return _Step("Login", said, "The server does not offer a login.", advice)
         if offered.mechanisms:
@@ -413,6 +418,19 @@ class _Reader:
         return _Step("Connection", said, "The connection ended before it was of use.")
 
 
+def _other_protocol(event: Any) -> str:
+    """Say that the server may speak the other protocol; empty: nothing points to that."""
+    if event.verb == "LHLO":
+        return 'A server of SMTP does not know LHLO: leave out protocol="lmtp".'
+    is_local = event.port == _LMTP_PORT or event.server_address is None
+    if is_local or "LMTP" in (event.reply_text or "").upper():
+        return 'A server of LMTP does not know EHLO: give protocol="lmtp".'
+    return ""
+
+
+_HELLOS: Final = ("EHLO", "HELO", "LHLO")
+_LMTP_PORT: Final = 24  # where Postfix and Dovecot look for it
+_CHECK_FIELDS: Final = "Check the fields of the account that this names."
 _CHECK_PROXY: Final = "Check proxy=: its host and port, and that it runs."
 _WANTS_YOURS: Final = "The server wants you to prove who you are by a certificate."
 _GIVE_YOURS: Final = "Give client_certificate=: a PEM file with yours and its key."

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from smtpbook.accounts.account import Account
 from smtpbook.errors import ColumnError
 from smtpbook.events import Event
 from smtpbook.insight.explain_probe import explain_probe
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import to_frame
+from smtpbook.protocol.verdicts import Protocol
 from smtpbook.session.probe import probe
 
 SHA256 = "ab" * 32
@@ -461,3 +463,28 @@ def test_a_unix_socket_is_called_by_its_path() -> None:
     told = last(log)
     assert "Unix socket /run/lmtp" in told["meaning"]
     assert "permissions" in told["advice"]
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_server_of_the_other_protocol_is_met_by_saying_so(protocol: Protocol) -> None:
+    with Lab(protocol=protocol) as lab:
+        other = "smtp" if protocol == "lmtp" else "lmtp"
+        account = lab.account.replace(protocol=other, port=lab.account.port, tls="none")
+        told = explain_probe(probe(account))
+    advice = told["advice"][told["step"] == "Extensions"]
+    assert all('protocol="lmtp"' in said for said in advice)
+    assert all(("leave out" in said) == (protocol == "smtp") for said in advice)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "a..b", "proxy": "http://127.0.0.1:1"},
+        {"host": "127.0.0.1", "source_address": "::1"},
+    ],
+    ids=str,
+)
+def test_what_ends_before_a_connection_is_told(fields: dict[str, Any]) -> None:
+    log = probe(Account(tls="none", **fields))
+    assert last(log)["said"] == log.attrs["error"]
+    assert last(log)["advice"]
