@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import os
 import re
 import socket
 import sys
@@ -35,6 +36,7 @@ from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.protocol.addresses import check_helo
 from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
+from smtpbook.sasl.registry import check_mechanism
 
 TlsMode = Literal["implicit", "starttls", "none", "opportunistic"]
 
@@ -182,6 +184,7 @@ class Account:
             put("port", _PORTS[str(self.tls)])
         if not isinstance(self.timeouts, Timeouts):
             put("timeouts", Timeouts.all(self.timeouts))
+        check_mechanism(self.auth)
         if self.helo is not None:
             check_helo(self.helo)
         if isinstance(self.proxy, tuple) and len(self.proxy) == 3:  # see _split
@@ -201,6 +204,8 @@ class Account:
         check_hidden(self.password, "password")
         if self.username is None and self.password is not None:
             raise ValueError("a password needs a username")
+        if not isinstance(self.ca_file, str | os.PathLike | None):
+            raise ValueError(f"ca_file {self.ca_file!a} is not a path")
         if self.source_address is not None:
             try:
                 ipaddress.ip_address(self.source_address)

@@ -75,6 +75,21 @@ WITHOUT_NAME: Final = (*WITHOUT_SECRET, "GSSAPI")
 """What needs no user name; GSSAPI's may stand in a ticket."""
 
 
+def check_mechanism(name: str) -> None:
+    """Refuse what is neither ``"auto"`` nor a mechanism's name.
+
+    Raises
+    ------
+    ValueError
+        The near miss is suggested.
+    """
+    if not isinstance(name, str) or (name != "auto" and name.upper() not in _TABLE):
+        raise ValueError(
+            f"auth={name!a} is not 'auto' or one of {', '.join(MECHANISMS)}"
+            f"{near_miss(str(name).upper(), ('auto', *MECHANISMS))}"
+        )
+
+
 def choose(
     wanted: str,
     offered: Iterable[str],
