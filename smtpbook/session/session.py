@@ -170,6 +170,7 @@ class Session:
         self._dialogue: Dialogue | None = None
         self._record: Record | None = None
         self._active: SendMany | None = None
+        self._untaken: list[Result] = []
         self._is_in_use = False
         self._ehlo = True
         self._transactions = 0
@@ -238,7 +239,7 @@ class Session:
         """Send one message.
 
         Cancelled after the message had begun, it gives no result; what became of the
-        message is in the event log, and in `take_results` until the session's next use.
+        message is in the event log, and in `take_results`.
 
         Parameters
         ----------
@@ -280,9 +281,8 @@ class Session:
         up to two ahead of the results (with "stream", up to `window`), from an async
         iterable one more; an async generator is closed when it is no longer needed.  After
         a ``break`` nothing new is written; before its next use the session drains what was
-        under way and resets, by a new connection where the server already waits for mail
-        data.  With "stream" that can be `window` messages that were written whole: they
-        are delivered, and what became of them is in the event log.
+        under way (in "stream" up to `window` messages, which are delivered; `take_results`
+        tells) and resets, by a new connection where the server waits for mail data.
 
         Parameters
         ----------
@@ -393,11 +393,12 @@ class Session:
     def take_results(self) -> list[Result]:
         """Take the verdicts that nobody has asked for.
 
-        A session that is cut off still comes to a verdict on each message that had begun.
+        Each message that had begun comes to one, after a ``break`` and if cut off, too.
         """
-        results = self._dialogue.results if self._dialogue is not None else deque()
-        taken = list(results)
-        results.clear()
+        if self._dialogue is not None:
+            self._untaken += self._dialogue.results
+            self._dialogue.results.clear()
+        taken, self._untaken = self._untaken, []
         return taken
 
     def transcript(self) -> str:
@@ -502,20 +503,19 @@ class Session:
         self._active = following
         talk = self._talk
         await talk.wait(lambda: not talk.client.outstanding)
-        talk.results.clear()
+        self._untaken = self.take_results()
         if talk.is_over or talk.pipeline.is_idle:
             return
-        state = talk.client.state
         talk.pipeline.abandon(TransportError("given up before the mail data was sent"))
         talk.collect()
-        talk.results.clear()
-        if state is State.DATA:
+        self._untaken = self.take_results()
+        if talk.client.state is State.DATA:
             # The only way out of DATA is to send something, or to leave: what is left
             # incomplete is not delivered (RFC 5321 section 4.1.1.4).
             assert self._nursery is not None
             talk.end(TransportError("left before the mail data was sent"))
             await self._open(self._nursery, ehlo=self._ehlo)
-        elif state in _OPEN:
+        elif talk.client.state in _OPEN:
             await talk.ask(Rset())
 
     async def _close(self, *, politely: bool) -> None:

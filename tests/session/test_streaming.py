@@ -167,6 +167,26 @@ async def test_each_message_is_announced_before_its_data_is_written(
     assert announced == people(4)
 
 
+async def test_what_a_break_has_left_to_itself_can_be_asked_for_after_the_next_use(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    refused = (OK, OK, "550 no", "503 nobody")
+    servers(*HELLO, *WHOLE * 2, *refused, *(OK, OK, OK), BYE)
+    async with servers.open() as session:
+        messages = [message(who) for who in people(3)]
+        async for _ in session.send_many(messages, pipelining="stream"):
+            break
+        assert (
+            await session.send(message("z@y.test"), chunking=True)
+        ).outcome == "accepted"
+        assert told(session.take_results()) == [
+            "p1@y.test accepted",
+            "p2@y.test rejected",
+        ]
+        assert session.take_results() == []
+    servers.rows.check_whole()
+
+
 async def test_a_message_that_must_not_be_written_takes_those_along_that_go_with_it(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
