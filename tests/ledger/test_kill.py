@@ -31,7 +31,7 @@ def kill(*arguments: str) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("rounds", ["30", pytest.param("100", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("rounds", ["10", pytest.param("100", marks=pytest.mark.heavy)])
 @pytest.mark.parametrize(
     "how",
     [

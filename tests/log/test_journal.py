@@ -234,6 +234,7 @@ def test_a_log_is_never_written_over(tmp_path: Path) -> None:
     assert read_log(tmp_path)["seq"].tolist() == [0, 1]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
 def test_killed_at_any_moment_everything_flushed_is_there_in_order_and_once(
     tmp_path: Path,
