@@ -35,6 +35,11 @@ KINDS: Final = (
     "disconnect",
     "outcome",
 )
+CLEAR_TEXT: Final = "clear text"
+UNPROVED: Final = "unauthenticated"
+"""What the ``command`` of a ``tls`` row says of opportunistic TLS: there is none; whatever
+certificate came was taken."""
+
 OUTCOMES: Final = (
     "accepted",
     "deferred",

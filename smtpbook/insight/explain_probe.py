@@ -18,6 +18,7 @@ from smtpbook.accounts.presets import PROVIDERS, provider_of
 from smtpbook.codes.explain import explain
 from smtpbook.errors import near_miss
 from smtpbook.escape import visible
+from smtpbook.events import CLEAR_TEXT
 from smtpbook.log.frame import require_columns
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.replies import Reply
@@ -217,7 +218,7 @@ class _Reader:
     def _handshake(self, event: Any) -> _Step:
         if event.error is not None:
             return self._no_tls(event)
-        if event.command == "clear text":
+        if event.command == CLEAR_TEXT:
             said = "STARTTLS was not offered, or refused"
             meaning = (
                 "Everything travels for everybody to read, as opportunistic TLS allows."

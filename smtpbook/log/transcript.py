@@ -16,6 +16,7 @@ import pandas as pd
 
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import visible
+from smtpbook.events import CLEAR_TEXT
 from smtpbook.log.frame import require_columns
 
 _COLUMNS: Final = (
@@ -183,7 +184,7 @@ def _note(event: Any) -> str | None:
         return f"connection{to} failed{error}" if error else f"connected{to}{took}"
     if event.kind == "proxy":
         return f"proxy {proxy} failed{error}" if error else f"through {proxy}{took}"
-    if event.kind == "tls" and event.command == "clear text":
+    if event.kind == "tls" and event.command == CLEAR_TEXT:
         return "not encrypted: the server takes no STARTTLS"
     if event.kind == "tls":
         cipher = f", {visible(event.tls_cipher)}" if event.tls_cipher else ""

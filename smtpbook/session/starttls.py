@@ -5,20 +5,16 @@ The handshake that follows is `transport`'s, and what a login may be told then i
 
 from __future__ import annotations
 
-from typing import Final
-
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import TLSError
+from smtpbook.events import CLEAR_TEXT
 from smtpbook.protocol.commands import StartTls
 from smtpbook.protocol.connection import CLOSING
 from smtpbook.protocol.replies import Reply
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.record import Record
-
-CLEAR_TEXT: Final = "clear text"
-"""What the ``command`` of a ``tls`` row says where there is none."""
 
 
 async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply | None:

@@ -20,12 +20,10 @@ from smtpbook.accounts.certificate import fingerprints
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import revealed
 from smtpbook.errors import TLSError
+from smtpbook.events import UNPROVED
 from smtpbook.transport.notes import Notes
 from smtpbook.transport.stream import translated
 from smtpbook.transport.tls_stream import TlsStream
-
-UNPROVED: Final = "unauthenticated"
-"""What the ``command`` of a ``tls`` row says where TLS was opportunistic."""
 
 _OWN_STORES: Final = ("darwin", "win32")
 
