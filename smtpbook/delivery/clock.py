@@ -140,22 +140,26 @@ class Waiter:
     def __init__(self, clock: Clock, until: float) -> None:
         self.instant = until
         self._clock, self._until = clock, until
-        self._rung, self._scope = trio.Event(), trio.CancelScope()
+        self._rung: trio.Event | None = None  # of the last wait
+        self._scope: trio.CancelScope | None = None
 
     async def wait(self, instant: float = math.inf) -> bool:
         """Wait; tell whether the instant came first."""
         self.instant = min(instant, self._until)
-        self._rung = trio.Event()
+        self._rung = rung = trio.Event()
         deadline = self._clock.deadline(self.instant)
-        with trio.CancelScope(deadline=deadline) as self._scope:
-            await self._rung.wait()
-        return self._scope.cancelled_caught
+        with trio.CancelScope(deadline=deadline) as scope:
+            self._scope = scope
+            await rung.wait()
+        return scope.cancelled_caught
 
     def aim(self, instant: float) -> None:
         """Let it wait for another instant."""
         self.instant = min(instant, self._until)
-        self._scope.deadline = self._clock.deadline(self.instant)
+        if self._scope is not None:
+            self._scope.deadline = self._clock.deadline(self.instant)
 
     def ring(self) -> None:
         """Wake it."""
-        self._rung.set()
+        if self._rung is not None:
+            self._rung.set()
