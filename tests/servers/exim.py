@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +19,8 @@ from tests.servers.mail import (
     REFUSED_SENDER,
     SENDER_REFUSAL,
     USER,
-    MailServer,
 )
-from tests.servers.unpacked import in_root, unpack
+from tests.servers.unpacked import UnpackedServer, in_root, unpack
 
 _RUNS_AS: Final = "Debian-exim"
 _UID: Final = 64911
@@ -91,7 +89,7 @@ cram_md5:
 """
 
 
-class Exim(MailServer):
+class Exim(UnpackedServer):
     """A running instance; made by `start`, ended by `close` or at the end of ``with``."""
 
     mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5")
@@ -102,20 +100,6 @@ class Exim(MailServer):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._log = root / "log" / "mainlog"
-
-    @classmethod
-    def start(cls) -> Exim:
-        """Unpack Exim, write a configuration, and wait for its greeting.
-
-        Raises
-        ------
-        ServerMissing
-            The package cannot be had, or we are not root.
-        RuntimeError
-            It ended again; the message holds its log.
-        """
-        server = cls(Path(tempfile.mkdtemp(prefix="smtpbook-exim-")))
-        return server._started(server._configure, server._run)
 
     def login_line(self, mechanism: str) -> str:
         """Give what the log says of a message sent after a login."""

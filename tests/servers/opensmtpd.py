@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from tests.servers.mail import (
@@ -22,9 +20,8 @@ from tests.servers.mail import (
     REFUSED,
     REFUSED_SENDER,
     SENDER_REFUSAL,
-    MailServer,
 )
-from tests.servers.unpacked import in_root, unpack
+from tests.servers.unpacked import UnpackedServer, in_root, unpack
 
 _USERS: Final = {"opensmtpd": 64921, "opensmtpq": 64922, "vmail": 64923}
 _CONFIGURATION: Final = """\
@@ -37,7 +34,7 @@ match from any for domain "{domain}" action inbox
 """
 
 
-class OpenSMTPD(MailServer):
+class OpenSMTPD(UnpackedServer):
     """A running instance; made by `start`, ended by `close` or at the end of ``with``."""
 
     has_tls = False
@@ -49,20 +46,6 @@ class OpenSMTPD(MailServer):
     _delivery = re.compile(
         r" mda delivery evpid=(\w{8})\w{8} .* rcpt=<(.*?)> .* stat=Delivered"
     )
-
-    @classmethod
-    def start(cls) -> OpenSMTPD:
-        """Unpack OpenSMTPD, write a configuration, and wait for its greeting.
-
-        Raises
-        ------
-        ServerMissing
-            The package cannot be had, or we are not root.
-        RuntimeError
-            It ended again; the message holds its log.
-        """
-        server = cls(Path(tempfile.mkdtemp(prefix="smtpbook-opensmtpd-")))
-        return server._started(server._configure, server._run)
 
     def _configure(self) -> None:
         root = self._root

@@ -13,12 +13,14 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from filelock import FileLock
 
+from tests.servers.mail import MailServer
 from tests.servers.process import ServerMissing
 
 CACHE: Final = (
@@ -28,6 +30,31 @@ CACHE: Final = (
 
 # "  PreDepends: NAME" or " |Depends: NAME"; of the rest a server needs nothing to run.
 _DEPENDS: Final = re.compile(r"^ [ |](?:Pre)?Depends: (lib\S+|zlib1g)$", re.M)
+
+
+class UnpackedServer(MailServer):
+    """A mail server that runs from its unpacked package."""
+
+    @classmethod
+    def start(cls) -> Self:
+        """Unpack it, write a configuration, and wait for its greeting.
+
+        Raises
+        ------
+        ServerMissing
+            The package cannot be had, or we are not root.
+        RuntimeError
+            It ended again; the message holds its log.
+        """
+        prefix = f"smtpbook-{cls.__name__.lower()}-"
+        server = cls(Path(tempfile.mkdtemp(prefix=prefix)))
+        return server._started(server._configure, server._run)
+
+    def _configure(self) -> None:
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        raise NotImplementedError
 
 
 def unpack(package: str, root: Path, *, users: Mapping[str, int]) -> None:
