@@ -175,12 +175,12 @@ def test_a_refused_login_says_so_and_can_be_tried_again() -> None:
         typed(form.password, "wrong")
         form.test.test_button.click()
         form.test.wait()
-        assert "535" in form.test.conversation.text
+        assert "535 5.7.8" in form.test.conversation.text
         assert "it works" not in form.test.note.text
         typed(form.password, PASSWORD)
         form.test.test_button.click()
         form.test.wait()
-    assert "535" not in form.test.conversation.text
+    assert "535 5.7.8" not in form.test.conversation.text
     assert "it works" in form.test.note.text
 
 
