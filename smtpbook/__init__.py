@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smtpbook.delivery.settings import Together as Together
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
+    from smtpbook.formats.read import read_log as read_log
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_coverage import plot_coverage as plot_coverage
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
     from smtpbook.log.outcomes import outcomes as outcomes
-    from smtpbook.log.store import read_log as read_log
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
@@ -177,7 +177,7 @@ _HOME = {
     "Behaviour": "lab.behaviours",
     "explain": "codes.explain",
     "Explanation": "codes.explanation",
-    "read_log": "log.store",
+    "read_log": "formats.read",
     "write_log": "log.store",
     "outcomes": "log.outcomes",
     "transcript": "log.transcript",

@@ -29,9 +29,12 @@ FLOORS = [
         "sources",
         "transport",
     },  # what happened; what it is made of
-    {"session", "lab", "recipients", "messages", "deliverability", "ledger"},  # siblings
-    {"folder", "samples", "moving", "receiver"},  # where they meet
-    {"delivery"},  # one send
+    {"session", "lab", "recipients", "messages", "deliverability", "ledger", "logfile"},
+    {
+        *("folder", "samples", "moving", "receiver"),
+        *("server_logs", "dialogues", "provider_events", "bounces"),
+    },  # where they meet
+    {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign"},
     {"insight", "lessons"},
@@ -73,6 +76,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "lessons",
         "widgets",
         "preflight",
+        "formats",
     },
     "numpy": {
         "databases",
@@ -84,7 +88,10 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "insight",
         "lessons",
     },
-    "pyarrow": {"log", "table", "databases", "sources", "recipients", "insight"},
+    "pyarrow": {
+        *("log", "table", "databases", "sources", "recipients", "insight"),
+        "logfile",  # unpacks zstd
+    },
     "matplotlib": {"insight"},
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},

@@ -88,7 +88,7 @@ def explain(words: tuple[str, ...], verb: str | None, host: str | None) -> None:
 def report(log: str, out: str) -> None:
     """Write a self-contained HTML report of an event log (Parquet)."""
     from smtpbook.insight.report import report as write_report
-    from smtpbook.log.store import read_log
+    from smtpbook.formats.read import read_log
 
     click.echo(f"wrote {write_report(read_log(log), out)}")
 

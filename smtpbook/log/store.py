@@ -183,6 +183,13 @@ def log_files(folder: Path) -> list[Path]:
     return list(found.values())
 
 
+def is_stored(path: Path) -> bool:
+    """Tell whether a file begins as one of `FORMATS` does."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    return any(map(head.startswith, _MAGIC))
+
+
 def _sniff(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(64)
@@ -260,5 +267,8 @@ _READERS: Final[dict[str, Callable[[Path], _Read]]] = {
     "parquet": _read_parquet,
     "arrows": _read_arrows,
 }
+FORMATS: Final = tuple(_READERS)
+"""The names of what an event log is kept in."""
+
 # In a folder the name counts: of a stream there may not even be a beginning.
 _FILES: Final = {PARQUET: _read_parquet, SUFFIX: _read_arrows}

@@ -1,0 +1,1 @@
+"""Any log in the world as the event log."""

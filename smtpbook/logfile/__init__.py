@@ -1,0 +1,1 @@
+"""What every log of another program has in common, whoever wrote it."""

@@ -1,0 +1,1 @@
+"""Logs of mail servers as rows of the event log, one module per server."""
