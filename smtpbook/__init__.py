@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from smtpbook.insight.what_we_speak import what_we_speak as what_we_speak
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
+    from smtpbook.log.classify import classify as classify
     from smtpbook.log.outcomes import outcomes as outcomes
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
@@ -177,6 +178,7 @@ _HOME = {
     "Behaviour": "lab.behaviours",
     "explain": "codes.explain",
     "Explanation": "codes.explanation",
+    "classify": "log.classify",
     "read_log": "formats.read",
     "write_log": "log.store",
     "outcomes": "log.outcomes",

@@ -28,6 +28,7 @@ from smtpbook.codes.explain import reason_of
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
 from smtpbook.events import KINDS, OUTCOMES, SCHEMA, Row
+from smtpbook.log.distinct import distinct_replies
 
 Log = pd.DataFrame
 """The event log *is* a DataFrame: the name by which rooms without pandas speak of it."""
@@ -321,25 +322,13 @@ def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     missing = refused & frame["reason"].isna().to_numpy()
     if not missing.any():
         return frame
-    replies = frame.loc[missing, ["verb", "reply_code", "enhanced_status", "reply_text"]]
-    replies = replies.fillna({"reply_text": ""})
-    number = replies.groupby(
-        list(replies), dropna=False, observed=True, sort=False
-    ).ngroup()
-    distinct = replies[~number.duplicated()].itertuples(index=False, name=None)
-    reasons = [
-        reason_of(_or_none(verb), int(code), _or_none(status), text)
-        for verb, code, status, text in distinct
-    ]
+    number, heard = distinct_replies(frame, missing)
+    reasons = [reason_of(one.verb, one.code, one.status, one.text) for one in heard]
     column = frame["reason"].astype(object)
-    column[missing] = np.array(reasons, dtype=object)[number.to_numpy()]
+    column[missing] = np.array(reasons, dtype=object)[number]
     names = pd.Index(sorted(column.dropna().unique()), dtype="str")
     frame["reason"] = pd.Categorical(column, names)
     return frame
-
-
-def _or_none(cell: Any) -> Any:
-    return None if pd.isna(cell) else cell
 
 
 def require_columns(frame: pd.DataFrame, *names: str) -> None:
