@@ -7,7 +7,6 @@ is given by the caller, in seconds of trio's clock.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,6 +15,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.secret import Redactor
 from smtpbook.events import Row, Sink
+from smtpbook.log.kept import LONG_CHARS, KeptRows
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
 from smtpbook.protocol.message import Message
@@ -41,7 +41,7 @@ class Record:
     ----------
     sink : Sink or None
         Takes each row; None = only `rows` does.
-    rows : deque of tuple or None
+    rows : KeptRows or None
         Takes each row too.
     session_id : str
     account : Account
@@ -69,7 +69,7 @@ class Record:
     def __init__(
         self,
         sink: Sink | None,
-        rows: deque[Row] | None,
+        rows: KeptRows | None,
         session_id: str,
         account: Account,
         campaign_id: str | None,
@@ -321,8 +321,12 @@ class Record:
             self.source,
         )
         self._seq += 1
-        if self._rows is not None:
-            self._rows.append(row)
+        rows = self._rows
+        if rows is not None:
+            if text is None or len(text) <= LONG_CHARS:
+                rows.append(row)
+            else:
+                rows.append_long(row)
         if self._sink is not None:
             try:
                 self._sink(row)

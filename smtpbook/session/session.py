@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -26,7 +25,7 @@ from smtpbook.errors import (
     SMTPBookError,
     TransportError,
 )
-from smtpbook.events import Event, Row, Sink, to_sink
+from smtpbook.events import Event, Sink, to_sink
 from smtpbook.log.kept import KeptRows
 from smtpbook.protocol.commands import Ehlo, Helo, Lhlo, Quit, Rset
 from smtpbook.protocol.extensions import Extensions
@@ -144,7 +143,7 @@ class Session:
     account : Account
     id : str
         As in the event log.
-    rows : deque of tuple
+    rows : KeptRows
         The last 10,000 rows of the record; fewer where a server makes very long replies.
     """
 
@@ -160,7 +159,7 @@ class Session:
     ) -> None:
         self.account = account
         self.id = ""
-        self.rows: deque[Row] = KeptRows()
+        self.rows = KeptRows()
         self._kept = self.rows if keeps_rows else None
         self._sink = sink
         self._campaign_id = campaign_id

@@ -22,7 +22,10 @@ def test_the_last_rows_are_kept() -> None:
 def test_long_replies_push_old_rows_out() -> None:
     rows = KeptRows()
     for seq in range(1000):
-        rows.append(row(seq, "x" * 60_000 if seq % 3 else None))
+        if seq % 3:
+            rows.append_long(row(seq, "x" * 60_000))
+        else:
+            rows.append(row(seq, None))
     held = sum(len(one[TEXT] or "") for one in rows)
     assert KEPT_CHARS // 3 < held <= KEPT_CHARS
     assert [one[SEQ] for one in rows] == list(range(1000 - len(rows), 1000))

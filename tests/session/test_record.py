@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ import trio
 
 from smtpbook.events import COLUMNS, Event, Row
 from smtpbook.log.frame import to_frame
+from smtpbook.log.kept import KeptRows
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.session.record import Record
@@ -22,8 +22,8 @@ OK = "250 OK"
 GO = "354 go ahead"
 
 
-def make_record(sink: Callable[[Row], None] | None = None) -> tuple[Record, deque[Row]]:
-    rows: deque[Row] = deque()
+def make_record(sink: Callable[[Row], None] | None = None) -> tuple[Record, KeptRows]:
+    rows = KeptRows()
     return Record(sink, rows, "s1", ACCOUNT, "november", 1_000_000_000, 50.0), rows
 
 
