@@ -48,6 +48,9 @@ _ARROW_TYPES: Final = {
 }
 # In a batch of BATCH_ROWS no dictionary outgrows 16 bits; in a table of many it does.
 _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
+# Rows of a text column that pandas gets in one piece.  Smaller pieces share more of their
+# memory and make everything that looks for a row slower.
+_STRETCH_ROWS: Final = 32 * BATCH_ROWS
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 
 
@@ -211,8 +214,7 @@ def from_table(table: pa.Table) -> pd.DataFrame:
         else:
             values = pa.chunked_array([pa.nulls(table.num_rows, type_)])
         columns[column.name] = _to_pandas(values, column.name, column.dtype)
-    # A copy, because Arrow's buffers are read-only and a DataFrame is there to be changed.
-    return _with_reasons(pd.DataFrame(columns, copy=True))
+    return _with_reasons(pd.DataFrame(columns, copy=False))
 
 
 def join_tables(tables: Iterable[pa.Table]) -> pa.Table:
@@ -256,17 +258,23 @@ def fill_reasons(table: pa.Table) -> pa.Table:
 
 
 def _to_pandas(values: pa.ChunkedArray, name: str, dtype: str) -> Any:
+    """Give a column as pandas holds it, in memory of its own: it is there to be changed."""
     if dtype == "category":
         return _to_categorical(values, _FIXED_CATEGORIES.get(name, ()))
     if dtype == "string":
         return _from_arrow("string[pyarrow]", _decoded(values))
     values = values.cast(_ARROW_TYPES[dtype])
     if dtype == "float64":
-        return values.to_numpy()
+        return _owned(values.to_numpy())
     if dtype == "int32":
-        return pc.fill_null(values, 0).to_numpy()
+        return _owned(pc.fill_null(values, 0).to_numpy())
     # One chunk: pandas would make an array of each, then join them.
-    return _from_arrow(dtype, values.combine_chunks())
+    column = _from_arrow(dtype, values.combine_chunks())
+    return column.copy() if dtype.startswith("datetime") else column
+
+
+def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array if array.flags.writeable else array.copy()
 
 
 def _from_arrow(dtype: str, values: pa.Array) -> Any:
@@ -278,26 +286,56 @@ def _to_categorical(values: pa.ChunkedArray, fixed: Sequence[str]) -> pd.Categor
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
     codes, texts = _joined(values)
-    names, place = np.unique(texts.to_numpy(zero_copy_only=False), return_inverse=True)
+    there = texts.to_pylist()
+    names = [*fixed, *sorted(set(there).difference(fixed))]
+    number = {name: place for place, name in enumerate(names)}
     # The extra place at the end is where code -1, null, finds itself again.
-    codes = np.append(place, -1)[pc.fill_null(codes, -1).to_numpy()]
+    smallest = np.min_scalar_type(-len(names) - 1)
+    places = np.array([*map(number.__getitem__, there), -1], smallest)
+    codes = places[pc.fill_null(codes, -1).to_numpy()]
     # "str" is pandas's own text dtype where it has one (3.0), else object.
-    found = pd.Categorical.from_codes(codes, pd.Index(names, dtype="str"))
-    if not fixed:
-        return found
-    unknown = [name for name in names if name not in fixed]
-    return found.set_categories(pd.Index([*fixed, *unknown], dtype="str"))
+    return pd.Categorical.from_codes(codes, pd.Index(names, dtype="str"))
 
 
-def _decoded(values: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Give texts in full, as pandas stores them (64-bit offsets)."""
+def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give texts in full, as pandas stores them (64-bit offsets).
+
+    Where one text fills a whole stretch of rows, equal stretches are one array: most
+    columns of a campaign's log then take next to no memory.
+    """
     if not pa.types.is_dictionary(values.type):
         return values.cast(pa.large_string())
-    codes, texts = _joined(values)
-    distinct = texts.unique()
-    if len(distinct) == 1 and not codes.null_count:
-        return pa.repeat(distinct[0].cast(pa.large_string()), len(codes))
-    return texts.cast(pa.large_string()).take(codes)
+    stretches: list[pa.Array] = []
+    last: tuple[Any, int] | None = None
+    for chunks in _stretches(values.chunks):
+        codes, texts = _joined(pa.chunked_array(chunks, values.type))
+        distinct = texts.unique()
+        if len(distinct) > 1 or (len(distinct) == 1 and codes.null_count):
+            last = None
+            stretches.append(texts.cast(pa.large_string()).take(codes))
+            continue
+        only = distinct[0].as_py() if len(distinct) else None
+        if last != (only, len(codes)):
+            last = only, len(codes)
+            text = pa.scalar(only, pa.large_string())
+            stretches.append(pa.repeat(text, len(codes)))
+        else:
+            stretches.append(stretches[-1])
+    return pa.chunked_array(stretches, pa.large_string())
+
+
+def _stretches(chunks: Sequence[pa.Array]) -> Iterator[list[pa.Array]]:
+    """Put neighbours together until they make a stretch."""
+    stretch: list[pa.Array] = []
+    rows = 0
+    for chunk in chunks:
+        stretch.append(chunk)
+        rows += len(chunk)
+        if rows >= _STRETCH_ROWS:
+            yield stretch
+            stretch, rows = [], 0
+    if stretch:
+        yield stretch
 
 
 def _joined(values: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
@@ -324,10 +362,12 @@ def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     number, heard = distinct_replies(frame, missing)
     reasons = [reason_of(one.verb, one.code, one.status, one.text) for one in heard]
-    column = frame["reason"].astype(object)
-    column[missing] = np.array(reasons, dtype=object)[number]
-    names = pd.Index(sorted(column.dropna().unique()), dtype="str")
-    frame["reason"] = pd.Categorical(column, names)
+    column = frame["reason"].cat.remove_unused_categories().cat
+    given = set(column.categories)
+    names = pd.Index(sorted(given.union(filter(None, reasons))), dtype="str")
+    codes = np.append(names.get_indexer(column.categories), -1)[column.codes]
+    codes[missing] = names.get_indexer(reasons)[number]
+    frame["reason"] = pd.Categorical.from_codes(codes, names)
     return frame
 
 
