@@ -340,7 +340,7 @@ class Delivery:
         if self._stopped.is_set():
             return False
         may_come_back = self._settings.retry is not None or len(self._routes) > 1
-        return len(self._queue) > 0 or (may_come_back and self._outbox.in_flight > 0)
+        return bool(self._queue) or (may_come_back and self._outbox.in_flight > 0)
 
     async def _take(self, route: Route, patience_s: float = math.inf) -> Entry | None:
         """Take the next recipient at their instant.

@@ -66,6 +66,9 @@ class Queue:
     def __len__(self) -> int:
         return len(self._entries) + len(self._source)
 
+    def __bool__(self) -> bool:
+        return bool(self._entries) or len(self._source) > 0
+
     def next_at(self, now: float) -> float:
         """Give the instant before which nobody can be taken; infinity: nobody waits.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
 from typing import Final, NamedTuple
@@ -22,6 +22,9 @@ from smtpbook.rehearsal.model import Refusal, ServerModel, Times
 
 _MINUTE_S: Final = 60.0
 _NO_TIMES: Final[Times] = (0.0,)
+
+Chance = Callable[[], float]
+"""Draws the next number from 0 to 1."""
 
 
 class Answer(NamedTuple):
@@ -74,7 +77,7 @@ class Answers:
         self._rules = None if model.rules is None else Rules(model.rules, seed)
         self._times = model.service_s
         self._others = model.service_s.get("", _NO_TIMES)
-        self._draws: dict[str, Random] = {}  # by session
+        self._draws: dict[str, Chance] = {}  # by session
         self._first: dict[str, float] = {}  # when the greylisted came first
         self._accepted: deque[float] = deque()  # when, for the last minute
         self._named = {one.domain for one in model.refusals if one.domain is not None}
@@ -88,15 +91,30 @@ class Answers:
                 self._shares[refusal.verb, refusal.domain].append(refusal)
         self._said: dict[str, tuple[bytes, int]] = {}
 
-    def round_trip_s(self, session: str) -> float:
+    def chance(self, session: str) -> Chance:
+        """Give the session's own stream of numbers; it goes on where it was left."""
+        draws = self._draws.get(session)
+        if draws is None:
+            chance = Random(f"{self._seed} {session}").random  # noqa: S311
+            draws = self._draws[session] = chance
+        return draws
+
+    def round_trip_s(self, chance: Chance) -> float:
         """Give how long a group of commands and its reply are under way."""
-        return _draw(self._model.round_trip_s, self._chance(session))
+        return _draw(self._model.round_trip_s, chance())
 
-    def tls_s(self, session: str) -> float:
+    def tls_s(self, chance: Chance) -> float:
         """Give how long a TLS handshake takes."""
-        return _draw(self._model.tls_s, self._chance(session))
+        return _draw(self._model.tls_s, chance())
 
-    def to(self, verb: str, recipients: Sequence[str], session: str, now: float) -> Answer:
+    def to(
+        self,
+        verb: str,
+        recipients: Sequence[str],
+        session: str,
+        chance: Chance,
+        now: float,
+    ) -> Answer:
         """Answer a command.
 
         Parameters
@@ -105,12 +123,14 @@ class Answers:
         recipients : sequence of str
             Whom it concerns: one for RCPT, all accepted ones from DATA on, else none.
         session : str
-            For chance where no recipient is known.
+            For rules that count where no recipient is known.
+        chance : callable
+            The session's.
         now : float
             The instant.
         """
         times = self._times.get(verb, self._others)
-        delay_s = _draw(times, self._chance(session)) if times[-1] else 0.0
+        delay_s = _draw(times, chance()) if times[-1] else 0.0
         if self._rules is not None:
             action = self._rules.action(verb, tuple(recipients), session)
             if action is not NOTHING:
@@ -120,7 +140,7 @@ class Answers:
                 return Answer(octets, code, delay_s, action.drop, action.close)
         if verb in self._refusing:
             who = recipients[0].lower() if recipients else ""
-            refusal = self._refusal(verb, who, session, now)
+            refusal = self._refusal(verb, who, chance, now)
             if refusal is not None:
                 octets, code = self._spelled(refusal.reply)
                 return Answer(octets, code, delay_s, False, False)
@@ -131,7 +151,7 @@ class Answers:
         if self._limits:
             self._accepted.append(now)
 
-    def _refusal(self, verb: str, who: str, session: str, now: float) -> Refusal | None:
+    def _refusal(self, verb: str, who: str, chance: Chance, now: float) -> Refusal | None:
         for limit in self._limits.get(verb, ()):
             while self._accepted and self._accepted[0] <= now - _MINUTE_S:
                 self._accepted.popleft()
@@ -143,7 +163,7 @@ class Answers:
         if not refusals:
             return None
         # A recipient's lot stays the same at each try; a command's is drawn anew.
-        left = self._fixed(verb, who) if who else self._chance(session)
+        left = self._fixed(verb, who) if who else chance()
         for refusal in refusals:
             left -= refusal.share
             if left < 0:
@@ -161,13 +181,6 @@ class Answers:
             assert parsed is not None
             self._said[reply] = parsed.to_bytes(), parsed.code
         return self._said[reply]
-
-    def _chance(self, session: str) -> float:
-        """Draw the session's next number from 0 to 1."""
-        draws = self._draws.get(session)
-        if draws is None:
-            draws = self._draws[session] = Random(f"{self._seed} {session}")  # noqa: S311
-        return draws.random()
 
     def _fixed(self, verb: str, who: str) -> float:
         """Draw a recipient's number from 0 to 1, always the same one."""

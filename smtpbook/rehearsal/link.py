@@ -45,6 +45,7 @@ class Link(trio.abc.Stream):
 
     def __init__(self, answers: Answers, clock: VirtualClock, name: str) -> None:
         self._answers, self._clock, self._name = answers, clock, name
+        self._chance = answers.chance(name)
         self._unread = b""
         self._replies: deque[tuple[float, bytes]] = deque()  # no octets: the end
         self._due = 0.0  # when the last of them is
@@ -53,6 +54,7 @@ class Link(trio.abc.Stream):
         self._is_data = self._has_mail = False
         self._recipients: list[str] = []
         self._answer("GREETING", ())
+        self._ready_at = self._next_at()
 
     # -- the stream
 
@@ -61,12 +63,14 @@ class Link(trio.abc.Stream):
         if self._is_closed:
             raise trio.ClosedResourceError
         self._due = max(
-            self._due, self._clock.current_time() + self._answers.round_trip_s(self._name)
+            self._due,
+            self._clock.current_time() + self._answers.round_trip_s(self._chance),
         )
-        self._unread += bytes(data)
+        self._unread += data
         while not self._is_over and self._read_one():
             pass
-        self._reader.sleep_until(self._next_at())
+        self._ready_at = self._next_at()
+        self._reader.sleep_until(self._ready_at)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for nothing: everything is taken at once."""
@@ -76,12 +80,13 @@ class Link(trio.abc.Stream):
         replies = self._replies
         while not self._is_closed:
             now = self._clock.current_time()
-            if self._next_at() <= now:
+            if self._ready_at <= now:
                 octets = b""
                 while replies and replies[0][0] <= now and replies[0][1]:
                     octets += replies.popleft()[1]
+                self._ready_at = self._next_at()
                 return octets
-            await self._reader.sleep(self._next_at())
+            await self._reader.sleep(self._ready_at)
         raise trio.ClosedResourceError
 
     async def aclose(self) -> None:
@@ -130,7 +135,7 @@ class Link(trio.abc.Stream):
         return True
 
     def _answer(self, verb: str, whom: list[str] | tuple[()]) -> None:
-        answer = self._answers.to(verb, whom, self._name, self._due)
+        answer = self._answers.to(verb, whom, self._name, self._chance, self._due)
         self._due += answer.delay_s
         if answer.drop:
             self._end()

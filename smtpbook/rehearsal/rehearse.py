@@ -228,9 +228,10 @@ class _Connector:
         name = self._run.next_session()
         now = self._clock.current_time()
         record.pretend(name, self._run.microseconds(now), now, source="rehearsal")
-        await self._note("connect", answers.round_trip_s(name), record)
+        chance = answers.chance(name)
+        await self._note("connect", answers.round_trip_s(chance), record)
         if is_secure:
-            await self._note("tls", answers.tls_s(name), record)
+            await self._note("tls", answers.tls_s(chance), record)
         return Link(answers, self._clock, name)
 
     async def _note(self, kind: str, took_s: float, record: Record) -> None:

@@ -116,6 +116,8 @@ async def _secret(account: Account, name: str) -> Secret:
         return Secret("")
     if name in sasl.WITHOUT_NAME and account.password is None:  # a ticket will do
         return Secret("")
+    if isinstance(account.password, Secret):
+        return account.password
     # A callable may ask a keyring or refresh a token: not on the trio thread.
     secret = await trio.to_thread.run_sync(account.secret)
     if secret is None:
