@@ -87,8 +87,8 @@ def explain(words: tuple[str, ...], verb: str | None, host: str | None) -> None:
 @click.option("--out", default="report.html", show_default=True, help="The file to write.")
 def report(log: str, out: str) -> None:
     """Write a self-contained HTML report of an event log (Parquet)."""
-    from smtpbook.insight.report import report as write_report
     from smtpbook.formats.read import read_log
+    from smtpbook.insight.report import report as write_report
 
     click.echo(f"wrote {write_report(read_log(log), out)}")
 

@@ -366,7 +366,7 @@ def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     given = set(column.categories)
     names = pd.Index(sorted(given.union(filter(None, reasons))), dtype="str")
     codes = np.append(names.get_indexer(column.categories), -1)[column.codes]
-    codes[missing] = names.get_indexer(reasons)[number]
+    codes[missing] = names.get_indexer(pd.Index(reasons, dtype=object))[number]
     frame["reason"] = pd.Categorical.from_codes(codes, names)
     return frame
 
