@@ -43,10 +43,17 @@ class Command:
     ----------
     verb : str
         The command word in capitals, as it stands in the log.
+    key : str
+        The command's name in the state table: its verb, or ``BDAT LAST``.
     """
 
     verb: ClassVar[str]
+    key: ClassVar[str]
     max_octets: ClassVar[int] = MAX_LINE
+
+    def __init_subclass__(cls) -> None:
+        if isinstance(verb := cls.__dict__.get("verb"), str) and "key" not in cls.__dict__:
+            cls.key = verb
 
     @property
     def line(self) -> str:
@@ -57,11 +64,6 @@ class Command:
     def shown(self) -> str:
         """The line as it may be shown and kept: without secrets."""
         return self._shown()
-
-    @property
-    def key(self) -> str:
-        """The command's name in the state table: its verb, or ``BDAT LAST``."""
-        return self.verb
 
     def _line(self) -> str:
         return self.verb
@@ -110,13 +112,10 @@ class _Envelope(Command):
     """MAIL or RCPT: its line is put together once, for it is written, counted and kept."""
 
     max_octets: ClassVar[int] = MAX_ENVELOPE_LINE
-    _text: str = field(init=False, repr=False, compare=False)
+    shown: str = field(init=False, repr=False, compare=False)
 
     def _line(self) -> str:
-        return self._text
-
-    def _shown(self) -> str:
-        return self._text
+        return self.shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class Mail(_Envelope):
     def __post_init__(self) -> None:
         path = "" if self.reverse_path is None else self.reverse_path
         text = f"MAIL FROM:<{path}>{_spelled(self.parameters)}"
-        object.__setattr__(self, "_text", text)
+        object.__setattr__(self, "shown", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ class Rcpt(_Envelope):
 
     def __post_init__(self) -> None:
         text = f"RCPT TO:<{self.recipient}>{_spelled(self.parameters)}"
-        object.__setattr__(self, "_text", text)
+        object.__setattr__(self, "shown", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +150,7 @@ class Data(Command):
     """Announce the mail data (RFC 5321 section 4.1.1.4)."""
 
     verb: ClassVar[str] = "DATA"
+    shown: ClassVar[str] = "DATA"  # said for every message: no need to ask for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Bdat(Command):
     is_last: bool = False
 
     @property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """The last chunk is another event than those before it."""
         return "BDAT LAST" if self.is_last else "BDAT"
 
@@ -175,6 +175,7 @@ class EndOfData(Command):
     """The lone dot that ends the mail data (RFC 5321 section 4.1.1.4)."""
 
     verb: ClassVar[str] = "END-OF-DATA"
+    shown: ClassVar[str] = "."
 
     def _line(self) -> str:
         return "."
@@ -245,7 +246,7 @@ class AuthResponse(Command):
     data: bytes | None
 
     @property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """It may only be said where a challenge awaits it, and AUTH may not be there."""
         return "RESPONSE"
 
@@ -309,7 +310,7 @@ class Raw(Command):
         return self.text.partition(" ")[0].upper() or "(empty)"
 
     @property
-    def key(self) -> str:
+    def key(self) -> str:  # type: ignore[override]
         """The verb if a line can begin with it; the table's other words are no lines."""
         return self.verb if self.verb in _GRAMMAR else "(unknown)"
 

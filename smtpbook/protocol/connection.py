@@ -70,6 +70,8 @@ _TLS: Final = State.TLS
 # Where a line is not a command, or nobody hears it.
 _NOT_A_LINE: Final = frozenset({State.CONNECTED, State.TLS, State.DATA, State.CLOSED})
 _END_OF_DATA: Final = EndOfData()
+# What a NamedTuple's own constructor calls, at twice the price.
+_new: Final = tuple.__new__
 
 
 class Exchange(NamedTuple):
@@ -397,7 +399,7 @@ class Client:
             self._must_wait = False
         elif digit >= 4:
             self._ahead = self._fold()
-        return Exchange(command, tag, reply, octets, self._parser.size, rcpt)
+        return _new(Exchange, (command, tag, reply, octets, self._parser.size, rcpt, True))
 
     def _part(self, key: str, tag: Any, reply: Reply) -> Part:
         """Count who was accepted, and say which of the replies to them this one is."""

@@ -53,6 +53,10 @@ class Reply:
         Text after the code, one item per line, without code, separator or CRLF.
         Bytes that are not UTF-8 are kept as surrogate escapes, so
         ``line.encode("utf-8", "surrogateescape")`` gives back what was received.
+    cells : tuple
+        What the event log holds of it: code, enhanced status, text.  Made once: a server
+        says the same few replies again and again, and the parser gives the same object
+        for the same octets.
 
     Examples
     --------
@@ -66,9 +70,13 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
-    _cells: tuple[int, str | None, str] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
+    cells: tuple[int, str | None, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        match = _ENHANCED.match(self.lines[0])
+        status = match[1] if match and match[1][0] == str(self.code)[0] else None
+        cells = (self.code, status, "\n".join(map(visible, self.lines)))
+        object.__setattr__(self, "cells", cells)
 
     @classmethod
     def parse(cls, text: str) -> Reply:
@@ -121,21 +129,6 @@ class Reply:
         greeting and the reply to EHLO, which come before, may refuse with a status.
         """
         return self.cells[1]
-
-    @property
-    def cells(self) -> tuple[int, str | None, str]:
-        """What the event log holds of it: code, enhanced status, text.
-
-        Computed once: a server says the same few replies again and again, and the parser
-        gives the same object for the same octets.
-        """
-        if self._cells is None:
-            match = _ENHANCED.match(self.lines[0])
-            status = match[1] if match and match[1][0] == str(self.code)[0] else None
-            cells = (self.code, status, "\n".join(map(visible, self.lines)))
-            object.__setattr__(self, "_cells", cells)
-            return cells
-        return self._cells
 
     def to_bytes(self) -> bytes:
         r"""Give the reply as a server writes it.
