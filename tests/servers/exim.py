@@ -22,6 +22,8 @@ from tests.servers.mail import (
 )
 from tests.servers.unpacked import UnpackedServer, in_root, unpack
 
+PICKY: Final = f"picky@{DOMAIN}"
+"""Refuses every message once it has seen it, if the message came with PRDR."""
 _RUNS_AS: Final = "Debian-exim"
 _UID: Final = 64911
 # Below "MY_NAME = value" lines, which are macros; everything else stands as it is.
@@ -44,8 +46,14 @@ tls_certificate = /etc/server.pem
 auth_advertise_hosts = ${if def:tls_in_cipher {*}}
 acl_smtp_mail = mail
 acl_smtp_rcpt = recipient
+acl_smtp_data_prdr = content
 
 begin acl
+# Asked for each recipient of a message that came with PRDR, and for no other message.
+content:
+  deny condition = ${if eq {$local_part} {MY_PICKY}}
+       message = 550 5.7.1 Not to my taste
+  accept
 mail:
   deny senders = MY_REFUSED_SENDER
        message = MY_SENDER_REFUSAL
@@ -127,6 +135,7 @@ class Exim(UnpackedServer):
             "REFUSED_SENDER": REFUSED_SENDER,
             "SENDER_REFUSAL": SENDER_REFUSAL,
             "RUNS_AS": _RUNS_AS,
+            "PICKY": PICKY.partition("@")[0],
             "USER": USER,
             "PASSWORD": PASSWORD,
         }

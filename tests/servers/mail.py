@@ -143,8 +143,10 @@ class MailServer(Server):
             No such line came within `timeout_s` seconds.
         """
         search = re.compile(pattern, re.M).search
-        return self._poll(
-            lambda: search(self.log_text()), f"log line like {pattern!r}", timeout_s
+        return self.wait_for(
+            lambda: search(self.log_text()),
+            f"log line like {pattern!r}",
+            timeout_s=timeout_s,
         )
 
     def login_line(self, mechanism: str) -> str:
@@ -165,10 +167,10 @@ class MailServer(Server):
         TimeoutError
             Some were not delivered within `timeout_s` seconds.
         """
-        self._poll(
+        self.wait_for(
             lambda: set(wanted) <= set(self.deliveries()) or None,
             f"delivery of all {len(wanted)} copies",
-            timeout_s,
+            timeout_s=timeout_s,
         )
 
     def copies(self) -> Iterator[Copy]:
@@ -194,7 +196,16 @@ class MailServer(Server):
         except (RuntimeError, TimeoutError) as exc:
             raise RuntimeError(f"{command}: {exc}\n{self.log_text()}") from exc
 
-    def _poll(self, look: Callable[[], T | None], what: str, timeout_s: float) -> T:
+    def wait_for(
+        self, look: Callable[[], T | None], what: str, *, timeout_s: float = 20
+    ) -> T:
+        """Look until there is something, and give it.
+
+        Raises
+        ------
+        TimeoutError
+            There was nothing within `timeout_s` seconds; the message says `what`.
+        """
         assert self._process is not None
         return poll(look, self._process, what=what, timeout_s=timeout_s)
 
