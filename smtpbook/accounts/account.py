@@ -161,6 +161,14 @@ class Account:
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
         put("host", _checked_host(self.host))
+        for field in ("username", "auth", "helo", "source_address", "name"):
+            value = getattr(self, field)
+            if not isinstance(value, str | None):  # not shown: some user names are secret
+                raise ValueError(f"{field} is a text, not {type(value).__name__}")
+        if self.name is not None and not self.name.isprintable():
+            raise ValueError(f"name {self.name!a} holds a control character")
+        if not isinstance(self.is_lab, bool):
+            raise ValueError(f"is_lab={self.is_lab!r} is neither True nor False")
         if self.tls is not None and self.tls not in get_args(TlsMode):
             choices = ", ".join(repr(mode) for mode in get_args(TlsMode))
             raise ValueError(
@@ -173,7 +181,7 @@ class Account:
                 f"protocol={self.protocol!r} is not one of {choices}"
                 f"{near_miss(str(self.protocol), PROTOCOLS)}"
             )
-        if not isinstance(self.port, int) or not 0 <= self.port <= 65535:
+        if type(self.port) is not int or not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port!r} is not a number from 1 to 65535")
         if self.protocol == "lmtp":
             self._begin_lmtp()

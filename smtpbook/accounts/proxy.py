@@ -69,9 +69,12 @@ class Proxy:
                 f"proxy {self.scheme!a}:// is not one of {choices}"
                 f"{near_miss(str(self.scheme), get_args(Scheme))}"
             )
+        for name in ("host", "username"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ValueError(f"proxy: {name} is not a text")
         if not self.host or not self.host.isprintable() or " " in self.host:
             raise ValueError(f"proxy: {self.host!a} is not a host name or address")
-        if not 1 <= self.port <= 65535:
+        if type(self.port) is not int or not 1 <= self.port <= 65535:
             raise ValueError(f"proxy: port {self.port!r} is not a number from 1 to 65535")
         if self.username is None and self.password is not None:
             raise ValueError("proxy: a password needs a username")
@@ -159,7 +162,9 @@ def split_url(url: str) -> SplitUrl:
     >>> split_url("http://ann:p%40ss@proxy.example:8080")
     ('http', ('ann', Secret(••••••)), 'proxy.example:8080')
     """
-    scheme, login, place = getattr(_URL.fullmatch(url), "groups", lambda: ("", None, ""))()
+    scheme, login, place = getattr(
+        _URL.fullmatch(url.strip()), "groups", lambda: ("", None, "")
+    )()
     if login is None:
         return scheme, (None, None), place
     username, colon, password = login.partition(":")

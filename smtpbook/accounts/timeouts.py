@@ -48,6 +48,10 @@ class Timeouts:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(
+                    f"timeout {field.name} is a number of seconds, not {value!r}"
+                )
             if not value > 0:
                 raise ValueError(f"timeout {field.name} must be positive, not {value!r}")
 
@@ -56,9 +60,9 @@ class Timeouts:
         """Give every phase the same limit.
 
         >>> Timeouts.all(5).rcpt_s
-        5.0
+        5
         """
-        return cls(**{field.name: float(seconds) for field in fields(cls)})
+        return cls(**{field.name: seconds for field in fields(cls)})
 
     def of(self, verb: str) -> float:
         """Give the limit for the reply to a command, in seconds."""

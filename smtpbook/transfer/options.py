@@ -147,8 +147,7 @@ class DeliveryOptions:
             object.__setattr__(self, name, value)
 
         put("notify", _checked_notify(self.notify))
-        originals = self.original_recipients
-        put("original_recipients", tuple(dict(originals).items()))
+        put("original_recipients", _checked_originals(self.original_recipients))
         _one_of("returns", self.returns, (*_RETURNS, None))
         _one_of("if_late", self.if_late, _IF_LATE)
         _whole("hold_for_s", self.hold_for_s, 1, _MAX_SECONDS)
@@ -287,6 +286,8 @@ class DeliveryOptions:
 
 
 def _checked_notify(notify: str | Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(notify, Iterable):
+        _one_of("notify", notify, _NOTIFY)
     words = notify.replace(",", " ").split() if isinstance(notify, str) else list(notify)
     given = [str(word).lower() for word in words]
     for word in given:
@@ -296,11 +297,23 @@ def _checked_notify(notify: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(word for word in _NOTIFY if word in given)
 
 
+def _checked_originals(
+    given: Mapping[str, str] | Iterable[tuple[str, str]],
+) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(dict(given).items())
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"original_recipients={given!r} does not name an address for each recipient, "
+            'as {"ann@example.org": "ann@before.example"} does'
+        ) from None
+
+
 def _checked_envelope_id(text: str) -> str:
     # What it stands for is printable ASCII, blanks included -- RFC 3461 section 4.4
+    if not (isinstance(text, str) and text and text.isascii() and text.isprintable()):
+        raise ValueError(f"envelope_id {text!a:.80} is not printable ASCII")
     encoded = encode_xtext(text)
-    if not text or not (text.isascii() and text.isprintable()):
-        raise ValueError(f"envelope_id {text[:80]!a} is not printable ASCII")
     if len(encoded) > _MAX_ENVELOPE_ID:
         raise ValueError(
             f"envelope_id is longer than {_MAX_ENVELOPE_ID} characters as encoded"
@@ -309,7 +322,7 @@ def _checked_envelope_id(text: str) -> str:
 
 
 def _checked_submitter(text: str) -> str:
-    if not text:
+    if text == "":
         return "<>"
     mailbox = str(_mailbox("submitter", text))
     if not mailbox.isascii():
@@ -318,6 +331,8 @@ def _checked_submitter(text: str) -> str:
 
 
 def _mailbox(name: str, text: str) -> Mailbox:
+    if not isinstance(text, str):
+        raise ValueError(f"{name}={text!r} is not an address")
     try:
         return Mailbox.parse(text)
     except LocalProtocolError as exc:

@@ -222,6 +222,10 @@ def test_a_message_without_options_says_nothing_more() -> None:
     [
         ({"notify": "sucess"}, "did you mean 'success'"),
         ({"notify": "never,delay"}, "stands alone"),
+        ({"notify": 5}, "notify=5 is not one of"),
+        ({"envelope_id": 5}, "envelope_id 5 is not printable"),
+        ({"original_recipients": "x"}, "does not name an address for each"),
+        ({"submitter": 5}, "submitter=5 is not an address"),
         ({"returns": "some"}, "'full', 'headers'"),
         ({"envelope_id": ""}, "printable ASCII"),
         ({"envelope_id": "ä"}, "printable ASCII"),
