@@ -230,6 +230,23 @@ async def test_a_server_that_wants_a_certificate_is_shown_ours(
     servers.rows.check_whole()
 
 
+async def test_it_is_shown_where_tls_begins_at_once_too(
+    servers: Servers,
+    authority: Authority,
+    account: Account,
+    own: Path,
+    autojump_clock: object,
+) -> None:
+    seen: list[object] = []
+    context = authority.server(wants=authority.ca)
+    servers(secured(context, b"", then=b"220 mx\r\n", seen=seen), PLAIN_EHLO, BYE)
+    account = account.replace(tls="implicit", client_certificate=own)
+    async with servers.open(account) as session:
+        assert session.certificate is not None
+    assert "client.test" in str(seen)
+    servers.rows.check_whole()
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("shown", ["none", "one of an unknown authority"])
 async def test_a_server_that_gets_no_good_certificate_hangs_up_and_it_is_told(
