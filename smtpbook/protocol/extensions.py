@@ -145,7 +145,7 @@ def _number(words: tuple[str, ...]) -> int | None:
 
 
 def _longest_hold(words: tuple[str, ...]) -> tuple[int | None, datetime | None]:
-    """Read FUTURERELEASE's limits: seconds, and a point in time (RFC 4865)."""
+    """Read FUTURERELEASE's limits: seconds, and a point in time (RFC 4865 section 3)."""
     until = None
     with suppress(IndexError, ValueError, OverflowError):
         given = datetime.fromisoformat(words[1])

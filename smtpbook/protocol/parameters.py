@@ -69,16 +69,16 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "REQUIRETLS": _with("MAIL", "REQUIRETLS"),  # RFC 8689 section 2
     # To have it returned, there must be some time to deliver it in -- RFC 2852
     "BY": _with("MAIL", "DELIVERBY", r"(?i:[+-]?[0-9]{1,9};NT?|\+?(?!0+;)[0-9]{1,9};RT?)"),
-    "HOLDFOR": _with("MAIL", "FUTURERELEASE", "[0-9]{1,9}"),  # RFC 4865
+    "HOLDFOR": _with("MAIL", "FUTURERELEASE", "[0-9]{1,9}"),  # RFC 4865 section 3
     "HOLDUNTIL": _with(
         "MAIL",
         "FUTURERELEASE",
         r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)",
     ),
-    "MT-PRIORITY": _with("MAIL", "MT-PRIORITY", "-?[0-9]"),  # RFC 6710
+    "MT-PRIORITY": _with("MAIL", "MT-PRIORITY", "-?[0-9]"),  # RFC 6710 section 3
     "PRDR": _with("MAIL", "PRDR"),  # draft-hall-prdr-00
 }
-# "HOLDFOR" and "HOLDUNTIL" say the same thing in two ways -- RFC 4865
+# "HOLDFOR" and "HOLDUNTIL" say the same thing in two ways -- RFC 4865 section 3
 _CONTRADICT: Final = {"HOLDFOR", "HOLDUNTIL"}
 
 

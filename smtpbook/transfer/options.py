@@ -111,8 +111,8 @@ class DeliveryOptions:
     References
     ----------
     RFC 3461 section 4 and RFC 6533 section 3 (DSN), RFC 8689 (REQUIRETLS), RFC 2852
-    (DELIVERBY), RFC 4865 (FUTURERELEASE), RFC 6710 (MT-PRIORITY), RFC 4954 section 5
-    (AUTH=), draft-hall-prdr-00 (PRDR), RFC 3030 section 3 (BINARYMIME).
+    (DELIVERBY), RFC 4865 section 3 (FUTURERELEASE), RFC 6710 section 3 (MT-PRIORITY), RFC
+    4954 section 5 (AUTH=), draft-hall-prdr-00 (PRDR), RFC 3030 section 3 (BINARYMIME).
 
     Examples
     --------
