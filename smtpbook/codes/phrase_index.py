@@ -36,7 +36,7 @@ class PhraseIndex(Generic[T]):
     [('[tss', 3)]
     """
 
-    __slots__ = ("_filed", "_words", "_wordless")
+    __slots__ = ("_filed", "_wordless", "_words")
 
     def __init__(self, phrases: Iterable[tuple[str, T]]) -> None:
         listed = [(phrase, set(_words_of(phrase)), value) for phrase, value in phrases]

@@ -21,6 +21,7 @@ from smtpbook.codes.tables import Entry
 
 Kind = Literal["service", "filter", "software"]
 Lists = Literal["ip", "domain", "either"]
+Basis = Literal["read", "quoted", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ class ProviderReply(Entry):
         Empty = the reason's.
     retry_s : float or None
         Seconds after which the provider says a try makes sense; None = not said.
+    basis : {"read", "quoted", "known"}
+        How the fact was come by.
     date : str
         Day of the page, or on which it was read; ISO 8601.
     """
@@ -82,6 +85,7 @@ class ProviderReply(Entry):
     code: str
     advice: str = ""
     retry_s: float | None = None
+    basis: Basis
     date: str
 
 
@@ -138,7 +142,7 @@ def providers() -> Mapping[str, Provider]:
                 greetings=_several(row["greetings"]),
                 marks=_several(row["marks"]),
                 token=re.compile(row["token"], re.IGNORECASE) if row["token"] else None,
-                source=_sources()[row["source"]][0],
+                source=_sources()[row["source"]].cited,
             )
             for row in _rows("providers.csv")
         }
@@ -160,10 +164,12 @@ def provider_replies() -> tuple[ProviderReply, ...]:
             meaning=row["meaning"],
             remedy=row["remedy"],
             confidence=float(row["confidence"]),
-            source=_sources()[row["source"]][0],
-            date=_sources()[row["source"]][1],
+            source=source.cited,
+            basis=source.basis,
+            date=source.date,
         )
         for row in _rows("replies.csv")
+        for source in (_sources()[row["source"]],)
         for status in _each(row["enhanced_status"])
     )
 
@@ -193,11 +199,21 @@ def blocklists() -> Mapping[str, Blocklist]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    cited: str
+    basis: Basis
+    date: str
+
+
 @cache
-def _sources() -> Mapping[str, tuple[str, str]]:
-    """Give each source as it is cited, and its day."""
+def _sources() -> Mapping[str, _Source]:
     return {
-        row["source"]: (f"{row['title']}, {row['publisher']}, {row['date']}", row["date"])
+        row["source"]: _Source(
+            cited=f"{row['title']}, {row['publisher']}, {row['date']}",
+            basis=cast("Basis", row["basis"]),
+            date=row["date"],
+        )
         for row in _rows("sources.csv")
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -74,7 +74,7 @@ def provider_token(said: Said) -> Finding | None:
 
     >>> found = provider_token(Said(verb="MAIL", code=421, text="4.7.0 [TSS04] deferred"))
     >>> found.entry.reason, found.why
-    ('rate_limited', "what Yahoo and AOL means by '[tss'")
+    ('rate_limited', "Yahoo and AOL: '[tss' in the reply")
     """
     found = provider_hint(said)
     return found if found and found.entry.confidence >= SURE else None
@@ -94,7 +94,7 @@ def provider_hint(said: Said) -> Finding | None:
         for reply in replies:
             if reply.provider == speaker and _fits(reply, said):
                 title = providers()[speaker].title
-                return Finding(reply, f"what {title} means by {reply.token!r}")
+                return Finding(reply, f"{title}: {reply.token!r} in the reply")
     return None
 
 
@@ -113,7 +113,7 @@ def provider_status(said: Said) -> Finding | None:
         for reply in _by_status().get((speaker, said.enhanced_status), ()):
             if _fits(reply, said):
                 title = providers()[speaker].title
-                why = f"enhanced status {said.enhanced_status}, as {title} uses it"
+                why = f"enhanced status {said.enhanced_status}, as used by {title}"
                 return Finding(reply, why)
     return None
 
