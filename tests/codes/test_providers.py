@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 
@@ -46,7 +46,7 @@ class Greeted(Said):
 
 
 def refused(text: str, code: int = 550, **more: str | None) -> Said:
-    return Said(verb="RCPT", code=code, text=text, **more)  # type: ignore[arg-type]
+    return Said(verb="RCPT", code=code, text=text, **more)
 
 
 def code_of(reply: ProviderReply) -> int:
@@ -226,12 +226,19 @@ def test_a_provider_is_heard_before_the_software_it_runs() -> None:
     assert recognise(said) == "comcast"
     assert found is not None
     assert found.why.startswith("Postfix: ")
+    assert recognise(refused("Relay access denied, see postmaster.web.de/en/case")) == "gmx"
 
 
 def test_the_name_at_the_head_of_a_421_is_the_servers() -> None:
     assert recognise(refused("4.7.0 mta7.am0.yahoodns.net no", 421)) == "yahoo"
     assert recognise(refused("4.7.0 mta7.am0.yahoodns.net no", 550)) is None
     assert recognise(refused("too much for gmail.com", 421)) is None
+
+
+def test_what_is_no_refusal_is_not_explained() -> None:
+    said = refused("Message expired", 250, enhanced_status="4.4.7", host="mx.outlook.com")
+    assert provider_status(said) is None
+    assert provider_status(replace(said, code=450)) is not None
 
 
 def test_the_same_token_may_put_off_and_refuse() -> None:
@@ -355,6 +362,9 @@ def test_a_code_is_copied_as_it_stands(
 def test_the_page_that_a_text_points_to() -> None:
     assert url("see (http://postmaster.example.org/x?c=1), please") == (
         "http://postmaster.example.org/x?c=1"
+    )
+    assert (
+        url("see https://postmaster.example.org/x.") == "https://postmaster.example.org/x"
     )
     assert url("see postmaster.example.org") is None
 
