@@ -26,7 +26,6 @@ from smtpbook.codes.provider_tables import (
 )
 from smtpbook.codes.rules import Finding, Said
 
-SURE: Final = 0.6
 # What is looked at of a text: a reply line has at most 512 octets (RFC 5321 section
 # 4.5.3.1.5), and what counts stands in the first few.
 _MAX_TEXT: Final = 2000
@@ -69,23 +68,12 @@ def recognise(said: Said) -> str | None:
     return next(iter(_speakers(said)), None)
 
 
-def provider_token(said: Said) -> Finding | None:
-    """Look up what a token or a fixed phrase of this provider says for sure.
+def provider_hint(said: Said) -> Finding | None:
+    """Look up what a token or a fixed phrase of this provider says, for sure or not.
 
-    >>> found = provider_token(Said(verb="MAIL", code=421, text="4.7.0 [TSS04] deferred"))
+    >>> found = provider_hint(Said(verb="MAIL", code=421, text="4.7.0 [TSS04] deferred"))
     >>> found.entry.reason, found.why
     ('rate_limited', "Yahoo and AOL: '[tss' in the reply")
-    """
-    found = provider_hint(said)
-    return found if found and found.entry.confidence >= SURE else None
-
-
-def provider_hint(said: Said) -> Finding | None:
-    """Look up what a token or a fixed phrase of this provider says, sure or not.
-
-    >>> said = Said(verb="RCPT", code=550, text="5.1.0 sender rejected AUP#I-1310")
-    >>> provider_token(said), provider_hint(said).entry.confidence
-    (None, 0.5)
     """
     if said.code < 400:
         return None

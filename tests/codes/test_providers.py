@@ -23,7 +23,6 @@ from smtpbook.codes.providers import (
     dns_blocklist,
     provider_hint,
     provider_status,
-    provider_token,
     recognise,
     token,
     url,
@@ -222,7 +221,7 @@ def test_who_is_only_mentioned_does_not_speak(text: str) -> None:
 def test_a_provider_is_heard_before_the_software_it_runs() -> None:
     """And where its own table is silent, that of the software speaks."""
     said = refused("5.7.1 <a@example.org>: Relay access denied", host="mx1.comcast.net")
-    found = provider_token(said)
+    found = provider_hint(said)
     assert recognise(said) == "comcast"
     assert found is not None
     assert found.why.startswith("Postfix: ")
@@ -247,12 +246,6 @@ def test_the_same_token_may_put_off_and_refuse() -> None:
         "rate_limited",
         "ip_blocked",
     ]
-
-
-def test_an_unsure_row_is_a_hint_alone() -> None:
-    said = refused("5.1.0 sender rejected AUP#I-1310")
-    assert provider_token(said) is None
-    assert provider_hint(said) is not None
 
 
 def test_a_status_means_what_this_provider_says() -> None:
@@ -283,7 +276,7 @@ def test_no_rule_contradicts_the_code(
     code: int, words: list[str], host: str | None
 ) -> None:
     said = refused(" ".join(words), code, host=host, enhanced_status=f"{code // 100}.7.1")
-    for rule in (provider_token, provider_hint, provider_status):
+    for rule in (provider_hint, provider_status):
         found = rule(said)
         if found is not None:
             assert code >= 400
