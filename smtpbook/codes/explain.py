@@ -15,7 +15,8 @@ from typing import Final
 from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
-from smtpbook.codes.rules import Said, find
+from smtpbook.codes.precedence import find
+from smtpbook.codes.rules import Said
 from smtpbook.codes.tables import commands, reasons
 from smtpbook.errors import near_miss
 from smtpbook.protocol.replies import Reply

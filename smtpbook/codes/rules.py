@@ -32,6 +32,8 @@ class Said:
         The lines after the code, joined by newlines.
     host : str or None
         The server's name; None = not known.
+    greeting : str or None
+        The text of its first reply; None = not known.
     """
 
     verb: str | None
@@ -39,6 +41,7 @@ class Said:
     enhanced_status: str | None = None
     text: str = ""
     host: str | None = None
+    greeting: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Finding:
 
 
 Rule = Callable[[Said], Finding | None]
+
+# From this confidence on, what is found is said; below, it is only hinted at.
+SURE: Final = 0.6
 
 # Until RCPT has named somebody, no status can speak of a recipient, nor of who may write
 # to whom: 5.7.1 as a greeting refuses the client.  There the command says more, and so
@@ -102,6 +108,17 @@ def _names_no_recipient(said: Said) -> bool:
     )
 
 
+def status_says(said: Said) -> Finding | None:
+    """Take the registry's word where the status settles the reason."""
+    found = registered_status(said)
+    return found if found and found.entry.confidence >= SURE else None
+
+
+def status_hints(said: Said) -> Finding | None:
+    """Take the registry's word where the status is one of the vague ones, such as 5.7.1."""
+    return registered_status(said)
+
+
 def command_and_code(said: Said) -> Finding | None:
     """Look up what the code means as an answer to this very command."""
     entry = command_replies().get((said.verb or "", said.code))
@@ -112,41 +129,3 @@ def registered_code(said: Said) -> Finding | None:
     """Look up what the code means, whatever command drew it."""
     entry = reply_codes().get(said.code)
     return Finding(entry, f"reply code {said.code}") if entry else None
-
-
-RULES: Final[tuple[Rule, ...]] = (registered_status, command_and_code, registered_code)
-
-# "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
-# do so by interpreting the first digit only." -- RFC 5321 section 4.2
-_UNLISTED: Final = "unlisted code, acted on by its first digit, RFC 5321 section 4.2"
-_FIRST_DIGIT: Final = {
-    digit: Finding(
-        Entry(
-            meaning=meaning,
-            remedy=remedy,
-            reason=reason,
-            confidence=0.3,
-            source="RFC 5321 section 4.2.1",
-        ),
-        _UNLISTED,
-    )
-    for digit, meaning, remedy, reason in (
-        (2, "The command was carried out.", "Go on with the next command.", None),
-        (3, "The server waits for more.", "Send what the command is followed by.", None),
-        (4, "The command was not carried out, for now.", "", "unknown"),
-        (5, "The command was not carried out.", "", "unknown"),
-    )
-}
-
-
-def find(said: Said) -> Finding:
-    """Ask the rules in order; an unlisted code is explained by its first digit.
-
-    "Clients that receive such out-of-range codes SHOULD normally treat them as fatal
-    errors" -- RFC 5321 section 4.2, so a code outside 200 to 599 counts as 5yz.
-    """
-    for rule in RULES:
-        finding = rule(said)
-        if finding is not None:
-            return finding
-    return _FIRST_DIGIT.get(said.code // 100, _FIRST_DIGIT[5])

@@ -32,6 +32,10 @@ class Entry:
         How far this row alone settles the reason.
     source : str
         Such as ``"RFC 5321 section 4.2.3"``.
+    advice : str
+        What to do, where it is another than the reason's; empty = the reason's.
+    retry_s : float or None
+        Seconds to wait before another try, where the source states them.
     """
 
     meaning: str
@@ -39,6 +43,8 @@ class Entry:
     reason: str | None
     confidence: float
     source: str
+    advice: str = ""
+    retry_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,7 @@ def reply_codes() -> Mapping[int, Entry]:
     'The server gave up on the command because of an error of its own.'
     """
     return MappingProxyType(
-        {int(row["code"]): _entry(row) for row in _rows("reply_codes.csv")}
+        {int(row["code"]): _entry(row) for row in rows("reply_codes.csv")}
     )
 
 
@@ -142,7 +148,7 @@ def command_replies() -> Mapping[tuple[str, int], Entry]:
     return MappingProxyType(
         {
             (verb, int(row["code"])): _entry(row)
-            for row in _rows("command_replies.csv")
+            for row in rows("command_replies.csv")
             for verb in row["verb"].split()
         }
     )
@@ -159,7 +165,7 @@ def enhanced_statuses() -> Mapping[str, Entry]:
     'mailbox_full'
     """
     return MappingProxyType(
-        {row["status"]: _entry(row) for row in _rows("enhanced_status.csv")}
+        {row["status"]: _entry(row) for row in rows("enhanced_status.csv")}
     )
 
 
@@ -178,7 +184,7 @@ def commands() -> Mapping[str, Command]:
                 remedy=row["remedy"],
                 source=_source(row),
             )
-            for row in _rows("commands.csv")
+            for row in rows("commands.csv")
         }
     )
 
@@ -202,7 +208,7 @@ def reasons() -> Mapping[str, Reason]:
                 remedy_transient=row["remedy_transient"],
                 remedy_permanent=row["remedy_permanent"],
             )
-            for row in _rows("reasons.csv")
+            for row in rows("reasons.csv")
         }
     )
 
@@ -223,11 +229,12 @@ def spoken() -> tuple[Spoken, ...]:
             otherwise=row["otherwise"] or None,
             source=_source(row) or row["name"],
         )
-        for row in _rows("spoken.csv")
+        for row in rows("spoken.csv")
     )
 
 
-def _rows(name: str) -> Iterator[dict[str, str]]:
+def rows(name: str) -> Iterator[dict[str, str]]:
+    """Give the rows of one file beside this module, such as ``"reply_codes.csv"``."""
     path = resources.files("smtpbook.codes") / "tables" / name
     yield from csv.DictReader(path.read_text("utf-8").splitlines())
 
