@@ -21,10 +21,21 @@ _LABELS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Blocklist:
-    """One list: its zone, and whether it lists IP addresses or domains."""
+    """One list.
+
+    Attributes
+    ----------
+    zone : str
+        What is asked in the DNS, or else the list's site.
+    lists : {"ip", "domain"}
+        What it lists.
+    is_zone : bool
+        False = the name was a page's, so that ``zone`` is the site.
+    """
 
     zone: str
     lists: Literal["ip", "domain"]
+    is_zone: bool
 
 
 def blocklist_of(name: str) -> Blocklist | None:
@@ -38,7 +49,7 @@ def blocklist_of(name: str) -> Blocklist | None:
     Examples
     --------
     >>> blocklist_of("zen.spamhaus.org")
-    Blocklist(zone='zen.spamhaus.org', lists='ip')
+    Blocklist(zone='zen.spamhaus.org', lists='ip', is_zone=True)
     >>> blocklist_of("https://www.spamhaus.org/query/ip/192.0.2.1").zone
     'spamhaus.org'
     >>> blocklist_of("www.example.org")
@@ -52,11 +63,29 @@ def blocklist_of(name: str) -> Blocklist | None:
         if lists is not None:
             if lists == "ip" and path.startswith(("dbl", "query/dbl", "query/domain")):
                 lists = "domain"
-            zone = labels[1:] if labels[0] == "www" else labels
-            return Blocklist(".".join(zone), lists)
+            if labels[0] == "www" or "://" in name or len(labels) == 2:
+                return Blocklist(".".join(labels[-size:]), lists, False)
+            return Blocklist(".".join(labels), lists, True)
     if len(labels) > 2 and not _LABELS.isdisjoint(labels[:-1]):
-        return Blocklist(".".join(labels), "ip")
+        return Blocklist(".".join(labels), "ip", True)
     return None
+
+
+def operator_in(text: str) -> str | None:
+    """Give who runs the list that a text names without a host, such as ``"Spamhaus"``.
+
+    Parameters
+    ----------
+    text : str
+        In lower case.
+    """
+    return next((name for low, name in _operators() if low in text), None)
+
+
+@cache
+def _operators() -> tuple[tuple[str, str], ...]:
+    names = (row["operator"].partition(" (")[0] for row in rows("blocklists.csv"))
+    return tuple((name.lower(), name) for name in dict.fromkeys(names) if len(name) > 4)
 
 
 @cache

@@ -10,21 +10,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from smtpbook.codes.conflicts import conflicts
+from smtpbook.codes.details import details_of
 from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
-from smtpbook.codes.precedence import find
-from smtpbook.codes.rules import Said
+from smtpbook.codes.phrases import text_says
+from smtpbook.codes.precedence import UNLISTED, find
+from smtpbook.codes.rules import Finding, Said, registered_status, status_in
 from smtpbook.codes.tables import commands, reasons
 from smtpbook.errors import near_miss
-from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.replies import Reply, Severity
 
 _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
 # The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
 _SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S.*", re.IGNORECASE | re.DOTALL)
+# A reply inside a queue manager's sentence: "host mx said: 550 …", "smtp; 550 …".
+_QUOTED: Final = re.compile(
+    r"(?:said:|smtp;|replied:|responded:|response:|reply:) {0,3}([45][0-9]{2}[ -])", re.I
+)
+_HEAD: Final = 1000
+_IN_REPLY_TO: Final = re.compile(r"\(in reply to (?:the )?([A-Za-z ]{3,20}) command\)")
+# A 4yz may be retried, whatever else is said; only a 5yz takes an address off a list.
+_NEVER: Final = ("transient", "suppress")
+# Refusals that a blocklist may be the cause of.
+_LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 _EXPECTED: Final = (
     "a reply ('550 5.1.1 no such user'), a command ('MAIL FROM:<ann@example.org>') or a "
     "dialogue with C: and S: at the head of its lines"
@@ -43,6 +56,7 @@ def explain(
     *,
     verb: str | None = None,
     host: str | None = None,
+    greeting: str | None = None,
     accepted_recipients: int | None = None,
 ) -> Explanation:
     """Say what a reply means, whose turn it is and what to do.
@@ -60,6 +74,8 @@ def explain(
         connection, ``"END-OF-DATA"`` the lone dot.  550 means another thing after each.
     host : str, optional
         The server's name, for rules that know whose it is.
+    greeting : str, optional
+        The text of its first reply, for the same rules.
     accepted_recipients : int, optional
         How many RCPT of this transaction were accepted before.
 
@@ -91,25 +107,34 @@ def explain(
     RFC 5321 sections 4.2 (reply codes) and 4.3.2 (which command may draw which), RFC 3463
     and its IANA registry (enhanced statuses).
     """
+    asked = _Asked(_verb(verb), host, greeting)
     if isinstance(text, Reply):
-        return _explain_reply(text, str(text), _verb(verb), host, accepted_recipients)
+        return _explain_reply(text, str(text), asked, accepted_recipients)
     if not isinstance(text, str):
         raise TypeError(f"explain takes text or a Reply, not {type(text).__name__}")
     shown = text.strip()
     if not shown:
         raise ValueError(f"nothing to explain: the text is empty; expected {_EXPECTED}")
     if status := _STATUS.match(shown):
-        return _explain_status(status[0], shown, _verb(verb), host)
+        return _explain_status(status[0], shown, asked)
     if shown[0].isdigit():
-        reply = _read_reply(shown)
-        return _explain_reply(reply, shown, _verb(verb), host, accepted_recipients)
+        return _explain_reply(_read_reply(shown), shown, asked, accepted_recipients)
     if is_dialogue(shown):
-        return _explain_dialogue(shown, host)
-    return _explain_command(shown)
+        return _explain_dialogue(shown, asked)
+    if quoted := _QUOTED.search(shown[:_HEAD]):
+        reply = _read_reply(shown[quoted.start(1) :])
+        return _explain_reply(reply, shown, asked, accepted_recipients)
+    return _explain_command(shown) or _explain_words(shown, asked)
 
 
 def reason_of(
-    verb: str | None, code: int, enhanced_status: str | None, text: str
+    verb: str | None,
+    code: int,
+    enhanced_status: str | None,
+    text: str,
+    *,
+    host: str | None = None,
+    greeting: str | None = None,
 ) -> str | None:
     """Give the reason alone: the short way for tables, by the same rules as `explain`.
 
@@ -123,6 +148,8 @@ def reason_of(
         As `Reply.enhanced_status` gives it.
     text : str
         The lines after the code, joined by newlines.
+    host, greeting : str, optional
+        The server's name and the text of its first reply, for rules that know whose it is.
 
     Returns
     -------
@@ -134,73 +161,139 @@ def reason_of(
     >>> reason_of("RCPT", 452, "4.2.2", "4.2.2 mailbox full")
     'mailbox_full'
     """
-    said = Said(verb=verb, code=code, enhanced_status=enhanced_status, text=text)
-    return find(said).entry.reason
+    return find(
+        Said(
+            verb=verb,
+            code=code,
+            enhanced_status=enhanced_status or status_in(code, text),
+            text=text,
+            host=host,
+            greeting=greeting,
+        )
+    ).entry.reason
+
+
+class _Asked(NamedTuple):
+    """What else is known of a reply: which command drew it, and whose it is."""
+
+    verb: str | None
+    host: str | None
+    greeting: str | None
 
 
 def _explain_reply(
-    reply: Reply,
-    text: str,
-    verb: str | None,
-    host: str | None,
-    accepted_recipients: int | None,
+    reply: Reply, shown: str, asked: _Asked, accepted_recipients: int | None = None
 ) -> Explanation:
-    status = reply.enhanced_status
+    text = "\n".join(reply.lines)
+    drawn_by = _IN_REPLY_TO.search(text) if "(in reply to" in text else None
+    verb = asked.verb or (_verb(drawn_by[1]) if drawn_by else None)
     said = Said(
         verb=verb,
         code=reply.code,
-        enhanced_status=status,
-        text="\n".join(reply.lines),
-        host=host,
+        enhanced_status=reply.enhanced_status or status_in(reply.code, text),
+        text=text,
+        host=asked.host,
+        greeting=asked.greeting,
     )
-    finding = find(said)
-    entry, severity = finding.entry, reply.severity
-    reason = reasons()[entry.reason] if entry.reason else None
+    faults = (*command_faults(verb), *reply_faults(verb, reply, accepted_recipients))
+    return _explain_said(said, shown, reply.severity, faults)
+
+
+def _explain_said(
+    said: Said, shown: str, severity: Severity | None, faults: tuple[str, ...]
+) -> Explanation:
+    finding, details = find(said), details_of(said.text)
+    entry, reason = finding.entry, reasons().get(finding.entry.reason or "")
+    retry_s = details.retry_s if details.retry_s is not None else entry.retry_s
     if reason is None:
         advice, remedy = "continue", entry.remedy
-    elif severity == "transient":
-        advice, remedy = reason.advice_transient, entry.remedy or reason.remedy_transient
-    else:
+    elif severity == "permanent":
         advice, remedy = reason.advice_permanent, entry.remedy or reason.remedy_permanent
+    else:
+        advice, remedy = reason.advice_transient, entry.remedy or reason.remedy_transient
+    if reason is not None and entry.advice and (severity, entry.advice) != _NEVER:
+        advice = entry.advice
+    if advice == "retry later" and retry_s is not None:
+        advice = f"retry after {retry_s:g} s"
+    confidence, sources, why = _with_the_status(said, finding)
     return Explanation(
-        text=text,
-        code=reply.code,
-        enhanced_status=status,
-        verb=verb,
+        text=shown,
+        code=said.code or None,
+        enhanced_status=said.enhanced_status,
+        verb=said.verb,
         reason=reason.name if reason else None,
         group=reason.group if reason else None,
         fault=reason.fault if reason else None,
         permanence=severity,
         advice=advice,
-        confidence=entry.confidence,
+        confidence=confidence,
         meaning=entry.meaning,
         remedy=remedy,
-        source=(entry.source,),
-        why=finding.why,
-        faults=(*command_faults(verb), *reply_faults(verb, reply, accepted_recipients)),
+        provider=None,
+        token=details.token,
+        url=details.url,
+        blocklist=details.blocklist if reason and reason.name in _LISTED else None,
+        retry_s=retry_s,
+        limits=details.limits,
+        authentication=details.authentication,
+        queue_id=details.queue_id,
+        conflicts=tuple(conflicts(said, finding)),
+        source=sources,
+        why=why,
+        faults=faults,
     )
 
 
-def _explain_status(
-    status: str, text: str, verb: str | None, host: str | None
-) -> Explanation:
+def _with_the_status(said: Said, finding: Finding) -> tuple[float, tuple[str, ...], str]:
+    """Give confidence, sources and why, with the registry's word where it is the same."""
+    entry = finding.entry
+    status = registered_status(said)
+    if (
+        status is None
+        or status.entry is entry
+        or entry.reason in (None, "unknown")
+        or status.entry.reason != entry.reason
+    ):
+        return entry.confidence, (entry.source,), finding.why
+    both = 1 - (1 - entry.confidence) * (1 - status.entry.confidence)
+    why = f"{finding.why}; so says {status.why}"
+    return round(both, 3), (entry.source, status.entry.source), why
+
+
+def _explain_status(status: str, shown: str, asked: _Asked) -> Explanation:
     """Explain an enhanced status that stands without a reply code."""
     # A code of its class that nobody has registered: it adds nothing of its own.
-    reply = Reply(code=int(f"{status[0]}99"), lines=tuple(text.splitlines()))
-    found = _explain_reply(reply, text, verb, host, None)
-    is_known = found.why.startswith("enhanced status")
-    why = found.why if is_known else f"enhanced status {status}, by its class alone"
-    return replace(found, code=None, why=why, faults=tuple(command_faults(verb)))
+    reply = Reply(code=int(f"{status[0]}99"), lines=tuple(shown.splitlines()))
+    found = _explain_reply(reply, shown, asked)
+    by_class = found.why == UNLISTED
+    why = f"enhanced status {status}, by its class alone" if by_class else found.why
+    return replace(found, code=None, why=why, faults=tuple(command_faults(asked.verb)))
 
 
-def _explain_command(text: str) -> Explanation:
+def _explain_words(shown: str, asked: _Asked) -> Explanation:
+    """Explain what a queue manager says of itself: words without a code.
+
+    Raises
+    ------
+    ValueError
+        No row of our tables knows the words.
+    """
+    said = Said(verb=asked.verb, code=0, text=shown, host=asked.host)
+    if text_says(said) is None:
+        raise ValueError(
+            f"cannot explain {_redacted(shown)[:60]!a}: expected {_EXPECTED}"
+            f"{near_miss(verb_of(shown), commands())}"
+        )
+    return _explain_said(said, shown, None, ())
+
+
+def _explain_command(text: str) -> Explanation | None:
     verb = verb_of(text)
     command = commands().get(verb)
-    if command is None or "\n" in text:
-        raise ValueError(
-            f"cannot explain {_redacted(text)[:60]!a}: expected {_EXPECTED}"
-            f"{near_miss(verb, commands()) if command is None else ''}"
-        )
+    if command is None:
+        return None
+    if "\n" in text:
+        raise ValueError(f"cannot explain {_redacted(text)[:60]!a}: expected {_EXPECTED}")
     faults = tuple(command_faults(verb))
     return Explanation(
         text=_redacted(text),
@@ -219,15 +312,20 @@ def _redacted(command: str) -> str:
     return _SECRET.sub(r"\1[redacted]", command)
 
 
-def _explain_dialogue(text: str, host: str | None) -> Explanation:
+def _explain_dialogue(text: str, asked: _Asked) -> Explanation:
     said = list(exchanges(read_lines(text)))
     faults = tuple(fault for exchange in said for fault in _faults_by_line(exchange))
     answered = [(exchange, exchange.reply) for exchange in said if exchange.reply]
     if not answered:
-        return replace(_explain_command(said[0].verb or ""), faults=faults)
+        command = _explain_command(said[0].verb or "")
+        if command is None:
+            raise ValueError(
+                f"cannot explain a dialogue without a reply; expected {_EXPECTED}"
+            )
+        return replace(command, faults=faults)
     refused = [pair for pair in answered if pair[1].code >= 400]
     exchange, reply = refused[0] if refused else answered[-1]
-    found = _explain_reply(reply, str(reply), exchange.verb, host, None)
+    found = _explain_reply(reply, str(reply), asked._replace(verb=exchange.verb))
     place = f"line {exchange.reply_line}"
     which = "first refusal" if refused else "last reply"
     return replace(

@@ -53,15 +53,31 @@ class Explanation:
     permanence : {"success", "intermediate", "transient", "permanent"} or None
         What the code says, and nothing but the code; None = a command was explained.
     advice : str
-        What to do, in two or three words: continue, retry later, slow down, suppress, fix
-        DNS, fix authentication, fix content, fix account, fix the command, ask the
-        recipient.  It may differ from what the permanence suggests.
+        What to do, in a few words: continue, retry later, retry after 300 s, slow down,
+        suppress, fix DNS, fix authentication, fix content, fix account, fix the command,
+        ask the recipient.  It may differ from what the permanence suggests.
     confidence : float, 0 to 1
         How sure the reason is.
     meaning, remedy : str
         What happened, and what to do next.
     provider : str or None
         Whose server it is; None = not recognised.
+    token : str or None
+        The name its provider gives such replies, such as ``"TSS04"``; None = none is read.
+    url : str or None
+        The page that the text names; foreign, so look before you open it.
+    blocklist : str or None
+        The DNS blocklist: its zone, or else its site or who runs it.
+    retry_s : float or None
+        Seconds after which the text asks for another try; None = no figure.
+    limits : tuple of str
+        Limits in figures, as the text states them: ``"20 messages per hour"``.
+    authentication : tuple of str
+        Results in the words of RFC 8601: ``"spf=fail"``.
+    queue_id : str or None
+        What the server calls this message, or this refusal, in its own log.
+    conflicts : tuple of str
+        Where code, status and text disagree, a sentence each; the code counts.
     source : tuple of str
         Where it is written, such as ``"RFC 5321 section 4.2.3"``.
     why : str
@@ -83,6 +99,14 @@ class Explanation:
     meaning: str
     remedy: str
     provider: str | None = None
+    token: str | None = None
+    url: str | None = None
+    blocklist: str | None = None
+    retry_s: float | None = None
+    limits: tuple[str, ...] = ()
+    authentication: tuple[str, ...] = ()
+    queue_id: str | None = None
+    conflicts: tuple[str, ...] = ()
     source: tuple[str, ...]
     why: str
     faults: tuple[str, ...] = ()
@@ -93,6 +117,8 @@ class Explanation:
         yield "What to do", f"{self.remedy} ({self.advice})"
         for fault in self.faults:
             yield "Wrong here", fault
+        for conflict in self.conflicts:
+            yield "In conflict", conflict
         if self.verb is not None and self.code is not None:
             yield "In answer to", self.verb
         if self.permanence is not None:
@@ -104,8 +130,22 @@ class Explanation:
                 yield "How sure", f"{self.confidence:.0%}"
         if self.provider is not None:
             yield "Provider", self.provider
+        yield from self._details()
         yield "Why", self.why
         yield "Written in", "; ".join(self.source)
+
+    def _details(self) -> Iterator[tuple[str, str]]:
+        for label, text in (
+            ("Token", self.token),
+            ("Page", self.url),
+            ("Blocklist", self.blocklist),
+            ("Retry after", None if self.retry_s is None else f"{self.retry_s:g} s"),
+            ("Limits", ", ".join(self.limits)),
+            ("Identity", ", ".join(self.authentication)),
+            ("Its log says", self.queue_id),
+        ):
+            if text:
+                yield label, text
 
     def __str__(self) -> str:
         head = visible(self.text, newlines=True, max_chars=_SHOWN)

@@ -48,6 +48,11 @@ _STOPWORDS: Final = frozenset(
 _NO_DOMAIN: Final = frozenset(
     "please see try contact visit sorry your mail message user check for".split()
 )
+# What names of this kind begin with: "RESOLVER.ADR.RecipientNotFound", "Trojan.Generic".
+_NO_HOST: Final = frozenset(
+    "resolver storedrv transport smtpsend routing agent trojan eicar win win32 worm virus "
+    "heuristics malware phishing exploit html js pdf sanesecurity email doc".split()
+)
 # How the masked names are called in concepts.csv.
 _IP_WORD: Final = " ipliteral "
 _LIST_WORDS: Final = {"ip": " listzone ", "domain": " domainzone "}
@@ -86,7 +91,7 @@ def text_says(said: Said) -> Finding | None:
 
 def text_hints(said: Said) -> Finding | None:
     """Explain a refusal by words that say it more often than not."""
-    if said.code < 400:
+    if 0 < said.code < 400:
         return None
     best: Phrase | None = None
     by_concept = _phrases()
@@ -149,7 +154,12 @@ def words_of(text: str) -> list[str]:
         text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     if "'" in text:
         text = text.replace("n't", " not").replace("'s", "")
-    text = _NAMES.sub(_masked, text).replace("cannot", "not").replace("rfc ", "rfc")
+    text = (
+        _NAMES.sub(_masked, text)
+        .replace("cannot", "not")
+        .replace("rfc-", "rfc")
+        .replace("rfc ", "rfc")
+    )
     return [word for word in _WORD.findall(text) if word not in _STOPWORDS]
 
 
@@ -167,8 +177,11 @@ def _masked(match: re.Match[str]) -> str:
         return _LIST_WORDS[listed.lists]
     if _IP.fullmatch(name):
         return _IP_WORD
-    if name.rpartition(".")[2] in _NO_DOMAIN:
+    first, _, rest = name.partition(".")
+    if rest.rpartition(".")[2] in _NO_DOMAIN:
         return name.replace(".", " . ")
+    if first in _NO_HOST:
+        return name.replace(".", " ")
     return " "
 
 

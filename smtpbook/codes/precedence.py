@@ -32,7 +32,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 # "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
 # do so by interpreting the first digit only." -- RFC 5321 section 4.2
-_UNLISTED: Final = "unlisted code, acted on by its first digit, RFC 5321 section 4.2"
+UNLISTED: Final = "unlisted code, acted on by its first digit, RFC 5321 section 4.2"
 _FIRST_DIGIT: Final = {
     digit: Finding(
         Entry(
@@ -42,7 +42,7 @@ _FIRST_DIGIT: Final = {
             confidence=0.3,
             source="RFC 5321 section 4.2.1",
         ),
-        _UNLISTED,
+        UNLISTED,
     )
     for digit, meaning, remedy, reason in (
         (2, "The command was carried out.", "Go on with the next command.", None),

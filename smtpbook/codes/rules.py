@@ -8,8 +8,9 @@ and 5yz only, and what the first digit says about trying again is not a rule's t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from smtpbook.codes.tables import Entry, command_replies, enhanced_statuses, reply_codes
@@ -25,7 +26,7 @@ class Said:
         The command that drew the reply, ``GREETING`` and ``END-OF-DATA`` among them;
         None = not known.
     code : int
-        The reply code.
+        The reply code; 0 = a queue manager's own words, without one.
     enhanced_status : str or None
         Such as ``"4.2.2"``; None = the reply has none that agrees with its code.
     text : str
@@ -57,6 +58,8 @@ Rule = Callable[[Said], Finding | None]
 # From this confidence on, what is found is said; below, it is only hinted at.
 SURE: Final = 0.6
 
+_STATUS: Final = re.compile(r"(?<![0-9.])([45]\.[0-7]\.[0-9]{1,3})(?![0-9.]*[0-9])")
+
 # Until RCPT has named somebody, no status can speak of a recipient, nor of who may write
 # to whom: 5.7.1 as a greeting refuses the client.  There the command says more, and so
 # does a code that is for login and TLS alone (RFC 4954 section 6 pairs 530 with 5.7.0).
@@ -64,6 +67,7 @@ _BEFORE_RCPT: Final = frozenset(
     {"GREETING", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL"}
 )
 _LOGIN_CODES: Final = frozenset({432, 454, 523, 524, 525, 530, 534, 535, 538})
+_TELLS_ENOUGH: Final = 0.5
 _ABOUT_RECIPIENT: Final = frozenset(
     {
         "user_unknown",
@@ -74,6 +78,16 @@ _ABOUT_RECIPIENT: Final = frozenset(
         "policy",
     }
 )
+
+
+def status_in(code: int, text: str) -> str | None:
+    """Find an enhanced status that does not open the text, as in ``"no user (#5.1.1)"``.
+
+    >>> status_in(550, "no such user (#5.1.1)"), status_in(450, "(#5.1.1)")
+    ('5.1.1', None)
+    """
+    match = _STATUS.search(text)
+    return match[1] if match and match[1][0] == str(code)[0] else None
 
 
 def registered_status(said: Said) -> Finding | None:
@@ -126,6 +140,13 @@ def command_and_code(said: Said) -> Finding | None:
 
 
 def registered_code(said: Said) -> Finding | None:
-    """Look up what the code means, whatever command drew it."""
+    """Look up what the code means, whatever command drew it.
+
+    A code that means many things does not tell what a text meant that nobody knows.
+    """
     entry = reply_codes().get(said.code)
-    return Finding(entry, f"reply code {said.code}") if entry else None
+    if entry is None:
+        return None
+    if entry.confidence < _TELLS_ENOUGH and any(map(str.isalpha, said.text)):
+        entry = replace(entry, reason="unknown")
+    return Finding(entry, f"reply code {said.code}")

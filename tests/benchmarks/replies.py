@@ -98,7 +98,9 @@ def measure(replies: list[Labelled]) -> Iterator[tuple[str, float]]:
         by_provider[one.provider].append(one)
     yield "mean over reasons", sum(map(_share, by_label.values())) / len(by_label)
     groups = {name: reason.group for name, reason in reasons().items()}
-    right = sum(groups.get(answer(one)) in {groups[a] for a in one.accept} for one in replies)
+    right = sum(
+        groups.get(answer(one)) in {groups[a] for a in one.accept} for one in replies
+    )
     yield "group", right / len(replies)
     yield "unknown", sum(answer(one) == "unknown" for one in replies) / len(replies)
     for name, its in sorted(by_label.items()):
