@@ -13,10 +13,10 @@ from typing import Final, Literal
 
 from smtpbook.codes.tables import rows
 
-_LABELS: Final = frozenset(
-    "bl dnsbl rbl dnsrbl blacklist blacklists blocklist blocklists xbl sbl pbl zen bl1 bl2 "
-    "spamlist dnsbl1 dnsbl2 rbl1 rbl2 ipbl rblplus antispam-rbl".split()
-)
+_LABELS: Final = frozenset({"bl", "dnsbl", "dnsrbl", "ipbl", "pbl", "rbl", "sbl", "xbl"})
+
+
+_DOMAIN_PAGES: Final = ("dbl", "query/dbl", "query/domain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,25 @@ def blocklist_of(name: str) -> Blocklist | None:
     host = name.partition("://")[2] or name
     host, _, path = host.partition("/")
     labels = host.partition(":")[0].strip(".").split(".")
-    known = _known()
-    for size in range(min(len(labels), 5), 1, -1):
-        lists = known.get(".".join(labels[-size:]))
-        if lists is not None:
-            if lists == "ip" and path.startswith(("dbl", "query/dbl", "query/domain")):
-                lists = "domain"
-            if labels[0] == "www" or "://" in name or len(labels) == 2:
-                return Blocklist(".".join(labels[-size:]), lists, False)
-            return Blocklist(".".join(labels), lists, True)
-    if len(labels) > 2 and not _LABELS.isdisjoint(labels[:-1]):
+    if ".".join(labels[-2:]) in _sites():
+        known = _known()
+        for size in range(len(labels), 1, -1):
+            zone = ".".join(labels[-size:])
+            lists = known.get(zone)
+            if lists is not None:
+                if path.startswith(_DOMAIN_PAGES):
+                    lists = "domain"
+                if labels[0] == "www" or "://" in name or len(labels) == 2:
+                    return Blocklist(zone, lists, False)
+                return Blocklist(".".join(labels), lists, True)
+    if len(labels) > 2 and not _LABELS.isdisjoint(labels):
         return Blocklist(".".join(labels), "ip", True)
     return None
+
+
+@cache
+def _sites() -> frozenset[str]:
+    return frozenset(".".join(zone.split(".")[-2:]) for zone in _known())
 
 
 def operator_in(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a reply tells beside its reason: its tokens, addresses of pages, figures and results.
+"""What a reply tells beside its reason: tokens, pages, lists, figures and results.
 
 Each is only copied out of the text, as it stands there; what it means is for others.  All
 patterns take time in proportion to the text, which is cut off first.
@@ -16,7 +16,7 @@ from smtpbook.codes.hints import retry_hint_s
 
 _MAX_CHARS: Final = 3000
 _URL: Final = re.compile(r"https?://[^\s<>\"'\[\]]{1,500}", re.I)
-_HOST: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
+_HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
 # How the names of replies are written on providers' pages: "[TSS04]", "(S3150)",
 # "OFR004_405", "RP-001", "DT:SPM", "#BL000000", "?p=NoSuchUser".
 _TOKEN: Final = re.compile(
@@ -50,6 +50,8 @@ _RESULTS: Final = {
     **{name: name for name in ("softfail", "temperror", "permerror", "neutral", "pass")},
     **dict.fromkeys(("none", "missing", "no"), "none"),
 }
+# What every hint holds: one search that saves most replies from a longer one.
+_RETRY: Final = re.compile(r"[0-9]\s?[smhd:]|retr")
 _QUEUE_ID: Final = re.compile(
     r"\b(?:queue|message)?-?id[=:] ?<?([A-Za-z0-9._/-]{5,64})"
     r"|([a-z0-9-]{10,}\.[0-9]+) - gsmtp",
@@ -63,7 +65,6 @@ class Details:
 
     token: str | None = None
     url: str | None = None
-    blocklist: str | None = None
     retry_s: float | None = None
     limits: tuple[str, ...] = ()
     authentication: tuple[str, ...] = ()
@@ -83,8 +84,8 @@ def details_of(text: str) -> Details:
     >>> found = details_of("4.7.1 limit is 20 messages per hour, retry in 5 minutes (S77)")
     >>> found.limits, found.retry_s
     (('20 messages per hour',), 300.0)
-    >>> details_of("5.7.1 listed by zen.spamhaus.org, SPF failed").blocklist
-    'zen.spamhaus.org'
+    >>> details_of("5.7.26 SPF did not pass, no DKIM").authentication
+    ('dkim=none', 'spf=fail')
     """
     text = text[:_MAX_CHARS]
     low = text.lower()
@@ -93,8 +94,7 @@ def details_of(text: str) -> Details:
     return Details(
         token=_token(text),
         url=url[0].rstrip(".,;:!?)") if url else None,
-        blocklist=_blocklist(low),
-        retry_s=retry_hint_s(text),
+        retry_s=retry_hint_s(text) if _RETRY.search(low) else None,
         limits=tuple(match[0] for match in _LIMIT.finditer(text)),
         authentication=tuple(dict.fromkeys(_authentication(low))),
         queue_id=next(filter(None, queue_id.groups())) if queue_id else None,
@@ -106,8 +106,13 @@ def _token(text: str) -> str | None:
     return next(filter(None, match.groups())) if match else None
 
 
-def _blocklist(low: str) -> str | None:
-    """Give the zone that the text names, or else the site of a list, or who runs it."""
+def blocklist_in(text: str) -> str | None:
+    """Give the zone that the text names, or else the site of a list, or who runs it.
+
+    >>> blocklist_in("blocked using zen.spamhaus.org, see https://www.spamhaus.org/query")
+    'zen.spamhaus.org'
+    """
+    low = text[:_MAX_CHARS].lower()
     site = None
     for match in _HOST.finditer(low):
         listed = blocklist_of(match[0])

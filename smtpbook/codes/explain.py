@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from smtpbook.codes.conflicts import conflicts
-from smtpbook.codes.details import details_of
+from smtpbook.codes.details import blocklist_in, details_of
 from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
-from smtpbook.codes.phrases import text_says
+from smtpbook.codes.phrases import speaks_of, text_says
 from smtpbook.codes.precedence import UNLISTED, find
-from smtpbook.codes.rules import Finding, Said, registered_status, status_in
-from smtpbook.codes.tables import commands, reasons
+from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
+from smtpbook.codes.tables import Reason, commands, reasons
 from smtpbook.errors import near_miss
 from smtpbook.protocol.replies import Reply, Severity
 
@@ -232,7 +232,7 @@ def _explain_said(
         provider=None,
         token=details.token,
         url=details.url,
-        blocklist=details.blocklist if reason and reason.name in _LISTED else None,
+        blocklist=_blocklist(said.text, reason),
         retry_s=retry_s,
         limits=details.limits,
         authentication=details.authentication,
@@ -242,6 +242,12 @@ def _explain_said(
         why=why,
         faults=faults,
     )
+
+
+def _blocklist(text: str, reason: Reason | None) -> str | None:
+    if reason is None or reason.name not in _LISTED:
+        return None
+    return blocklist_in(text) if speaks_of(text, "listed", "domain_list") else None
 
 
 def _with_the_status(said: Said, finding: Finding) -> tuple[float, tuple[str, ...], str]:
@@ -279,7 +285,8 @@ def _explain_words(shown: str, asked: _Asked) -> Explanation:
         No row of our tables knows the words.
     """
     said = Said(verb=asked.verb, code=0, text=shown, host=asked.host)
-    if text_says(said) is None:
+    found = text_says(said)
+    if found is None or found.entry.confidence < SURE:
         raise ValueError(
             f"cannot explain {_redacted(shown)[:60]!a}: expected {_EXPECTED}"
             f"{near_miss(verb_of(shown), commands())}"

@@ -1,7 +1,7 @@
-"""What the words of a reply say: concepts found in a sentence, and what they mean together.
+"""What the words of a reply say: concepts found in a sentence, and their meaning together.
 
-A text is masked (addresses, hosts and numbers go, and so do the words inside URLs), cut into
-sentences and words, and each word or fixed expression becomes the concepts that
+A text is masked (addresses, hosts and numbers go, and so do the words inside URLs), cut
+into sentences and words, and each word or fixed expression becomes the concepts that
 ``tables/concepts.csv`` files it under.  A row of ``tables/phrases.csv`` then says what
 concepts in one sentence mean together: a *mailbox* that is *absent* is a user unknown, in
 whatever order and with whatever between them.  Providers' tokens and figures are not read
@@ -14,36 +14,40 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from smtpbook.codes.blocklists import blocklist_of
-from smtpbook.codes.rules import SURE, Finding, Said
+from smtpbook.codes.rules import Finding, Said
 from smtpbook.codes.tables import Entry, reasons, rows
 
 # A reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5); a dozen lines of prose.
 _MAX_CHARS: Final = 3000
 
-# What holds a dot or an @ is a name, not a word; so is what stands in angle brackets.  A
-# mailbox is looked for at the head of a run only, so that no run is read twice.
-_NAMES: Final = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"]+"
+# A word; a name, which holds a dot or an @ or stands in angle brackets; a part of a word
+# with a hyphen; the end of a sentence.  A run is read as a name from its head only, and
+# what was read is not given back, so that no character is looked at more than a few times.
+_TOKEN: Final = re.compile(
+    r"[a-z]++[0-9]*+(?![\w@-]|\.[\w-]|://)"
+    r"|(?:https?://|www\.)[^\s<>\"]++"
     r"|<[^<>\s/]{0,320}>"
-    r"|(?<![^\s<>()\[\]\",;:=])[^\s<>()\[\]@\",;:=]+@[^\s<>()\[\]\",;:]*"
+    r"|(?<![^\s<>()\[\]\",;:=])[^\s<>()\[\]@\",;:=]++@[^\s<>()\[\]\",;:]*+"
     r"|\(in reply to [a-z ]{1,30}\)"
-    r"|[a-z0-9_-]+(?:\.[a-z0-9_-]+)+"
+    r"|(?<![\w.-])[\w-]++(?:\.[\w-]++)++"
+    r"|[a-z]++[0-9]*+"
+    r"|[.!?](?=\s|$)"
 )
-_WORD: Final = re.compile(r"[a-z]+[0-9]*|[.!?](?=\s|$)")
-_IP: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3}){3}")
-_STOPWORDS: Final = frozenset(
-    "a an the is are was were be been being am has have had having does do did done to of "
-    "for in on at by with this that these those it its you we i he they us my me our and "
-    "or as so if will would can could should may might must please sorry currently "
-    "presently just also there here which who what when e s d ll ve re been get got".split()
+_NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
+_LITTLE: Final = (
+    "a an the is are was were be been being am has have had having does do did done to "
+    "of for in on at by with this that these those it its you we i he they us my me our "
+    "and or as so if will would can could should may might must please sorry currently "
+    "presently just also there here which who what when e s d ll ve re get got"
 )
+_STOPWORDS: Final = frozenset(_LITTLE.split())
 # Words that are no top-level domain: "full.Please" is two sentences, not a host.
 _NO_DOMAIN: Final = frozenset(
     "please see try contact visit sorry your mail message user check for".split()
@@ -54,8 +58,8 @@ _NO_HOST: Final = frozenset(
     "heuristics malware phishing exploit html js pdf sanesecurity email doc".split()
 )
 # How the masked names are called in concepts.csv.
-_IP_WORD: Final = " ipliteral "
-_LIST_WORDS: Final = {"ip": " listzone ", "domain": " domainzone "}
+_IP_WORD: Final = "ipliteral"
+_LIST_WORDS: Final = {"ip": "listzone", "domain": "domainzone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,15 @@ class Phrase:
         return any(code.startswith(one) or status.startswith(one) for one in self.codes)
 
 
+class _Node(NamedTuple):
+    """A word in the tree of expressions: what ends here, and what goes on."""
+
+    bits: int
+    longer: dict[str, _Node]
+
+
 def text_says(said: Said) -> Finding | None:
-    """Explain a refusal by words that say just this."""
-    found = text_hints(said)
-    return found if found and found.entry.confidence >= SURE else None
-
-
-def text_hints(said: Said) -> Finding | None:
-    """Explain a refusal by words that say it more often than not."""
+    """Explain a refusal by its words; a finding below `SURE` is a hint only."""
     if 0 < said.code < 400:
         return None
     best: Phrase | None = None
@@ -113,7 +118,7 @@ def text_hints(said: Said) -> Finding | None:
     return best.finding if best else None
 
 
-@lru_cache(maxsize=64)  # each of the two rules asks for it
+@lru_cache(maxsize=64)  # an explanation asks for the same text again
 def concepts_in(text: str) -> tuple[int, ...]:
     """Give the concepts of each sentence, as bits of one number a sentence.
 
@@ -121,25 +126,41 @@ def concepts_in(text: str) -> tuple[int, ...]:
     >>> names_of(also)
     ('later',)
     """
-    expressions = _expressions()
+    begin = _expressions().get
     words = words_of(text)
     sentences = []
     here = at = 0
-    while at < len(words):
+    end = len(words)
+    while at < end:
         word = words[at]
-        if word in ".!?":
-            if here:
-                sentences.append(here)
-            here = 0
-        for size, rest, bits in expressions.get(word, ()):
-            if size == 1 or words[at + 1 : at + size] == rest:
-                here |= bits
-                at += size - 1
-                break
+        node = begin(word)
         at += 1
+        if node is None:
+            if here and word in ".!?":
+                sentences.append(here)
+                here = 0
+            continue
+        bits, longer = node
+        ahead = at  # the longest expression counts
+        while longer and ahead < end and (node := longer.get(words[ahead])):
+            ahead += 1
+            if node[0]:
+                bits, at = node[0], ahead
+            longer = node[1]
+        here |= bits
     if here:
         sentences.append(here)
     return tuple(sentences)
+
+
+def speaks_of(text: str, *names: str) -> bool:
+    """Tell whether one of these concepts stands anywhere in the text.
+
+    >>> speaks_of("blocked by zen.spamhaus.org", "dnsbl")
+    True
+    """
+    bits = sum(_concepts()[name] for name in names)
+    return any(found & bits for found in concepts_in(text))
 
 
 def words_of(text: str) -> list[str]:
@@ -154,13 +175,17 @@ def words_of(text: str) -> list[str]:
         text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     if "'" in text:
         text = text.replace("n't", " not").replace("'s", "")
-    text = (
-        _NAMES.sub(_masked, text)
-        .replace("cannot", "not")
-        .replace("rfc-", "rfc")
-        .replace("rfc ", "rfc")
-    )
-    return [word for word in _WORD.findall(text) if word not in _STOPWORDS]
+    if "rfc" in text:
+        text = text.replace("rfc-", "rfc").replace("rfc ", "rfc")
+    words = []
+    for token in _TOKEN.findall(text):
+        if token in _STOPWORDS:
+            continue
+        if token.isalnum():
+            words.append("not" if token == "cannot" else token)
+        else:
+            words += _unmasked(token)
+    return words
 
 
 def names_of(concepts: int) -> tuple[str, ...]:
@@ -168,21 +193,22 @@ def names_of(concepts: int) -> tuple[str, ...]:
     return tuple(name for name, bit in _concepts().items() if bit & concepts)
 
 
-def _masked(match: re.Match[str]) -> str:
-    name = match[0]
-    if name[0] in "<(" or "@" in name:
-        return " "
+def _unmasked(name: str) -> Iterable[str]:
+    """Give what counts of a token that is no plain word."""
+    first = name[0]
+    if len(name) == 1:
+        return name
+    if first in "<(" or "@" in name:
+        return ()
+    if first in "0123456789x" and _NUMBERS.fullmatch(name):
+        return (_IP_WORD,) if name.count(".") == 3 else ()
     listed = blocklist_of(name)
     if listed is not None:
-        return _LIST_WORDS[listed.lists]
-    if _IP.fullmatch(name):
-        return _IP_WORD
-    first, _, rest = name.partition(".")
-    if rest.rpartition(".")[2] in _NO_DOMAIN:
-        return name.replace(".", " . ")
-    if first in _NO_HOST:
-        return name.replace(".", " ")
-    return " "
+        return (_LIST_WORDS[listed.lists],)
+    labels = name.split(".")
+    if labels[-1] in _NO_DOMAIN or labels[0] in _NO_HOST:
+        return (label for label in labels if label not in _STOPWORDS)
+    return ()
 
 
 @cache
@@ -192,31 +218,32 @@ def _concepts() -> Mapping[str, int]:
 
 
 @cache
-def _expressions() -> Mapping[str, list[tuple[int, list[str], int]]]:
-    """Give, by first word, the expressions: size, further words, concepts; longest first.
+def _expressions() -> Mapping[str, _Node]:
+    """Give the expressions of concepts.csv as a tree of words.
 
     A row's ``also`` names the wider concepts that each of its expressions has too.
     """
     bits = _concepts()
-    found: dict[tuple[str, ...], int] = {}
+    tree: dict[str, _Node] = {}
     for row in rows("concepts.csv"):
         its = bits[row["concept"]]
         for wider in row["also"].split():
             its |= bits[wider]
         for expression in row["words"].split(" | "):
-            words = tuple(words_of(expression))
+            words = words_of(expression)
             if not words:
                 raise ValueError(f"concepts.csv: {expression!r} is stopwords only")
-            found[words] = found.get(words, 0) | its
-    by_first: dict[str, list[tuple[int, list[str], int]]] = {}
-    for words, its in sorted(found.items(), key=lambda item: -len(item[0])):
-        by_first.setdefault(words[0], []).append((len(words), list(words[1:]), its))
-    return by_first
+            branch = tree
+            for word in words[:-1]:
+                branch = branch.setdefault(word, _Node(0, {})).longer
+            known = branch.get(words[-1], _Node(0, {}))
+            branch[words[-1]] = _Node(known.bits | its, known.longer)
+    return tree
 
 
 @cache
 def _phrases() -> Mapping[int, list[Phrase]]:
-    """Give the rows of phrases.csv under the rarest concept each needs, the surest first."""
+    """Give the rows of phrases.csv under the rarest concept of each, the surest first."""
     table = sorted(_read_phrases(), key=lambda row: (-row[0], -row[1].bit_count()))
     used: dict[int, int] = {}
     for _, needs, *_ in table:

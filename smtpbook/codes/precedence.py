@@ -1,34 +1,29 @@
 """In which order the rules are asked what a reply means.
 
-What is recognised more surely comes first: a provider's token, then what the text says, what
-the provider means by a status, and the registry; then what text and registry only hint at;
-at last the command and the code.  The rules themselves stand in their own modules.
+A provider's token comes first, then what the text says, what the provider means by a status,
+and the registry: the first that is sure.  If none is, the first that hints at something; and
+where all are silent, the command and the code.  The rules stand in their own modules.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from smtpbook.codes.phrases import text_hints, text_says
+from smtpbook.codes.phrases import text_says
 from smtpbook.codes.rules import (
+    SURE,
     Finding,
     Rule,
     Said,
     command_and_code,
     registered_code,
-    status_hints,
-    status_says,
+    registered_status,
 )
 from smtpbook.codes.tables import Entry
 
-RULES: Final[tuple[Rule, ...]] = (
-    text_says,
-    status_says,
-    text_hints,
-    status_hints,
-    command_and_code,
-    registered_code,
-)
+RULES: Final[tuple[Rule, ...]] = (text_says, registered_status)
+# What the text may say better even in a hint.
+LAST: Final[tuple[Rule, ...]] = (command_and_code, registered_code)
 
 # "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
 # do so by interpreting the first digit only." -- RFC 5321 section 4.2
@@ -59,7 +54,16 @@ def find(said: Said) -> Finding:
     "Clients that receive such out-of-range codes SHOULD normally treat them as fatal
     errors" -- RFC 5321 section 4.2, so a code outside 200 to 599 counts as 5yz.
     """
+    hint = None
     for rule in RULES:
+        finding = rule(said)
+        if finding is not None:
+            if finding.entry.confidence >= SURE:
+                return finding
+            hint = hint or finding
+    if hint is not None:
+        return hint
+    for rule in LAST:
         finding = rule(said)
         if finding is not None:
             return finding

@@ -55,7 +55,7 @@ class Finding:
 
 Rule = Callable[[Said], Finding | None]
 
-# From this confidence on, what is found is said; below, it is only hinted at.
+# From this confidence on a finding settles the reason; below, it only hints at it.
 SURE: Final = 0.6
 
 _STATUS: Final = re.compile(r"(?<![0-9.])([45]\.[0-7]\.[0-9]{1,3})(?![0-9.]*[0-9])")
@@ -120,17 +120,6 @@ def _names_no_recipient(said: Said) -> bool:
     return said.code in _LOGIN_CODES or (
         said.verb in _BEFORE_RCPT and (said.verb, said.code) in command_replies()
     )
-
-
-def status_says(said: Said) -> Finding | None:
-    """Take the registry's word where the status settles the reason."""
-    found = registered_status(said)
-    return found if found and found.entry.confidence >= SURE else None
-
-
-def status_hints(said: Said) -> Finding | None:
-    """Take the registry's word where the status is one of the vague ones, such as 5.7.1."""
-    return registered_status(said)
 
 
 def command_and_code(said: Said) -> Finding | None:
