@@ -98,7 +98,7 @@ def _operators() -> tuple[tuple[str, str], ...]:
 @cache
 def _known() -> Mapping[str, Literal["ip", "domain"]]:
     return {
-        zone: "domain" if row["lists"] == "domain" else "ip"
+        zone: row["lists"]
         for row in rows("blocklists.csv")
         for zone in row["zones"].split()
     }

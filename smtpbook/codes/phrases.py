@@ -57,9 +57,13 @@ _NO_HOST: Final = frozenset(
     "resolver storedrv transport smtpsend routing agent trojan eicar win win32 worm virus "
     "heuristics malware phishing exploit html js pdf sanesecurity email doc".split()
 )
+# What a sentence begins with that only tells where to read more.
+_ASIDES: Final = frozenset(
+    {"contact", "information", "learn", "more", "refer", "see", "visit"}
+)
 # How the masked names are called in concepts.csv.
 _IP_WORD: Final = "ipliteral"
-_LIST_WORDS: Final = {"ip": "listzone", "domain": "domainzone"}
+_LIST_WORDS: Final = {"ip": "listzone", "domain": "domainzone", "uri": "urizone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,19 @@ def text_says(said: Said) -> Finding | None:
 def concepts_in(text: str) -> tuple[int, ...]:
     """Give the concepts of each sentence, as bits of one number a sentence.
 
+    A sentence that only sends the reader to a page counts if it is a blocklist's, or if
+    there is no other.
+
     >>> said, also = concepts_in("Mailbox full. Try again later")
     >>> names_of(also)
     ('later',)
     """
     begin = _expressions().get
     words = words_of(text)
-    sentences = []
+    lists = _concepts()["listed"] | _concepts()["domain_list"]
+    sentences: list[int] = []
+    asides: list[int] = []
+    said = asides if words and words[0] in _ASIDES else sentences
     here = at = 0
     end = len(words)
     while at < end:
@@ -136,9 +146,11 @@ def concepts_in(text: str) -> tuple[int, ...]:
         node = begin(word)
         at += 1
         if node is None:
-            if here and word in ".!?":
-                sentences.append(here)
-                here = 0
+            if word in ".!?":
+                if here:
+                    (sentences if here & lists else said).append(here)
+                    here = 0
+                said = asides if at < end and words[at] in _ASIDES else sentences
             continue
         bits, longer = node
         ahead = at  # the longest expression counts
@@ -149,8 +161,8 @@ def concepts_in(text: str) -> tuple[int, ...]:
             longer = node[1]
         here |= bits
     if here:
-        sentences.append(here)
-    return tuple(sentences)
+        (sentences if here & lists else said).append(here)
+    return tuple(sentences or asides)
 
 
 def speaks_of(text: str, *names: str) -> bool:
