@@ -1,104 +1,86 @@
-"""DNS blocklists by name: which list a host name or URL in a reply belongs to.
+"""Which kind of DNS blocklist a host name or URL in a reply belongs to.
 
-The lists known by name stand in ``tables/blocklists.csv``; another one is recognised by a
-label such as ``dnsbl`` or ``rbl``.  No list is asked here.
+The lists known by name are those of `provider_tables`; another one is recognised by a label
+such as ``dnsbl``.  No list is asked here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
-from smtpbook.codes.tables import rows
+from smtpbook.codes.provider_tables import blocklists
+from smtpbook.codes.providers import dns_blocklist
 
+_MAX_CHARS: Final = 3000
 _LABELS: Final = frozenset({"bl", "dnsbl", "dnsrbl", "ipbl", "pbl", "rbl", "sbl", "xbl"})
+_HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
 
 
-_DOMAIN_PAGES: Final = ("dbl", "query/dbl", "query/domain")
-
-
-@dataclass(frozen=True, slots=True)
-class Blocklist:
-    """One list.
-
-    Attributes
-    ----------
-    zone : str
-        What is asked in the DNS, or else the list's site.
-    lists : {"ip", "domain"}
-        What it lists.
-    is_zone : bool
-        False = the name was a page's, so that ``zone`` is the site.
-    """
-
-    zone: str
-    lists: Literal["ip", "domain"]
-    is_zone: bool
-
-
-def blocklist_of(name: str) -> Blocklist | None:
-    """Give the list that a host name or URL belongs to.
+def reason_for(name: str) -> str | None:
+    """Give the reason of a refusal that names this list.
 
     Parameters
     ----------
     name : str
-        In lower case.
+        A host name or a URL, in lower case.
+
+    Returns
+    -------
+    str or None
+        ``ip_blocked``, ``sender_blocked``, ``spam`` (domains that a message links to) or
+        ``rdns``; None = no list's name.
 
     Examples
     --------
-    >>> blocklist_of("zen.spamhaus.org")
-    Blocklist(zone='zen.spamhaus.org', lists='ip', is_zone=True)
-    >>> blocklist_of("https://www.spamhaus.org/query/ip/192.0.2.1").zone
-    'spamhaus.org'
-    >>> blocklist_of("www.example.org")
+    >>> reason_for("zen.spamhaus.org"), reason_for("https://www.spamhaus.org/dbl/")
+    ('ip_blocked', 'sender_blocked')
+    >>> reason_for("dnsbl.example.net"), reason_for("www.example.org")
+    ('ip_blocked', None)
     """
-    host = name.partition("://")[2] or name
-    host, _, path = host.partition("/")
-    labels = host.partition(":")[0].strip(".").split(".")
+    host, _, path = (name.partition("://")[2] or name).partition("/")
+    labels = host.partition(":")[0].split(".")
     if ".".join(labels[-2:]) in _sites():
         known = _known()
         for size in range(len(labels), 1, -1):
             zone = ".".join(labels[-size:])
-            lists = known.get(zone)
-            if lists is not None:
-                if path.startswith(_DOMAIN_PAGES):
-                    lists = "domain"
-                if labels[0] == "www" or "://" in name or len(labels) == 2:
-                    return Blocklist(zone, lists, False)
-                return Blocklist(".".join(labels), lists, True)
+            page = path.removeprefix("query/").partition("/")[0]
+            reason = known.get(f"{zone}/{page}") or known.get(zone)
+            if reason is not None:
+                return reason
     if len(labels) > 2 and not _LABELS.isdisjoint(labels):
-        return Blocklist(".".join(labels), "ip", True)
+        return "ip_blocked"
     return None
+
+
+def blocklist_in(text: str) -> str | None:
+    """Give the list's zone or site as it stands in the text, or else what it is called.
+
+    >>> blocklist_in("blocked using zen.spamhaus.org, see https://www.spamhaus.org/query")
+    'zen.spamhaus.org'
+    >>> blocklist_in("the address is listed by SpamCop")
+    'SpamCop'
+    """
+    text = text[:_MAX_CHARS]
+    for match in _HOST.finditer(text.lower()):
+        if reason_for(match[0]):
+            return match[0].removeprefix("www.")
+    listed = dns_blocklist(text)
+    return listed.title if listed else None
+
+
+@cache
+def _known() -> Mapping[str, str]:
+    return {
+        name: one.reason
+        for one in blocklists().values()
+        for name in one.names
+        if "." in name and " " not in name
+    }
 
 
 @cache
 def _sites() -> frozenset[str]:
-    return frozenset(".".join(zone.split(".")[-2:]) for zone in _known())
-
-
-def operator_in(text: str) -> str | None:
-    """Give who runs the list that a text names without a host, such as ``"Spamhaus"``.
-
-    Parameters
-    ----------
-    text : str
-        In lower case.
-    """
-    return next((name for low, name in _operators() if low in text), None)
-
-
-@cache
-def _operators() -> tuple[tuple[str, str], ...]:
-    names = (row["operator"].partition(" (")[0] for row in rows("blocklists.csv"))
-    return tuple((name.lower(), name) for name in dict.fromkeys(names) if len(name) > 4)
-
-
-@cache
-def _known() -> Mapping[str, Literal["ip", "domain"]]:
-    return {
-        zone: row["lists"]
-        for row in rows("blocklists.csv")
-        for zone in row["zones"].split()
-    }
+    return frozenset(".".join(name.partition("/")[0].split(".")[-2:]) for name in _known())

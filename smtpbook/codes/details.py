@@ -11,21 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from smtpbook.codes.blocklists import blocklist_of, operator_in
 from smtpbook.codes.hints import retry_hint_s
+from smtpbook.codes.providers import url
 
 _MAX_CHARS: Final = 3000
-_URL: Final = re.compile(r"https?://[^\s<>\"'\[\]]{1,500}", re.I)
-_HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
-# How the names of replies are written on providers' pages: "[TSS04]", "(S3150)",
-# "OFR004_405", "RP-001", "DT:SPM", "#BL000000", "?p=NoSuchUser".
-_TOKEN: Final = re.compile(
-    r"[?&]p=([A-Za-z]{3,40})"
-    r"|\[((?:[A-Z]{1,4}|IB)[0-9]{2,6})\]"
-    r"|\(([A-Z]{1,3}[0-9]{3,5}|[A-Z]{2,4}:[A-Z0-9]{1,4})\)"
-    r"|\b(AS\([0-9]{3,12}\)|[A-Z]{2,3}-[0-9]{3}(?![0-9])|[A-Z]{2}:[A-Z]{3}"
-    r"|[A-Z]{2,6}[0-9]{3}_[0-9]{3}|[A-Z]{2}[0-9]{6}|ERR?-[A-Z]{2,9})(?![A-Za-z0-9])"
-)
 _UNIT: Final = (
     r"messages?|mails?|e-?mails?|recipients?|rcpts?|connections?|sessions?|errors?"
     r"|octets|bytes|[kmg]i?b"
@@ -63,7 +52,6 @@ _QUEUE_ID: Final = re.compile(
 class Details:
     """What was copied out of a reply; see `Explanation` for each."""
 
-    token: str | None = None
     url: str | None = None
     retry_s: float | None = None
     limits: tuple[str, ...] = ()
@@ -81,7 +69,7 @@ def details_of(text: str) -> Details:
 
     Examples
     --------
-    >>> found = details_of("4.7.1 limit is 20 messages per hour, retry in 5 minutes (S77)")
+    >>> found = details_of("4.7.1 limit is 20 messages per hour, retry in 5 minutes ")
     >>> found.limits, found.retry_s
     (('20 messages per hour',), 300.0)
     >>> details_of("5.7.26 SPF did not pass, no DKIM").authentication
@@ -89,39 +77,14 @@ def details_of(text: str) -> Details:
     """
     text = text[:_MAX_CHARS]
     low = text.lower()
-    url = _URL.search(text) if "://" in text else None
     queue_id = _QUEUE_ID.search(text) if "id" in low or "gsmtp" in low else None
     return Details(
-        token=_token(text),
-        url=url[0].rstrip(".,;:!?)") if url else None,
+        url=url(text) if "://" in text else None,
         retry_s=retry_hint_s(text) if _RETRY.search(low) else None,
         limits=tuple(match[0] for match in _LIMIT.finditer(text)),
         authentication=tuple(dict.fromkeys(_authentication(low))),
         queue_id=next(filter(None, queue_id.groups())) if queue_id else None,
     )
-
-
-def _token(text: str) -> str | None:
-    match = _TOKEN.search(text)
-    return next(filter(None, match.groups())) if match else None
-
-
-def blocklist_in(text: str) -> str | None:
-    """Give the zone that the text names, or else the site of a list, or who runs it.
-
-    >>> blocklist_in("blocked using zen.spamhaus.org, see https://www.spamhaus.org/query")
-    'zen.spamhaus.org'
-    """
-    low = text[:_MAX_CHARS].lower()
-    site = None
-    for match in _HOST.finditer(low):
-        listed = blocklist_of(match[0])
-        if listed is None:
-            continue
-        if listed.is_zone:
-            return listed.zone
-        site = site or listed.zone
-    return site or operator_in(low)
 
 
 def _authentication(low: str) -> Iterator[str]:

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from smtpbook.codes.blocklists import blocklist_in
 from smtpbook.codes.conflicts import conflicts
-from smtpbook.codes.details import blocklist_in, details_of
+from smtpbook.codes.details import details_of
 from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
 from smtpbook.codes.phrases import speaks_of, text_says
 from smtpbook.codes.precedence import UNLISTED, find
+from smtpbook.codes.providers import recognise, token
 from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
 from smtpbook.codes.tables import Reason, commands, reasons
 from smtpbook.errors import near_miss
@@ -202,7 +204,7 @@ def _explain_reply(
 def _explain_said(
     said: Said, shown: str, severity: Severity | None, faults: tuple[str, ...]
 ) -> Explanation:
-    finding, details = find(said), details_of(said.text)
+    finding, details, provider = find(said), details_of(said.text), recognise(said)
     entry, reason = finding.entry, reasons().get(finding.entry.reason or "")
     retry_s = details.retry_s if details.retry_s is not None else entry.retry_s
     if reason is None:
@@ -229,8 +231,8 @@ def _explain_said(
         confidence=confidence,
         meaning=entry.meaning,
         remedy=remedy,
-        provider=None,
-        token=details.token,
+        provider=provider,
+        token=token(said.text, provider),
         url=details.url,
         blocklist=_blocklist(said.text, reason),
         retry_s=retry_s,

@@ -20,18 +20,19 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
-from smtpbook.codes.blocklists import blocklist_of
+from smtpbook.codes.blocklists import reason_for
 from smtpbook.codes.rules import Finding, Said
 from smtpbook.codes.tables import Entry, reasons, rows
 
 # A reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5); a dozen lines of prose.
 _MAX_CHARS: Final = 3000
 
-# A word; a name, which holds a dot or an @ or stands in angle brackets; a part of a word
-# with a hyphen; the end of a sentence.  A run is read as a name from its head only, and
-# what was read is not given back, so that no character is looked at more than a few times.
+# A field of Sendmail's; a word; a name, which holds a dot or an @ or stands in angle
+# brackets; a part of a word with a hyphen; the end of a sentence.  A run is read as a name
+# from its head only, and what was read is not given back, so that no character is looked
+# at more than a few times.
 _TOKEN: Final = re.compile(
-    r"[a-z]++[0-9]*+(?![\w@-]|\.[\w-]|://)"
+    r"(?:relay|from|to)=|[a-z]++[0-9]*+(?![\w@-]|\.[\w-]|://)"
     r"|(?:https?://|www\.)[^\s<>\"]++"
     r"|<[^<>\s/]{0,320}>"
     r"|(?<![^\s<>()\[\]\",;:=])[^\s<>()\[\]@\",;:=]++@[^\s<>()\[\]\",;:]*+"
@@ -49,21 +50,28 @@ _LITTLE: Final = (
 )
 _STOPWORDS: Final = frozenset(_LITTLE.split())
 # Words that are no top-level domain: "full.Please" is two sentences, not a host.
-_NO_DOMAIN: Final = frozenset(
-    "please see try contact visit sorry your mail message user check for".split()
+_SAID_AFTER_A_DOT: Final = (
+    "please see try contact visit sorry your mail message user check for"
 )
+_NO_DOMAIN: Final = frozenset(_SAID_AFTER_A_DOT.split())
 # What names of this kind begin with: "RESOLVER.ADR.RecipientNotFound", "Trojan.Generic".
-_NO_HOST: Final = frozenset(
+_FAMILIES: Final = (
     "resolver storedrv transport smtpsend routing agent trojan eicar win win32 worm virus "
-    "heuristics malware phishing exploit html js pdf sanesecurity email doc".split()
+    "heuristics malware phishing exploit html js pdf sanesecurity email doc"
 )
+_NO_HOST: Final = frozenset(_FAMILIES.split())
 # What a sentence begins with that only tells where to read more.
 _ASIDES: Final = frozenset(
     {"contact", "information", "learn", "more", "refer", "see", "visit"}
 )
 # How the masked names are called in concepts.csv.
 _IP_WORD: Final = "ipliteral"
-_LIST_WORDS: Final = {"ip": "listzone", "domain": "domainzone", "uri": "urizone"}
+_LIST_WORDS: Final = {
+    "ip_blocked": "listzone",
+    "rdns": "listzone",
+    "sender_blocked": "domainzone",
+    "spam": "urizone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +193,20 @@ def words_of(text: str) -> list[str]:
     if not text.isascii():
         text = text.replace("\u2019", "'")
         text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    if "cannot" in text:
+        text = text.replace("cannot", "not")
     if "'" in text:
         text = text.replace("n't", " not").replace("'s", "")
     if "rfc" in text:
         text = text.replace("rfc-", "rfc").replace("rfc ", "rfc")
     words = []
-    for token in _TOKEN.findall(text):
-        if token in _STOPWORDS:
+    for word in _TOKEN.findall(text):
+        if word in _STOPWORDS:
             continue
-        if token.isalnum():
-            words.append("not" if token == "cannot" else token)
+        if word.isalnum():
+            words.append(word)
         else:
-            words += _unmasked(token)
+            words += _unmasked(word)
     return words
 
 
@@ -210,13 +220,12 @@ def _unmasked(name: str) -> Iterable[str]:
     first = name[0]
     if len(name) == 1:
         return name
-    if first in "<(" or "@" in name:
+    if first in "<(" or "@" in name or name[-1] == "=":
         return ()
     if first in "0123456789x" and _NUMBERS.fullmatch(name):
         return (_IP_WORD,) if name.count(".") == 3 else ()
-    listed = blocklist_of(name)
-    if listed is not None:
-        return (_LIST_WORDS[listed.lists],)
+    if reason := reason_for(name):
+        return (_LIST_WORDS[reason],)
     labels = name.split(".")
     if labels[-1] in _NO_DOMAIN or labels[0] in _NO_HOST:
         return (label for label in labels if label not in _STOPWORDS)

@@ -1,8 +1,9 @@
 """In which order the rules are asked what a reply means.
 
-A provider's token comes first, then what the text says, what the provider means by a status,
-and the registry: the first that is sure.  If none is, the first that hints at something; and
-where all are silent, the command and the code.  The rules stand in their own modules.
+First what a provider means by its own words, then what the text says, what the provider
+means by a status, and the registry: the first of them that is sure.  If none is, the first
+that hints at something; and where all are silent, the command and the code.  The rules
+themselves stand in their own modules.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from smtpbook.codes.phrases import text_says
+from smtpbook.codes.providers import provider_hint, provider_status
 from smtpbook.codes.rules import (
     SURE,
     Finding,
@@ -21,8 +23,15 @@ from smtpbook.codes.rules import (
 )
 from smtpbook.codes.tables import Entry
 
-RULES: Final[tuple[Rule, ...]] = (text_says, registered_status)
-# What the text may say better even in a hint.
+# What is true of every server; with these alone, nobody's own codes are known.
+GENERAL: Final[tuple[Rule, ...]] = (text_says, registered_status)
+RULES: Final[tuple[Rule, ...]] = (
+    provider_hint,
+    text_says,
+    provider_status,
+    registered_status,
+)
+# Even a hint of the others says more.
 LAST: Final[tuple[Rule, ...]] = (command_and_code, registered_code)
 
 # "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
@@ -48,14 +57,14 @@ _FIRST_DIGIT: Final = {
 }
 
 
-def find(said: Said) -> Finding:
+def find(said: Said, rules: tuple[Rule, ...] = RULES) -> Finding:
     """Ask the rules in order; an unlisted code is explained by its first digit.
 
     "Clients that receive such out-of-range codes SHOULD normally treat them as fatal
     errors" -- RFC 5321 section 4.2, so a code outside 200 to 599 counts as 5yz.
     """
     hint = None
-    for rule in RULES:
+    for rule in rules:
         finding = rule(said)
         if finding is not None:
             if finding.entry.confidence >= SURE:

@@ -4,8 +4,8 @@
 
 PATH is a file of JSON lines with ``text``, ``smtp_code``, ``dsn``, ``label``, ``accept``
 (the labels that are right as well), ``cmd`` and ``ref``; nothing of it is kept here.  An
-answer is right if it is one of ``accept``.  *By provider* leaves out the rows of our tables
-whose source names the provider, and asks its replies alone: what is left is general.
+answer is right if it is one of ``accept``.  *In general* asks without any provider's table,
+so that each provider's replies are met as if nobody had ever seen one of them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from smtpbook.codes.explain import explain, reason_of
+from smtpbook.codes.precedence import GENERAL, find
+from smtpbook.codes.rules import Said
 from smtpbook.codes.tables import reasons
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
@@ -87,26 +89,31 @@ def answer(one: Labelled) -> str:
     return reason_of(one.verb, one.code, one.status, one.text) or "none"
 
 
+def in_general(one: Labelled) -> str:
+    """Ask without what is known of any provider."""
+    said = Said(verb=one.verb, code=one.code, enhanced_status=one.status, text=one.text)
+    return find(said, GENERAL).entry.reason or "none"
+
+
 def measure(replies: list[Labelled]) -> Iterator[tuple[str, float]]:
     """Give accuracy as shares of the replies, as a whole and by provider."""
     yield "replies", len(replies)
-    yield "accuracy", _share(replies)
-    by_label: defaultdict[str, list[Labelled]] = defaultdict(list)
-    by_provider: defaultdict[str, list[Labelled]] = defaultdict(list)
-    for one in replies:
-        by_label[one.label].append(one)
-        by_provider[one.provider].append(one)
-    yield "mean over reasons", sum(map(_share, by_label.values())) / len(by_label)
+    by_label = _by(replies, "label")
     groups = {name: reason.group for name, reason in reasons().items()}
-    right = sum(
-        groups.get(answer(one)) in {groups[a] for a in one.accept} for one in replies
-    )
-    yield "group", right / len(replies)
-    yield "unknown", sum(answer(one) == "unknown" for one in replies) / len(replies)
-    for name, its in sorted(by_label.items()):
-        yield f"reason {name} ({len(its)})", _share(its)
-    for name, its in sorted(by_provider.items()):
-        yield f"provider {name} ({len(its)})", _share(its)
+    for how, ask in (("", answer), (", in general", in_general)):
+        said = {one: ask(one) for one in replies}
+        yield f"accuracy{how}", _share(replies, said)
+        means = [_share(its, said) for its in by_label.values()]
+        yield f"mean over reasons{how}", sum(means) / len(means)
+        right = [
+            groups[said[one]] in {groups[name] for name in one.accept} for one in replies
+        ]
+        yield f"group{how}", sum(right) / len(right)
+        yield f"unknown{how}", sum(name == "unknown" for name in said.values()) / len(said)
+        for name, its in sorted(by_label.items()):
+            yield f"reason {name} ({len(its)}){how}", _share(its, said)
+    for name, its in sorted(_by(replies, "provider").items()):
+        yield f"provider {name} ({len(its)}), left out", _share(its, said)
 
 
 def speeds(replies: list[Labelled], rounds: int = 20) -> dict[str, float]:
@@ -130,8 +137,15 @@ def speeds(replies: list[Labelled], rounds: int = 20) -> dict[str, float]:
     }
 
 
-def _share(replies: Iterable[Labelled]) -> float:
-    right = [answer(one) in one.accept for one in replies]
+def _by(replies: Iterable[Labelled], field: str) -> dict[str, list[Labelled]]:
+    found: defaultdict[str, list[Labelled]] = defaultdict(list)
+    for one in replies:
+        found[getattr(one, field)].append(one)
+    return found
+
+
+def _share(replies: Iterable[Labelled], said: Mapping[Labelled, str]) -> float:
+    right = [said[one] in one.accept for one in replies]
     return sum(right) / len(right)
 
 

@@ -141,7 +141,7 @@ def test_the_short_way_survives_what_logs_hold(status: str) -> None:
 
 
 def test_status_of_another_class_is_said_and_not_used() -> None:
-    explained = explain("450 5.2.2 full", verb="RCPT")
+    explained = explain("450 5.2.2 no", verb="RCPT")
     assert explained.enhanced_status is None
     assert explained.reason == "greylisted"
     assert explained.permanence == "transient"
@@ -155,8 +155,10 @@ def test_ehlo_lines_are_no_statuses() -> None:
 
 
 def test_deferred_user_is_kept_and_rejected_user_suppressed() -> None:
-    assert explain("450 4.1.1 no such user").advice == "retry later"
-    assert explain("550 5.1.1 no such user").advice == "suppress"
+    """Permanence is the code's, advice is the meaning's: an unknown user stays unknown."""
+    deferred, rejected = explain("450 4.1.1 no such user"), explain("550 5.1.1 no such user")
+    assert (deferred.permanence, deferred.advice) == ("transient", "ask the recipient")
+    assert (rejected.permanence, rejected.advice) == ("permanent", "suppress")
 
 
 @pytest.mark.parametrize(
