@@ -249,7 +249,7 @@ def _explain_said(
 def _blocklist(text: str, reason: Reason | None) -> str | None:
     if reason is None or reason.name not in _LISTED:
         return None
-    return blocklist_in(text) if speaks_of(text, "listed", "domain_list") else None
+    return blocklist_in(text) if speaks_of(text, "listed", "domain_blocklist") else None
 
 
 def _with_the_status(said: Said, finding: Finding) -> tuple[float, tuple[str, ...], str]:

@@ -139,11 +139,11 @@ def concepts_in(text: str) -> tuple[int, ...]:
 
     >>> said, also = concepts_in("Mailbox full. Try again later")
     >>> names_of(also)
-    ('later',)
+    ('try_later',)
     """
     begin = _expressions().get
     words = words_of(text)
-    lists = _concepts()["listed"] | _concepts()["domain_list"]
+    lists = _concepts()["listed"] | _concepts()["domain_blocklist"]
     sentences: list[int] = []
     asides: list[int] = []
     said = asides if words and words[0] in _ASIDES else sentences
@@ -176,7 +176,7 @@ def concepts_in(text: str) -> tuple[int, ...]:
 def speaks_of(text: str, *names: str) -> bool:
     """Tell whether one of these concepts stands anywhere in the text.
 
-    >>> speaks_of("blocked by zen.spamhaus.org", "dnsbl")
+    >>> speaks_of("blocked by zen.spamhaus.org", "dns_blocklist")
     True
     """
     bits = sum(_concepts()[name] for name in names)
@@ -226,10 +226,10 @@ def _unmasked(name: str) -> Iterable[str]:
         return (_IP_WORD,) if name.count(".") == 3 else ()
     if reason := reason_for(name):
         return (_LIST_WORDS[reason],)
-    labels = name.split(".")
-    if labels[-1] in _NO_DOMAIN or labels[0] in _NO_HOST:
-        return (label for label in labels if label not in _STOPWORDS)
-    return ()
+    *labels, last = name.split(".")
+    if last in _NO_DOMAIN:
+        return (*labels, ".", last)
+    return (*labels, last) if labels[0] in _NO_HOST else ()
 
 
 @cache

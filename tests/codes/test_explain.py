@@ -156,7 +156,10 @@ def test_ehlo_lines_are_no_statuses() -> None:
 
 def test_deferred_user_is_kept_and_rejected_user_suppressed() -> None:
     """Permanence is the code's, advice is the meaning's: an unknown user stays unknown."""
-    deferred, rejected = explain("450 4.1.1 no such user"), explain("550 5.1.1 no such user")
+    deferred, rejected = (
+        explain("450 4.1.1 no such user"),
+        explain("550 5.1.1 no such user"),
+    )
     assert (deferred.permanence, deferred.advice) == ("transient", "ask the recipient")
     assert (rejected.permanence, rejected.advice) == ("permanent", "suppress")
 

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import csv
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpbook.codes.explain import explain
+from smtpbook.codes.phrases import concepts_in, names_of, speaks_of, text_says, words_of
+from smtpbook.codes.rules import Said
+from smtpbook.codes.tables import reasons, rows
+from smtpbook.protocol.replies import Reply
+
+CONCEPTS = list(rows("concepts.csv"))
+EXPRESSIONS = [words for row in CONCEPTS for words in row["words"].split(" | ")]
+CODES = st.integers(200, 599)
+TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<full.mailbox@example.org>: User unknown", ["user", "unknown"]),
+        ("user.unknown@example.org is over quota", ["over", "quota"]),
+        ("see https://example.org/mailbox/full?virus=1", ["see"]),
+        ("spam.example.org does not like it", ["not", "like"]),
+        ("[192.0.2.1] is bad", ["ipliteral", "bad"]),
+        ("550 5.7.1 no", ["no"]),
+        ("it doesn't exist; it can't be found", ["not", "exist", "ca", "not", "found"]),
+        (
+            "Mailbox full.Please try later",
+            "mailbox full . please try later".split(),
+        ),
+        ("unknown (in reply to RCPT TO command)", ["unknown"]),
+        ("user unknown, relay=mx.example.org", ["user", "unknown"]),
+        ("bo\u00eete du destinataire pleine", ["boite", "du", "destinataire", "pleine"]),
+        ("over-quota", ["over", "quota"]),
+        ("RFC 5322 and rfc-5321", ["rfc5322", "rfc5321"]),
+    ],
+)
+def test_names_are_masked_and_little_words_dropped(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_a_blocklists_zone_is_a_word() -> None:
+    assert speaks_of("found in zen.spamhaus.org", "dns_blocklist")
+    assert speaks_of("found in dnsbl.example.net", "dns_blocklist")
+    assert not speaks_of("found in www.example.net", "dns_blocklist")
+
+
+def test_the_longest_expression_counts() -> None:
+    (found,) = concepts_in("user unknown in local recipient table")
+    assert "user_table" not in names_of(found)
+    assert "unknown_user" in names_of(found)
+
+
+def test_concepts_of_two_sentences_do_not_mix() -> None:
+    assert explain("550 Your mailbox is fine. The domain is unknown").reason == "bad_domain"
+
+
+def test_where_to_read_more_is_no_reason() -> None:
+    said = Said(verb=None, code=550, text="No such user. Learn more of our spam policy")
+    found = text_says(said)
+    assert found is not None
+    assert found.entry.reason == "user_unknown"
+
+
+@pytest.mark.parametrize("code", [220, 250, 354])
+def test_what_is_no_refusal_is_not_read(code: int) -> None:
+    assert text_says(Said(verb=None, code=code, text="user unknown")) is None
+
+
+def test_what_was_found_is_named() -> None:
+    found = text_says(Said(verb=None, code=550, text="the mailbox is full"))
+    assert found is not None
+    assert found.why == "words of the text: addressee + full"
+    assert found.entry.source
+
+
+def test_every_row_names_what_exists_and_where_it_is_from() -> None:
+    concepts = {row["concept"] for row in CONCEPTS}
+    for row in rows("phrases.csv"):
+        named = {*row["concepts"].replace("/", " ").split(), *row["without"].split()}
+        assert named <= concepts, row
+        assert row["reason"] in reasons(), row
+        assert 0 < float(row["confidence"]) < 1, row
+        assert row["source"], row
+    for row in CONCEPTS:
+        assert set(row["also"].split()) <= concepts, row
+
+
+@pytest.mark.parametrize("name", ["concepts.csv", "phrases.csv"])
+def test_no_row_is_cut_short(name: str) -> None:
+    text = (resources.files("smtpbook.codes") / "tables" / name).read_text("utf-8")
+    header, *lines = csv.reader(text.splitlines())
+    assert {len(line) for line in lines} == {len(header)}
+
+
+def test_every_concept_is_used() -> None:
+    used = {
+        name
+        for row in rows("phrases.csv")
+        for name in (*row["concepts"].replace("/", " ").split(), *row["without"].split())
+    }
+    # What ends a session says nothing of why; it only must not be read as something else.
+    assert {row["concept"] for row in CONCEPTS} - used <= {"closing"}
+
+
+@given(CODES, TEXTS, st.sampled_from([None, "RCPT", "MAIL", "GREETING"]))
+def test_whatever_is_said_the_code_is_not_contradicted(
+    code: int, text: str, verb: str | None
+) -> None:
+    explained = explain(Reply(code=code, lines=(text,)), verb=verb)
+    assert (explained.reason is None) == (code < 400)
+    assert explained.reason is None or explained.reason in reasons()
+    assert explained.permanence == Reply(code=code).severity
+    if code < 500:
+        assert explained.advice != "suppress"
+    assert explained.meaning
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read(text: str) -> None:
+    assert all(word for word in words_of(text))
+    concepts_in(text)
+
+
+@pytest.mark.parametrize("piece", ["a-", "a.", "a@", "<", "x" * 50, "user unknown ", "1."])
+def test_a_long_text_is_cut_off(piece: str) -> None:
+    assert len(words_of(piece * 100_000)) <= 3000
