@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from smtpbook.codes.rules import SURE, Finding, Said, registered_status
+from smtpbook.codes.rules import SURE, Finding, Said
 from smtpbook.codes.tables import reasons
 
 # X.7.0 and X.7.1 are said of every refusal on purpose, whatever the purpose is.
@@ -20,12 +20,21 @@ _PASSES: Final = {"greylisted": "greylisting", "rate_limited": "a rate limit"}
 _STAYS: Final = frozenset({"user_unknown", "bad_address"})
 
 
-def conflicts(said: Said, finding: Finding) -> Iterator[str]:
-    """Say where code, status and what was found disagree, a sentence each."""
+def conflicts(said: Said, finding: Finding, status: Finding | None) -> Iterator[str]:
+    """Say where code, status and what was found disagree, a sentence each.
+
+    Parameters
+    ----------
+    said : Said
+        A reply.
+    finding : Finding
+        What it was found to mean.
+    status : Finding or None
+        What is registered for its enhanced status; None = nothing.
+    """
     reason = finding.entry.reason
     if reason is None or said.code < 400:
         return
-    status = registered_status(said)
     if status is not None and status.entry.reason is not None:
         meant, group = reasons()[status.entry.reason], reasons()[reason].group
         agrees = group in (_ON_PURPOSE if meant.name == "policy" else {meant.group})

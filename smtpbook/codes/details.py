@@ -46,6 +46,7 @@ _QUEUE_ID: Final = re.compile(
     r"|([a-z0-9-]{10,}\.[0-9]+) - gsmtp",
     re.I,
 )
+_MAY_HOLD_ID: Final = re.compile("id[=:]|gsmtp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def details_of(text: str) -> Details:
     """
     text = text[:_MAX_CHARS]
     low = text.lower()
-    queue_id = _QUEUE_ID.search(text) if "id" in low or "gsmtp" in low else None
+    queue_id = _QUEUE_ID.search(text) if _MAY_HOLD_ID.search(low) else None
     return Details(
         url=url(text) if "://" in text else None,
         retry_s=retry_hint_s(text) if _RETRY.search(low) else None,

@@ -1,8 +1,9 @@
-"""Explain a reply, a command or a whole dialogue, from what the RFCs and IANA registered.
+"""Explain a reply, a command or a whole dialogue: what it means and what to do.
 
-The code decides what may be done (its first digit); the enhanced status and the command
-that drew the reply decide what it probably means.  Which rule found it, how sure it is
-and where it is written stand in the answer.  Nothing here reads a log or asks a server.
+The code decides what may be done (its first digit).  What is meant, the rules of
+`precedence` say: whose server it is, its words, the enhanced status, the command that drew
+it.  Which rule found it, how sure it is and where it is written stand in the answer.
+Nothing here reads a log or asks a server.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from smtpbook.codes.phrases import speaks_of, text_says
 from smtpbook.codes.precedence import UNLISTED, find
 from smtpbook.codes.providers import recognise, token
 from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
-from smtpbook.codes.tables import Reason, commands, reasons
+from smtpbook.codes.tables import Entry, Reason, commands, reasons
 from smtpbook.errors import near_miss
 from smtpbook.protocol.replies import Reply, Severity
 
@@ -36,8 +37,6 @@ _QUOTED: Final = re.compile(
 )
 _HEAD: Final = 1000
 _IN_REPLY_TO: Final = re.compile(r"\(in reply to (?:the )?([A-Za-z ]{3,20}) command\)")
-# A 4yz may be retried, whatever else is said; only a 5yz takes an address off a list.
-_NEVER: Final = ("transient", "suppress")
 # Refusals that a blocklist may be the cause of.
 _LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 _EXPECTED: Final = (
@@ -204,20 +203,12 @@ def _explain_reply(
 def _explain_said(
     said: Said, shown: str, severity: Severity | None, faults: tuple[str, ...]
 ) -> Explanation:
-    finding, details, provider = find(said), details_of(said.text), recognise(said)
+    finding, status = find(said), registered_status(said)
+    details, provider = details_of(said.text), recognise(said)
     entry, reason = finding.entry, reasons().get(finding.entry.reason or "")
     retry_s = details.retry_s if details.retry_s is not None else entry.retry_s
-    if reason is None:
-        advice, remedy = "continue", entry.remedy
-    elif severity == "permanent":
-        advice, remedy = reason.advice_permanent, entry.remedy or reason.remedy_permanent
-    else:
-        advice, remedy = reason.advice_transient, entry.remedy or reason.remedy_transient
-    if reason is not None and entry.advice and (severity, entry.advice) != _NEVER:
-        advice = entry.advice
-    if advice == "retry later" and retry_s is not None:
-        advice = f"retry after {retry_s:g} s"
-    confidence, sources, why = _with_the_status(said, finding)
+    advice, remedy = _advice(entry, reason, severity, retry_s)
+    confidence, sources, why = _with_the_status(finding, status)
     return Explanation(
         text=shown,
         code=said.code or None,
@@ -239,11 +230,28 @@ def _explain_said(
         limits=details.limits,
         authentication=details.authentication,
         queue_id=details.queue_id,
-        conflicts=tuple(conflicts(said, finding)),
+        conflicts=tuple(conflicts(said, finding, status)),
         source=sources,
         why=why,
         faults=faults,
     )
+
+
+def _advice(
+    entry: Entry, reason: Reason | None, severity: Severity | None, retry_s: float | None
+) -> tuple[str, str]:
+    """Give what to do, in words and in a sentence; what the row says counts first."""
+    if reason is None:
+        return "continue", entry.remedy
+    if severity == "permanent":
+        advice, remedy = reason.advice_permanent, reason.remedy_permanent
+    else:
+        advice, remedy = reason.advice_transient, reason.remedy_transient
+    if entry.advice and (severity == "permanent" or entry.advice != "suppress"):
+        advice = entry.advice  # a 4yz may be retried: no row takes its address off a list
+    if advice == "retry later" and retry_s is not None:
+        advice = f"retry after {retry_s:g} s"
+    return advice, entry.remedy or remedy
 
 
 def _blocklist(text: str, reason: Reason | None) -> str | None:
@@ -252,10 +260,11 @@ def _blocklist(text: str, reason: Reason | None) -> str | None:
     return blocklist_in(text) if speaks_of(text, "listed", "domain_blocklist") else None
 
 
-def _with_the_status(said: Said, finding: Finding) -> tuple[float, tuple[str, ...], str]:
+def _with_the_status(
+    finding: Finding, status: Finding | None
+) -> tuple[float, tuple[str, ...], str]:
     """Give confidence, sources and why, with the registry's word where it is the same."""
     entry = finding.entry
-    status = registered_status(said)
     if (
         status is None
         or status.entry is entry

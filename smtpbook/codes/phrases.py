@@ -87,6 +87,7 @@ class Phrase:
     without: int
     codes: tuple[str, ...]
     verbs: frozenset[str]
+    fits_any: bool
     finding: Finding
 
     def fits(self, said: Said) -> bool:
@@ -123,7 +124,7 @@ def text_says(said: Said) -> Finding | None:
                 if (
                     phrase.needs & found == phrase.needs
                     and not phrase.without & found
-                    and phrase.fits(said)
+                    and (phrase.fits_any or phrase.fits(said))
                 ):
                     best = phrase
                     break
@@ -143,7 +144,7 @@ def concepts_in(text: str) -> tuple[int, ...]:
     """
     begin = _expressions().get
     words = words_of(text)
-    lists = _concepts()["listed"] | _concepts()["domain_blocklist"]
+    lists = _lists()
     sentences: list[int] = []
     asides: list[int] = []
     said = asides if words and words[0] in _ASIDES else sentences
@@ -239,6 +240,11 @@ def _concepts() -> Mapping[str, int]:
 
 
 @cache
+def _lists() -> int:
+    return _concepts()["listed"] | _concepts()["domain_blocklist"]
+
+
+@cache
 def _expressions() -> Mapping[str, _Node]:
     """Give the expressions of concepts.csv as a tree of words.
 
@@ -304,6 +310,7 @@ def _phrase(rank: int, needs: int, without: int, row: dict[str, str]) -> Phrase:
         without=without,
         codes=tuple(row["codes"].split()),
         verbs=frozenset(row["verbs"].split()),
+        fits_any=not row["codes"] and not row["verbs"],
         finding=Finding(entry, f"words of the text: {words}"),
     )
 

@@ -1,9 +1,9 @@
 """In which order the rules are asked what a reply means.
 
-First what a provider means by its own words, then what the text says, what the provider
-means by a status, and the registry: the first of them that is sure.  If none is, the first
-that hints at something; and where all are silent, the command and the code.  The rules
-themselves stand in their own modules.
+First a provider's own tokens, then what the text says, what the provider means by a status,
+and the registry: the first of them that is sure.  If none is, the first that hints at
+something; and where all are silent, the command and the code.  The rules themselves stand
+in their own modules.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from smtpbook.codes.phrases import text_says
+from smtpbook.codes.provider_tables import ProviderReply, providers
 from smtpbook.codes.providers import provider_hint, provider_status
 from smtpbook.codes.rules import (
     SURE,
@@ -22,6 +23,30 @@ from smtpbook.codes.rules import (
     registered_status,
 )
 from smtpbook.codes.tables import Entry
+
+
+def _is_software(finding: Finding) -> bool:
+    """Tell whether a row is about a program that many run, not about one provider."""
+    entry = finding.entry
+    return (
+        isinstance(entry, ProviderReply) and providers()[entry.provider].kind == "software"
+    )
+
+
+def words_say(said: Said) -> Finding | None:
+    """Take a provider's token, or else what the text says.
+
+    What a program says is in the words of everybody: of its phrases and the general ones,
+    the surer counts.
+    """
+    own = provider_hint(said)
+    if own is not None and not _is_software(own):
+        return own
+    general = text_says(said)
+    if own is None or general is None:
+        return own or general
+    return general if general.entry.confidence > own.entry.confidence else own
+
 
 # What is true of every server; with these alone, nobody's own codes are known.
 GENERAL: Final[tuple[Rule, ...]] = (text_says, registered_status)
