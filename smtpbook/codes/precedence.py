@@ -25,22 +25,13 @@ from smtpbook.codes.rules import (
 from smtpbook.codes.tables import Entry
 
 
-def _is_software(finding: Finding) -> bool:
-    """Tell whether a row is about a program that many run, not about one provider."""
-    entry = finding.entry
-    return (
-        isinstance(entry, ProviderReply) and providers()[entry.provider].kind == "software"
-    )
-
-
 def words_say(said: Said) -> Finding | None:
-    """Take a provider's token, or else what the text says.
+    """Take a provider's token if it is sure, or else the surer of token and text.
 
-    What a program says is in the words of everybody: of its phrases and the general ones,
-    the surer counts.
+    The phrases of a program that many run are no tokens: a text may say more than they.
     """
     own = provider_hint(said)
-    if own is not None and not _is_software(own):
+    if own is not None and own.entry.confidence >= SURE and not _is_software(own.entry):
         return own
     general = text_says(said)
     if own is None or general is None:
@@ -48,14 +39,15 @@ def words_say(said: Said) -> Finding | None:
     return general if general.entry.confidence > own.entry.confidence else own
 
 
+def _is_software(entry: Entry) -> bool:
+    return (
+        isinstance(entry, ProviderReply) and providers()[entry.provider].kind == "software"
+    )
+
+
 # What is true of every server; with these alone, nobody's own codes are known.
 GENERAL: Final[tuple[Rule, ...]] = (text_says, registered_status)
-RULES: Final[tuple[Rule, ...]] = (
-    provider_hint,
-    text_says,
-    provider_status,
-    registered_status,
-)
+RULES: Final[tuple[Rule, ...]] = (words_say, provider_status, registered_status)
 # Even a hint of the others says more.
 LAST: Final[tuple[Rule, ...]] = (command_and_code, registered_code)
 

@@ -328,3 +328,56 @@ def test_secret_of_a_login_is_in_no_answer_and_no_error(secret: str) -> None:
     with pytest.raises(ValueError, match="redacted") as error:
         explain(f"AUTH PLAIN {secret}\nMAIL")
     assert "M2NyZXQ" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("connect to mx.example.org[192.0.2.1]:25: Connection refused", "network"),
+        ("connect to mx.example.org[192.0.2.1]:25: No route to host", "network"),
+        ("Host or domain name not found. Name service error", "bad_domain"),
+        ("TLS is required, but was not offered by host mx.example.org", "tls"),
+        ("delivery time expired", "expired"),
+    ],
+)
+def test_what_a_queue_manager_says_is_explained_without_a_code(
+    text: str, reason: str
+) -> None:
+    explained = explain(text)
+    assert (explained.reason, explained.code, explained.permanence) == (reason, None, None)
+    assert explained.advice != "suppress"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host mx.example.org[192.0.2.1] said: 550 5.1.1 <a@example.org>: User unknown",
+        "smtp; 550 5.1.1 User unknown",
+        "Remote host said: 550 5.1.1 User unknown",
+    ],
+)
+def test_a_reply_inside_a_queue_managers_sentence_is_found(text: str) -> None:
+    explained = explain(text)
+    assert (explained.code, explained.enhanced_status) == (550, "5.1.1")
+    assert explained.reason == "user_unknown"
+    assert explained.text == text
+
+
+def test_the_command_that_a_log_names_counts() -> None:
+    explained = explain("550 sorry (in reply to end of DATA command)")
+    assert explained.verb == "END-OF-DATA"
+    assert explained.reason == "policy"
+    assert explain("550 sorry (in reply to MAIL FROM command)").reason == "sender_blocked"
+
+
+def test_the_provider_is_known_by_host_or_greeting() -> None:
+    assert explain("550 sorry", host="mx1.mail.icloud.com").provider == "icloud"
+    greeted = explain("550 sorry", greeting="220 mx.google.com ESMTP x1-2si - gsmtp")
+    assert greeted.provider == "gmail"
+    assert explain("550 sorry").provider is None
+
+
+def test_a_providers_token_is_told() -> None:
+    explained = explain("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred")
+    assert (explained.provider, explained.token) == ("yahoo", "TSS04")
+    assert "TSS04" in str(explained)

@@ -31,7 +31,7 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
         ("it doesn't exist; it can't be found", ["not", "exist", "ca", "not", "found"]),
         (
             "Mailbox full.Please try later",
-            "mailbox full . please try later".split(),
+            ["mailbox", "full", ".", "please", "try", "later"],
         ),
         ("unknown (in reply to RCPT TO command)", ["unknown"]),
         ("user unknown, relay=mx.example.org", ["user", "unknown"]),
