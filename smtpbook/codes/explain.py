@@ -66,6 +66,7 @@ def explain(
     ----------
     text : str or Reply
         A reply of one line or several, with or without its code (``"5.1.1"`` will do), a
+        sentence of a queue manager (``"delivery time expired"``, ``"mx said: 550 no"``), a
         command line, or a dialogue whose lines begin with ``C:``/``S:``,
         ``Client:``/``Server:`` or ``->``/``<-`` (or stand on one line between slashes).  A
         dialogue is explained by its first refusal, or else by its last reply, and
@@ -88,7 +89,7 @@ def explain(
     Raises
     ------
     ValueError
-        The text is empty, or neither reply, command nor dialogue.
+        The text is empty, or nothing of what is named above.
     TypeError
         It is neither text nor a Reply.
 
@@ -295,6 +296,8 @@ def _explain_words(shown: str, asked: _Asked) -> Explanation:
     ValueError
         No row of our tables knows the words.
     """
+    if stated := status_in(4, shown) or status_in(5, shown):
+        return _explain_status(stated, shown, asked)
     said = Said(verb=asked.verb, code=0, text=shown, host=asked.host)
     found = text_says(said)
     if found is None or found.entry.confidence < SURE:

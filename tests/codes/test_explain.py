@@ -363,6 +363,12 @@ def test_a_reply_inside_a_queue_managers_sentence_is_found(text: str) -> None:
     assert explained.text == text
 
 
+def test_a_status_inside_a_sentence_tells_whether_to_try_again() -> None:
+    explained = explain("sorry, no mailbox here by that name (#5.1.1)")
+    assert (explained.code, explained.permanence) == (None, "permanent")
+    assert (explained.enhanced_status, explained.reason) == ("5.1.1", "user_unknown")
+
+
 def test_the_command_that_a_log_names_counts() -> None:
     explained = explain("550 sorry (in reply to end of DATA command)")
     assert explained.verb == "END-OF-DATA"
