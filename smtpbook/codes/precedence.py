@@ -1,9 +1,9 @@
 """In which order the rules are asked what a reply means.
 
 First a provider's own tokens, then what the text says, what the provider means by a status,
-and the registry: the first of them that is sure.  If none is, the first that hints at
-something; and where all are silent, the command and the code.  The rules themselves stand
-in their own modules.
+and the registry: the first of them that is sure.  If none is, a code that is for one thing
+only, or the first that hints at something; and where all are silent, the command and the
+code.  The rules themselves stand in their own modules.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def _is_software(entry: Entry) -> bool:
 # What is true of every server; with these alone, nobody's own codes are known.
 GENERAL: Final[tuple[Rule, ...]] = (text_says, registered_status)
 RULES: Final[tuple[Rule, ...]] = (words_say, provider_status, registered_status)
-# Even a hint of the others says more.
+# A hint of the others says more, unless the code is for one thing only, as 454 to AUTH.
 LAST: Final[tuple[Rule, ...]] = (command_and_code, registered_code)
+_SAYS_JUST_THIS: Final = 0.8
 
 # "a sender-SMTP MUST be prepared to handle codes not specified in this document and MUST
 # do so by interpreting the first digit only." -- RFC 5321 section 4.2
@@ -87,10 +88,10 @@ def find(said: Said, rules: tuple[Rule, ...] = RULES) -> Finding:
             if finding.entry.confidence >= SURE:
                 return finding
             hint = hint or finding
-    if hint is not None:
-        return hint
     for rule in LAST:
         finding = rule(said)
-        if finding is not None:
+        if finding is not None and (
+            hint is None or finding.entry.confidence >= _SAYS_JUST_THIS
+        ):
             return finding
-    return _FIRST_DIGIT.get(said.code // 100, _FIRST_DIGIT[5])
+    return hint or _FIRST_DIGIT.get(said.code // 100, _FIRST_DIGIT[5])
