@@ -64,10 +64,12 @@ def blocklist_in(text: str) -> str | None:
     'SpamCop'
     """
     text = text[:_MAX_CHARS]
-    for match in _HOST.finditer(text.lower()):
+    low, listed = text.lower(), dns_blocklist(text)
+    if listed is None and "bl" not in low:
+        return None
+    for match in _HOST.finditer(low):
         if reason_for(match[0]):
             return match[0].removeprefix("www.")
-    listed = dns_blocklist(text)
     return listed.title if listed else None
 
 

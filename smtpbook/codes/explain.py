@@ -19,7 +19,7 @@ from smtpbook.codes.details import details_of
 from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
-from smtpbook.codes.phrases import speaks_of, text_says
+from smtpbook.codes.phrases import text_says
 from smtpbook.codes.precedence import UNLISTED, find
 from smtpbook.codes.providers import recognise, token
 from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
@@ -226,7 +226,7 @@ def _explain_said(
         provider=provider,
         token=token(said.text, provider),
         url=details.url,
-        blocklist=_blocklist(said.text, reason),
+        blocklist=blocklist_in(said.text) if entry.reason in _LISTED else None,
         retry_s=retry_s,
         limits=details.limits,
         authentication=details.authentication,
@@ -253,12 +253,6 @@ def _advice(
     if advice == "retry later" and retry_s is not None:
         advice = f"retry after {retry_s:g} s"
     return advice, entry.remedy or remedy
-
-
-def _blocklist(text: str, reason: Reason | None) -> str | None:
-    if reason is None or reason.name not in _LISTED:
-        return None
-    return blocklist_in(text) if speaks_of(text, "listed", "domain_blocklist") else None
 
 
 def _with_the_status(
@@ -382,7 +376,7 @@ def _read_reply(text: str) -> Reply:
     ValueError
         The code is none of SMTP's, or there is more than one reply.
     """
-    first, *rest = re.split(r"\r?\n", text)
+    first, *rest = re.split(r"\r?\n", text) if "\n" in text else (text,)
     match = _REPLY_LINE.match(first)
     if match is None:
         raise ValueError(

@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -131,7 +131,6 @@ def text_says(said: Said) -> Finding | None:
     return best.finding if best else None
 
 
-@lru_cache(maxsize=64)  # an explanation asks for the same text again
 def concepts_in(text: str) -> tuple[int, ...]:
     """Give the concepts of each sentence, as bits of one number a sentence.
 
@@ -172,16 +171,6 @@ def concepts_in(text: str) -> tuple[int, ...]:
     if here:
         (sentences if here & lists else said).append(here)
     return tuple(sentences or asides)
-
-
-def speaks_of(text: str, *names: str) -> bool:
-    """Tell whether one of these concepts stands anywhere in the text.
-
-    >>> speaks_of("blocked by zen.spamhaus.org", "dns_blocklist")
-    True
-    """
-    bits = sum(_concepts()[name] for name in names)
-    return any(found & bits for found in concepts_in(text))
 
 
 def words_of(text: str) -> list[str]:
