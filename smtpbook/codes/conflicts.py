@@ -38,7 +38,10 @@ def conflicts(said: Said, finding: Finding, status: Finding | None) -> Iterator[
     if status is not None and status.entry.reason is not None:
         meant, group = reasons()[status.entry.reason], reasons()[reason].group
         agrees = group in (_ON_PURPOSE if meant.name == "policy" else {meant.group})
-        if not agrees and (meant.name == "policy" or status.entry.confidence >= SURE):
+        is_firm = status.entry.confidence >= SURE or (
+            meant.name == "policy" and said.code >= 500
+        )
+        if not agrees and is_firm:
             yield (
                 f"enhanced status {said.enhanced_status} is for {meant.name}, "
                 f"the text speaks of {reason}"

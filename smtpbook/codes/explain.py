@@ -269,7 +269,8 @@ def _with_the_status(
         return entry.confidence, (entry.source,), finding.why
     both = 1 - (1 - entry.confidence) * (1 - status.entry.confidence)
     why = f"{finding.why}; so says {status.why}"
-    return round(both, 3), (entry.source, status.entry.source), why
+    sources = tuple(dict.fromkeys((entry.source, status.entry.source)))
+    return round(both, 3), sources, why
 
 
 def _explain_status(status: str, shown: str, asked: _Asked) -> Explanation:
@@ -279,7 +280,8 @@ def _explain_status(status: str, shown: str, asked: _Asked) -> Explanation:
     found = _explain_reply(reply, shown, asked)
     by_class = found.why == UNLISTED
     why = f"enhanced status {status}, by its class alone" if by_class else found.why
-    return replace(found, code=None, why=why, faults=tuple(command_faults(asked.verb)))
+    faults = tuple(command_faults(asked.verb))
+    return replace(found, code=None, why=why, faults=faults, conflicts=())
 
 
 def _explain_words(shown: str, asked: _Asked) -> Explanation:

@@ -219,7 +219,8 @@ def _unmasked(name: str) -> Iterable[str]:
     *labels, last = name.split(".")
     if last in _NO_DOMAIN:
         return (*labels, ".", last)
-    return (*labels, last) if labels[0] in _NO_HOST else ()
+    is_no_host = labels[0] in _NO_HOST or "exception" in name
+    return (*labels, last) if is_no_host else ()
 
 
 @cache

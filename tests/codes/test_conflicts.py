@@ -27,6 +27,7 @@ def test_what_disagrees_is_said(reply: str, said: str) -> None:
         "550 5.7.1 SPF check failed",
         "452 4.2.2 mailbox full",
         "451 4.7.1 greylisted",
+        "421 4.7.0 too many connections",
         "250 2.0.0 ok",
         "550",
     ],
