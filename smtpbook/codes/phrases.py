@@ -78,8 +78,17 @@ _LIST_WORDS: Final = {
 class Phrase:
     """One row of phrases.csv, its concepts as bits.
 
-    ``needs`` are the concepts that must stand in one sentence, ``without`` those that must
-    not.  Empty ``codes`` and ``verbs`` fit any; ``rank`` counts from 0, the surest first.
+    Attributes
+    ----------
+    rank : int
+        From 0, the surest first, and of those as sure the one that needs more.
+    needs, without : int
+        What must stand in the sentence, and what must not.
+    codes : tuple of str
+        How a fitting reply code begins (``"5"``, ``"552"``), or a fitting enhanced status
+        whose class is left out (``"X.7"``, ``"X.7.1"``); empty = any.
+    verbs : frozenset of str
+        Commands that it may answer; empty = any.
     """
 
     rank: int
