@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from smtpbook.insight.plot_coverage import plot_coverage as plot_coverage
     from smtpbook.insight.plot_latency import plot_latency as plot_latency
     from smtpbook.insight.plot_pace import plot_pace as plot_pace
+    from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
     from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
     from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
+    from smtpbook.insight.reasons import reasons as reasons
     from smtpbook.insight.report import report as report
     from smtpbook.insight.state_machine import StateMachine as StateMachine
     from smtpbook.insight.state_machine import session_states as session_states
@@ -186,8 +188,10 @@ _HOME = {
     "reply_codes": "insight.summaries",
     "latency_by_command": "insight.summaries",
     "by_domain": "insight.summaries",
+    "reasons": "insight.reasons",
     "plot_coverage": "insight.plot_coverage",
     "plot_reply_codes": "insight.plot_reply_codes",
+    "plot_reasons": "insight.plot_reasons",
     "plot_latency": "insight.plot_latency",
     "plot_timeline": "insight.plot_timeline",
     "plot_pace": "insight.plot_pace",

@@ -15,6 +15,7 @@ PROMISED = {
     *("Account", "Timeouts", "read_recipients", "Template", "Message", "Campaign"),
     *("open_session", "Lab", "Behaviour", "explain", "outcomes", "reply_codes"),
     *("latency_by_command", "by_domain", "plot_reply_codes", "plot_latency"),
+    *("classify", "reasons", "plot_reasons"),
     *("plot_timeline", "report", "read_log", "write_log", "transcript", "sample"),
 }
 

@@ -162,6 +162,16 @@ def slowest_command(log: pd.DataFrame) -> tuple[str, float, float] | None:
     return str(slowest["verb"]), float(slowest["p50_s"]), float(slowest["p95_s"])
 
 
+def refused(log: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows of the 4yz and 5yz replies that decided.
+
+    They are the ``outcome`` rows; in a log without those, the replies themselves.
+    """
+    decided = log[(log["kind"] == "outcome").to_numpy(bool)]
+    rows = replies(log) if decided.empty else decided
+    return rows[(rows["reply_code"] >= 400).fillna(False).to_numpy(bool)]
+
+
 def refusals(log: pd.DataFrame) -> pd.DataFrame:
     """Count the 4yz and 5yz replies that decided, most frequent first.
 
@@ -178,9 +188,7 @@ def refusals(log: pd.DataFrame) -> pd.DataFrame:
         (int, how many different ones there were).
     """
     require_columns(log, *_REFUSAL, "kind", "reply_text", "reason")
-    decided = log[(log["kind"] == "outcome").to_numpy(bool)]
-    rows = replies(log) if decided.empty else decided
-    rows = rows[(rows["reply_code"] >= 400).fillna(False).to_numpy(bool)]
+    rows = refused(log)
     # Most frequent text first, so that the first of each group is its text.
     texts = (
         rows.groupby([*_REFUSAL, "reply_text", "reason"], observed=True, dropna=False)

@@ -1,0 +1,164 @@
+"""Reasons: why mail was refused, as a table of wordings, by domain and hour if asked.
+
+What a reply means was decided when the log was made (its column ``reason``); how replies
+are worded alike is for `wordings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from smtpbook.codes import tables
+from smtpbook.errors import ColumnError, near_miss
+from smtpbook.escape import visible
+from smtpbook.insight.summaries import refused
+from smtpbook.insight.wordings import mask, merge
+from smtpbook.log.distinct import number_of, number_rows
+from smtpbook.log.frame import require_columns
+
+_NEEDED: Final = ("kind", "reason", "reply_code", "reply_text", "recipient_domain", "time")
+_SHORT: Final = {"domain": "recipient_domain"}
+_MAX_CHARS: Final = 300  # of an example
+
+
+def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
+    """Tell why mail was refused: each wording with its reason, how often, where and when.
+
+    Counted are recipients that were refused, by their ``outcome`` rows, at each attempt; in
+    a log without those, 4yz and 5yz replies are.  Two replies are worded alike if they have
+    the same reason and code, and their texts differ in nothing but addresses, hosts, IP
+    addresses, URLs, times, ids and numbers, or in a word or two besides.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Event log.
+    by : str or iterable of str
+        Count within each value of these, too: ``"domain"`` (short for
+        ``"recipient_domain"``), ``"hour"`` (the time of the refusal, UTC, cut to the hour),
+        or any column of the log.
+
+    Returns
+    -------
+    DataFrame
+        Most frequent first: the columns of ``by``, and then
+
+        ``reason``, ``group`` : string
+            Null where the log has no reason.
+        ``reply_code`` : Int16
+        ``wording`` : string
+            What the texts have in common; what varies stands as ``<address>`` and the
+            like, or as ``*``.  Safe to show.
+        ``count`` : int
+        ``share`` : float, 0 to 1
+            Of all refusals, or of those with the same ``by``.
+        ``domains`` : int
+            How many different domains of recipients.
+        ``domain`` : string
+            The most frequent of them; null = none is known.
+        ``first``, ``last`` : datetime64[us, UTC]
+        ``example`` : string
+            The most frequent text, escaped, of 300 characters at most.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column, or ``by`` names one that it does not have.
+
+    Examples
+    --------
+    >>> from smtpbook.events import Event
+    >>> from smtpbook.log.frame import to_frame
+    >>> said = [("550", f"5.1.1 <{name}@x.example>: no such user") for name in "ab"]
+    >>> said += [("450", "4.7.1 Greylisted, come back in 300 seconds")]
+    >>> rows = [
+    ...     Event(verb="RCPT", reply_code=int(code), reply_text=text).to_row()
+    ...     for code, text in said
+    ... ]
+    >>> reasons(to_frame(rows))[["reason", "wording", "count"]]
+             reason                                          wording  count
+    0  user_unknown                    5.1.1 <address>: no such user      2
+    1    greylisted  4.7.1 Greylisted, come back in <number> seconds      1
+    """
+    require_columns(log, *_NEEDED)
+    rows = refused(log)
+    keys = _keys(rows, [by] if isinstance(by, str) else list(by))
+    wording, shown = _wordings(rows)
+    whole, first = number_rows([*(number_of(key)[0] for key in keys.values()), wording])
+    table = pd.DataFrame({name: key.iloc[first] for name, key in keys.items()})
+    table = table.reset_index(drop=True)
+    chosen = rows.iloc[first]
+    table["reason"] = chosen["reason"].astype("string").array
+    groups = {name: reason.group for name, reason in tables.reasons().items()}
+    table["group"] = table["reason"].map(groups).astype("string")
+    table["reply_code"] = chosen["reply_code"].array
+    table["wording"] = pd.array([shown[n] for n in wording[first]], "string")
+    table["count"] = np.bincount(whole, minlength=len(first))
+    total = len(rows)
+    if keys:
+        total = table.groupby(list(keys), dropna=False, observed=True)["count"].transform(
+            "sum"
+        )
+    table["share"] = table["count"] / total
+    members = rows.groupby(whole)
+    table["domains"] = members["recipient_domain"].nunique().to_numpy()
+    table["domain"] = _most_frequent(whole, rows["recipient_domain"], len(first))
+    table["first"], table["last"] = (
+        getattr(members["time"], f)().array for f in ("min", "max")
+    )
+    examples = _most_frequent(whole, rows["reply_text"], len(first))
+    table["example"] = pd.array(
+        [
+            text if pd.isna(text) else visible(text, max_chars=_MAX_CHARS)
+            for text in examples
+        ],
+        "string",
+    )
+    return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+
+
+def _keys(rows: pd.DataFrame, by: list[str]) -> dict[str, pd.Series[Any]]:
+    keys = {}
+    for name in by:
+        column = _SHORT.get(name, name)
+        if column == "hour":
+            keys[column] = rows["time"].dt.floor("h")
+        elif column in rows.columns:
+            keys[column] = rows[column]
+        else:
+            hint = near_miss(name, [*_SHORT, "hour", *map(str, rows.columns)])
+            raise ColumnError(f"column {name!r} not found{hint}")
+    return keys
+
+
+def _wordings(rows: pd.DataFrame) -> tuple[Any, list[str]]:
+    """Number each row's wording; each distinct text is looked at once."""
+    same = [number_of(rows[name])[0] for name in ("reason", "reply_code", "reply_text")]
+    text, first = number_rows(same)
+    chosen = rows.iloc[first]
+    masked = ["" if pd.isna(said) else mask(said) for said in chosen["reply_text"]]
+    kinds = list(zip(same[0][first], same[1][first], strict=True))
+    counts: dict[tuple[Any, str], int] = {}
+    alike = list(zip(kinds, masked, strict=True))
+    for pair, count in zip(alike, np.bincount(text, minlength=len(first)), strict=True):
+        counts[pair] = counts.get(pair, 0) + int(count)
+    order = sorted(counts, key=lambda pair: -counts[pair])
+    numbers, shown = merge([said for _, said in order], [kind for kind, _ in order])
+    place = dict(zip(order, numbers, strict=True))
+    return np.array([place[pair] for pair in alike], int)[text], shown
+
+
+def _most_frequent(group: Any, column: pd.Series[Any], groups: int) -> Any:
+    """Give each group's most frequent value, the first of equals; null where it has none."""
+    values, names = number_of(column)
+    pair, first = number_rows([group, values])
+    counts = np.where(values[first] >= 0, np.bincount(pair, minlength=len(first)), -1)
+    # Of each group the first after sorting: the most frequent, or else the earliest.
+    order = np.lexsort((first, -counts, group[first]))
+    chosen = order[np.unique(group[first][order], return_index=True)[1]]
+    found = values[first][chosen]
+    return pd.array([names[n] if n >= 0 else None for n in found], "string")
