@@ -106,11 +106,11 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     table["share"] = table["count"] / total
     members = rows.groupby(whole)
     table["domains"] = members["recipient_domain"].nunique().to_numpy()
-    table["domain"] = _most_frequent(whole, rows["recipient_domain"], len(first))
+    table["domain"] = _most_frequent(whole, rows["recipient_domain"])
     table["first"], table["last"] = (
         getattr(members["time"], f)().array for f in ("min", "max")
     )
-    examples = _most_frequent(whole, rows["reply_text"], len(first))
+    examples = _most_frequent(whole, rows["reply_text"])
     table["example"] = pd.array(
         [
             text if pd.isna(text) else visible(text, max_chars=_MAX_CHARS)
@@ -152,8 +152,8 @@ def _wordings(rows: pd.DataFrame) -> tuple[Any, list[str]]:
     return np.array([place[pair] for pair in alike], int)[text], shown
 
 
-def _most_frequent(group: Any, column: pd.Series[Any], groups: int) -> Any:
-    """Give each group's most frequent value, the first of equals; null where it has none."""
+def _most_frequent(group: Any, column: pd.Series[Any]) -> Any:
+    """Give each group its most frequent value, the first of equals, or else null."""
     values, names = number_of(column)
     pair, first = number_rows([group, values])
     counts = np.where(values[first] >= 0, np.bincount(pair, minlength=len(first)), -1)

@@ -1,4 +1,4 @@
-"""The chart of reasons: right counts, in the right cells, legible whatever the log holds."""
+"""The chart of reasons: right counts in the right cells, legible whatever the log."""
 
 from __future__ import annotations
 

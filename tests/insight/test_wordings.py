@@ -15,8 +15,7 @@ from smtpbook.insight.wordings import mask, merge
         ("<ann@example.org>: unknown", "<address>: unknown"),
         ("ann+news@example.org unknown", "<address> unknown"),
         ("[192.0.2.7] is listed", "<ip> is listed"),
-        ("client 192.0.2.7 and 2001:db8::7, [IPv6:2001:db8:1:2:3:4:5:6]",)
-        + ("client <ip> and <ip>, <ip>",),
+        ("192.0.2.7 and 2001:db8::7, [IPv6:2001:db8:1:2:3:4:5:6]", "<ip> and <ip>, <ip>"),
         ("see https://example.org/a?b=c&d=1 for more", "see <url> for more"),
         ("host mx1.example.org said", "host <host> said"),
         ("at Thu, 27 Nov 2025 10:30:59 +0000 (UTC)", "at <time> (UTC)"),
