@@ -5,8 +5,10 @@ Exit status: 0 done, 1 not everything was accepted, 2 wrong usage or input, 130 
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +74,24 @@ for command in (
 @click.argument("words", nargs=-1, required=True)
 @click.option("--verb", help="The command that drew the reply, such as RCPT.")
 @click.option("--host", help="The server that said it.")
-def explain(words: tuple[str, ...], verb: str | None, host: str | None) -> None:
-    """Explain a reply, a command, or a whole dialogue ("-" reads standard input)."""
+@click.option("--json", "as_json", is_flag=True, help="The answer's fields, for programs.")
+def explain(
+    words: tuple[str, ...], verb: str | None, host: str | None, *, as_json: bool
+) -> None:
+    """Explain a reply, a command, or a whole dialogue ("-" reads standard input).
+
+    Exit status: 0 it is explained, 2 wrong usage, or nothing that could be explained.
+    """
     from smtpbook.codes.explain import explain as explain_reply
 
     if verb is not None and verb.upper() not in PLACES:
         raise click.UsageError(f"no command {verb!r}{near_miss(verb.upper(), PLACES)}")
     said = sys.stdin.read() if words == ("-",) else " ".join(words)
-    click.echo(explain_reply(said, verb=verb, host=host))
+    explained = explain_reply(said, verb=verb, host=host)
+    if as_json:
+        click.echo(json.dumps(asdict(explained), indent=1))
+    else:
+        click.echo(explained)
 
 
 @main.command()

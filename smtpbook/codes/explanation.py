@@ -12,17 +12,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpbook.escape import to_html, visible
+from smtpbook.palette import GREY, SEVERITY_COLORS
 from smtpbook.protocol.replies import Severity
 
 _SHOWN: Final = 400  # characters of foreign text; the rest is in `Explanation.text`
 _WIDTH: Final = 80
 _LABEL: Final = 16
 
+_CELL: Final = "text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0"
 _PERMANENCE: Final[dict[Severity, str]] = {
     "success": "success: done",
     "intermediate": "intermediate: the server waits for more",
     "transient": "transient: the same may succeed later",
     "permanent": "permanent: do not repeat it unchanged",
+}
+_TURN: Final[dict[str | None, str]] = {
+    "recipient": "the recipient's: the address or the mailbox is the cause",
+    "sender's content": "yours: the message is the cause",
+    "sender's identity": "yours: the sender, or what proves it, is the cause",
+    "sender's infrastructure": "yours: the machine, or how it sends, is the cause",
+    "receiver": "the receiving side's: a rule or a trouble of its own is the cause",
+    "network": "nobody's alone: the way between both sides is the cause",
+    None: "not known: only the text can tell",
 }
 
 
@@ -114,7 +125,9 @@ class Explanation:
     def _rows(self) -> Iterator[tuple[str, str]]:
         """Give label and text of each line to show; the text is not yet escaped."""
         yield "What happened", self.meaning
-        yield "What to do", f"{self.remedy} ({self.advice})"
+        yield "Whose turn", self._turn()
+        is_plain = self.advice == "continue"
+        yield "What to do", self.remedy if is_plain else f"{self.advice}: {self.remedy}"
         for fault in self.faults:
             yield "Wrong here", fault
         for conflict in self.conflicts:
@@ -125,7 +138,6 @@ class Explanation:
             yield "Permanence", _PERMANENCE[self.permanence]
         if self.reason is not None:
             yield "Reason", f"{self.reason} (group {self.group})"
-            yield "Who can act", self.fault or "not known"
             if self.reason != "unknown":
                 yield "How sure", f"{self.confidence:.0%}"
         if self.provider is not None:
@@ -146,6 +158,15 @@ class Explanation:
         ):
             if text:
                 yield label, text
+
+    def _turn(self) -> str:
+        if self.permanence is None:
+            return "the server's: it answers"
+        if self.reason is None:
+            return "yours: the dialogue goes on"
+        is_theirs = self.fault in ("recipient", "receiver", "network")
+        later = "; yours is to try again later"
+        return _TURN[self.fault] + later * (is_theirs and self.permanence == "transient")
 
     def __str__(self) -> str:
         head = visible(self.text, newlines=True, max_chars=_SHOWN)
@@ -171,16 +192,20 @@ class Explanation:
         if len(head) > _SHOWN:
             head = head[: _SHOWN - 1] + "…"
         rows = "".join(
-            f'<tr><th scope="row" style="text-align: left; vertical-align: top">'
-            f'{to_html(label)}</th><td style="text-align: left">{to_html(text)}</td></tr>'
+            f'<tr style="background: none"><th scope="row" style="{_CELL}; '
+            f'white-space: nowrap">{to_html(label)}</th>'
+            f'<td style="{_CELL}">{to_html(text)}</td></tr>'
             for label, text in self._rows()
         )
-        # A colour of our own would vanish in one of the themes.
+        edge = SEVERITY_COLORS[self.code // 100] if self.code else GREY
+        # A colour of our own would vanish in one of the themes: text has theirs.
         return (
-            '<div style="color: var(--jp-content-font-color1, CanvasText)">'
-            f'<pre style="color: inherit; white-space: pre-wrap">'
+            f'<div style="color: var(--jp-content-font-color1, CanvasText); '
+            f"max-width: 52rem; overflow-wrap: anywhere; padding-left: .75rem; "
+            f'border-left: .25rem solid {edge}">'
+            f'<pre style="color: inherit; white-space: pre-wrap; margin: 0 0 .4rem">'
             f"{to_html(head, newlines=True)}</pre>"
-            f'<table style="color: inherit"><tbody>{rows}</tbody></table></div>'
+            f'<table style="color: inherit; margin: 0"><tbody>{rows}</tbody></table></div>'
         )
 
     def _repr_mimebundle_(

@@ -73,7 +73,6 @@ th.number, td.number { text-align: right; white-space: nowrap; }
 .tiles small { display: block; max-width: 12rem; opacity: .75; }
 img { max-width: 100%; height: auto; }
 figure, .refusal { margin: 1rem 0; }
-.refusal { border-left: 3px solid var(--line); padding-left: 1rem; }
 footer, .note { opacity: .75; font-size: .9rem; }
 """
 

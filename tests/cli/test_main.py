@@ -6,6 +6,7 @@ import signal
 import smtplib
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_explain_a_reply_and_a_dialogue() -> None:
 def test_explain_takes_words_as_they_are_typed() -> None:
     output = run("explain", "550", "5.1.1", "no", "such", "user").output
     assert output.startswith("550 5.1.1 no such user")
+
+
+def test_explain_as_json_holds_every_field_and_nothing_that_acts() -> None:
+    result = run("explain", "450 4.2.2 \x1b[31m full", "--verb", "RCPT", "--json")
+    assert result.exit_code == 0
+    assert result.output.isascii()
+    assert "\x1b" not in result.output
+    told = json.loads(result.output)
+    assert (told["code"], told["reason"], told["verb"]) == (450, "mailbox_full", "RCPT")
+    assert set(told) == {field.name for field in fields(smtpbook.Explanation)}
 
 
 def test_explain_knows_the_commands() -> None:
