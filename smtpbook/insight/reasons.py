@@ -89,35 +89,28 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     keys = _keys(rows, [by] if isinstance(by, str) else list(by))
     wording, shown = _wordings(rows)
     whole, first = number_rows([*(number_of(key)[0] for key in keys.values()), wording])
-    table = pd.DataFrame({name: key.iloc[first] for name, key in keys.items()})
-    table = table.reset_index(drop=True)
-    chosen = rows.iloc[first]
-    table["reason"] = chosen["reason"].astype("string").array
+    chosen, domain = rows.iloc[first], rows["recipient_domain"]
     groups = {name: reason.group for name, reason in tables.reasons().items()}
-    table["group"] = table["reason"].map(groups).astype("string")
-    table["reply_code"] = chosen["reply_code"].array
-    table["wording"] = pd.array([shown[n] for n in wording[first]], "string")
-    table["count"] = np.bincount(whole, minlength=len(first))
-    total = len(rows)
-    if keys:
-        total = table.groupby(list(keys), dropna=False, observed=True)["count"].transform(
-            "sum"
-        )
-    table["share"] = table["count"] / total
-    members = rows.groupby(whole)
-    table["domains"] = members["recipient_domain"].nunique().to_numpy()
-    table["domain"] = _most_frequent(whole, rows["recipient_domain"])
-    table["first"], table["last"] = (
-        getattr(members["time"], f)().array for f in ("min", "max")
+    table = pd.DataFrame(
+        {
+            **{name: key.iloc[first].array for name, key in keys.items()},
+            "reason": chosen["reason"].astype("string").array,
+            "group": chosen["reason"].astype("string").map(groups).astype("string").array,
+            "reply_code": chosen["reply_code"].array,
+            "wording": pd.array([shown[number] for number in wording[first]], "string"),
+            "count": np.bincount(whole, minlength=len(first)),
+        }
     )
-    examples = _most_frequent(whole, rows["reply_text"])
-    table["example"] = pd.array(
-        [
-            text if pd.isna(text) else visible(text, max_chars=_MAX_CHARS)
-            for text in examples
-        ],
-        "string",
-    )
+    within = table.groupby(list(keys) or (lambda _: 0), dropna=False, observed=True)
+    table["share"] = table["count"] / within["count"].transform("sum")
+    table["domains"] = domain.groupby(whole).nunique().to_numpy()
+    table["domain"] = _most_frequent(whole, domain)
+    times = rows["time"].groupby(whole)
+    table["first"], table["last"] = times.min().array, times.max().array
+    example = pd.Series(_most_frequent(whole, rows["reply_text"]))
+    table["example"] = example.map(
+        lambda text: visible(text, max_chars=_MAX_CHARS), na_action="ignore"
+    ).astype("string")
     return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 
