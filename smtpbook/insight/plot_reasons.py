@@ -41,7 +41,7 @@ def plot_reasons(log: pd.DataFrame, *, by: str = "domain", ax: Axes | None = Non
     ----------
     log : DataFrame
         Event log.  Counted are recipients that were refused, by their ``outcome`` rows, at
-        each attempt; in a log without those, 4yz and 5yz replies are.
+        each attempt; in a session without those, 4yz and 5yz replies are.
     by : {"domain", "hour"}
         What the columns are: the recipients' domains, or the time.
     ax : Axes, optional
@@ -64,7 +64,7 @@ def plot_reasons(log: pd.DataFrame, *, by: str = "domain", ax: Axes | None = Non
     """
     if by not in _BY:
         raise ValueError(f'by is "domain" or "hour", not {by!r}{near_miss(by, _BY)}')
-    require_columns(log, "kind", "reply_code", "reason", "recipient_domain", "time")
+    require_columns(log, "reason", "recipient_domain", "time")
     rows = refused(log)
     if by == "hour":
         rows = rows[rows["time"].notna()]

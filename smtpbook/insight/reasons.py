@@ -20,7 +20,7 @@ from smtpbook.insight.wordings import mask, merge
 from smtpbook.log.distinct import number_of, number_rows
 from smtpbook.log.frame import require_columns
 
-_NEEDED: Final = ("kind", "reason", "reply_code", "reply_text", "recipient_domain", "time")
+_NEEDED: Final = ("reason", "reply_text", "recipient_domain", "time")
 _SHORT: Final = {"domain": "recipient_domain"}
 _MAX_CHARS: Final = 300  # of an example
 
@@ -29,9 +29,9 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     """Tell why mail was refused: each wording with its reason, how often, where and when.
 
     Counted are recipients that were refused, by their ``outcome`` rows, at each attempt; in
-    a log without those, 4yz and 5yz replies are.  Two replies are worded alike if they have
-    the same reason and code, and their texts differ in nothing but addresses, hosts, IP
-    addresses, URLs, times, ids and numbers, or in a word or two besides.
+    a session without those, 4yz and 5yz replies are.  Two replies are worded alike if they
+    have the same reason and code, and their texts differ in nothing but addresses, hosts,
+    IP addresses, URLs, times, ids and numbers, or in a word or two besides.
 
     Parameters
     ----------

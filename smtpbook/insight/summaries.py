@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.events import OUTCOMES
+from smtpbook.log.distinct import number_of
 from smtpbook.log.frame import require_columns
 from smtpbook.log.outcomes import outcomes
 from smtpbook.palette import SEVERITY_NAMES
@@ -165,18 +167,24 @@ def slowest_command(log: pd.DataFrame) -> tuple[str, float, float] | None:
 def refused(log: pd.DataFrame) -> pd.DataFrame:
     """Give the rows of the 4yz and 5yz replies that decided.
 
-    They are the ``outcome`` rows; in a log without those, the replies themselves.
+    They are the ``outcome`` rows; in a session that has none, as one that ends with its
+    greeting, they are the replies themselves.
     """
-    decided = log[(log["kind"] == "outcome").to_numpy(bool)]
-    rows = replies(log) if decided.empty else decided
-    return rows[(rows["reply_code"] >= 400).fillna(False).to_numpy(bool)]
+    require_columns(log, "kind", "reply_code", "session_id")
+    session, _ = number_of(log["session_id"])
+    outcome = (log["kind"] == "outcome").to_numpy(bool)
+    # The last place is that of rows without a session, -1.
+    is_decided = np.zeros(session.max(initial=-1) + 2, bool)
+    is_decided[session[outcome]] = True
+    is_refused = log["reply_code"].between(400, 599).fillna(False).to_numpy(bool)
+    return log[is_refused & (outcome | ~is_decided[session])]
 
 
 def refusals(log: pd.DataFrame) -> pd.DataFrame:
     """Count the 4yz and 5yz replies that decided, most frequent first.
 
     Counted are recipients, by their ``outcome`` rows: a 554 to the DATA that was pipelined
-    behind a refused RCPT decides nothing.  In a log without outcome rows, replies are.
+    behind a refused RCPT decides nothing.  In a session without outcome rows, replies are.
     Replies are alike if verb, reply code and enhanced status are; their texts often hold
     an id or an address.
 

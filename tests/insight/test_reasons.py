@@ -55,6 +55,13 @@ def test_every_refusal_is_counted_once(log: pd.DataFrame) -> None:
     assert reasons(log)["share"].sum() == pytest.approx(1)
 
 
+def test_a_session_without_outcomes_is_counted_by_its_replies() -> None:
+    turned_away = Story("s2")
+    turned_away.said("GREETING", None, "554 5.7.1 go away")
+    rows = [*said("550 5.1.1 who").rows, *turned_away.rows]
+    assert sorted(reasons(to_frame(rows))["reason"]) == ["ip_blocked", "user_unknown"]
+
+
 def test_a_log_without_outcomes_is_counted_by_its_replies() -> None:
     story = Story()
     story.said("MAIL", "MAIL FROM:<a@b.example>", "550 5.7.1 no")
