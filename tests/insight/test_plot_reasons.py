@@ -190,6 +190,9 @@ def test_no_two_texts_overlap_and_none_is_cut(log: pd.DataFrame, by: str) -> Non
         assert place.x1 <= ax.figure.bbox.x1
     for one, other in itertools.combinations(found, 2):
         assert not one.overlaps(other)
+    # The totals have room in the Axes: one that is given may have no more.
+    right = ax.get_window_extent().x1
+    assert max(text.get_window_extent().x1 for text in ax.texts) <= right
     # Slanted ones stand apart although the boxes around them do not.
     first = ax.get_xticklabels()[0]
     if by == "domain":

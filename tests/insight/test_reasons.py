@@ -43,8 +43,8 @@ def test_the_most_frequent_comes_first_with_its_share_and_its_times() -> None:
 
 
 def test_one_text_with_two_codes_is_two_rows() -> None:
-    table = reasons(to_frame(said("450 no", "550 no").rows))
-    assert sorted(table["reply_code"]) == [450, 550]
+    table = reasons(to_frame(said("450 4.2.2 full", "452 4.2.2 full").rows))
+    assert sorted(table["reply_code"]) == [450, 452]
 
 
 def test_every_refusal_is_counted_once(log: pd.DataFrame) -> None:

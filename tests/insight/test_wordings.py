@@ -69,6 +69,7 @@ def test_wordings_that_differ_in_a_word_are_one() -> None:
         ("mailbox full", "mailbox disabled"),
         ("a b c", "a x y"),
         ("no such user here", "no such user"),
+        ("a b c d e f g h", "x b c d e f g y"),
     ],
 )
 def test_wordings_that_differ_in_more_stay_apart(one: str, other: str) -> None:
