@@ -160,10 +160,9 @@ class Explanation:
                 yield label, text
 
     def _turn(self) -> str:
-        if self.permanence is None:
-            return "the server's: it answers"
         if self.reason is None:
-            return "yours: the dialogue goes on"
+            is_command = self.permanence is None
+            return "the server's: it answers" if is_command else "yours: the dialogue goes on"
         is_theirs = self.fault in ("recipient", "receiver", "network")
         later = "; yours is to try again later"
         return _TURN[self.fault] + later * (is_theirs and self.permanence == "transient")
