@@ -62,7 +62,8 @@ def test_advice_comes_first_and_is_left_out_where_it_is_to_go_on() -> None:
 
 
 def test_how_sure_is_said_of_what_is_known() -> None:
-    assert rows("550 5.1.1 no such user")["How sure"] == "90%"
+    sure = explain("550 5.1.1 no such user").confidence
+    assert rows("550 5.1.1 no such user")["How sure"] == f"{sure:.0%}"
     assert "How sure" not in rows("599 x")
     assert "How sure" not in rows("250 ok")
 
