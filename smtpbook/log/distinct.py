@@ -79,12 +79,12 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[Heard]]:
     ([0, 1, 0], ['x', 'y'])
     """
     rows = np.asarray(rows, bool)
-    host, names, greetings = _hosts(log)
+    host, names, greetings = _hosts(log, rows)
     replies = log.loc[rows, ["verb", "reply_code", "enhanced_status", "reply_text"]]
     columns = [number_of(replies[name])[0] for name in replies]
     refused = (replies["reply_code"] >= 400).to_numpy(bool)
     columns[2:] = [np.where(refused, column, -1) for column in columns[2:]]
-    number, first = number_rows([*columns, host[rows]])
+    number, first = number_rows([*columns, host])
     heard = [
         Heard(
             _or_none(verb),
@@ -95,9 +95,7 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[Heard]]:
             greetings[place],
         )
         for verb, code, status, text, place in zip(
-            *(replies[name].iloc[first] for name in replies),
-            host[rows][first],
-            strict=True,
+            *(replies[name].iloc[first] for name in replies), host[first], strict=True
         )
     ]
     return number, heard
@@ -133,21 +131,21 @@ def number_rows(columns: Sequence[Any]) -> tuple[Any, Any]:
     return number, first
 
 
-def _hosts(log: pd.DataFrame) -> tuple[Any, list[str | None], list[str | None]]:
-    """Number each row's server; give the servers' names and their greetings by number.
+def _hosts(log: pd.DataFrame, rows: Any) -> tuple[Any, list[str | None], list[str | None]]:
+    """Number the servers of some rows; give their names and greetings by number.
 
     Without a server (-1, the end of both lists) a row has neither.  A log that names no
     servers still has its greetings, and one begins with the server's name (RFC 5321
     section 4.3.1).
     """
-    host, servers = number_of(log["server"])
-    session, _ = number_of(log["session_id"])
-    greets = (log["kind"] == "greeting").to_numpy(bool) & log[
-        "reply_text"
-    ].notna().to_numpy()
-    texts = log.loc[greets, "reply_text"].tolist()
+    greets = ((log["kind"] == "greeting") & log["reply_text"].notna()).to_numpy(bool)
+    seen = log.loc[rows | greets, ["server", "session_id", "reply_text"]]
+    rows, greets = rows[rows | greets], greets[rows | greets]
+    host, servers = number_of(seen["server"])
+    texts = seen.loc[greets, "reply_text"].tolist()
     named: dict[str, int] = {name: place for place, name in enumerate(servers)}
     if (host < 0).any():
+        session, _ = number_of(seen["session_id"])
         of_session = np.full(session.max(initial=-1) + 2, -1)
         for place, text in zip(session[greets], texts, strict=True):
             if place >= 0 and (words := text.split(maxsplit=1)):
@@ -157,7 +155,7 @@ def _hosts(log: pd.DataFrame) -> tuple[Any, list[str | None], list[str | None]]:
     for place, text in zip(host[greets], texts, strict=True):
         if place >= 0 and greetings[place] is None:
             greetings[place] = text
-    return host, [*named, None], greetings
+    return host[rows], [*named, None], greetings
 
 
 def _or_none(cell: Any) -> Any:
