@@ -28,6 +28,7 @@ from smtpbook.events import COLUMNS
 from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
+from smtpbook.insight.reasons import reasons
 from smtpbook.insight.summaries import (
     by_domain,
     latency_by_command,
@@ -44,6 +45,7 @@ from smtpbook.wording import counted, duration
 _MAX_ROWS: Final = 25  # of a table; what is left out is counted below it
 _MAX_REFUSALS: Final = 5
 _MAX_CHARS: Final = 300  # of one foreign text
+_OF_REASONS: Final = ("reason", "reply_code", "wording", "count", "share", "domains")
 _CHARTS: Final[tuple[tuple[str, Callable[..., Axes], float], ...]] = (
     ("Bar chart", plot_reply_codes, 3.6),
     ("Distributions", plot_latency, 5.2),
@@ -131,6 +133,8 @@ def _sections(log: pd.DataFrame, heading: str) -> Iterator[str]:
         yield from (_figure(log, *chart) for chart in _CHARTS)
     yield "<h2>Most frequent refusals</h2>"
     yield from _refusals(log)
+    yield "<h2>Refusals by reason</h2>"
+    yield _table(reasons(log)[list(_OF_REASONS)])
     yield "<h2>Outcomes by domain</h2>"
     yield _table(by_domain(log))
     yield "<h2>Latency by command</h2>"

@@ -70,6 +70,7 @@ def test_it_tells_the_outcomes_the_refusals_and_the_versions(html: str) -> None:
     assert "301 recipients in all." in text
     assert "450 after RCPT: 20 times" in text
     assert "No such user here" in text
+    assert "Refusals by reason" in text
     assert "domain0.example" in text
     assert f"pandas {pd.__version__}" in text
 
