@@ -161,8 +161,8 @@ class Explanation:
 
     def _turn(self) -> str:
         if self.reason is None:
-            is_command = self.permanence is None
-            return "the server's: it answers" if is_command else "yours: the dialogue goes on"
+            asked = self.permanence is None  # a command was explained
+            return "the server's: it answers" if asked else "yours: the dialogue goes on"
         is_theirs = self.fault in ("recipient", "receiver", "network")
         later = "; yours is to try again later"
         return _TURN[self.fault] + later * (is_theirs and self.permanence == "transient")

@@ -122,7 +122,7 @@ def test_a_4yz_may_always_be_tried_again() -> None:
     ]
     replies += [(None, f"{code} qwxz") for code in range(400, 500)]
     replies += [
-        (verb, f"{code} qwxz") for verb, code in command_replies() if 4 == code // 100
+        (verb, f"{code} qwxz") for verb, code in command_replies() if code // 100 == 4
     ]
     for verb, text in replies:
         explained = explain(text, verb=verb)
