@@ -177,7 +177,8 @@ def refused(log: pd.DataFrame) -> pd.DataFrame:
     is_decided = np.zeros(session.max(initial=-1) + 2, bool)
     is_decided[session[outcome]] = True
     is_refused = log["reply_code"].between(400, 599).fillna(False).to_numpy(bool)
-    return log[is_refused & (outcome | ~is_decided[session])]
+    rows: pd.DataFrame = log[is_refused & (outcome | ~is_decided[session])]
+    return rows
 
 
 def refusals(log: pd.DataFrame) -> pd.DataFrame:
