@@ -14,7 +14,6 @@ import pandas as pd
 from smtpbook.codes.explain import explain
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.foreign_names import foreign_names
-from smtpbook.codes.hints import retry_hint_s
 from smtpbook.log.distinct import NEEDED, Heard, distinct_replies
 from smtpbook.log.frame import require_columns
 from smtpbook.protocol.replies import Reply
@@ -86,10 +85,7 @@ def classify(log: pd.DataFrame, *, names: str | Iterable[str] = ()) -> pd.DataFr
     table = log.loc[is_reply, list(_WHICH)].copy()
     for name in _NAMES[:-1]:
         table[name] = _category(number, [getattr(one, name) for one in answers])
-    hints = [
-        retry_hint_s(one.text) if one.code < 500 and one.text else None for one in heard
-    ]
-    table["retry_s"] = np.array(hints, float)[number]
+    table["retry_s"] = np.array([one.retry_s for one in answers], float)[number]
     table["confidence"] = np.array([one.confidence for one in answers], float)[number]
     table["provider"] = _category(number, [one.provider for one in answers])
     for tool, known in foreign.items():
@@ -103,7 +99,7 @@ def _explained(one: Heard) -> Explanation:
     if one.status is not None and reply.enhanced_status != one.status:
         # Some logs keep the status apart from the text.
         reply = Reply.of(one.code, f"{one.status} {one.text}")
-    return explain(reply, verb=one.verb, host=one.host)
+    return explain(reply, verb=one.verb, host=one.host, greeting=one.greeting)
 
 
 def _category(number: Any, cells: list[str | None]) -> pd.Categorical:

@@ -246,9 +246,13 @@ def fill_reasons(table: pa.Table) -> pa.Table:
     """Fill ``reason`` as the DataFrame has it, in a table of the event log's columns."""
     refused = pc.fill_null(pc.greater_equal(table["reply_code"], 400), False)
     missing = pc.and_(refused, pc.is_null(table["reason"]))
-    found = from_table(table.filter(missing))["reason"]
-    if found.empty:
+    if not pc.any(missing).as_py():
         return table
+    # Greetings, too: they tell whose server it is.
+    greets = pc.equal(table["kind"].cast(pa.string()), "greeting")
+    looked_at = pc.fill_null(pc.or_kleene(missing, greets), False)
+    found = from_table(table.filter(looked_at))["reason"]
+    found = found[missing.filter(looked_at).to_numpy()]
     filled = pc.replace_with_mask(
         table["reason"].cast(pa.string()).combine_chunks(),
         missing.combine_chunks(),
@@ -361,7 +365,7 @@ def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     if not missing.any():
         return frame
     number, heard = distinct_replies(frame, missing)
-    reasons = [reason_of(one.verb, one.code, one.status, one.text) for one in heard]
+    reasons = [reason_of(*one[:4], host=one.host, greeting=one.greeting) for one in heard]
     column = frame["reason"].cat.remove_unused_categories().cat
     given = set(column.categories)
     names = pd.Index(sorted(given.union(filter(None, reasons))), dtype="str")

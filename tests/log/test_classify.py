@@ -9,7 +9,7 @@ from smtpbook.codes.explain import explain
 from smtpbook.codes.foreign_names import TOOLS
 from smtpbook.errors import ColumnError
 from smtpbook.log.classify import classify
-from smtpbook.log.frame import to_frame
+from smtpbook.log.frame import fill_reasons, to_batch, to_frame, to_table
 from smtpbook.protocol.replies import Reply
 from tests.log.story import Story, day, suppressed
 
@@ -108,3 +108,16 @@ def test_the_log_is_left_as_it_was() -> None:
     before = log.copy()
     classify(log)
     pd.testing.assert_frame_equal(log, before)
+
+
+@pytest.mark.parametrize("server", ["mx.olc.outlook.com", None])
+def test_whose_server_it_is_counts_in_the_log_as_in_the_table(server: str | None) -> None:
+    story = Story()
+    story.said("GREETING", None, "220 mx.olc.outlook.com Microsoft ESMTP", server=server)
+    story.said("RCPT", "RCPT TO:<x@y.example>", "550 5.7.606 qwxz", server=server)
+    log = to_frame(story.rows)
+    table = classify(log)
+    assert table["provider"].tolist() == ["outlook"] * 2
+    assert table["reason"].tolist()[1] == log["reason"][1] == "ip_blocked"
+    sealed = fill_reasons(to_table([to_batch(story.rows)]))
+    assert sealed["reason"].to_pylist() == [None, "ip_blocked"]
