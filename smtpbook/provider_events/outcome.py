@@ -1,0 +1,135 @@
+"""Outcome: one row of the event log from what a provider tells of one recipient."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from smtpbook.codes.explain import reason_of
+from smtpbook.events import Row, row_of
+from smtpbook.logfile.reading import Reading
+from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.diagnostic import Diagnostic
+
+# Between 1973 and 5138 seconds and milliseconds cannot be mistaken for each other.
+_FIRST_IN_MS: Final = 1e11
+_MAX_CHARS: Final = 1000
+
+
+def outcome_row(
+    source: str,
+    outcome: str,
+    recipient: str | None,
+    *,
+    time: int | None,
+    said: str | None = None,
+    code: float | None = None,
+    status: str | None = None,
+    reason: str | None = None,
+    message_id: str | None = None,
+    attempt: float | None = None,
+    **cells: Any,
+) -> Row:
+    """Put a row together.
+
+    Parameters
+    ----------
+    source, outcome : str
+    recipient : str or None
+        With or without angle brackets and a type such as ``rfc822;``.
+    time : int or None
+        Microseconds since 1970 UTC.
+    said : str, optional
+        A diagnostic; the reply is looked for in it.
+    code : float, optional
+        The reply code where it is told beside the text.
+    status : str, optional
+        The enhanced status where it is told beside the text.
+    reason : str, optional
+        What the provider's own class comes to; used where no refusal is quoted.
+    message_id : str, optional
+        With or without its angle brackets.
+    attempt : float, optional
+    **cells
+        Other columns.
+    """
+    found = Diagnostic.parse(said or "", status)
+    reply_code = found.code
+    if reply_code is None and code is not None and 200 <= code < 600:
+        reply_code = int(code)
+        whole = f"{reply_code} {found.text}"
+        found = Diagnostic.parse(whole, found.enhanced_status or status)
+    if reply_code is not None and reply_code >= 400:
+        reason = None  # found by the rules of `codes`, as for every reply
+    elif reason is None and found.enhanced_status and found.enhanced_status[0] in "45":
+        status = found.enhanced_status
+        # A code of its class that nobody has registered: it adds nothing of its own.
+        reason = reason_of(None, int(f"{status[0]}99"), status, found.text)
+    address = bare_address(recipient)
+    return row_of(
+        **{
+            "time": time,
+            "kind": "outcome",
+            "verb": found.verb,
+            "reply_code": reply_code,
+            "enhanced_status": found.enhanced_status,
+            "reply_text": found.text or None,
+            "recipient": address,
+            "recipient_domain": address and domain_of(address),
+            "outcome": outcome,
+            "reason": reason,
+            "message_id": bracketed(message_id),
+            "attempt": int(attempt) if attempt and 0 < attempt < 30_000 else None,
+            "source": source,
+        }
+        | {name: cell for name, cell in cells.items() if cell is not None}
+    )
+
+
+def bare_address(text: str | None) -> str | None:
+    """Give an address without what reports put around it.
+
+    >>> bare_address("rfc822; <Ann@x.example>"), bare_address("Ann <ann@x.example>")
+    ('Ann@x.example', 'ann@x.example')
+    """
+    if not text:
+        return None
+    text = text[:_MAX_CHARS].strip()
+    if text.endswith(">") and "<" in text:
+        text = text[text.rfind("<") + 1 : -1]
+    kind, semicolon, rest = text.partition(";")
+    if semicolon and "@" not in kind:
+        text = rest.strip(" <>")
+    return text.strip() or None
+
+
+def bracketed(message_id: str | None) -> str | None:
+    """Give a Message-ID as the log has it, in its angle brackets.
+
+    >>> bracketed("1@x.example"), bracketed(" <1@x.example> "), bracketed("")
+    ('<1@x.example>', '<1@x.example>', None)
+    """
+    text = (message_id or "")[:_MAX_CHARS].strip().strip("<>").strip()
+    return f"<{text}>" if text else None
+
+
+def stamp(reading: Reading, *given: float | str | None) -> int | None:
+    """Give the first of these that is a time, in microseconds since 1970 UTC.
+
+    A number is seconds or milliseconds since then; text may also be ISO 8601.
+    """
+    for value in given:
+        if value is None:
+            continue
+        if isinstance(value, str):
+            micros = reading.stamps.iso(value.strip())
+            if micros is not None:
+                return micros
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            continue
+        if math.isfinite(number) and 0 < number < 1e14:
+            seconds = number / 1000 if number >= _FIRST_IN_MS else number
+            return round(seconds * 1_000_000)
+    return None

@@ -1,0 +1,77 @@
+"""Resend: the events of its webhooks, an envelope with ``type`` and ``data`` each.
+
+The event does not say which of several recipients it is about, so each has a row.
+
+Source: Resend, "Event types" and the pages of each ``email.…`` event, read 2026-11-28.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from smtpbook.events import Row
+from smtpbook.logfile.reading import Reading
+from smtpbook.provider_events.fields import Fields
+from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.outcome import bare_address, outcome_row, stamp
+
+_NAME: Final = "resend"
+_SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList")
+_REASONS: Final = {
+    "NoEmail": "user_unknown",
+    "MailboxFull": "mailbox_full",
+    "MessageTooLarge": "too_large",
+    "ContentRejected": "spam",
+    "AttachmentRejected": "virus",
+}
+
+
+def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+    data = event.at("data")
+    about = data.text("bounce.subType") or ""
+    if outcome == "bounced" and about in _SUPPRESSED:
+        outcome = "suppressed"
+    said = data.texts("bounce.diagnosticCode") or data.texts("failed.reason")
+    for to in data.texts("to"):
+        yield outcome_row(
+            _NAME,
+            outcome,
+            to,
+            time=stamp(reading, event.text("created_at"), data.text("created_at")),
+            said=said[0] if said else data.text("bounce.message", "suppressed.message"),
+            reason=_REASONS.get(about),
+            message_id=data.text("message_id"),
+            queue_id=data.text("email_id"),
+            reverse_path=bare_address(data.text("from")),
+        )
+
+
+def _of(name: str) -> str:
+    return f"email.{name}"
+
+
+FORMAT: Final = json_format(
+    name=_NAME,
+    title="Resend webhooks (JSON)",
+    mark=r'"type"\s*:\s*"email\.[a-z_]{1,30}"',
+    kind=lambda event: event.text("type"),
+    rows={
+        _of(name): partial(_rows, outcome=outcome)
+        for name, outcome in (
+            ("sent", "accepted"),
+            ("delivered", "delivered"),
+            ("delivery_delayed", "deferred"),
+            ("bounced", "bounced"),
+            ("complained", "complaint"),
+            ("failed", "rejected"),
+            ("suppressed", "suppressed"),
+        )
+    },
+    besides=(
+        *(_of(name) for name in ("opened", "clicked", "scheduled", "received")),
+        *("contact.created", "contact.updated", "contact.deleted"),
+        *("domain.created", "domain.updated", "domain.deleted"),
+    ),
+)
