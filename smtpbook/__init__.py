@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from smtpbook.accounts.timeouts import Timeouts as Timeouts
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
+    from smtpbook.bounces.dmarc import read_dmarc_reports as read_dmarc_reports
+    from smtpbook.bounces.read import read_bounces as read_bounces
+    from smtpbook.bounces.suppress import suppress_bounces as suppress_bounces
     from smtpbook.campaign.campaign import Campaign as Campaign
     from smtpbook.campaign.live import Live as Live
     from smtpbook.campaign.opening import open_campaign as open_campaign
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
     from smtpbook.log.classify import classify as classify
+    from smtpbook.log.join import join_logs as join_logs
     from smtpbook.log.outcomes import outcomes as outcomes
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
@@ -183,6 +187,10 @@ _HOME = {
     "classify": "log.classify",
     "read_log": "formats.read",
     "write_log": "log.store",
+    "join_logs": "log.join",
+    "read_bounces": "bounces.read",
+    "suppress_bounces": "bounces.suppress",
+    "read_dmarc_reports": "bounces.dmarc",
     "outcomes": "log.outcomes",
     "transcript": "log.transcript",
     "reply_codes": "insight.summaries",

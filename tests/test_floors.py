@@ -77,6 +77,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "widgets",
         "preflight",
         "formats",
+        "bounces",
     },
     "numpy": {
         "databases",

@@ -20,14 +20,12 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.ending import run_shielded
 from smtpbook.campaign.keeping import Keeping, folder_of
-from smtpbook.campaign.kept import kept_log, kept_outcomes, kept_story, settled
+from smtpbook.campaign.known import Known
 from smtpbook.campaign.live import Live
-from smtpbook.campaign.report import DeliveryReport, campaign_report
 from smtpbook.campaign.sending import Agree, Sending, unasked
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
-from smtpbook.delivery.story import Story
 from smtpbook.folder.folder import CAMPAIGNS, checked_name
 from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
@@ -43,7 +41,6 @@ from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.runner import refuse_inside_trio
-from smtpbook.states import counts_html, told
 
 Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipients"
 """Whom a send is narrowed to: words, or what holds addresses."""
@@ -55,7 +52,7 @@ if TYPE_CHECKING:
     from smtpbook.rehearsal.rehearsal import Rehearsal
 
 
-class Campaign:
+class Campaign(Known):
     """A letter to a list of recipients.
 
     Parameters
@@ -184,89 +181,6 @@ class Campaign:
         campaign = cls.__new__(cls)
         campaign._set_up(name, accounts, letter, settings, keeping)
         return campaign
-
-    def __repr__(self) -> str:
-        return f"<Campaign {self.name!r}: {told(self.counts)}>"
-
-    def _repr_html_(self) -> str:
-        return counts_html(self.name, self.counts)
-
-    @property
-    def id(self) -> str:
-        """What the log calls the campaign."""
-        return self._keeping.id
-
-    @property
-    def account(self) -> Account:
-        """The first of its accounts."""
-        return next(iter(self.accounts))
-
-    @property
-    def people(self) -> Recipients:
-        """Its list; of a campaign that was opened, the frozen one."""
-        return self._keeping.people
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many recipients stand where; ``pending`` are those never tried."""
-        with self._keeping.standings() as standings:
-            return dict(standings.counts)
-
-    @property
-    def outcomes(self) -> pd.DataFrame:
-        """Where every recipient stands, over all sends: a row each, in the list's order.
-
-        ``recipient``, ``state`` (category; the outcome as it is shown, with its icon),
-        ``outcome`` (``pending`` = never tried), ``reason``, ``attempts`` (Int64), ``verb``,
-        ``reply_code`` (Int64), ``reply_text``, ``message_id``; null = unknown or none.
-        """
-        with self._keeping.standings() as standings:
-            return kept_outcomes(standings)
-
-    def recipient(self, address: str) -> Story:
-        """Tell the whole story of one recipient, over all sends.
-
-        Raises
-        ------
-        ValueError
-            The address is not in the list; the message suggests the near miss.
-        """
-        return kept_story(self._keeping, self.name, address)
-
-    def report(self, run: Run | None = None) -> DeliveryReport:
-        """Tell how it was sent and what came of it: setup, servers, timing, sizes, results.
-
-        Parameters
-        ----------
-        run : Run, optional
-            Of this send.  Default: of all that have ended; without a folder, nothing is
-            known of their servers, timing and sizes.
-        """
-        if run is None:
-            return campaign_report(self, kept_log(self._keeping), self.counts)
-        return campaign_report(self, run.log, run.counts)
-
-    def settle(self, outcomes: Mapping[str, str] | pd.DataFrame) -> None:
-        """Say what became of recipients in doubt.
-
-        Parameters
-        ----------
-        outcomes : mapping of str to str, or DataFrame
-            Address to ``accepted``, ``deferred``, ``rejected`` or ``failed``; a DataFrame
-            has them in its columns ``recipient`` and ``outcome``.
-
-        Raises
-        ------
-        ValueError
-            An address is not in doubt, or an outcome is none of these; nobody has been
-            settled then.
-        ColumnError
-            The DataFrame lacks one of the columns.
-        LedgerError
-            Another process sends with the campaign.
-        """
-        with self._sending.alone(), self._keeping.books() as books:
-            books.settle(settled(outcomes))
 
     def amend(self, letter: Template) -> None:
         """Go on with another letter, for those who are still to be written to.

@@ -22,6 +22,7 @@ from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.entries import checked_addresses, key_of
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.ledger.standings import Standings
+from smtpbook.log.frame import to_frame
 from smtpbook.messages.template import Template
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
@@ -51,6 +52,8 @@ class Keeping:
     id : str
         What the log calls the campaign.
     folder : CampaignFolder or None
+    later : DataFrame
+        Without a folder: what later mail told.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Keeping:
         )
         self._people, self._path, self.folder = people, path, folder
         self._memory: MemoryBooks | None = None
+        self.later = to_frame([])
         self._is_kept = True
         self.id = f"{name}-{secrets.token_hex(3)}" if folder is None else folder.id
 

@@ -8,9 +8,11 @@ from typing import Final
 import pandas as pd
 
 from smtpbook.campaign.keeping import Keeping
+from smtpbook.campaign.later import later_log, with_replies
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.log.frame import require_columns, to_frame
+from smtpbook.log.join import join_logs
 from smtpbook.log.outcomes import shown
 from smtpbook.log.store import read_log
 
@@ -21,8 +23,15 @@ _OUTCOMES: Final[dict[str, str]] = {
 }
 
 
-def kept_outcomes(standings: Standings) -> pd.DataFrame:
-    """Give where every recipient stands, as `Campaign.outcomes` describes it."""
+def kept_outcomes(standings: Standings, later: pd.DataFrame) -> pd.DataFrame:
+    """Give where every recipient stands, as `Campaign.outcomes` describes it.
+
+    Parameters
+    ----------
+    standings : Standings
+    later : DataFrame
+        What later mail told.
+    """
     found = [one[: len(_OUTCOMES)] for one in standings.outcomes()]
     columns = list(zip(*found, strict=True)) or [()] * len(_OUTCOMES)
     table = pd.DataFrame(
@@ -31,6 +40,7 @@ def kept_outcomes(standings: Standings) -> pd.DataFrame:
             for (name, dtype), cells in zip(_OUTCOMES.items(), columns, strict=True)
         }
     )
+    table = with_replies(table, later)
     table.insert(1, "state", shown(table["outcome"]))
     return table
 
@@ -66,7 +76,7 @@ def kept_story(keeping: Keeping, campaign: str, address: str) -> Story:
         attempts = standings.attempts(address)
     is_suppressed = standing.outcome == "suppressed"
     return story_of(
-        kept_log(keeping),
+        join_logs([kept_log(keeping), later_log(keeping)]),
         standing.address,
         campaign,
         attempts=attempts,

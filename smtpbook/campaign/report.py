@@ -30,7 +30,7 @@ from smtpbook.states import INK, STATES, state, told
 from smtpbook.wording import lasting
 
 if TYPE_CHECKING:
-    from smtpbook.campaign.campaign import Campaign
+    from smtpbook.campaign.known import Known
 
 PREFIX: Final = "[Report]"
 _MAX_CHARS: Final = 300  # of one text
@@ -174,13 +174,13 @@ class DeliveryReport:
 
 
 def campaign_report(
-    campaign: Campaign, log: pd.DataFrame, counts: Mapping[str, int]
+    campaign: Known, log: pd.DataFrame, counts: Mapping[str, int]
 ) -> DeliveryReport:
     """Put a report together.
 
     Parameters
     ----------
-    campaign : Campaign
+    campaign : Known
         Its settings as they are now.
     log : DataFrame
         Event log, of one send or of several.
@@ -202,7 +202,7 @@ def campaign_report(
     )
 
 
-def _setup(campaign: Campaign) -> Iterator[tuple[str, str]]:
+def _setup(campaign: Known) -> Iterator[tuple[str, str]]:
     whole = sum(campaign.accounts.values())
     yield "campaign", campaign.name
     yield "id", campaign.id
@@ -241,7 +241,7 @@ def _results(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     yield "all", f"{total:,}"
 
 
-def _content(campaign: Campaign) -> Iterator[tuple[str, str]]:
+def _content(campaign: Known) -> Iterator[tuple[str, str]]:
     people, letter = campaign.people, campaign.letter
     yield "list", f"{len(people):,} recipients; fields: {', '.join(people.fields)}"
     yield "list, SHA-256 of its addresses", _digest(f"{one}\n" for one in people.addresses)

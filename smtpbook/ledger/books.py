@@ -27,7 +27,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from smtpbook.codes.explain import reason_of
 from smtpbook.errors import LedgerError, near_miss
 from smtpbook.ledger.choosing import Chosen, Reader, Rows, choose
-from smtpbook.ledger.entries import TAKEN, Entry, checked_addresses, key_of
+from smtpbook.ledger.entries import LATER, TAKEN, Entry, Later, checked_addresses, key_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
 from smtpbook.transfer.transaction import RecipientResult
@@ -323,6 +323,43 @@ class Books(Standings):
             )
 
         self._writer.call(work)
+
+    def hear(self, later: Iterable[Later]) -> int:
+        """Keep what later mail says became of messages that were taken.
+
+        Who was put off on the way (``deferred``) stays accepted: a server has the message
+        and tries on, and nobody is to be written to twice.
+
+        Returns
+        -------
+        int
+            How many recipients stand elsewhere now.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        self._refuse_fork()
+        self._settle_down()
+        rows = [
+            (one.outcome, one.reason, key_of(one.address), one.outcome, one.attempt)
+            for one in later
+            if one.outcome in LATER
+        ]
+        taken = ", ".join(f"'{outcome}'" for outcome in TAKEN)
+
+        def work(connection: sqlite3.Connection) -> int:
+            before = connection.total_changes
+            connection.executemany(
+                "UPDATE recipients SET outcome = ?, reason = ? WHERE key = ? "  # noqa: S608
+                f"AND outcome IN ({taken}) AND outcome != ? "
+                "AND attempts = coalesce(?, attempts)",
+                rows,
+            )
+            return connection.total_changes - before
+
+        return self._writer.call(work)
 
     def close(self) -> None:
         """Write what was noted, and close the file."""

@@ -15,8 +15,28 @@ from smtpbook.protocol.addresses import Mailbox
 AGAIN: Final = ("deferred", "rejected", "failed", "in_doubt")
 """The outcomes after which somebody may be written to again."""
 
-TAKEN: Final = ("accepted", "in_doubt")
+LATER: Final = ("bounced", "complaint", "delivered")
+"""The outcomes that later mail tells, of messages that were taken."""
+
+TAKEN: Final = ("accepted", "in_doubt", *LATER)
 """The outcomes that a later suppression cannot undo."""
+
+
+class Later(NamedTuple):
+    """What later mail says of a recipient.
+
+    Attributes
+    ----------
+    address, outcome : str
+    reason : str or None
+    attempt : int or None
+        The one it is about; None = not known, the last one then.
+    """
+
+    address: str
+    outcome: str
+    reason: str | None
+    attempt: int | None
 
 
 @dataclass(slots=True)

@@ -25,7 +25,9 @@ _ANNOUNCED: Final = re.compile(
     r"[\s:;\"'#(]{1,4}(?:is\s)?(?:code\s)?([245][0-9]{2})(?=[ -])",
     re.IGNORECASE,
 )
-_INSIDE: Final = re.compile(r"(?<![0-9.])([245][0-9]{2})[ -]#?(?=([245])\.[0-9]{1,3}\.[0-9])")
+_INSIDE: Final = re.compile(
+    r"(?<![0-9.])([245][0-9]{2})[ -]#?(?=([245])\.[0-9]{1,3}\.[0-9])"
+)
 _AFTER_COLON: Final = re.compile(r":\s{1,4}([45][0-9]{2})(?=[ -])")
 # Postfix puts it behind the reply, "(in reply to end of DATA command)"; Exim before it,
 # "SMTP error from remote mail server after RCPT TO:<…>".

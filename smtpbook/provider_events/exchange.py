@@ -124,7 +124,7 @@ def _log_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
     if event not in _EVENTS or not any(recipients):
         return None
     statuses = _statuses(cells.get("recipientstatus", ""), len(recipients))
-    common = {
+    common: dict[str, Any] = {
         "time": stamp(reading, cells.get("datetime"), cells.get("datetimeutc")),
         "message_id": cells.get("messageid"),
         "queue_id": cells.get("internalmessageid"),
@@ -205,14 +205,16 @@ def _summary_time(text: str | None, reading: Reading) -> int | None:
     found = stamp(reading, text)
     for shape in _AMERICAN if found is None and text else ():
         try:
-            return reading.stamps.local(datetime.strptime(text or "", shape))  # noqa: DTZ007
+            return reading.stamps.local(datetime.strptime(text or "", shape))
         except ValueError:
             continue
     return found
 
 
 def _count(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+    return (
+        int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+    )
 
 
 FORMAT: Final = LogFormat(

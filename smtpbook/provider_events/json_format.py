@@ -82,4 +82,6 @@ def json_format(
                 else:
                     not_about_delivery(reading, f"{name} {beside}")
 
-    return LogFormat(name=name, title=title, sniff=sniff, events=events, max_line=MAX_OBJECT)
+    return LogFormat(
+        name=name, title=title, sniff=sniff, events=events, max_line=MAX_OBJECT
+    )

@@ -72,7 +72,8 @@ def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
     known = report.text("supplemental_trace.recipient")
     listed = report.texts("original_rcpto_to") or report.texts("original_rcpt_to")
     removed = report.texts("extensions.removal-recipient")
-    for to in [known] if known else listed or removed or [event.text("recipient")]:
+    named = [known] if known else listed or removed or event.texts("recipient")
+    for to in named:
         yield _row(
             "complaint",
             event,

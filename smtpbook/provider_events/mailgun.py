@@ -33,7 +33,9 @@ def _unwrap(given: Fields) -> Iterator[Fields]:
 
 def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     status = event.at("delivery-status")
-    told = status.text("message") or status.text("description") or event.text("reject.reason")
+    told = (
+        status.text("message") or status.text("description") or event.text("reject.reason")
+    )
     yield outcome_row(
         _NAME,
         outcome,

@@ -62,7 +62,9 @@ def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
 
 
 def _blocked(event: Fields, reading: Reading) -> Iterator[Row]:
-    is_ours = event.text("error") in _ON_A_LIST or event.text("error_related_to") == "mailjet"
+    is_ours = (
+        event.text("error") in _ON_A_LIST or event.text("error_related_to") == "mailjet"
+    )
     yield from _rows(event, reading, outcome="suppressed" if is_ours else "bounced")
 
 

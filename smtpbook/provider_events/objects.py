@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 MAX_OBJECT: Final = 1 << 24
 """Characters of one object; an export of Mailgun's has 300 events of some 3,000 in one."""
 
-_TOKEN: Final = re.compile(r'\\.|["{}]')
+_MARK: Final = re.compile(r'\\.|["{}]')
 _BETWEEN: Final = re.compile(r"[\s,\[\]]*")
 
 
@@ -118,13 +118,13 @@ class _Cutter:
     def _take(self, line: str, start: int) -> int:
         """Take what belongs to the object, and give where it stops."""
         end = len(line)
-        for match in _TOKEN.finditer(line, start):
-            token = match[0]
-            if token == '"':
+        for match in _MARK.finditer(line, start):
+            mark = match[0]
+            if mark == '"':
                 self._in_string = not self._in_string
-            elif self._in_string or token[0] == "\\":
+            elif self._in_string or mark[0] == "\\":
                 continue
-            elif token == "{":
+            elif mark == "{":
                 self._depth += 1
             else:
                 self._depth -= 1

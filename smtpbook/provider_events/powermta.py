@@ -127,7 +127,9 @@ def _told(cells: Mapping[str, str], reading: Reading) -> dict[str, Any]:
 
 
 def _count(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+    return (
+        int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+    )
 
 
 FORMAT: Final = LogFormat(

@@ -1,0 +1,121 @@
+"""Mails: the messages in a maildir, an mbox, a folder or a file, one after the other.
+
+Nothing is moved, marked or written, not even a lock.  A message may be longer than what is
+read of it: the returned original at the end is what is lost then.
+
+References
+----------
+RFC 4155 (mbox).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from smtpbook.errors import SMTPBookError, near_miss
+from smtpbook.escape import visible
+
+MAX_MAIL: Final = 32 << 20
+"""Octets of a message that are read; a zipped report of DMARC's may be some megabytes."""
+
+# "each message in the mbox file is preceded by a separator line" -- RFC 4155 appendix A
+_SEPARATOR: Final = re.compile(rb"From [^\r\n]{0,400}[0-9]{2}:[0-9]{2}")
+_QUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
+_LINE: Final = 1 << 16  # octets of a line that are looked at
+
+
+class Mail(NamedTuple):
+    """One message.
+
+    Attributes
+    ----------
+    place : str
+        Where it is: a file's name, or a mailbox's and a number.
+    octets : bytes
+    """
+
+    place: str
+    octets: bytes
+
+
+def mails_in(source: str | os.PathLike[str]) -> Iterator[Mail]:
+    """Give the messages of whatever is there.
+
+    Parameters
+    ----------
+    source : path
+        A maildir (with ``cur`` or ``new`` in it), a folder of files, an mbox, or a file
+        with one message.
+
+    Raises
+    ------
+    SMTPBookError
+        There is nothing of that name, or it is no ordinary file.
+    OSError
+        It cannot be read.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        for file in _files_of(path):
+            yield from _in_file(file, file.name)
+    else:
+        _refuse_what_is_no_file(path)
+        yield from _in_file(path, path.name)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    maildir = [folder / name for name in ("cur", "new") if (folder / name).is_dir()]
+    files = [file for place in maildir or [folder] for file in place.iterdir()]
+    # A maildir's names begin with the time of delivery.
+    return sorted(
+        (file for file in files if file.is_file() and not file.name.startswith(".")),
+        key=lambda file: file.name,
+    )
+
+
+def _in_file(path: Path, name: str) -> Iterator[Mail]:
+    with path.open("rb") as file:
+        first = file.readline(_LINE)
+        file.seek(0)
+        if not _SEPARATOR.match(first):
+            yield Mail(name, file.read(MAX_MAIL))
+            return
+        for number, octets in enumerate(_in_mbox(file), 1):
+            yield Mail(f"{name}:{number}", octets)
+
+
+def _in_mbox(file: BinaryIO) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    size = 0
+    was_empty = at_start = True
+    while line := file.readline(_LINE):
+        if at_start and was_empty and _SEPARATOR.match(line):
+            if size:
+                yield _unquoted(lines)
+            lines, size = [], 0
+        elif size <= MAX_MAIL:
+            lines.append(line)
+            size += len(line)
+        was_empty = at_start and not line.strip()
+        at_start = line.endswith(b"\n")
+    if size:
+        yield _unquoted(lines)
+
+
+def _unquoted(lines: list[bytes]) -> bytes:
+    """Put a message together, without the marks before ``From`` that an mbox needs."""
+    return _QUOTED.sub(rb"\1", b"".join(lines))
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    shown = repr(visible(str(path)))
+    if not path.exists():
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        hint = near_miss(path.name, [file.name for file in beside])
+        raise SMTPBookError(f"no file {shown}{hint}")
+    if not path.is_file():  # a pipe may block for ever
+        raise SMTPBookError(f"{shown} is no ordinary file")

@@ -1,0 +1,126 @@
+"""Suppressing: who is never written to again, because of what came back.
+
+Only those of whom a refusal says for good that the address is the cause, and those who
+complained.  Whoever was refused for the sender's address, the message, a full mailbox or
+for the time being is left alone: that is nothing they can help.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from smtpbook.codes.tables import reasons
+from smtpbook.log.frame import require_columns
+from smtpbook.recipients.suppression import SuppressionList
+
+_NEEDED: Final = (
+    *("kind", "time", "recipient", "outcome", "reason", "reply_code", "enhanced_status"),
+    *("reply_text",),
+)
+_FAILED: Final = ("bounced", "rejected")
+COLUMNS: Final = (
+    *("recipient", "outcome", "reason", "reply_code", "enhanced_status", "reply_text"),
+    *("done", "why"),
+)
+
+
+def suppress_bounces(
+    log: pd.DataFrame,
+    suppression: SuppressionList | None = None,
+    *,
+    dry_run: bool = False,
+) -> pd.DataFrame:
+    """Add to a suppression list who must not be written to again.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Event log: of `read_bounces`, of a provider's events, or of a send.
+    suppression : SuppressionList, optional
+        Where to.  Default: the one in the user's data folder, for all campaigns.
+    dry_run : bool
+        Only tell what would be done.
+
+    Returns
+    -------
+    DataFrame
+        A row for each recipient of whom the log has a bounce, a rejection or a complaint:
+        its last one's ``recipient``, ``outcome``, ``reason``, ``reply_code``,
+        ``enhanced_status``, ``reply_text``; ``done``, which is ``suppressed``, ``was
+        there already`` or ``left alone``; and ``why``.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+    RecipientsError
+        The list cannot be read or written; nobody has been added.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from smtpbook.events import Event
+    >>> from smtpbook.log.frame import to_frame
+    >>> said = {"kind": "outcome", "outcome": "bounced", "reply_code": 550}
+    >>> log = to_frame([
+    ...     Event(recipient="ann@x.example", enhanced_status="5.1.1", **said).to_row(),
+    ...     Event(recipient="bob@x.example", enhanced_status="5.2.2", **said).to_row(),
+    ... ])
+    >>> stop = SuppressionList.open(pathlib.Path(tempfile.mkdtemp(), "never.csv"))
+    >>> suppress_bounces(log, stop)[["recipient", "reason", "done"]]
+           recipient        reason        done
+    0  ann@x.example  user_unknown  suppressed
+    1  bob@x.example  mailbox_full  left alone
+    """
+    require_columns(log, *_NEEDED)
+    stop = SuppressionList.open() if suppression is None else suppression
+    rows = log[(log["kind"] == "outcome").to_numpy(bool)]
+    asked = rows["outcome"].isin((*_FAILED, "complaint")) & rows["recipient"].notna()
+    rows = rows[asked.to_numpy(bool)].copy()
+    told = [_told(cells) for cells in rows[list(_NEEDED)].to_dict("records")]
+    rows["is_for_good"] = [is_for_good for is_for_good, _ in told]
+    rows["why"] = pd.array([why for _, why in told], dtype="string")
+    # One reason is enough, whatever came before or after it.
+    rows = rows.sort_values("is_for_good", kind="stable")
+    rows = rows.drop_duplicates("recipient", keep="last").sort_index()
+    known = set(stop.match(rows["recipient"])["address"])
+    is_known = rows["recipient"].isin(known).to_numpy(bool)
+    new = rows[rows["is_for_good"].to_numpy(bool) & ~is_known]
+    if not dry_run and len(new):
+        stop.add_many(_entries(new))
+    rows["done"] = pd.array(["left alone"] * len(rows), dtype="string")
+    rows.loc[new.index, "done"] = "suppressed"
+    rows.loc[is_known, "done"] = "was there already"
+    return rows[list(COLUMNS)].reset_index(drop=True)
+
+
+def _told(cells: Any) -> tuple[bool, str]:
+    """Say whether somebody is never to be written to again, and why, or why not."""
+    if cells["outcome"] == "complaint":
+        return True, "complained"
+    code, status, name = (
+        None if pd.isna(cells[column]) else cells[column]
+        for column in ("reply_code", "enhanced_status", "reason")
+    )
+    severity = str(code or status or "")[:1]
+    reason = reasons().get(name or "unknown")
+    if reason is None:
+        return False, f"{name} is no reason that is known"
+    if severity == "4":
+        return False, "the refusal is for the time being"
+    if reason.advice_permanent != "suppress":
+        return False, f"{reason.name}: {reason.advice_permanent}"
+    return True, f"{reason.name}, for good"
+
+
+def _entries(rows: pd.DataFrame) -> pd.DataFrame:
+    is_complaint = (rows["outcome"] == "complaint").to_numpy(bool)
+    return pd.DataFrame(
+        {
+            "address_or_rule": rows["recipient"].to_numpy(object),
+            "reason": ["complaint" if one else "bounced" for one in is_complaint],
+            "date": rows["time"].to_numpy(object),
+        }
+    )
