@@ -21,13 +21,12 @@ from xml.parsers import expat
 import pandas as pd
 
 from smtpbook.accounts.passwords import Password
-from smtpbook.bounces.mails import Mail
+from smtpbook.bounces.mails import Mail, watched
 from smtpbook.bounces.mime import Part, decoded, walk
 from smtpbook.bounces.packed import unpacked
 from smtpbook.bounces.read import opened
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
-from smtpbook.progress import show
 
 _EXAMPLES: Final = 5
 _MAX_DEPTH: Final = 16
@@ -129,26 +128,22 @@ def read_dmarc_reports(
     rows: list[dict[str, Any]] = []
     counts: Counter[str] = Counter()
     examples: list[str] = []
-    display = show("reading reports", 0, progress=progress)
-    try:
-        for mail in opened(source, password=password, since=since, ca_file=ca_file):
-            counts["files"] += 1
-            try:
-                found = list(_reports_in(mail))
-            except ValueError as exc:
-                counts["skipped"] += 1
-                told = f"{mail.place}: {visible(str(exc), max_chars=200)}"
-                examples += [told][: _EXAMPLES - len(examples)]
-                continue
-            counts["other" if not found else "reports"] += max(1, len(found))
-            rows += (row for report in found for row in report)
-            if len(rows) > _MAX_ROWS:
-                raise SMTPBookError(
-                    f"more than {_MAX_ROWS:,} records; read fewer reports at a time"
-                )
-            display.update(counts["files"], {})
-    finally:
-        display.close()
+    mails = opened(source, password=password, since=since, ca_file=ca_file)
+    for mail in watched(mails, progress=progress):
+        counts["files"] += 1
+        try:
+            found = list(_reports_in(mail))
+        except ValueError as exc:
+            counts["skipped"] += 1
+            told = f"{mail.place}: {visible(str(exc), max_chars=200)}"
+            examples += [told][: _EXAMPLES - len(examples)]
+            continue
+        counts["reports" if found else "other"] += max(1, len(found))
+        rows += (row for report in found for row in report)
+        if len(rows) > _MAX_ROWS:
+            raise SMTPBookError(
+                f"more than {_MAX_ROWS:,} records; read fewer reports at a time"
+            )
     frame = pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
     names = ("files", "reports", "other", "skipped")
     frame.attrs["read"] = {name: counts[name] for name in names} | {"examples": examples}

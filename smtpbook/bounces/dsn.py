@@ -38,7 +38,7 @@ _ACTIONS: Final = {
 _BY_CLASS: Final = {"5": "bounced", "4": "deferred", "2": "delivered"}
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n")
 _IN_REPLY_TO: Final = re.compile(r"\(in reply to [A-Za-z ]{2,40}\)")
-_ADDRESS: Final = re.compile(r"[\[(]([0-9A-Fa-f.:]{3,45})[\])]")
+_ADDRESS: Final = re.compile(r"[\[(]([0-9A-Fa-f.:]{3,45})(?=[\]),\s])")
 _NEAR: Final = 2000  # characters of words about one recipient
 
 
@@ -88,7 +88,7 @@ def _report(
         status=status,
         server=mta,
         server_address=ip,
-        message_id=message_id_of(original, words),
+        message_id=message_id_of(original, words) or message_id_of(about),
         envelope_id=about["original-envelope-id"][:200].strip()
         or original["x-envelope-id"][:200].strip()
         or None,

@@ -37,20 +37,10 @@ _SIZES_AT_ONCE: Final = 500
 _UID: Final = re.compile(rb"UID (\d{1,10})")
 _SIZE: Final = re.compile(r"UID (\d{1,10}) RFC822\.SIZE (\d{1,15})")
 _SINCE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MONTHS: Final = [
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-]
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +168,7 @@ def _connect(
 
 
 def _log_in(connection: imaplib.IMAP4, place: ImapPlace, secret: Secret) -> None:
-    """Log in; the frames below hold the password, so what they raise goes on without them."""
+    """Log in; frames below hold the password, so what they raise goes on without them."""
     failure: Exception | None = None
     try:
         connection.login(place.username, secret.reveal())
@@ -200,9 +190,12 @@ def _fetched(connection: imaplib.IMAP4, place: ImapPlace, wanted: str) -> Iterat
         said = visible(_text(told), max_chars=200)
         raise SMTPBookError(f"{place.host}: no mailbox {place.mailbox!a}: {said}")
     _, told = connection.uid("SEARCH", wanted)
-    for batch in _batches(connection, _text(told).split()):
+    uids = _text(told).split()
+    done = 0
+    for batch in _batches(connection, uids):
         for uid, octets in _fetch(connection, batch, f"BODY.PEEK[]<0.{MAX_MAIL}>"):
-            yield Mail(f"{place.mailbox}:{uid}", octets)
+            done += 1
+            yield Mail(f"{place.mailbox}:{uid}", octets, done, len(uids))
 
 
 def _batches(connection: imaplib.IMAP4, uids: list[str]) -> Iterator[list[str]]:

@@ -4,10 +4,13 @@ What is asked, in this order:
 
 - ``message_id``: the Message-ID of the message that came back;
 - ``envelope_id``: the ENVID it was sent with (RFC 3461 section 4.4);
-- ``reverse_path``: where the report was sent to, if that names one recipient only: a
-  reverse-path of its own for each (VERP), or one that encodes the address;
+- ``reverse_path``: where the report was sent to, if everybody had a reverse-path of their
+  own (VERP), or it encodes the address;
 - ``queue_id``: what the server called the message when it took it;
-- ``recipient``: only where the report does not say which message it is about.
+- ``recipient``: the address alone.
+
+What names a recipient, but no message, counts only where the report does not name one
+either: somebody may have been written to by others.
 
 The recipient is the one the campaign wrote to, whatever address the report gives: mail is
 forwarded.  Where a message went to several, the report's addresses choose among them.
@@ -75,6 +78,7 @@ class Mailing:
     reverse_path: _Found = field(default_factory=dict)
     queue_id: _Found = field(default_factory=dict)
     recipient: _Found = field(default_factory=dict)
+    _has_verp: bool = False
 
     @classmethod
     def of(cls, log: pd.DataFrame, reports: Iterable[Report]) -> Mailing:
@@ -91,17 +95,21 @@ class Mailing:
         # What no server took comes back from none; one that was lost may have been taken.
         took = log["outcome"].isin(("accepted", "in_doubt")).to_numpy(bool)
         rows = log.loc[took & log["recipient"].notna().to_numpy(bool), list(_COPIED)]
-        rows = rows[_are_asked_for(rows, list(reports), envids)]
+        reports = list(reports)
+        own = _own_paths(rows, reports)
+        mailing._has_verp = len(rows["reverse_path"].dropna().unique()) > 1
+        rows = rows[_are_asked_for(rows, reports, envids, own)]
         for cells in rows.to_dict("records"):
             sent = Sent(**_plain(cells))
-            mailing._add(sent, envids.get(sent.transaction_id or ""))
+            mailing._add(sent, envids.get(sent.transaction_id or ""), own)
         return mailing
 
-    def _add(self, sent: Sent, envid: str | None) -> None:
+    def _add(self, sent: Sent, envid: str | None, own: set[str]) -> None:
+        path = _key(sent.reverse_path or "")
         keys = (
             (self.message_id, sent.message_id),
             (self.envelope_id, envid),
-            (self.reverse_path, _key(sent.reverse_path or "")),
+            (self.reverse_path, path if path in own else None),
             (self.queue_id, sent.queue_id),
             (self.recipient, _key(sent.recipient)),
         )
@@ -113,8 +121,6 @@ class Mailing:
         """Give whom a report is about, and by what that was found; None = not found."""
         asked = [key for one in report.recipients if (key := _key(one))]
         for way in WAYS:
-            if way == "recipient" and report.message_id:
-                break  # it is about a message that is not here
             for found in self._candidates(way, report, asked):
                 if sent := _among(found, asked, is_sure=way != "recipient"):
                     return sent, way
@@ -130,14 +136,13 @@ class Mailing:
             yield self.envelope_id.get(given) or self.envelope_id.get(from_xtext(given), [])
         elif way == "reverse_path":
             for address in report.addressed:
-                found = self.reverse_path.get(_key(address), [])
-                if len({one.recipient for one in found}) == 1:
-                    yield found
-                for encoded in encoded_in(address):
+                if self._has_verp:
+                    yield self.reverse_path.get(_key(address), [])
+                for encoded in () if report.message_id else encoded_in(address):
                     yield self.recipient.get(_key(encoded), [])
         elif way == "queue_id":
             yield self.queue_id.get(report.queue_id or "", [])
-        else:
+        elif not report.message_id:
             yield from (self.recipient.get(key, []) for key in asked)
 
 
@@ -171,8 +176,16 @@ def encoded_in(address: str) -> list[str]:
     return [f"{name[start:]}@{domain}" for start in starts if name[start:]]
 
 
+def _own_paths(rows: pd.DataFrame, reports: list[Report]) -> set[str]:
+    """Give the reverse-paths that reports came to and that only one recipient had."""
+    asked = {_key(one) for report in reports for one in report.addressed}
+    to, path = rows["recipient"].str.lower(), rows["reverse_path"].str.lower()
+    counts = to[path.isin(asked)].groupby(path).nunique()
+    return set(counts.index[counts == 1])
+
+
 def _are_asked_for(
-    rows: pd.DataFrame, reports: list[Report], envids: dict[str, str]
+    rows: pd.DataFrame, reports: list[Report], envids: dict[str, str], own: set[str]
 ) -> list[bool]:
     """Tell which rows a report may be about: of a million, the few that it is made for."""
     people = {_key(one) for report in reports for one in report.recipients}
@@ -184,8 +197,6 @@ def _are_asked_for(
     alone = {envid for envid, count in Counter(envids.values()).items() if count == 1}
     transactions = [name for name, envid in envids.items() if envid in given & alone]
     to, path = rows["recipient"].str.lower(), rows["reverse_path"].str.lower()
-    counts = to[path.isin(paths)].groupby(path).nunique()
-    own = counts.index[counts == 1]
     asked = (
         rows["message_id"].isin([one.message_id for one in reports if one.message_id])
         | rows["queue_id"].isin([one.queue_id for one in reports if one.queue_id])

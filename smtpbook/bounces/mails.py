@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import visible
+from smtpbook.progress import show
 
 MAX_MAIL: Final = 32 << 20
 """Octets of a message that are read; a zipped report of DMARC's may be some megabytes."""
@@ -25,6 +26,8 @@ MAX_MAIL: Final = 32 << 20
 # "each message in the mbox file is preceded by a separator line" -- RFC 4155 appendix A
 _SEPARATOR: Final = re.compile(rb"From [^\r\n]{0,400}[0-9]{2}:[0-9]{2}")
 _QUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
+_LONG: Final = 100  # messages, or MB, from which progress is worth showing
+_MB: Final = 1_000_000
 _LINE: Final = 1 << 16  # octets of a line that are looked at
 
 
@@ -36,10 +39,30 @@ class Mail(NamedTuple):
     place : str
         Where it is: a file's name, or a mailbox's and a number.
     octets : bytes
+    done, total : int
+        How far it has come with this one, and how far it will: in messages, or in MB of
+        one large file.
     """
 
     place: str
     octets: bytes
+    done: int
+    total: int
+
+
+def watched(mails: Iterable[Mail], *, progress: bool) -> Iterator[Mail]:
+    """Give mails one by one, and show how far it has come where there are many."""
+    display = None
+    try:
+        for mail in mails:
+            if display is None:
+                is_long = mail.total >= _LONG
+                display = show("reading mailbox", mail.total, progress=progress and is_long)
+            yield mail
+            display.update(mail.done, {})
+    finally:
+        if display is not None:
+            display.close()
 
 
 def mails_in(source: str | os.PathLike[str]) -> Iterator[Mail]:
@@ -60,11 +83,15 @@ def mails_in(source: str | os.PathLike[str]) -> Iterator[Mail]:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        for file in _files_of(path):
-            yield from _in_file(file, file.name)
+        files = _files_of(path)
+        for number, file in enumerate(files, 1):
+            for place, octets, _ in _in_file(file):
+                yield Mail(place, octets, number, len(files))
     else:
         _refuse_what_is_no_file(path)
-        yield from _in_file(path, path.name)
+        total = path.stat().st_size // _MB
+        for place, octets, position in _in_file(path):
+            yield Mail(place, octets, position // _MB, total)
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -77,15 +104,17 @@ def _files_of(folder: Path) -> list[Path]:
     )
 
 
-def _in_file(path: Path, name: str) -> Iterator[Mail]:
+def _in_file(path: Path) -> Iterator[tuple[str, bytes, int]]:
+    """Give each message's place, its octets, and where it ends in the file."""
+    name = path.name
     with path.open("rb") as file:
         first = file.readline(_LINE)
         file.seek(0)
         if not _SEPARATOR.match(first):
-            yield Mail(name, file.read(MAX_MAIL))
+            yield name, file.read(MAX_MAIL), file.tell()
             return
         for number, octets in enumerate(_in_mbox(file), 1):
-            yield Mail(f"{name}:{number}", octets)
+            yield f"{name}:{number}", octets, file.tell()
 
 
 def _in_mbox(file: BinaryIO) -> Iterator[bytes]:

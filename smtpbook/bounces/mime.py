@@ -33,9 +33,9 @@ _BROKEN: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Fields:
-    """The fields of a header, or of a report's block, by their names in lower case.
+    r"""The fields of a header, or of a report's block, by their names in lower case.
 
-    >>> fields = Fields.parse("Action: failed\\nStatus: 5.1.1\\n (no such user)")
+    >>> fields = Fields.parse("Action: failed\nStatus: 5.1.1\n (no such user)")
     >>> fields["action"], fields["status"], fields["subject"]
     ('failed', '5.1.1 (no such user)', '')
     """
@@ -146,7 +146,7 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The body as text, in the encoding it names, with ``\\n`` at the ends of lines."""
+        r"""The body as text, in the encoding it names, with ``\n`` at the ends of lines."""
         octets = self.octets
         charset = self.parameter("charset")
         if charset and "\0" not in charset:

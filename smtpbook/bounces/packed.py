@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Final
 
 MAX_UNPACKED: Final = 64 << 20
-"""Octets that one file may unpack to; a report of a day of a large sender has some 10 MB."""
+"""Octets that one file may unpack to; a large sender's report of a day has some 10 MB."""
 
 _MAX_MEMBERS: Final = 20
 _GZIP: Final = b"\x1f\x8b"

@@ -12,14 +12,15 @@ import pandas as pd
 from smtpbook.accounts.passwords import Password
 from smtpbook.bounces.imap import ImapPlace, mails_on_server
 from smtpbook.bounces.join import WAYS, Mailing, log_of
-from smtpbook.bounces.mails import Mail, mails_in
+from smtpbook.bounces.mails import Mail, mails_in, watched
 from smtpbook.bounces.recognise import recognise
 from smtpbook.bounces.report import Report
 from smtpbook.codes.explain import reason_of
+from smtpbook.errors import LocalProtocolError
+from smtpbook.escape import visible
 from smtpbook.events import Row, row_of
 from smtpbook.log.frame import to_frame
-from smtpbook.progress import show
-from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.addresses import Mailbox, domain_of
 from smtpbook.protocol.diagnostic import Diagnostic
 
 _EXAMPLES: Final = 5
@@ -90,18 +91,14 @@ def read_bounces(
     what: Counter[str] = Counter()
     examples: list[str] = []
     skipped = 0
-    display = show("reading mails", 0, progress=progress)
-    try:
-        for mail in opened(source, password=password, since=since, ca_file=ca_file):
-            found = recognise(mail.octets)
-            what[found.what] += 1
-            if not found.is_understood:
-                skipped += 1
-                examples += [f"{mail.place}: {found.subject}"][: _EXAMPLES - len(examples)]
-            reports += found.reports
-            display.update(what.total(), {})
-    finally:
-        display.close()
+    mails = opened(source, password=password, since=since, ca_file=ca_file)
+    for mail in watched(mails, progress=progress):
+        found = recognise(mail.octets)
+        what[found.what] += 1
+        reports += found.reports
+        if not found.is_understood:
+            skipped += 1
+            examples += [f"{mail.place}: {found.subject}"][: _EXAMPLES - len(examples)]
     reports.sort(key=lambda report: report.time or 0)
     mailing = Mailing() if sent is None else Mailing.of(sent, reports)
     rows = [_joined(report, mailing) for report in reports]
@@ -158,5 +155,14 @@ def _joined(report: Report, mailing: Mailing) -> tuple[Row, str | None]:
     if sent is not None:
         known = {name: cell for name, cell in sent._asdict().items() if cell is not None}
         cells |= known
+    cells["recipient"] = _as_written(cells["recipient"])
     cells["recipient_domain"] = cells["recipient"] and domain_of(cells["recipient"])
     return row_of(**cells), way
+
+
+def _as_written(address: str | None) -> str | None:
+    """Give an address as the log has it, its domain in lower-case A-labels."""
+    try:
+        return address and str(Mailbox.parse(address))
+    except LocalProtocolError:
+        return address and visible(address, max_chars=320)

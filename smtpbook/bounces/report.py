@@ -86,11 +86,11 @@ def message_id_of(original: Fields, text: str = "") -> str | None:
     Parameters
     ----------
     original : Fields
-        Its header, if the report has it as a part.
+        Its header, if the report has it as a part, or the fields about the message.
     text : str
         The report's words, which may quote the header instead.
     """
-    for name in ("message-id", "original-message-id"):
+    for name in ("message-id", "original-message-id", "x-original-message-id"):
         if match := _ANGLED.search(original[name][:_MAX_CHARS]):
             return match[0]
     match = _MESSAGE_ID.search(text)

@@ -12,7 +12,9 @@ from typing import Any, Final
 import pandas as pd
 
 from smtpbook.codes.tables import reasons
+from smtpbook.errors import LocalProtocolError
 from smtpbook.log.frame import require_columns
+from smtpbook.protocol.addresses import Mailbox
 from smtpbook.recipients.suppression import SuppressionList
 
 _NEEDED: Final = (
@@ -98,6 +100,10 @@ def suppress_bounces(
 
 def _told(cells: Any) -> tuple[bool, str]:
     """Say whether somebody is never to be written to again, and why, or why not."""
+    try:
+        Mailbox.parse(cells["recipient"])
+    except LocalProtocolError:
+        return False, "it is no address: nobody can be written to there"
     if cells["outcome"] == "complaint":
         return True, "complained"
     code, status, name = (

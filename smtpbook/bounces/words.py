@@ -89,6 +89,10 @@ _ADDRESS_LINE: Final = re.compile(
 _SPOKEN: Final = re.compile(
     r"^>>> (MAIL|RCPT|DATA|\.)[^\n]{0,300}\n<<< ([245]\d\d[^\n]*)", re.M | re.I
 )
+_REPLY: Final = re.compile(r"\b[245]\d\d[ -]")
+_AFTER: Final = re.compile(r"Giving up on ")  # qmail, behind the reply
+# Exchange: "<host #5.1.1 smtp;550 5.1.1 …>"
+_TOLD: Final = re.compile(r"<\S{1,255} #[245]\.\d{1,3}\.\d{1,3} (smtp;[^<>]{0,1000})>")
 _SENDERS: Final = re.compile(
     r"mailer-daemon|postmaster|mail delivery|mailerdaemon|microsoftexchange", re.IGNORECASE
 )
@@ -154,13 +158,17 @@ def _by_header(mail: Part, text: str) -> list[Report]:
 
 def _best(first: str, second: str) -> str:
     """Give the one of two texts that quotes a reply, or the first that says anything."""
-    quoted = [text for text in (first, second) if re.search(r"\b[245]\d\d[ -]", text)]
+    quoted = [text for text in (first, second) if _REPLY.search(text)]
     return (quoted or [first or second])[-1]
 
 
 def _tidy(text: str) -> str:
-    lines = (line.strip() for line in text[:_MAX_SAID].split("\n"))
-    return " ".join(line for line in lines if line and line.strip("-=_*"))
+    """Give the paragraph that quotes a reply, on one line; else all of them."""
+    paragraphs = re.split(r"\n[ \t]*\n", text[:_MAX_SAID])
+    quoting = [one for one in paragraphs if _REPLY.search(one)]
+    lines = (line.strip() for line in "\n".join(quoting[:1] or paragraphs).split("\n"))
+    kept = (line for line in lines if line.strip("-=_*") and not _AFTER.match(line))
+    return _TOLD.sub(r"\1", " ".join(kept))
 
 
 def _report(mail: Part, outcome: str, to: str, said: str, text: str) -> Report:

@@ -12,6 +12,18 @@ from smtpbook.logfile.format import BinaryFormat, LogFormat
 
 _MODULES: Final = {
     "postfix": "server_logs.postfix",
+    # The order of providers is that of how surely a line of theirs is told.
+    "ses": "provider_events.ses",
+    "sendgrid": "provider_events.sendgrid",
+    "mailgun": "provider_events.mailgun",
+    "postmark": "provider_events.postmark",
+    "sparkpost": "provider_events.sparkpost",
+    "brevo": "provider_events.brevo",
+    "mailjet": "provider_events.mailjet",
+    "resend": "provider_events.resend",
+    "kumomta": "provider_events.kumomta",
+    "powermta": "provider_events.powermta",
+    "exchange": "provider_events.exchange",
 }
 """Format's name → the module whose ``FORMAT`` it is."""
 

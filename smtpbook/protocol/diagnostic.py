@@ -32,7 +32,8 @@ _AFTER_COLON: Final = re.compile(r":\s{1,4}([45][0-9]{2})(?=[ -])")
 # Postfix puts it behind the reply, "(in reply to end of DATA command)"; Exim before it,
 # "SMTP error from remote mail server after RCPT TO:<…>".
 _VERB: Final = re.compile(
-    r"\b(in reply to|error from remote mail(?: server|er) after) ([A-Za-z]{2,8}(?: [A-Za-z]{2,10}){0,3})",
+    r"\b(in reply to|error from remote mail(?: server|er) after) "
+    r"([A-Za-z]{2,8}(?: [A-Za-z]{2,10}){0,3})",
     re.IGNORECASE,
 )
 _BEHIND: Final = re.compile(r"\s*\(in reply to [A-Za-z ]{1,40}\)\W*$")
@@ -94,7 +95,8 @@ class Diagnostic:
         --------
         >>> Diagnostic.parse("smtp; 550-5.1.1 no such 550 5.1.1 user").text
         '5.1.1 no such\n5.1.1 user'
-        >>> found = Diagnostic.parse("mx said: 452 full (in reply to RCPT TO command)", "4.2.2")
+        >>> said = "mx said: 452 full (in reply to RCPT TO command)"
+        >>> found = Diagnostic.parse(said, "4.2.2")
         >>> found.code, found.enhanced_status, found.verb, found.text
         (452, '4.2.2', 'RCPT', 'full')
         """

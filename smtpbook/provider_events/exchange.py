@@ -68,6 +68,7 @@ _LOG: Final = frozenset({"eventid", "recipientaddress", "messageid"})
 _AMERICAN: Final = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 # "[{LRT=…};{LED=550 5.1.1 …};{FQDN=…};{IP=…}]": the last error's time, text and place.
 _LAST_ERROR: Final = re.compile(r"\{LED=([^{}]{0,2000})\}")
+_HOST: Final = re.compile(r"\{FQDN=([^{}\s]{1,255})\}(?:;\{IP=([^{}\s]{1,45})\})?")
 
 
 def _header_of(line: str) -> list[str]:
@@ -123,15 +124,17 @@ def _log_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
     recipients = cells.get("recipientaddress", "").split(";")
     if event not in _EVENTS or not any(recipients):
         return None
-    statuses = _statuses(cells.get("recipientstatus", ""), len(recipients))
+    status = cells.get("recipientstatus", "")
+    statuses = _statuses(status, len(recipients))
+    there = _HOST.search(status)
     common: dict[str, Any] = {
         "time": stamp(reading, cells.get("datetime"), cells.get("datetimeutc")),
         "message_id": cells.get("messageid"),
         "queue_id": cells.get("internalmessageid"),
         "reverse_path": cells.get("returnpath") or cells.get("senderaddress"),
-        # A SEND names who took it; any other event names this server.
-        "server": cells.get("serverhostname"),
-        "server_address": cells.get("serverip"),
+        # A SEND names who took it, an error who refused; any other event this server.
+        "server": there[1] if there else cells.get("serverhostname"),
+        "server_address": there[2] if there else cells.get("serverip"),
         "bytes_sent": _count(cells.get("totalbytes")) if event == "SEND" else None,
     }
     # "RecipientStatus" of a RECEIVE says how it was addressed (To, Cc, Bcc), no reply.
@@ -141,10 +144,10 @@ def _log_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
             _NAME,
             _EVENTS[event],
             to,
-            said=None if event == "RECEIVE" else status or context or None,
+            said=None if event == "RECEIVE" else told or context or None,
             **common,
         )
-        for to, status in zip(recipients, statuses, strict=True)
+        for to, told in zip(recipients, statuses, strict=True)
         if to.strip()
     ]
 

@@ -58,12 +58,9 @@ def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: 
     return outcome_row(_NAME, outcome, to, **cells | more)
 
 
-def _rows(
-    event: Fields, reading: Reading, *, outcome: str, reason: str | None = None
-) -> Iterator[Row]:
-    several = event.texts("recipient")
-    for to in several:
-        yield _row(outcome, event, reading, to, reason=reason)
+def _rows(event: Fields, reading: Reading, *, outcome: str, **cells: Any) -> Iterator[Row]:
+    for to in event.texts("recipient"):
+        yield _row(outcome, event, reading, to, **cells)
 
 
 def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
@@ -82,6 +79,7 @@ def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
             said=report.text("feedback_type"),
             code=None,
             status=None,
+            attempt=None,
             reverse_path=report.text("original_mail_from"),
         )
 
@@ -101,7 +99,7 @@ def _size(event: Fields) -> int | None:
 FORMAT: Final = json_format(
     name=_NAME,
     title="KumoMTA log (JSON)",
-    mark=r'"(?:bounce_classification|egress_source|num_attempts|feedback_report)"\s*:',
+    mark=r'"(?:egress_pool|egress_source|num_attempts|feedback_report)"\s*:',
     kind=lambda event: event.text("type"),
     rows={
         "Reception": partial(_rows, outcome="accepted"),
@@ -110,7 +108,7 @@ FORMAT: Final = json_format(
         "Bounce": partial(_rows, outcome="bounced"),
         "AdminBounce": partial(_rows, outcome="bounced"),
         "Expiration": partial(_rows, outcome="bounced", reason="expired"),
-        "OOB": partial(_rows, outcome="bounced"),
+        "OOB": partial(_rows, outcome="bounced", attempt=None),
         "Feedback": _feedback,
     },
     besides=("Rejection", "Delay"),

@@ -1,0 +1,127 @@
+"""Only who can never be reached, or complained, is suppressed; what was done is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from smtpbook.bounces.read import read_bounces
+from smtpbook.bounces.suppress import suppress_bounces
+from smtpbook.errors import ColumnError
+from smtpbook.events import row_of
+from smtpbook.log.frame import to_frame
+from smtpbook.recipients.suppression import SuppressionList
+from smtpbook.samples import share_path
+
+
+@pytest.fixture
+def stop(tmp_path: Path) -> SuppressionList:
+    return SuppressionList.open(tmp_path / "never.csv")
+
+
+def log_of(*rows: dict[str, Any]) -> pd.DataFrame:
+    common = {
+        "time": 0,
+        "kind": "outcome",
+        "recipient": "ann@x.example",
+        "outcome": "bounced",
+    }
+    return to_frame([row_of(**common | row) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("row", "done"),
+    [
+        ({"reply_code": 550, "enhanced_status": "5.1.1"}, "suppressed"),
+        ({"reply_code": 550, "reason": "mailbox_disabled"}, "suppressed"),
+        ({"reply_code": 550, "reason": "bad_domain"}, "suppressed"),
+        ({"enhanced_status": "5.1.1", "reason": "user_unknown"}, "suppressed"),
+        ({"reason": "user_unknown"}, "suppressed"),
+        (
+            {"outcome": "rejected", "reply_code": 550, "reason": "user_unknown"},
+            "suppressed",
+        ),
+        ({"outcome": "complaint"}, "suppressed"),
+        ({"reply_code": 450, "reason": "user_unknown"}, "left alone"),
+        ({"enhanced_status": "4.1.1", "reason": "user_unknown"}, "left alone"),
+        ({"reply_code": 554, "reason": "ip_blocked"}, "left alone"),
+        ({"reply_code": 550, "reason": "sender_blocked"}, "left alone"),
+        ({"reply_code": 550, "reason": "greylisted"}, "left alone"),
+        ({"reply_code": 552, "reason": "mailbox_full"}, "left alone"),
+        ({"reply_code": 550, "reason": "spam"}, "left alone"),
+        ({"reply_code": 550, "reason": "policy"}, "left alone"),
+        ({"reason": "expired"}, "left alone"),
+        ({}, "left alone"),
+        ({"reason": "a reason of another program"}, "left alone"),
+    ],
+)
+def test_who_is_suppressed_and_who_is_not(
+    row: dict[str, Any], done: str, stop: SuppressionList
+) -> None:
+    told = suppress_bounces(log_of(row), stop)
+    assert told["done"].tolist() == [done]
+    assert told["why"].notna().all()
+    assert ("ann@x.example" in stop) == (done == "suppressed")
+
+
+@pytest.mark.parametrize(
+    "outcome", ["deferred", "accepted", "delivered", "suppressed", "failed"]
+)
+def test_other_outcomes_are_not_asked(outcome: str, stop: SuppressionList) -> None:
+    row = {"outcome": outcome, "reply_code": 550, "reason": "user_unknown"}
+    assert suppress_bounces(log_of(row), stop).empty
+    assert len(stop) == 0
+
+
+def test_one_bounce_for_good_is_enough_among_others(stop: SuppressionList) -> None:
+    gone = {"reply_code": 550, "reason": "user_unknown"}
+    full = {"reply_code": 552, "reason": "mailbox_full"}
+    told = suppress_bounces(log_of(full, gone, full), stop)
+    assert told[["reason", "done"]].to_numpy().tolist() == [["user_unknown", "suppressed"]]
+
+
+def test_the_sample_says_of_everybody_what_was_done(stop: SuppressionList) -> None:
+    log = read_bounces(share_path("data") / "logs" / "bounces.mbox")
+    told = suppress_bounces(log, stop)
+    assert told["done"].value_counts().to_dict() == {"suppressed": 10, "left alone": 2}
+    left = told[(told["done"] == "left alone").to_numpy(bool)]
+    assert set(left["recipient"]) == {"dee@fullbox.example", "hal@fullbox.example"}
+    entries = {one.address_or_rule: one.reason for one in stop}
+    assert entries["ann@ordinary.example"] == "complaint"
+    assert entries["cy@gone.example"] == "bounced"
+    again = suppress_bounces(log, stop)
+    assert again["done"].value_counts().to_dict() == {
+        "was there already": 10,
+        "left alone": 2,
+    }
+    assert len(stop) == 10
+
+
+def test_the_day_is_that_of_the_bounce(stop: SuppressionList) -> None:
+    day = 1795856400_000000
+    suppress_bounces(log_of({"outcome": "complaint", "time": day}), stop)
+    (entry,) = stop
+    assert entry.date is not None
+    assert f"{entry.date:%Y-%m-%d %H:%M}" == "2026-11-28 09:00"
+
+
+def test_a_dry_run_tells_and_does_nothing(stop: SuppressionList) -> None:
+    told = suppress_bounces(log_of({"outcome": "complaint"}), stop, dry_run=True)
+    assert told["done"].tolist() == ["suppressed"]
+    assert len(stop) == 0
+
+
+def test_an_address_that_cannot_be_one_suppresses_nobody(stop: SuppressionList) -> None:
+    rows = [
+        {"outcome": "complaint", "recipient": one} for one in ("nobody at x", "a@x.example")
+    ]
+    told = suppress_bounces(log_of(*rows), stop)
+    assert told["done"].tolist() == ["left alone", "suppressed"]
+
+
+def test_a_log_that_lacks_a_column_is_refused(stop: SuppressionList) -> None:
+    with pytest.raises(ColumnError, match="'outcome' not found"):
+        suppress_bounces(log_of({}).drop(columns="outcome"), stop)
