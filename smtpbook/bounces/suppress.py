@@ -13,6 +13,8 @@ import pandas as pd
 
 from smtpbook.codes.tables import reasons
 from smtpbook.errors import LocalProtocolError
+from smtpbook.escape import visible
+from smtpbook.log.classify import classify
 from smtpbook.log.frame import require_columns
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.recipients.suppression import SuppressionList
@@ -81,7 +83,16 @@ def suppress_bounces(
     rows = log[(log["kind"] == "outcome").to_numpy(bool)]
     asked = rows["outcome"].isin((*_FAILED, "complaint")) & rows["recipient"].notna()
     rows = rows[asked.to_numpy(bool)].copy()
-    told = [_told(cells) for cells in rows[list(_NEEDED)].to_dict("records")]
+    said = classify(rows)[["reason", "advice"]].reindex(rows.index)
+    cells = rows[["recipient", "outcome", "reason", "reply_code", "enhanced_status"]]
+    told = [
+        _told(*one, *answer)
+        for one, answer in zip(
+            cells.astype(object).itertuples(index=False, name=None),
+            said.astype(object).itertuples(index=False, name=None),
+            strict=True,
+        )
+    ]
     rows["is_for_good"] = [is_for_good for is_for_good, _ in told]
     rows["why"] = pd.array([why for _, why in told], dtype="string")
     # One reason is enough, whatever came before or after it.
@@ -98,27 +109,30 @@ def suppress_bounces(
     return rows[list(COLUMNS)].reset_index(drop=True)
 
 
-def _told(cells: Any) -> tuple[bool, str]:
-    """Say whether somebody is never to be written to again, and why, or why not."""
+def _told(
+    recipient: str, outcome: str, reason: Any, code: Any, status: Any, *said: Any
+) -> tuple[bool, str]:
+    """Say whether somebody is never to be written to again, and why, or why not.
+
+    `said` is the reason and the advice that the reply itself comes to.
+    """
     try:
-        Mailbox.parse(cells["recipient"])
+        Mailbox.parse(recipient)
     except LocalProtocolError:
         return False, "it is no address: nobody can be written to there"
-    if cells["outcome"] == "complaint":
+    if outcome == "complaint":
         return True, "complained"
-    code, status, name = (
-        None if pd.isna(cells[column]) else cells[column]
-        for column in ("reply_code", "enhanced_status", "reason")
-    )
-    severity = str(code or status or "")[:1]
-    reason = reasons().get(name or "unknown")
-    if reason is None:
-        return False, f"{name} is no reason that is known"
-    if severity == "4":
+    name = "unknown" if pd.isna(reason) else str(reason)
+    known = reasons().get(name)
+    if known is None:
+        return False, f"{visible(name, max_chars=40)} is no reason that is known"
+    told = str(status if pd.isna(code) else int(code))
+    if told.startswith("4"):
         return False, "the refusal is for the time being"
-    if reason.advice_permanent != "suppress":
-        return False, f"{reason.name}: {reason.advice_permanent}"
-    return True, f"{reason.name}, for good"
+    advice = said[1] if said[0] == name else known.advice_permanent
+    if advice != "suppress":
+        return False, f"{name}: {advice}"
+    return True, f"{name}, for good"
 
 
 def _entries(rows: pd.DataFrame) -> pd.DataFrame:

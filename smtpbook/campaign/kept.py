@@ -12,7 +12,6 @@ from smtpbook.campaign.later import later_log, with_replies
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.log.frame import require_columns, to_frame
-from smtpbook.log.join import join_logs
 from smtpbook.log.outcomes import shown
 from smtpbook.log.store import read_log
 
@@ -76,12 +75,13 @@ def kept_story(keeping: Keeping, campaign: str, address: str) -> Story:
         attempts = standings.attempts(address)
     is_suppressed = standing.outcome == "suppressed"
     return story_of(
-        join_logs([kept_log(keeping), later_log(keeping)]),
+        kept_log(keeping),
         standing.address,
         campaign,
         attempts=attempts,
         outcome=standing.outcome,
         why=keeping.why_suppressed(standing.address) if is_suppressed else "",
+        later=later_log(keeping),
     )
 
 

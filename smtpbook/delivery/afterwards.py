@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.hints import retry_hint_s
 from smtpbook.delivery.tries import Try
 from smtpbook.protocol.addresses import domain_of
@@ -20,7 +21,13 @@ Advice = tuple[str, str]
 """A sentence that may hold anything, and where it is written; "" = nowhere."""
 
 
-def advice(address: str, outcome: str, last: Try | None, why: str = "") -> Iterator[Advice]:
+def advice(
+    address: str,
+    outcome: str,
+    last: Try | None,
+    why: str = "",
+    heard: Explanation | None = None,
+) -> Iterator[Advice]:
     """Say what to know and do now, in order.
 
     Parameters
@@ -32,6 +39,8 @@ def advice(address: str, outcome: str, last: Try | None, why: str = "") -> Itera
         The last attempt; None = there was none.
     why : str
         Why it is suppressed; "" = not known.
+    heard : Explanation or None
+        What the reply means that later mail quoted last; None = it quoted none.
     """
     match outcome:
         case "pending":
@@ -48,6 +57,8 @@ def advice(address: str, outcome: str, last: Try | None, why: str = "") -> Itera
             yield from _in_doubt(address)
         case "deferred" | "rejected" | "failed" if last is not None:
             yield from _try_again(outcome, last)
+        case "bounced" if heard is not None and heard.advice != "suppress":
+            yield f"{heard.remedy} ({heard.advice})", "; ".join(heard.source)
         case "bounced" | "complaint":
             yield "Do not write to it again: add it to the suppression list.", ""
 

@@ -16,7 +16,7 @@ from typing import Final
 import pandas as pd
 
 from smtpbook.delivery.afterwards import Advice, advice
-from smtpbook.delivery.tries import Try, tries_of
+from smtpbook.delivery.tries import Try, heard_of, tries_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import to_html, visible
 from smtpbook.ledger.standings import Attempt
@@ -47,6 +47,8 @@ class Story:
         Why it is suppressed, as far as that is known.
     dialogue : str
         What was said about it; "" = nothing, or it is not known any more.
+    heard : tuple of Try
+        What later mail said of it.
     """
 
     address: str
@@ -55,13 +57,17 @@ class Story:
     tries: tuple[Try, ...]
     why: str = ""
     dialogue: str = ""
+    heard: tuple[Try, ...] = ()
 
     @property
     def summary(self) -> str:
         """The story in a line."""
         said = [f"{self.address}: {state(self.outcome)}, {state(self.outcome).meaning}"]
         last = self.tries[-1] if self.tries else None
-        if last is not None and last.queue_id:
+        back = self.heard[-1] if self.heard else None
+        if back is not None and back.outcome == self.outcome:
+            said.append(back.reply or back.meaning)
+        elif last is not None and last.queue_id:
             said.append(f"the server calls the message {last.queue_id}")
         elif last is not None and last.outcome == self.outcome != "accepted":
             said.append(last.reply or last.meaning)
@@ -71,7 +77,8 @@ class Story:
     def advice(self) -> tuple[Advice, ...]:
         """What to know and do now, in order: sentences, each with where it is written."""
         last = self.tries[-1] if self.tries else None
-        return tuple(advice(self.address, self.outcome, last, self.why))
+        back = self.heard[-1].explanation if self.heard else None
+        return tuple(advice(self.address, self.outcome, last, self.why, back))
 
     @property
     def _asked(self) -> str:
@@ -108,6 +115,9 @@ class Story:
         for one, rows in self._told():
             lines += ["", f"Attempt {one.attempt}: {_head(one)}"]
             lines += [_wrapped(f"  {label:<{_LABEL - 2}}", text) for label, text in rows]
+        for one in self.heard:
+            lines += ["", f"Later mail: {_head(one)}"]
+            lines += [_wrapped(f"  {label:<{_LABEL - 2}}", t) for label, t in _back(one)]
         if self.advice:
             lines += ["", self._asked]
         for number, (sentence, source) in enumerate(self.advice, 1):
@@ -122,7 +132,10 @@ class Story:
     def _repr_html_(self) -> str:
         now = state(self.outcome)
         head = f"<b>{to_html(self.address)}</b> {now.to_html()}, {to_html(now.meaning)}"
-        tables = "".join(_try_html(one, rows) for one, rows in self._told())
+        tables = "".join(
+            _try_html(f"Attempt {one.attempt}", one, rows) for one, rows in self._told()
+        )
+        tables += "".join(_try_html("Later mail", one, _back(one)) for one in self.heard)
         advised = "".join(f"<li>{_cited(*one)}</li>" for one in self.advice)
         if advised:
             advised = (
@@ -147,6 +160,7 @@ def story_of(
     attempts: Iterable[Attempt] = (),
     outcome: str | None = None,
     why: str = "",
+    later: pd.DataFrame | None = None,
 ) -> Story:
     """Put together what is known of a recipient.
 
@@ -164,6 +178,8 @@ def story_of(
         Where it stands, by the ledger.  Default: by the log.
     why : str
         Why it is suppressed.
+    later : DataFrame, optional
+        Event log of what later mail told.
 
     Raises
     ------
@@ -176,8 +192,7 @@ def story_of(
         if outcome is None:
             raise
         dialogue = ""
-    is_own = (log["recipient"].str.lower() == address.lower()).fillna(False)
-    rows = log[is_own.to_numpy(bool) & (log["kind"] == "outcome").to_numpy(bool)]
+    rows = _outcomes_of(log, address)
     if outcome is None:
         outcome = "pending" if rows.empty else str(rows["outcome"].iloc[-1])
     return Story(
@@ -187,10 +202,26 @@ def story_of(
         tries=tries_of(rows, attempts),
         why=why,
         dialogue=dialogue,
+        heard=() if later is None else heard_of(_outcomes_of(later, address)),
     )
 
 
-def _try_html(one: Try, rows: Iterable[tuple[str, str]]) -> str:
+def _outcomes_of(log: pd.DataFrame, address: str) -> pd.DataFrame:
+    is_own = (log["recipient"].str.lower() == address.lower()).fillna(False)
+    return log[is_own.to_numpy(bool) & (log["kind"] == "outcome").to_numpy(bool)]
+
+
+def _back(one: Try) -> list[tuple[str, str]]:
+    """Give label and text of what is told of a later mail; the text is not yet escaped."""
+    rows = [
+        ("Reported by", one.place),
+        ("Reply", one.reply + (f" (to {one.verb})" if one.verb else "")),
+        ("What happened", one.meaning),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _try_html(title: str, one: Try, rows: Iterable[tuple[str, str]]) -> str:
     left = "text-align: left; vertical-align: top"
     cells = "".join(
         f'<tr><th scope="row" style="{left}; min-width: 9em">{to_html(label)}</th>'
@@ -200,7 +231,7 @@ def _try_html(one: Try, rows: Iterable[tuple[str, str]]) -> str:
     )
     return (
         f'<table style="color: inherit; margin-bottom: 1em"><caption style="color: '
-        f'inherit; text-align: left; white-space: nowrap">Attempt {one.attempt} '
+        f'inherit; text-align: left; white-space: nowrap">{title} '
         f"{state(one.outcome or 'pending').to_html()} {to_html(_when(one))}</caption>"
         f"<tbody>{cells}</tbody></table>"
     )

@@ -115,6 +115,17 @@ class Try:
         return f"{name}{port}" + (f" [{ip}]" if ip and ip != name else "")
 
 
+def heard_of(rows: pd.DataFrame) -> tuple[Try, ...]:
+    """Give what later mail said of a recipient, in its order.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The recipient's ``outcome`` rows of the log of later mail.
+    """
+    return tuple(map(_try, range(1, len(rows) + 1), rows.to_dict("records")))
+
+
 def tries_of(rows: pd.DataFrame, attempts: Iterable[Attempt] = ()) -> tuple[Try, ...]:
     """Give every attempt for a recipient, the first one first.
 

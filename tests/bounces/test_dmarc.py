@@ -6,7 +6,6 @@ import base64
 import gzip
 import io
 import zipfile
-import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -123,20 +122,13 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_whole(
     assert "unpacks to more than" in table.attrs["read"]["examples"][0]
 
 
-def test_a_gzip_bomb_takes_no_memory() -> None:
-    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(80)) + packer.flush()
-    with pytest.raises(packed.TooLarge):
-        list(packed.unpacked(bomb))
-
-
 def test_an_archive_of_very_many_files_is_refused() -> None:
     octets = zipped(**{f"f{n}": b"" for n in range(30)})
     with pytest.raises(packed.TooLarge, match="30 files"):
         list(packed.unpacked(octets))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, len(XML)), st.binary(max_size=10), st.integers(0, 30))
 def test_a_report_that_is_spoilt_raises_nothing_but_that(
     at: int, odd: bytes, cut: int

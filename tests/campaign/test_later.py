@@ -20,10 +20,10 @@ from smtpbook.recipients.suppression import SuppressionList
 PEOPLE = [f"p{n}@ordinary.example" for n in range(5)]
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture
 def campaign(request: pytest.FixtureRequest, letter: Template, tmp_path: Path) -> Campaign:
     """Give a campaign that was sent to five people."""
-    folder = tmp_path if request.param == "folder" else None
+    folder = tmp_path if getattr(request, "param", "memory") == "folder" else None
     with Lab() as lab:
         frame = pd.DataFrame({"email": PEOPLE, "first_name": "Ann"})
         campaign = Campaign("november", lab.account, frame, letter, folder=folder)
@@ -53,6 +53,7 @@ def bounced(campaign: Campaign, tmp_path: Path) -> Callable[..., pd.DataFrame]:
 GONE = ("failed", "5.1.1", "550 5.1.1 gone")
 
 
+@pytest.mark.parametrize("campaign", ["folder", "memory"], indirect=True)
 def test_a_bounce_is_told_wherever_the_campaign_tells_of_its_recipients(
     campaign: Campaign, bounced: Callable[..., pd.DataFrame]
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_bounce_is_told_wherever_the_campaign_tells_of_its_recipients(
     assert campaign.report().counts["bounced"] == 1
 
 
+@pytest.mark.parametrize("campaign", ["folder"], indirect=True)
 def test_the_same_bounces_again_change_nothing(
     campaign: Campaign, bounced: Callable[..., pd.DataFrame]
 ) -> None:
@@ -135,3 +137,25 @@ def test_it_is_there_after_opening_and_a_suppression_leaves_it(
         again.send(progress=False)
     assert again.counts == {"accepted": 4, "bounced": 1}
     assert outcomes(again.log)["outcome"].value_counts()["bounced"] == 1
+
+
+def test_the_story_tells_what_came_back_and_what_to_do(
+    campaign: Campaign, bounced: Callable[..., pd.DataFrame]
+) -> None:
+    campaign.add_bounces(bounced(PEOPLE[3], "failed", "5.2.2", "552 5.2.2 <b>full</b>"))
+    story = campaign.recipient(PEOPLE[3])
+    assert [one.outcome for one in story.tries] == ["accepted"]
+    assert [one.reply for one in story.heard] == ["552 5.2.2 <b>full</b>"]
+    assert story.summary.endswith("552 5.2.2 <b>full</b>")
+    said = str(story)
+    assert "Later mail: ← bounced 2026-11-28 12:00:00 UTC" in said
+    assert "Reported by     mx.example" in said
+    assert "write again when the mailbox has room" in " ".join(said.split())
+    assert "&lt;b&gt;full" in story._repr_html_()
+
+
+def test_who_is_gone_is_to_be_suppressed(
+    campaign: Campaign, bounced: Callable[..., pd.DataFrame]
+) -> None:
+    campaign.add_bounces(bounced(PEOPLE[3], *GONE))
+    assert "add it to the suppression list" in str(campaign.recipient(PEOPLE[3]))

@@ -102,7 +102,8 @@ service imap-login {{
     port = {imap_port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps_port}
+    ssl = yes
   }}
 }}
 service lmtp {{
@@ -195,8 +196,9 @@ class Dovecot(_Instance):
     ----------
     socket : Path
         The same as `port`, without TCP.
-    imap_port : int
-        Shows a recipient's mail; the password is `PASSWORD`.
+    imap_port, imaps_port : int
+        Show a recipient's mail, the second under TLS from the first octet; the password is
+        `PASSWORD`.
     auth_port : int
         Where another server has passwords checked.
     """
@@ -215,7 +217,7 @@ class Dovecot(_Instance):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.imap_port, self.auth_port = free_ports(2)
+        self.imap_port, self.imaps_port, self.auth_port = free_ports(3)
         self.socket = root / "lmtp"
 
     @classmethod
@@ -255,8 +257,8 @@ class Dovecot(_Instance):
             yield imap
 
     def _settings(self) -> dict[str, object]:
-        ports = {"imap_port": self.imap_port, "auth_port": self.auth_port}
-        return super()._settings() | ports
+        ports = {"imap_port": self.imap_port, "imaps_port": self.imaps_port}
+        return super()._settings() | ports | {"auth_port": self.auth_port}
 
 
 class Submission(_Instance):
