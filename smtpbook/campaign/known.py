@@ -96,7 +96,8 @@ class Known:
             sent = kept_log(self._keeping) if self.live is None else self.live.run.log
         else:
             sent = kept_log(self._keeping)
-        return join_logs([sent, later_log(self._keeping)])
+        later = later_log(self._keeping)
+        return sent if later.empty else join_logs([sent, later])
 
     def recipient(self, address: str) -> Story:
         """Tell the whole story of one recipient, over all sends.
