@@ -38,10 +38,11 @@ class Fields:
         """Give the first of these that is text or a number, and not empty."""
         for path in paths:
             value = self._value(path)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                value = _digits(value)
-            if isinstance(value, str) and value:
-                return value[:_MAX_CHARS]
+            if isinstance(value, str):
+                if value:
+                    return value[:_MAX_CHARS]
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                return _digits(value)
         return None
 
     def number(self, *paths: str) -> float | None:
@@ -81,6 +82,8 @@ class Fields:
         yield from value[:_MAX_LISTED] if isinstance(value, list) else (value,)
 
     def _value(self, path: str) -> Any:
+        if "." not in path:
+            return self._object.get(path)
         value: Any = self._object
         for name in path.split("."):
             if not isinstance(value, dict):

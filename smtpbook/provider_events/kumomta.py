@@ -32,16 +32,10 @@ _VERBS: Final = {
 def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: Any) -> Row:
     response, verb = event.at("response"), (event.text("response.command") or "").upper()
     verb = verb.partition(":")[0].strip()
-    status = _status(response.at("enhanced_code"))
-    words = response.text("content") or ""
-    # The record holds the status apart; in a reply it opens the text.
-    said = f"{status} {words}" if status and not words.startswith(status) else words
     attempts, campaign = event.number("num_attempts"), event.text("queue") or ""
     cells: dict[str, Any] = {
-        "time": stamp(reading, event.number("timestamp"), event.text("event_time")),
-        "said": said,
-        "code": response.number("code"),
-        "status": status,
+        "time": stamp(reading, event.number("timestamp")),
+        "said": _said(response),
         "verb": _VERBS.get(verb, verb if verb.isalpha() and len(verb) <= 8 else None),
         "attempt": None if attempts is None or outcome == "accepted" else attempts + 1,
         "campaign_id": campaign.partition(":")[0] if ":" in campaign else None,
@@ -77,11 +71,18 @@ def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
             reading,
             to,
             said=report.text("feedback_type"),
-            code=None,
-            status=None,
             attempt=None,
             reverse_path=report.text("original_mail_from"),
         )
+
+
+def _said(response: Fields) -> str:
+    """Put a reply together: code, status and text are told apart."""
+    code, words = response.number("code"), response.text("content") or ""
+    status = _status(response.at("enhanced_code"))
+    if status and not words.startswith(status):
+        words = f"{status} {words}"
+    return f"{code:.0f} {words}" if code is not None and 200 <= code < 600 else words
 
 
 def _status(code: Fields) -> str | None:

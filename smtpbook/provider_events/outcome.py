@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Final
 
 from smtpbook.codes.explain import reason_of
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.addresses import domain_of
-from smtpbook.protocol.diagnostic import Diagnostic
+from smtpbook.protocol.diagnostic import MAX_CHARS, Diagnostic
 
 # Between 1973 and 5138 seconds and milliseconds cannot be mistaken for each other.
 _FIRST_IN_MS: Final = 1e11
 _MAX_CHARS: Final = 1000
+
+# Servers say the same few things again and again.
+_parsed: Final = lru_cache(maxsize=1024)(Diagnostic.parse)
 
 
 def outcome_row(
@@ -53,12 +57,13 @@ def outcome_row(
     **cells
         Other columns.
     """
-    found = Diagnostic.parse(said or "", status)
+    said = (said or "")[:MAX_CHARS]
+    found = _parsed(said, status)
     reply_code = found.code
     if reply_code is None and code is not None and 200 <= code < 600:
         reply_code = int(code)
         whole = f"{reply_code} {found.text}"
-        found = Diagnostic.parse(whole, found.enhanced_status or status)
+        found = _parsed(whole, found.enhanced_status or status)
     if reply_code is not None and reply_code >= 400:
         reason = None  # found by the rules of `codes`, as for every reply
     elif reason is None and found.enhanced_status and found.enhanced_status[0] in "45":
