@@ -16,11 +16,9 @@ from smtpbook.bounces.mails import Mail, mails_in, watched
 from smtpbook.bounces.recognise import recognise
 from smtpbook.bounces.report import Report
 from smtpbook.codes.explain import reason_of
-from smtpbook.errors import LocalProtocolError
-from smtpbook.escape import visible
-from smtpbook.events import Row, row_of
+from smtpbook.events import Row
+from smtpbook.log.foreign import foreign_row
 from smtpbook.log.frame import to_frame
-from smtpbook.protocol.addresses import Mailbox, domain_of
 from smtpbook.protocol.diagnostic import Diagnostic
 
 _EXAMPLES: Final = 5
@@ -155,14 +153,4 @@ def _joined(report: Report, mailing: Mailing) -> tuple[Row, str | None]:
     if sent is not None:
         known = {name: cell for name, cell in sent._asdict().items() if cell is not None}
         cells |= known
-    cells["recipient"] = _as_written(cells["recipient"])
-    cells["recipient_domain"] = cells["recipient"] and domain_of(cells["recipient"])
-    return row_of(**cells), way
-
-
-def _as_written(address: str | None) -> str | None:
-    """Give an address as the log has it, its domain in lower-case A-labels."""
-    try:
-        return address and str(Mailbox.parse(address))
-    except LocalProtocolError:
-        return address and visible(address, max_chars=320)
+    return foreign_row(**cells), way

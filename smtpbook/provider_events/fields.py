@@ -24,6 +24,8 @@ class Fields:
     ('1', 7.0, ['a@x.example'])
     >>> event.text("mail"), event.number("to"), event.text("no.such")
     (None, None, None)
+    >>> Fields({"event": True}).text("event") is None
+    True
     """
 
     __slots__ = ("_object",)
@@ -57,11 +59,6 @@ class Fields:
                 except (ValueError, OverflowError):
                     continue
         return None
-
-    def is_true(self, path: str) -> bool | None:
-        """Give a truth value; null = it is none."""
-        value = self._value(path)
-        return value if isinstance(value, bool) else None
 
     def at(self, path: str) -> Fields:
         """Give the object there; an empty one where there is none."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, Final
 
 from smtpbook.codes.explain import reason_of
-from smtpbook.events import Row, row_of
+from smtpbook.events import Row
+from smtpbook.log.foreign import foreign_row
 from smtpbook.logfile.reading import Reading
-from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.diagnostic import MAX_CHARS, Diagnostic
 
 # Between 1973 and 5138 seconds and milliseconds cannot be mistaken for each other.
@@ -70,8 +69,7 @@ def outcome_row(
         status = found.enhanced_status
         # A code of its class that nobody has registered: it adds nothing of its own.
         reason = reason_of(None, int(f"{status[0]}99"), status, found.text)
-    address = bare_address(recipient)
-    return row_of(
+    return foreign_row(
         **{
             "time": time,
             "kind": "outcome",
@@ -79,8 +77,7 @@ def outcome_row(
             "reply_code": reply_code,
             "enhanced_status": found.enhanced_status,
             "reply_text": found.text or None,
-            "recipient": address,
-            "recipient_domain": address and domain_of(address),
+            "recipient": bare_address(recipient),
             "outcome": outcome,
             "reason": reason,
             "message_id": bracketed(message_id),
@@ -134,7 +131,7 @@ def stamp(reading: Reading, *given: float | str | None) -> int | None:
             number = float(value)
         except (ValueError, OverflowError):
             continue
-        if math.isfinite(number) and 0 < number < 1e14:
+        if 0 < number < 1e14:
             seconds = number / 1000 if number >= _FIRST_IN_MS else number
             return round(seconds * 1_000_000)
     return None

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from smtpbook.events import Row, row_of
+from smtpbook.events import Row
+from smtpbook.log.foreign import foreign_row
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.diagnostic import Diagnostic
@@ -97,7 +98,7 @@ def _queue_row(cells: Mapping[str, str], reading: Reading) -> Row:
     told = _told(cells, reading)
     found = Diagnostic.parse(told.pop("said") or "", told.pop("status"))
     told.pop("message_id")
-    return row_of(
+    return foreign_row(
         kind="connect",
         reply_code=found.code,
         enhanced_status=found.enhanced_status,

@@ -97,7 +97,7 @@ BOMBS = {
     b"<feedback><report_metadata><org_name>&b;</org_name></report_metadata></feedback>",
     "a file of the system": b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM '
     b'"file:///etc/passwd">]><feedback>&a;</feedback>',
-    "depth": b"<feedback>" + b"<a>" * 1000,
+    "depth": b"<feedback>" + b"<a>" * 1000 + b"</a>" * 1000 + b"</feedback>",
     "another document": b"<?xml version='1.0'?><html/>",
     "no end": XML[:-20],
 }

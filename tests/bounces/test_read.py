@@ -172,16 +172,20 @@ def test_a_report_finds_its_message(
     assert (row["outcome"], row["reply_code"]) == ("bounced", 550)
 
 
-def test_an_envid_is_found_in_the_command_it_was_sent_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reported", ["nov+41", "nov+2B41"])
+def test_an_envid_is_found_in_the_command_it_was_sent_with(
+    reported: str, tmp_path: Path
+) -> None:
+    """Servers give it back decoded, as RFC 3464 has it, or as they got it."""
     mail = row_of(
         time=0,
         kind="command",
         verb="MAIL",
         transaction_id="t1",
-        command="MAIL FROM:<bounces@bulletin.example> RET=HDRS ENVID=nov+2B1",
+        command="MAIL FROM:<bounces@bulletin.example> RET=HDRS ENVID=nov+2B41",
     )
     campaign = join_logs([to_frame([mail]), sent("ann@x.example", "bob@x.example")])
-    octets = dsn("elsewhere@y.example", Original_Envelope_Id="nov+1")
+    octets = dsn("elsewhere@y.example", Original_Envelope_Id=reported)
     row, joined = read(tmp_path, octets, campaign)
     assert (joined, row["recipient"]) == ("envelope_id", "ann@x.example")
 
@@ -223,6 +227,24 @@ def test_a_reverse_path_that_is_everybodys_joins_nobody(
 ) -> None:
     _, joined = read(tmp_path, dsn("elsewhere@y.example"), sent(*people))
     assert joined is None
+
+
+def test_what_somebody_else_got_at_a_shared_path_joins_nobody(tmp_path: Path) -> None:
+    own = sent("cy@x.example", reverse_path="b-1@bulletin.example")
+    log = join_logs([sent("ann@x.example", "bob@x.example"), own])
+    (tmp_path / "1.eml").write_bytes(dsn("ann@x.example"))
+    (tmp_path / "2.eml").write_bytes(dsn("elsewhere@y.example"))
+    assert read_bounces(tmp_path, log).attrs["joined"] == ["recipient", None]
+
+
+def test_lines_that_an_mbox_had_to_mark_are_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "box").write_bytes(
+        b"From a@x.example Sat Nov 28 09:00:00 2026\nSubject: a\n\n>From here\n>>From it\n"
+        b"\nFrom a@x.example Sat Nov 28 09:00:00 2026\nSubject: b\n\nx\n"
+    )
+    first, second = mails_in(tmp_path / "box")
+    assert first.octets == b"Subject: a\n\nFrom here\n>From it\n\n"
+    assert (second.place, second.octets) == ("box:2", b"Subject: b\n\nx\n")
 
 
 def test_outcomes_tell_where_everybody_stands_after_the_bounces(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_failure_of_authentication_is_no_complaint() -> None:
 
 
 def test_a_complaint_about_a_message_to_several_names_nobody() -> None:
-    octets = MAILS[HIDDEN].replace(b"To: undisclosed", b"To: a@x.example, b@x.example")
+    octets = MAILS[HIDDEN].replace(b"To: undisclosed", b"To: a@x.example,b@x.example")
     assert recognise(octets).reports[0].recipients == ()
 
 

@@ -121,6 +121,19 @@ def test_two_files_of_powermta_may_have_other_columns() -> None:
     assert reading.skips == 2
 
 
+def test_of_several_recipients_each_has_its_own_error() -> None:
+    log, _ = read(
+        "exchange",
+        "#Fields: date-time,event-id,message-id,recipient-address,recipient-status",
+        "2026-11-28T09:00:00Z,FAIL,<1@x.example>,a@x.example;b@x.example,"
+        '"[{LRT=};{LED=550 5.1.1 gone};{FQDN=mx.x.example};{IP=192.0.2.1}];'
+        '[{LRT=};{LED=552 5.2.2 full};{FQDN=mx.x.example};{IP=192.0.2.1}]"',
+    )
+    assert log["reply_code"].tolist() == [550, 552]
+    assert set(log["server"]) == {"mx.x.example"}
+    assert set(log["server_address"]) == {"192.0.2.1"}
+
+
 def test_a_summary_as_the_page_exports_it_is_read_too() -> None:
     log, _ = read(
         "exchange",
@@ -212,8 +225,11 @@ def test_a_line_that_is_spoilt_raises_nothing(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_text_from_strangers_is_escaped(name: str) -> None:
-    lines = [line.replace("user unknown", "\x1b[31m\u202euser") for line in LINES[name]]
-    log, _ = read(name, *lines)
-    said = "".join(log["reply_text"].dropna())
+    odd = "e\u202ex\x1b[31m" if name in ("powermta", "exchange") else "e\u202ex\\u001b[31m"
+    lines = [line.replace("ex", odd) for line in LINES[name]]
+    header = [line for line in LINES[name] if line.startswith(("#Fields", "type,"))]
+    log, _ = read(name, *header, *lines)
+    said = "".join("".join(log[one].dropna().astype(str)) for one in log if one != "time")
+    assert "\\u202e" in said
     assert "\x1b" not in said
     assert "\u202e" not in said
