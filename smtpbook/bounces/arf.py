@@ -30,13 +30,10 @@ _NO_COMPLAINTS: Final = {
 }
 _HIDDEN: Final = re.compile(r"redacted|hidden|undisclosed|^x+@|removed", re.IGNORECASE)
 _ANGLED: Final = re.compile(r"<([^<>\s]{1,320})>")
-# Where the returned message may still name who got it; the second is Outlook.com's.
-_RECIPIENT_FIELDS: Final = (
-    "x-original-to",
-    "x-hmxmroriginalrecipient",
-    "delivered-to",
-    "to",
-)
+# Outlook.com's complaints are the message alone, with this field in front of it.
+_OUTLOOK: Final = "x-hmxmroriginalrecipient"
+# Where the returned message may still name who got it.
+_RECIPIENT_FIELDS: Final = (_OUTLOOK, "x-original-to", "delivered-to", "to")
 
 
 def read_arf(mail: Part) -> list[Report] | str | None:
@@ -47,14 +44,14 @@ def read_arf(mail: Part) -> list[Report] | str | None:
     list of Report, str or None
         None = the mail is none; text = it is a report of another kind, and which.
     """
+    original = returned(mail)
     part = next((part for part in walk(mail) if part.kind == FEEDBACK_KIND), None)
-    if part is None:
+    if part is None and _OUTLOOK not in original:
         return None
-    fields = Fields.parse(part.text)
+    fields = Fields.parse("Feedback-Type: abuse" if part is None else part.text)
     kind = fields["feedback-type"].partition("(")[0].strip().lower()
     if kind in _NO_COMPLAINTS:
         return _NO_COMPLAINTS[kind]
-    original = returned(mail)
     ids = [fields[f"original-{name}"][:200].strip() for name in ("envelope-id", "envid")]
     report = Report(
         source="arf",

@@ -15,9 +15,8 @@ from smtpbook.bounces.join import WAYS, Mailing, log_of
 from smtpbook.bounces.mails import Mail, mails_in, watched
 from smtpbook.bounces.recognise import recognise
 from smtpbook.bounces.report import Report
-from smtpbook.codes.explain import reason_of
 from smtpbook.events import Row
-from smtpbook.log.foreign import foreign_row
+from smtpbook.log.foreign import foreign_row, reason_of_words
 from smtpbook.log.frame import to_frame
 from smtpbook.protocol.diagnostic import Diagnostic
 
@@ -128,21 +127,17 @@ def _counted(ways: list[str | None]) -> dict[str, int]:
 def _joined(report: Report, mailing: Mailing) -> tuple[Row, str | None]:
     """Make a row of a report, and say by what it was joined."""
     said = Diagnostic.parse(report.said, report.status)
-    status, reason = said.enhanced_status, None
-    if said.code is None and status and status[0] in "45":
-        # A code of its class that nobody has registered: it adds nothing of its own.
-        reason = reason_of(said.verb, int(f"{status[0]}99"), status, said.text)
     cells: dict[str, Any] = {
         "time": report.time,
         "kind": "outcome",
         "verb": said.verb,
         "reply_code": said.code,
-        "enhanced_status": status,
+        "enhanced_status": said.enhanced_status,
         "reply_text": said.text or None,
         "server": report.server,
         "server_address": report.server_address,
         "outcome": report.outcome,
-        "reason": reason,
+        "reason": reason_of_words(report.outcome, said),
         "source": report.source,
         "message_id": report.message_id,
         "queue_id": report.queue_id,

@@ -56,7 +56,7 @@ WORDINGS: Final = (
     _wording(r"THIS IS A WARNING ONLY", "deferred"),
     # qmail
     _wording(r"This is the qmail-send program at"),
-    _wording(r"I wasn't able to deliver your message to the following addresses"),
+    _wording(r"I wasn't able to deliver your message"),  # Haraka and James, too
     # Exim
     _wording(r"The following address(?:\(es\)|es)? failed:"),
     # Sendmail
@@ -81,7 +81,8 @@ _DOMAIN: Final = r"[^\s<>()\[\]:;,@\"']{1,255}"
 # An address at the beginning of a line: bare, angled or quoted, alone, with a colon and
 # the reason behind it, or with "on" and a date (Exchange).
 _ADDRESS_LINE: Final = re.compile(
-    rf"^[ \t>]{{0,16}}(?:smtp:|mailto:)?[<'\"]?({_LOCAL}@{_DOMAIN})[>'\"]?"
+    r"^[ \t>]{0,16}(?:Intended Recipients: )?(?:smtp:|mailto:)?"
+    rf"[<'\"]?({_LOCAL}@{_DOMAIN})[>'\"]?"
     rf"(?:\([^)\n]{{0,300}}\))?(?P<rest>:[^\n]*| on [^\n]*|[ \t]*)$",
     re.IGNORECASE | re.MULTILINE,
 )

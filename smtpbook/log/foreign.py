@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from smtpbook.codes.explain import reason_of
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
 from smtpbook.events import Row, row_of
 from smtpbook.protocol.addresses import Mailbox, domain_of
+from smtpbook.protocol.diagnostic import Diagnostic
 
+_DIGITS: Final = {"bounced": "5", "rejected": "5", "deferred": "4"}
 _MAX_CHARS: Final = 1000  # of a cell; a reply's text is cut where it is found
 
 
@@ -32,6 +35,33 @@ def foreign_row(**cells: Any) -> Row:
         if isinstance(cell, str) and name != "reply_text":
             cells[name] = visible(cell, max_chars=_MAX_CHARS)
     return row_of(**cells)
+
+
+def reason_of_words(outcome: str, said: Diagnostic, known: str | None = None) -> str | None:
+    """Give the reason of a failure that quotes no reply, by the rules for replies.
+
+    Parameters
+    ----------
+    outcome : str
+    said : Diagnostic
+        What was said instead.
+    known : str, optional
+        The reason that somebody names; it comes first.
+
+    Returns
+    -------
+    str or None
+        None = a refusal is quoted, whose reason is found as for every reply; or nothing
+        is said; or it is no failure.
+    """
+    if said.code is not None and said.code >= 400:
+        return None
+    status = said.enhanced_status
+    if known or outcome not in _DIGITS or not (status or said.text):
+        return known
+    digit = status[0] if status and status[0] in "45" else _DIGITS[outcome]
+    # A code of its class that nobody has registered: it adds nothing of its own.
+    return reason_of(said.verb, int(f"{digit}99"), status, said.text)
 
 
 def _as_written(address: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from smtpbook.codes.explain import reason_of
 from smtpbook.events import Row
-from smtpbook.log.foreign import foreign_row
+from smtpbook.log.foreign import foreign_row, reason_of_words
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.diagnostic import MAX_CHARS, Diagnostic
 
@@ -58,28 +57,20 @@ def outcome_row(
     """
     said = (said or "")[:MAX_CHARS]
     found = _parsed(said, status)
-    reply_code = found.code
-    if reply_code is None and code is not None and 200 <= code < 600:
-        reply_code = int(code)
-        whole = f"{reply_code} {found.text}"
+    if found.code is None and code is not None and 200 <= code < 600:
+        whole = f"{code:.0f} {found.text}"
         found = _parsed(whole, found.enhanced_status or status)
-    if reply_code is not None and reply_code >= 400:
-        reason = None  # found by the rules of `codes`, as for every reply
-    elif reason is None and found.enhanced_status and found.enhanced_status[0] in "45":
-        status = found.enhanced_status
-        # A code of its class that nobody has registered: it adds nothing of its own.
-        reason = reason_of(None, int(f"{status[0]}99"), status, found.text)
     return foreign_row(
         **{
             "time": time,
             "kind": "outcome",
             "verb": found.verb,
-            "reply_code": reply_code,
+            "reply_code": found.code,
             "enhanced_status": found.enhanced_status,
             "reply_text": found.text or None,
             "recipient": bare_address(recipient),
             "outcome": outcome,
-            "reason": reason,
+            "reason": reason_of_words(outcome, found, reason),
             "message_id": bracketed(message_id),
             "attempt": int(attempt) if attempt and 0 < attempt < 30_000 else None,
             "source": source,

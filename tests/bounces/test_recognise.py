@@ -136,6 +136,31 @@ def test_a_failure_of_authentication_is_no_complaint() -> None:
     assert (found.what, found.reports) == ("report of a failed authentication", ())
 
 
+def test_outlooks_complaint_is_the_message_alone() -> None:
+    octets = (
+        b"From: staff@hotmail.example\nSubject: complaint about message from 192.0.2.50\n"
+        b'Content-Type: multipart/mixed; boundary="b"\n\n--b\n'
+        b"Content-Type: message/rfc822\n\nX-HmXmrOriginalRecipient: ann@x.example\n"
+        b"To: ann@x.example\nMessage-ID: <1@bulletin.example>\n\nHi\n--b--\n"
+    )
+    (report,) = recognise(octets).reports
+    assert (report.outcome, report.recipients) == ("complaint", ("ann@x.example",))
+    assert report.message_id == "<1@bulletin.example>"
+
+
+def test_a_bounce_that_words_it_otherwise_is_read_too() -> None:
+    octets = (
+        b"From: mailer-daemon@x.example\nSubject: failure notice\n\n"
+        b"Hi. This is the Haraka Mailer program at x.example.\n"
+        b"I'm afraid I wasn't able to deliver your message\n    \"Hello\"\n"
+        b"to the following addresses.\nThis is a permanent error; I've given up.\n\n"
+        b"Intended Recipients: <ann@x.example>\nFailure Reason: 550 5.1.1 unknown\n"
+    )
+    (report,) = recognise(octets).reports
+    assert report.recipients == ("ann@x.example",)
+    assert report.said == "Failure Reason: 550 5.1.1 unknown"
+
+
 def test_a_complaint_about_a_message_to_several_names_nobody() -> None:
     octets = MAILS[HIDDEN].replace(b"To: undisclosed", b"To: a@x.example,b@x.example")
     assert recognise(octets).reports[0].recipients == ()
