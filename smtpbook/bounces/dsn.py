@@ -25,7 +25,7 @@ from smtpbook.bounces.report import (
 
 STATUS_KINDS: Final = ("message/delivery-status", "message/global-delivery-status")
 _MAX_TEXT: Final = 1 << 16
-_MAX_BLOCKS: Final = 1000
+_MAX_STATUS: Final = 1 << 18  # characters; a recipient takes some 300
 # "relayed": on to where no report will come from; "expanded": delivered to an address that
 # stands for several -- RFC 3464 section 2.3.3
 _ACTIONS: Final = {
@@ -49,7 +49,7 @@ def read_dsn(mail: Part) -> list[Report] | None:
         return None
     blocks = [
         Fields.parse(block)
-        for block in _BLANK_LINES.split(status.text.strip("\n"), _MAX_BLOCKS)
+        for block in _BLANK_LINES.split(status.text[:_MAX_STATUS].strip("\n"))
     ]
     blocks = [block for block in blocks if block]
     words = _words_of(mail)

@@ -12,6 +12,7 @@ Microsoft's "NDRs and SMTP error codes"; seen 2026-11-28.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from smtpbook.bounces.mime import Fields, Part, walk
@@ -118,7 +119,9 @@ def read_words(mail: Part) -> list[Report]:
     listed = list(_ADDRESS_LINE.finditer(told))[:_MAX_RECIPIENTS]
     spoken = _SPOKEN.findall(told)
     said: dict[str, str] = {}
-    for match, following in zip(listed, [*listed[1:], None], strict=True):
+    if not listed:
+        return _by_header(mail, text)
+    for match, following in zip_longest(listed, listed[1:]):
         stop = following.start() if following else len(told)
         reason = f"{match['rest'].lstrip(':')}\n{told[match.end() : stop]}"
         # Exchange names an address twice: first to people, then with the diagnostic.

@@ -166,6 +166,11 @@ def test_a_complaint_about_a_message_to_several_names_nobody() -> None:
     assert recognise(octets).reports[0].recipients == ()
 
 
+def test_a_bounce_that_names_nobody_is_of_unknown_form() -> None:
+    octets = b"From: mailer-daemon@x.example\n\nThis is the qmail-send program at x.\n"
+    assert recognise(octets).what == "bounce of unknown form"
+
+
 def test_what_failed_by_a_header_alone_is_read() -> None:
     octets = (
         b"From: x@y.example\nX-Failed-Recipients: a@x.example, b@x.example\n\nIt failed.\n"
