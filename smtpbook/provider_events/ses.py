@@ -139,10 +139,16 @@ def _delay(event: Fields, reading: Reading) -> Iterator[Row]:
 
 
 def _to_everybody(
-    event: Fields, reading: Reading, *, outcome: str, said: str = ""
+    event: Fields,
+    reading: Reading,
+    *,
+    outcome: str,
+    said: str = "",
+    reason: str | None = None,
 ) -> Iterator[Row]:
+    told = event.text(said) if said else None
     for to in event.texts("mail.destination"):
-        yield _row(event, reading, "send", outcome, to, said=said and event.text(said))
+        yield _row(event, reading, "send", outcome, to, said=told, reason=reason)
 
 
 def _server(mta: str | None) -> str | None:
@@ -166,9 +172,15 @@ FORMAT: Final = json_format(
         "Delivery": _delivery,
         "DeliveryDelay": _delay,
         "Send": partial(_to_everybody, outcome="accepted"),
-        "Reject": partial(_to_everybody, outcome="rejected", said="reject.reason"),
+        # "determined that the email contained a virus"
+        "Reject": partial(
+            _to_everybody, outcome="rejected", said="reject.reason", reason="virus"
+        ),
         "Rendering Failure": partial(
-            _to_everybody, outcome="rejected", said="failure.errorMessage"
+            _to_everybody,
+            outcome="rejected",
+            said="failure.errorMessage",
+            reason="message_format",
         ),
     },
     besides=("Open", "Click", "Subscription"),

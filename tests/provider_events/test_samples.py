@@ -186,6 +186,17 @@ def test_an_unknown_user_is_one_whoever_says_so(
     assert refused["reason"].tolist() == ["user_unknown"]
 
 
+def test_what_a_provider_says_of_itself_is_not_taken_for_a_servers_words(
+    logs: dict[str, pd.DataFrame],
+) -> None:
+    """An attribute that is not present is nothing about the recipient."""
+    log = logs["ses.jsonl"]
+    refused = log[(log["outcome"] == "rejected").to_numpy(bool)]
+    assert refused["reason"].tolist() == ["virus", "message_format"]
+    mailgun = logs["mailgun.json"]
+    assert mailgun[(mailgun["outcome"] == "rejected").to_numpy(bool)]["reason"].isna().all()
+
+
 def test_what_identifies_a_message_is_kept(logs: dict[str, pd.DataFrame]) -> None:
     by_file = {file: log.iloc[0] for file, log in logs.items()}
     for file in ("ses.jsonl", "sendgrid.json", "mailgun.json", "kumomta.jsonl"):
