@@ -5,8 +5,8 @@ beginning of a line with the reason behind or below, and a line at which the ret
 message begins.  So one reader does for all, and a table says what they begin with.
 
 Sources: D. J. Bernstein, "The qmail-send Bounce Message Format" (cr.yp.to/proto/qsbmf.txt);
-the bounce texts in the sources of Exim 4.96, Sendmail 8.17 and Postfix 3.7 and in
-Microsoft's "NDRs and SMTP error codes"; seen 2026-11-28.
+Sendmail's savemail.c; Haraka's outbound.bounce_message.  The other sentences are assumed to
+be those that the programs' bounces have had for years.
 """
 
 from __future__ import annotations

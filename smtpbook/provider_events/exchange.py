@@ -13,7 +13,9 @@ Three shapes of comma-separated values, told by their header line:
 providers use the word.  Steps between, such as ``TRANSFER``, are not about delivery.
 
 Sources: Microsoft, "Message tracking" (event types and fields of the log) and "Message
-trace in the new Exchange admin center" (reports), read 2026-11-28.
+trace in the new Exchange admin center" (reports), read 2026-11-28.  The columns of the
+summary, the steps between, and the form of the last error are assumed from exports and logs
+as they have been for years.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A failure is ``temporary`` while Mailgun tries on, ``permanent`` when it does not, and
 ``suppress-…`` where an address on one of its own lists was never tried.
 
-Sources: Mailgun, "Event Types" and "Event Structure" of the user manual, read 2026-11-28.
+Source: Mailgun, "Event Types" of the user manual, read 2026-11-28.  The names of the fields
+of an event are assumed from events as they have been for years.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ What Postmark calls a bounce may be an autoresponder's answer or a challenge: th
 about delivery.  ``MessageID`` is Postmark's own, as its API gives it; the header's is not
 told.
 
-Sources: Postmark, "Bounce webhook", "Delivery webhook", "Spam complaint webhook" and the
-bounce types of its "Bounce API", read 2026-11-28.
+Sources: Postmark, "Bounce webhook" and "Spam complaint webhook", and the bounce types in
+its client library for Node.js 4.0, read 2026-11-28.  The fields of a delivery are assumed,
+and so is what a type means for the message.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ a recipient; ``tq`` is about a queue that was put off as a whole, and gives a ro
 Times are Unix or calendar ones; without an offset they are in the zone given.
 
 Sources: Port25, "PowerMTA User's Guide", 4.0 chapter 11 and 5.5 section 12.2 (accounting
-records), read 2026-11-28.
+records), read 2026-11-28.  What the bounce categories stand for is taken from their names.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The event does not say which of several recipients it is about, so each has a row.
 
-Source: Resend, "Event types" and the pages of each ``email.…`` event, read 2026-11-28.
+Source: Resend, "Event types" and "email.bounced", read 2026-11-28.  The subtypes are
+assumed to be those of Amazon SES.
 """
 
 from __future__ import annotations

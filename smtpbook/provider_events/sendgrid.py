@@ -3,7 +3,8 @@
 Its ``blocked`` bounces were refused for what the sender or the message is, not the address,
 and count as bounced: SendGrid does not try again.  ``smtp-id`` is the Message-ID header.
 
-Source: Twilio SendGrid, "Event Webhook Reference", read 2026-11-28.
+Source: Twilio SendGrid, "Event Webhook Reference", read 2026-11-28.  Which reasons of a
+dropped message are no list of SendGrid's is an assumption.
 """
 
 from __future__ import annotations

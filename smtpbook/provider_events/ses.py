@@ -5,7 +5,8 @@ notification.  A bounce has the DSN's fields; a complaint names everybody who ma
 complained, because mailbox providers hide who it was.  Signatures are not verified.
 
 Sources: AWS, "Contents of event data that Amazon SES publishes to Amazon SNS" and
-"Examples of event data that Amazon SES publishes to Amazon SNS", read 2026-11-28.
+"Examples of event data that Amazon SES publishes to Amazon SNS", read 2026-11-28.  What the
+subtypes of bounces and delays mean is assumed from their names.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _REASONS: Final = {
     "InternalFailure": "server_error",
     "TransientCommunicationFailure": "network",
 }
-# "the recipient's email address is on the … suppression list": SES never tried.
+# The address is on a suppression list: SES never tried.
 _SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList", "UnsubscribedRecipient")
 
 
@@ -172,7 +173,7 @@ FORMAT: Final = json_format(
         "Delivery": _delivery,
         "DeliveryDelay": _delay,
         "Send": partial(_to_everybody, outcome="accepted"),
-        # "determined that the email contained a virus"
+        # SES rejects what it takes for a virus, and nothing else.
         "Reject": partial(
             _to_everybody, outcome="rejected", said="reject.reason", reason="virus"
         ),

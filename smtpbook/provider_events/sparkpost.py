@@ -3,8 +3,8 @@
 ``raw_reason`` is the reply as it was, ``reason`` one with its numbers taken out.  A
 ``bounce`` was refused in the session, an ``out_of_band`` came back later; both are the end.
 
-Sources: SparkPost, "Message Events" and the webhook event samples of its API reference;
-"Bounce Classification Codes", read 2026-11-28.
+Source: SparkPost, "Message Events" and the webhook event samples of its API reference, read
+2026-11-28.  What the bounce classes stand for is assumed.
 """
 
 from __future__ import annotations
