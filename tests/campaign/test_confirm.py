@@ -215,7 +215,7 @@ def test_what_is_hostile_is_shown_and_does_nothing(about: Callable[..., About]) 
         text="c\u2028d\n\x1b[31me" + "f" * 200,
         attachments=[Attachment("g\u200bh.pdf", b"")],
     )
-    text = describe(about(letter=letter, account=REAL.replace(name="i\x1bj")))
+    text = describe(about(letter=letter))
     assert text.replace("\n", "").isprintable()
     assert max(map(len, text.splitlines())) < 200
 
