@@ -24,6 +24,15 @@ _MODULES: Final = {
     "kumomta": "provider_events.kumomta",
     "powermta": "provider_events.powermta",
     "exchange": "provider_events.exchange",
+    "transcript": "dialogues.transcript",
+    "swaks": "dialogues.swaks",
+    "smtplib": "dialogues.smtplib",
+    "curl": "dialogues.curl",
+    "msmtp": "dialogues.msmtp",
+    "nodemailer": "dialogues.nodemailer",
+    "thunderbird": "dialogues.thunderbird",
+    "maxbulk": "dialogues.maxbulk",
+    "dialogue": "dialogues.dialogue",
 }
 """Format's name → the module whose ``FORMAT`` it is."""
 

@@ -8,7 +8,7 @@ then their replies: that is what went over the wire.  Mail data is counted, not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
@@ -120,7 +120,7 @@ def _session(rows: pd.DataFrame) -> Iterator[str]:
     cells = rows.assign(time=micros).to_numpy(dtype=object)
     cells[rows.isna().to_numpy()] = None
     plain = pd.DataFrame(cells, columns=rows.columns, dtype=object)
-    events = plain.itertuples(index=False, name="Event")
+    events = _said_once(plain.itertuples(index=False, name="Event"))
     for number, group in groupby(events, key=lambda event: event.pipelined):
         together = list(group)
         # Outside a group each command waits for its reply before the next is written.
@@ -130,6 +130,18 @@ def _session(rows: pd.DataFrame) -> Iterator[str]:
                 yield from _sent(event)
             for event in part:
                 yield from _received(event)
+
+
+def _said_once(events: Iterable[Any]) -> Iterator[Any]:
+    """Leave the end of mail data out where each recipient's reply to it repeats it."""
+    ended: set[str] = set()
+    for event in events:
+        is_end = event.verb == "END-OF-DATA" or (event.command or "").endswith(" LAST")
+        if is_end and event.kind == "command" and event.transaction_id is not None:
+            if event.transaction_id in ended:
+                event = event._replace(command=None)
+            ended.add(event.transaction_id)
+        yield event
 
 
 def _head(rows: pd.DataFrame) -> str:
@@ -144,7 +156,8 @@ def _head(rows: pd.DataFrame) -> str:
     parts = [f"{place} [{address}]" if address and address != server else place]
     parts += [visible(tls)] if tls else []
     parts += [f"session {visible(session_id)}"] if session_id else []
-    parts += [f"{rows['time'].iloc[0]:%Y-%m-%d} (UTC)"]
+    began = rows["time"].iloc[0]
+    parts += ["no date" if pd.isna(began) else f"{began:%Y-%m-%d} (UTC)"]
     return "=== " + ", ".join(parts)
 
 
@@ -158,7 +171,9 @@ def _sent(event: Any) -> Iterator[str]:
 
 
 def _received(event: Any) -> Iterator[str]:
-    complete = event.time + round((event.latency_s or 0) * 1e6)
+    complete = event.time
+    if complete is not None:
+        complete += round((event.latency_s or 0) * 1e6)
     if event.reply_code is not None and event.kind != "outcome":
         lines = (event.reply_text or "").split("\n")
         for number, text in enumerate(lines):
@@ -198,10 +213,12 @@ def _note(event: Any) -> str | None:
     return f"{event.kind}{error}" if event.kind == "dns" or error else None
 
 
-def _line(micros: int, service_s: float | None, text: str) -> str:
-    millis = micros // 1000
-    minutes, seconds = divmod(millis // 1000, 60)
-    clock = f"{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}.{millis % 1000:03}"
+def _line(micros: int | None, service_s: float | None, text: str) -> str:
+    clock = " " * 12
+    if micros is not None:
+        millis = micros // 1000
+        minutes, seconds = divmod(millis // 1000, 60)
+        clock = f"{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}.{millis % 1000:03}"
     service = f"[{_duration(service_s)}]" if service_s is not None else ""
     return f"{clock}  {service:>9}  {text}"
 

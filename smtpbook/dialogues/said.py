@@ -1,0 +1,201 @@
+"""Said: what a format understands of a line, and how that becomes conversations.
+
+A format turns its lines into `Said` values, one for each thing that was said or happened;
+`rows_of` deals them to conversations and gives the rows.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal, NamedTuple
+
+from smtpbook.dialogues.conversation import Conversation
+from smtpbook.events import Row
+from smtpbook.logfile.reading import Reading
+
+_MAX_SESSIONS: Final = 1000  # under way at once; the one that was silent longest is ended
+
+_DAY_0: Final = datetime.date(1970, 1, 1)
+_MIDNIGHT: Final = datetime.datetime(1970, 1, 1)
+_HALF_A_DAY: Final = 12 * 3600 * 1_000_000
+
+What = Literal["client", "server", "data", "connect", "tls", "disconnect", "dns", "proxy"]
+
+
+class Said(NamedTuple):
+    """One thing that was said or happened.
+
+    Attributes
+    ----------
+    what : str
+        Who spoke, or what happened; ``data`` is mail data that was counted, not shown.
+    text : str
+        The line, or what opportunistic TLS came to.
+    at : int or None
+        Microseconds since 1970 UTC; or since any instant, where the format has no date.
+    session : str or None
+        What the format calls the session.
+    took_s : float or None
+        How long it took, where the format says so.
+    octets : int or None
+        Of mail data.
+    error : str or None
+        Class of what went wrong.
+    place : tuple
+        Server's name, port, address: of `connect`.
+    tls : tuple
+        Version and cipher.
+    """
+
+    what: What
+    text: str = ""
+    at: int | None = None
+    session: str | None = None
+    took_s: float | None = None
+    octets: int | None = None
+    error: str | None = None
+    place: tuple[str | None, int | None, str | None] = (None, None, None)
+    tls: tuple[str | None, str | None] = (None, None)
+
+
+Speaker = Callable[[Iterable[str], Reading], Iterator[Said]]
+"""Turns lines into what was said; lines it does not know it hands to `Reading.skipped`."""
+
+
+def rows_of(
+    source: str, speaker: Speaker, *, has_date: bool = True, is_precise: bool = False
+) -> Callable[[Iterable[str], Reading], Iterator[Row]]:
+    """Make a format's ``events`` of what understands its lines.
+
+    Parameters
+    ----------
+    source : str
+        The format's name.
+    speaker : callable
+    has_date, is_precise : bool
+        As `Conversation` takes them.
+    """
+
+    def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
+        sessions = _Sessions(source, has_date=has_date, is_precise=is_precise)
+        for said in speaker(lines, reading):
+            if not sessions.take(said):
+                reading.skipped(said.text)
+            yield from sessions.rows()
+        sessions.end()
+        yield from sessions.rows()
+
+    return events
+
+
+class _Sessions:
+    """The conversations of one log, by what it calls them."""
+
+    def __init__(self, source: str, *, has_date: bool, is_precise: bool) -> None:
+        self._source, self._has_date, self._is_precise = source, has_date, is_precise
+        self._talks: dict[str | None, Conversation] = {}
+        self._count = 0
+        self._ready: list[Row] = []
+
+    def rows(self) -> list[Row]:
+        """Give the rows that are ready, once."""
+        rows, self._ready = self._ready, []
+        return rows
+
+    def take(self, said: Said) -> bool:
+        """Deal one thing to its conversation; False = it does not belong to any."""
+        talk = self._talk_of(said)
+        is_taken = self._tell(talk, said)
+        self._collect(talk)
+        return is_taken
+
+    def _talk_of(self, said: Said) -> Conversation:
+        talk = self._talks.pop(said.session, None)
+        if talk is not None and self._is_new(talk, said):
+            talk.end()
+            self._collect(talk)
+            talk = None
+        if talk is None:
+            self._count += 1
+            talk = Conversation(
+                self._source,
+                said.session or f"{self._source}-{self._count}",
+                has_date=self._has_date,
+                is_precise=self._is_precise,
+            )
+        self._talks[said.session] = talk  # the last in order is the last that spoke
+        if len(self._talks) > _MAX_SESSIONS:
+            oldest = self._talks.pop(next(iter(self._talks)))
+            oldest.end()
+            self._collect(oldest)
+        return talk
+
+    @staticmethod
+    def _is_new(talk: Conversation, said: Said) -> bool:
+        """Whether another conversation begins where the log does not say so."""
+        if said.what == "connect":
+            return talk.has_begun
+        if talk.is_over:
+            return said.what != "disconnect"
+        greets = said.what == "server" and said.text[:4] in ("220 ", "220-", "220")
+        return greets and talk.is_idle
+
+    def _tell(self, talk: Conversation, said: Said) -> bool:
+        match said.what:
+            case "client":
+                talk.client(said.text, said.at)
+            case "server":
+                return talk.server(said.text, said.at, took_s=said.took_s)
+            case "data":
+                talk.mail_data(said.octets, said.at)
+            case "connect":
+                talk.place(*said.place)
+                took_us = None if said.took_s is None else round(said.took_s * 1e6)
+                talk.connect(said.at, took_us, said.error)
+            case "tls":
+                version, cipher = said.tls
+                talk.start_tls(version, cipher, said.at, said.text or None, said.error)
+            case "disconnect":
+                talk.disconnect(said.at, said.error)
+            case kind:
+                talk.place(*said.place)
+                talk.note(kind, said.at, said.error)
+        return True
+
+    def _collect(self, talk: Conversation) -> None:
+        self._ready += talk.rows
+        talk.rows.clear()
+
+    def end(self) -> None:
+        """End them all, the oldest first."""
+        for talk in self._talks.values():
+            talk.end()
+            self._collect(talk)
+
+
+class Clock:
+    """A time of day that only measures: it goes on after midnight.
+
+    >>> clock = Clock()
+    >>> clock.at("23:59:59.5"), clock.at("00:00:00.25")
+    (86399500000, 86400250000)
+    """
+
+    def __init__(self) -> None:
+        self._day = 0
+        self._previous = 0
+
+    def at(self, stamp: str) -> int | None:
+        """Read ``HH:MM:SS`` with a fraction, in microseconds; null = it is none."""
+        try:
+            time = datetime.time.fromisoformat(stamp)
+        except ValueError:
+            return None
+        since = datetime.datetime.combine(_DAY_0, time) - _MIDNIGHT
+        micros = since // datetime.timedelta(microseconds=1)
+        # A little back is a late line; half a day back is the next day.
+        if micros < self._previous - _HALF_A_DAY:
+            self._day += 1
+        self._previous = micros
+        return self._day * 2 * _HALF_A_DAY + micros

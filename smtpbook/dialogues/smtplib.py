@@ -1,0 +1,79 @@
+"""Python's smtplib: what it prints after ``set_debuglevel``, at level 1 and 2.
+
+A command stands as the literal that was sent (``send: 'ehlo me\\r\\n'``), each line of a
+reply as its octets (``reply: b'250 ok\\r\\n'``), mail data as one literal.  At level 2 each
+line begins with a time of day, which measures latencies but has no date (CPython 3.11 to
+3.14, ``Lib/smtplib.py``).  The lines that repeat a reply whole are passed over.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from smtpbook.dialogues.said import Clock, Said, rows_of
+from smtpbook.logfile.format import LogFormat
+from smtpbook.logfile.reading import Reading
+
+_LINE: Final = re.compile(
+    r"(?:(?P<time>\d\d:\d\d:\d\d\.\d{6}) )?(?P<what>send|reply|connect|data): (?P<rest>.*)",
+    re.DOTALL,
+)
+_PLACE: Final = re.compile(r"to \('([^']{1,255})', (\d{1,5})\)")
+
+
+def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+    """Understand debug lines; what a program prints among them is skipped."""
+    clock = Clock()
+    for line in lines:
+        found = _LINE.match(line)
+        if found is None:
+            reading.skipped(line)
+            continue
+        at = clock.at(found["time"]) if found["time"] else None
+        what, rest = found["what"], found["rest"]
+        if what == "connect":
+            if place := _PLACE.match(rest):
+                yield Said("connect", at=at, place=(place[1], int(place[2]), None))
+        elif what != "data" and not rest.startswith("retcode ("):
+            octets = _literal(rest)
+            if octets is None:
+                reading.skipped(line)
+            else:
+                speaker: Final = "client" if what == "send" else "server"
+                for text in _cut(octets):
+                    yield Said(speaker, text, at)
+
+
+def _literal(text: str) -> str | None:
+    """Read a string or bytes literal; None = it is neither."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value if isinstance(value, str) else None
+
+
+def _cut(text: str) -> list[str]:
+    """Cut at CRLF; what ends in LF alone keeps it."""
+    return text.removesuffix("\r\n").split("\r\n")
+
+
+def sniff(line: str) -> bool:
+    """Tell whether a line has one of the labels and a literal behind it."""
+    found = _LINE.match(line[:400])
+    return found is not None and found["rest"].startswith(
+        ("'", '"', "b'", 'b"', "to (", "retcode (")
+    )
+
+
+FORMAT: Final = LogFormat(
+    name="smtplib",
+    title="Python's smtplib (debug output)",
+    sniff=sniff,
+    events=rows_of("smtplib", said, has_date=False, is_precise=True),
+)
