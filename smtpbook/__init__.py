@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from smtpbook.codes.explanation import Explanation as Explanation
     from smtpbook.delivery.run import Run as Run
     from smtpbook.delivery.settings import Together as Together
+    from smtpbook.dialogues.lint import lint_dialogue as lint_dialogue
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.formats.read import read_log as read_log
@@ -193,6 +194,7 @@ _HOME = {
     "read_dmarc_reports": "bounces.dmarc",
     "outcomes": "log.outcomes",
     "transcript": "log.transcript",
+    "lint_dialogue": "dialogues.lint",
     "reply_codes": "insight.summaries",
     "latency_by_command": "insight.summaries",
     "by_domain": "insight.summaries",

@@ -67,6 +67,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "sources",
         "bodies",
         "deliverability",
+        "dialogues",
         "folder",
         "campaign",
         "delivery",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from smtpbook.protocol.replies import Reply
 
@@ -22,19 +22,45 @@ _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 _PLAIN: Final = frozenset({"GREETING", "EHLO", "HELO", "LHLO"})
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong: the rule broken, what happened, and where it is written."""
+
+    rule: str
+    message: str
+    source: str
+
+
 def command_faults(verb: str | None) -> Iterator[str]:
     """Say what is wrong with sending this command at all."""
-    if verb in _TERMINAL:
-        yield (
-            f"{verb} FROM delivers to {_TERMINAL[verb]} (RFC 821 section 3.4), and clients "
-            f"should not use it (RFC 5321 appendix F.6); mail uses MAIL FROM"
-        )
+    return map(_told, faults_of_command(verb))
 
 
 def reply_faults(
     verb: str | None, reply: Reply, accepted_recipients: int | None
 ) -> Iterator[str]:
-    """Say what is wrong with this reply to this command.
+    """Say what is wrong with this reply to this command, as `faults_of_reply` finds it."""
+    return map(_told, faults_of_reply(verb, reply, accepted_recipients))
+
+
+def _told(fault: Fault) -> str:
+    return fault.message
+
+
+def faults_of_command(verb: str | None) -> Iterator[Fault]:
+    """Find what is wrong with sending this command at all."""
+    if verb in _TERMINAL:
+        yield Fault(
+            "terminal_delivery",
+            f"{verb} FROM delivers to {_TERMINAL[verb]} (RFC 821 section 3.4), and clients "
+            f"should not use it (RFC 5321 appendix F.6); mail uses MAIL FROM",
+            "RFC 5321 appendix F.6",
+        )
+
+
+def faults_of_reply(
+    verb: str | None, reply: Reply, accepted_recipients: int | None
+) -> Iterator[Fault]:
+    """Find what is wrong with this reply to this command.
 
     Parameters
     ----------
@@ -49,15 +75,19 @@ def reply_faults(
     # server MAY return a "command out of sequence" (503) or "no valid recipients" (554)
     # reply in response to the DATA command." -- RFC 5321 section 3.3
     if verb == "DATA" and reply.code == 354 and accepted_recipients == 0:
-        yield (
+        yield Fault(
+            "data_without_recipient",
             "DATA is answered 354 although no RCPT was accepted; RFC 5321 section 3.3 "
             "expects 503 or 554 there, and RFC 821's own scenario (appendix F, scenario 5) "
-            "sends RSET instead of DATA"
+            "sends RSET instead of DATA",
+            "RFC 5321 section 3.3",
         )
     stated = _STATUS.match(reply.lines[0])
     if stated is not None and stated[0][0] != str(reply.code)[0] and verb not in _PLAIN:
-        yield (
+        yield Fault(
+            "status_contradicts_code",
             f"enhanced status {stated[0]} does not fit the {reply.severity} reply code "
             f"{reply.code}: their first digits must agree (RFC 2034 section 4); the code "
-            f"counts"
+            f"counts",
+            "RFC 2034 section 4",
         )

@@ -52,14 +52,15 @@ LAST_IN_GROUP: Final = frozenset(
         *("STARTTLS", "AUTH", "HELP", "ETRN", "XCLIENT"),
     }
 )
-_COMMAND_NEEDS: Final = {
+COMMAND_NEEDS: Final = {
     "STARTTLS": "STARTTLS",
     "AUTH": "AUTH",
     "BDAT": "CHUNKING",
     "ETRN": "ETRN",
     "XCLIENT": "XCLIENT",
 }
-_IS_CHECKED: Final = frozenset({"MAIL", "RCPT", *_COMMAND_NEEDS}.union(*FOREIGN.values()))
+"""Verb → the EHLO keyword without which it must not be said."""
+_IS_CHECKED: Final = frozenset({"MAIL", "RCPT", *COMMAND_NEEDS}.union(*FOREIGN.values()))
 _GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "LHLO", "AUTH", "XCLIENT"})
 # "421 <domain> Service not available, closing transmission channel (This may be a reply to
 # any command if the service knows it must shut down)" -- RFC 5321 section 4.2.3
@@ -308,7 +309,7 @@ class Client:
                 f"{verb} is no command of {self.protocol.upper()} (RFC 2033 section 4.1); "
                 f"a session is opened with {other}"
             )
-        needed = _COMMAND_NEEDS.get(verb)
+        needed = COMMAND_NEEDS.get(verb)
         if needed is not None and needed not in keywords:
             raise LocalProtocolError(f"the server does not offer {needed}")
         if verb == "AUTH" and self.is_authenticated:
