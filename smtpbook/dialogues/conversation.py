@@ -78,6 +78,8 @@ class Conversation:
         time.
     is_precise : bool
         Whether it is fine enough to measure latencies.
+    is_wire : bool
+        Nothing happens that is not told here: a handshake least of all.
 
     Attributes
     ----------
@@ -94,11 +96,12 @@ class Conversation:
         *,
         has_date: bool = True,
         is_precise: bool = False,
+        is_wire: bool = False,
     ) -> None:
         self.rows: list[Row] = []
         self.tls: tuple[str | None, str | None] = (None, None)
         self._about: dict[str, Any] = {"session_id": session_id, "source": source}
-        self._has_date, self._is_precise = has_date, is_precise
+        self._has_date, self._is_precise, self._is_wire = has_date, is_precise, is_wire
         self._seq = self._transactions = self._groups = 0
         self._waiting: deque[_Item] = deque()
         self._run: list[_Item] = []  # said since the server last spoke
@@ -135,6 +138,16 @@ class Conversation:
     def has_begun(self) -> bool:
         """Whether anything beyond the search for the server has happened."""
         return self._is_connected or self._is_greeted or self._is_over or bool(self._run)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether either side has said anything."""
+        return self._is_greeted or bool(self._waiting or self._lines)
+
+    @property
+    def is_tls_due(self) -> bool:
+        """Whether the handshake comes next."""
+        return self._is_tls_due
 
     @property
     def is_over(self) -> bool:
@@ -240,10 +253,8 @@ class Conversation:
                 self._end_data(at, octets)
             else:
                 self._mail_line(line, at, octets)
-        elif self._chunk_left and not (is_command and octets is None):
-            size = octets or _size(line)
-            self._chunk_left = max(0, self._chunk_left - size)
-            self.more_data(size, at)
+        elif self._chunk_left and not is_command:
+            self.chunk(octets or _size(line), at)
         elif self._is_in_auth or (not is_command and self._is_answer(line)):
             self._is_in_auth = False
             shown = self._login.respond(line)
@@ -318,6 +329,11 @@ class Conversation:
         if self._waiting and self._waiting[-1].verb == "BDAT":
             item.transaction = self._waiting[-1].transaction
         self._queue(item, octets)
+
+    def chunk(self, octets: int, at: int | None = None) -> None:
+        """Take some of what BDAT has announced."""
+        self._chunk_left = max(0, self._chunk_left - octets)
+        self.more_data(octets, at)
 
     def more_data(self, octets: int, at: int | None = None) -> None:
         """Take more of the mail data that is being said, or its beginning."""
@@ -507,8 +523,9 @@ class Conversation:
 
     def _finish_tls(self, at: int | None) -> None:
         """Note a handshake that the record does not mention: after it, both go on."""
-        if self._is_tls_due:
+        if self._is_tls_due and not self._is_wire:
             self.start_tls(at=at)
+        self._is_tls_due = False
 
     def _close_run(self) -> None:
         """Number the commands that were said in one go."""
