@@ -115,6 +115,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "requests": {"accounts"},
     "platformdirs": {"places"},
     "spnego": {"session"},
+    "cypcap": {"dialogues"},
     "dns": {"deliverability"},
     "cryptography": {"private_key", "dkim", "smime", "accounts", "deliverability"},
     "duckdb": {"insight"},

@@ -61,6 +61,7 @@ class Connection:
         self._lines = {client: _Lines(), server: _Lines()}
         self._early: list[tuple[Endpoint, Piece]] = []
         self._hello_at: int | None = None  # of TLS
+        self._lost: str | None = None  # why nothing more can be told
         self._is_whole = is_begun
         self._is_stopped = self._is_connected = self._is_closed = False
 
@@ -112,7 +113,9 @@ class Connection:
             self._talk.connect(self._begun_at, error="TransportError")
             return
         ends = [half.fin_at for half in self._halves.values() if half.fin_at is not None]
-        error = None if self._talk.is_idle or self._is_stopped else "TransportError"
+        error = self._lost
+        if error is None and not (self._talk.is_idle or self._is_stopped):
+            error = "TransportError"
         self._talk.disconnect(min(ends, default=at), error)
 
     def end(self, at: int) -> None:
@@ -129,11 +132,7 @@ class Connection:
 
     def rows(self) -> list[Row]:
         """Give the rows that are ready, once; none while it may be no SMTP."""
-        if not self.is_smtp:
-            return []
-        rows = self._talk.rows.copy()
-        self._talk.rows.clear()
-        return rows
+        return self._talk.rows() if self.is_smtp else []
 
     # -- what was said
 
@@ -152,7 +151,9 @@ class Connection:
         if source == self.client and piece.octets is not None:
             self.is_smtp = _CLIENT.match(piece.octets) is not None
             self._is_stopped = not self.is_smtp
-        elif piece.octets is not None and not _SERVER.match(self._early[0][1].octets or b""):
+        elif piece.octets is not None and not _SERVER.match(
+            self._early[0][1].octets or b""
+        ):
             self._is_stopped = True
         if len(self._early) > _MAX_EARLY:
             self._is_stopped = True
@@ -202,8 +203,11 @@ class Connection:
             self._lines[self.client].forget()
             self._talk.more_data(piece.size, piece.at)
             return
-        self._talk.end(error=GAP, is_unseen=True)
-        self._is_stopped = True
+        self._stop(GAP)
+
+    def _stop(self, error: str) -> None:
+        self._talk.end(error=error, is_unseen=True)
+        self._lost, self._is_stopped = error, True
 
     def _client(self, octets: bytes, at: int) -> None:
         lines, talk = self._lines[self.client], self._talk
@@ -222,8 +226,7 @@ class Connection:
         text, first_at, last_at, size = line
         if not self._talk.server(text, last_at, size, first_at=first_at):
             # Not a reply: nobody can tell what follows (RFC 5321 section 4.2).
-            self._talk.end(error="RemoteProtocolError", is_unseen=True)
-            self._is_stopped = True
+            self._stop("RemoteProtocolError")
 
 
 _Line = tuple[str, int, int, int]

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
+from smtpbook.dialogues.heard import Heard, Listener
 from smtpbook.dialogues.login import Login, is_response
+from smtpbook.dialogues.record import Item, Record
 from smtpbook.dialogues.transaction import Recipient, Transaction
-from smtpbook.events import Row, row_of
+from smtpbook.events import Row
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import MAX_AUTH_LINE
 from smtpbook.protocol.connection import CLOSING
-from smtpbook.protocol.replies import MAX_REPLY_LINE, MAX_REPLY_LINES, Reply
+from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import VERBS
 from smtpbook.protocol.verdicts import COUNTED, ENDS, Verdicts
-from smtpbook.transfer.transaction import queue_id
 
 # What a row keeps of a line; longer than any command may be, so that it shows.
 MAX_LINE: Final = MAX_AUTH_LINE + 1024
@@ -34,7 +35,6 @@ MAX_LINE: Final = MAX_AUTH_LINE + 1024
 _MAX_WAITING: Final = 10_000
 _MAX_HEADER: Final = 64 * 1024  # characters of mail data in which Message-ID is looked for
 
-_REPLY: Final = re.compile(r"([2-5][0-9]{2})(?:(-)|[ \t]|$)(.*)", re.DOTALL)
 _PATH: Final = re.compile(
     r"(?:FROM|TO)[ \t]*:[ \t]*"
     r"(?:<(?:@[^:>]{1,500}:)?((?:\"(?:[^\"\\]|\\.)*\"|[^>\"])*)>?|(\S*))",
@@ -47,22 +47,6 @@ _ENDS_TRANSACTION: Final = frozenset({"RSET", "EHLO", "HELO", "LHLO", "QUIT", "S
 _COMMANDS: Final = frozenset(VERBS) - {"GREETING", "HANDSHAKE", "RESPONSE", "END-OF-DATA"}
 # What a server may say first of all -- RFC 5321 section 3.1
 _GREETINGS: Final = frozenset({220, 421, 554})
-
-
-class _Item:
-    """Something the client said, until it is answered."""
-
-    __slots__ = ("at", "closes", "group", "key", "kind", "line", "octets", "rcpt")
-    __slots__ += ("transaction", "verb")
-
-    def __init__(self, kind: str, verb: str | None, line: str | None, at: int | None):
-        self.kind, self.verb, self.line, self.at = kind, verb, line, at
-        self.key = verb
-        self.octets: int | None = None
-        self.group: int | None = None
-        self.transaction: Transaction | None = None
-        self.rcpt: Recipient | None = None
-        self.closes: Transaction | None = None
 
 
 class Conversation:
@@ -80,13 +64,6 @@ class Conversation:
         Whether it is fine enough to measure latencies.
     is_wire : bool
         Nothing happens that is not told here: a handshake least of all.
-
-    Attributes
-    ----------
-    rows : list of tuple
-        Rows made and not taken yet.
-    tls : tuple
-        Version and cipher, when known.
     """
 
     def __init__(
@@ -98,19 +75,12 @@ class Conversation:
         is_precise: bool = False,
         is_wire: bool = False,
     ) -> None:
-        self.rows: list[Row] = []
-        self.tls: tuple[str | None, str | None] = (None, None)
-        self._about: dict[str, Any] = {"session_id": session_id, "source": source}
-        self._has_date, self._is_precise, self._is_wire = has_date, is_precise, is_wire
-        self._seq = self._transactions = self._groups = 0
-        self._waiting: deque[_Item] = deque()
-        self._run: list[_Item] = []  # said since the server last spoke
-        self._lines: list[str] = []  # of a reply whose last line is not in yet
-        self._code, self._is_broken = 0, False
-        self._reply_octets: int | None = None
-        self._first_at: int | None = None
-        self._took_s: float | None = None
-        self._previous_at: int | None = None  # last octet of the reply before
+        self._record = Record(source, session_id, has_date=has_date, is_precise=is_precise)
+        self._is_wire = is_wire
+        self._transactions = self._groups = 0
+        self._waiting: deque[Item] = deque()
+        self._run: list[Item] = []  # said since the server last spoke
+        self._listener = Listener()
         self._connected_at: int | None = None
         self._is_connected = self._is_greeted = self._is_over = False
         self._is_tls_due = self._is_in_data = self._is_in_auth = False
@@ -123,6 +93,11 @@ class Conversation:
         self._login = Login()
         self._closing: Reply | None = None
 
+    def rows(self) -> list[Row]:
+        """Give the rows that are ready, once."""
+        rows, self._record.rows = self._record.rows, []
+        return rows
+
     # -- where it stands
 
     @property
@@ -130,7 +105,7 @@ class Conversation:
         """Whether the server has spoken and owes no reply: its next 220 greets anew."""
         return (
             self._is_greeted
-            and not (self._waiting or self._lines)
+            and not (self._waiting or self._listener.is_inside)
             and not (self._is_in_data or self._is_in_auth)
         )
 
@@ -142,7 +117,7 @@ class Conversation:
     @property
     def has_spoken(self) -> bool:
         """Whether either side has said anything."""
-        return self._is_greeted or bool(self._waiting or self._lines)
+        return self._is_greeted or bool(self._waiting or self._listener.is_inside)
 
     @property
     def is_tls_due(self) -> bool:
@@ -166,15 +141,9 @@ class Conversation:
 
     # -- what happened to the connection
 
-    def place(
-        self,
-        server: str | None = None,
-        port: int | None = None,
-        address: str | None = None,
-    ) -> None:
+    def place(self, server: str | None, port: int | None, address: str | None) -> None:
         """Say who is spoken to; what is None stays as it was."""
-        known = {"server": server, "port": port, "server_address": address}
-        self._about |= {name: cell for name, cell in known.items() if cell is not None}
+        self._record.place(server, port, address)
 
     def connect(
         self,
@@ -188,11 +157,11 @@ class Conversation:
         took_s = None if took_us is None else took_us / 1e6
         if at is not None:
             self._connected_at = at + (took_us or 0)
-        self._put("connect", at, latency_s=took_s, service_s=took_s, error=error)
+        self._record.put("connect", at, latency_s=took_s, service_s=took_s, error=error)
 
     def note(self, kind: str, at: int | None = None, error: str | None = None) -> None:
         """Note what has no reply and changes nothing: dns, proxy."""
-        self._put(kind, at, error=error)
+        self._record.put(kind, at, error=error)
 
     def start_tls(
         self,
@@ -205,15 +174,15 @@ class Conversation:
         """Note the handshake; ``about`` is what opportunistic TLS came to."""
         self._is_tls_due = False
         if error is None:
-            self.tls = (version, cipher)
-        self._put("tls", at, command=about, error=error)
+            self._record.tls = (version, cipher)
+        self._record.put("tls", at, command=about, error=error)
 
     def disconnect(self, at: int | None = None, error: str | None = None) -> None:
         """Note that the connection is gone; nothing is answered any more."""
         if not self._is_over:
             self._is_tls_due = False
             self.end(error=error)
-            self._put("disconnect", at, error=error)
+            self._record.put("disconnect", at, error=error)
             self._is_over = True
 
     def end(self, *, error: str | None = None, is_unseen: bool = False) -> None:
@@ -226,15 +195,14 @@ class Conversation:
         is_unseen : bool
             The conversation goes on where nobody recorded it.
         """
-        if self._lines:
-            self._is_broken = True
-            self._finish_reply(None)
+        if self._listener.is_inside:
+            self._heard(self._listener.finish(is_cut=True))
         if error is not None and self._is_connected and not self._is_greeted:
             self._is_greeted = True
-            self._put("greeting", self._connected_at, verb="GREETING", error=error)
+            self._record.put("greeting", self._connected_at, verb="GREETING", error=error)
         self._close_run()
         while self._waiting:
-            self._put_unanswered(self._waiting.popleft(), error)
+            self._record.item(self._waiting.popleft(), error=error)
         self._is_in_data = self._is_in_auth = False
         for one in self._untold.copy():
             self._tell(one, None, error, is_unseen=is_unseen)
@@ -258,7 +226,7 @@ class Conversation:
         elif self._is_in_auth or (not is_command and self._is_answer(line)):
             self._is_in_auth = False
             shown = self._login.respond(line)
-            self._queue(_Item("command", "AUTH", shown, at), octets)
+            self._queue(Item("command", "AUTH", shown, at), octets)
         else:
             self._command(verb, line, at, octets)
 
@@ -272,13 +240,10 @@ class Conversation:
             verb, line = "AUTH", self._login.begin(line)
         elif verb not in _COMMANDS:
             line = self._login.masked(line)
-        item = _Item("command", verb, line, at)
+        item = Item("command", verb, line, at)
         if verb in _STARTS:
             item.closes, path = self._open, _path_in(line)
-            self._transactions += 1
-            number = f"{self._about['session_id']}/{self._transactions}"
-            self._open = Transaction(number, path or "")
-            self._untold.append(self._open)
+            self._open = self._begun(path or "")
         elif verb == "RCPT":
             self._rcpt(item, line)
         if verb in _IN_TRANSACTION:
@@ -289,17 +254,20 @@ class Conversation:
             self._bdat(item, line)
         self._queue(item, octets)
 
-    def _rcpt(self, item: _Item, line: str) -> None:
+    def _begun(self, reverse_path: str | None) -> Transaction:
+        self._transactions += 1
+        number = f"{self._record.session_id}/{self._transactions}"
+        self._untold.append(Transaction(number, reverse_path))
+        return self._untold[-1]
+
+    def _rcpt(self, item: Item, line: str) -> None:
         if self._open is None:  # the dialogue begins after its MAIL
-            self._transactions += 1
-            number = f"{self._about['session_id']}/{self._transactions}"
-            self._open = Transaction(number, None)
-            self._untold.append(self._open)
+            self._open = self._begun(None)
         address = _path_in(line)
         item.rcpt = Recipient(address, domain_of(address or ""))
         self._open.recipients.append(item.rcpt)
 
-    def _bdat(self, item: _Item, line: str) -> None:
+    def _bdat(self, item: Item, line: str) -> None:
         words = line.split()
         size = words[1] if len(words) > 1 else ""
         if size.isdecimal() and size.isascii() and len(size) <= 20:
@@ -312,19 +280,19 @@ class Conversation:
                 self._open.is_end_said = True
             self._open = None
 
-    def _queue(self, item: _Item, octets: int | None = None) -> None:
+    def _queue(self, item: Item, octets: int | None = None) -> None:
         item.octets = octets
         self._waiting.append(item)
         self._run.append(item)
         if len(self._waiting) > _MAX_WAITING:
-            self._put_unanswered(self._waiting.popleft(), None)
+            self._record.item(self._waiting.popleft())
             self._run = self._run[-_MAX_WAITING:]
 
     # -- mail data
 
     def mail_data(self, octets: int | None, at: int | None = None) -> None:
         """Take mail data that is counted and not shown: a row of its own."""
-        item = _Item("data", None, None, at)
+        item = Item("data", None, None, at)
         item.transaction = self._open
         if self._waiting and self._waiting[-1].verb == "BDAT":
             item.transaction = self._waiting[-1].transaction
@@ -364,7 +332,7 @@ class Conversation:
 
     def _end_data(self, at: int | None, octets: int | None, line: str | None = ".") -> None:
         self._read_header()
-        item = _Item("command", "END-OF-DATA", line, at)
+        item = Item("command", "END-OF-DATA", line, at)
         item.transaction = item.closes = self._open
         if self._open is not None:
             self._open.is_end_said = True
@@ -394,40 +362,24 @@ class Conversation:
         took_s : float, optional
             What the server took for the reply, where the record says so.
         """
-        text = line.rstrip("\n")[:MAX_REPLY_LINE]
-        found = _REPLY.match(text)
-        if found is None and not self._lines:
+        if not self._listener.takes(line):
             return False
         self._finish_tls(at)
-        if not self._lines:
-            self._code = int(found[1]) if found else 0
-            self._is_broken, self._reply_octets = False, None
-            self._first_at = at if first_at is None else first_at
-            self._took_s = took_s
-        if octets is not None:
-            self._reply_octets = (self._reply_octets or 0) + octets
-        self._is_broken |= line.endswith("\n")
-        if found is not None and int(found[1]) == self._code:
-            self._lines.append(found[3])
-            is_last = found[2] is None
-        else:  # another code, or none: the line as it is
-            self._is_broken = True
-            self._lines.append(text)
-            is_last = found is not None and found[2] is None
-        if is_last or len(self._lines) >= MAX_REPLY_LINES:
-            self._finish_reply(at)
+        heard = self._listener.take(line, at, octets, first_at, took_s)
+        if heard is not None:
+            self._heard(heard)
         return True
 
-    def _finish_reply(self, at: int | None) -> None:
-        reply = Reply(code=self._code, lines=tuple(self._lines))
-        self._lines = []
-        reply = self._login.masked_reply(reply)
+    def _heard(self, heard: Heard) -> None:
+        """Find what a reply answers."""
+        reply = self._login.masked_reply(heard.reply)
+        heard = heard._replace(reply=reply)
         self._close_run()
         if self._is_in_data:
             self._end_data(None, None, None)  # its dot was not recorded
             self._run = []
         while self._waiting and self._waiting[0].kind == "data":
-            self._put_item(self._waiting.popleft())
+            self._record.item(self._waiting.popleft())
         if reply.code == CLOSING:
             self._closing = reply
         front = self._waiting[0] if self._waiting else None
@@ -438,31 +390,27 @@ class Conversation:
         )
         self._is_greeted = True
         if is_greeting or front is None:
-            self._unasked(reply, at, is_greeting=is_greeting)
+            self._unasked(heard, is_greeting=is_greeting)
         else:
-            self._answer(front, reply, at)
-        self._previous_at = at
+            self._answer(front, heard)
 
-    def _unasked(self, reply: Reply, at: int | None, *, is_greeting: bool) -> None:
+    def _unasked(self, heard: Heard, *, is_greeting: bool) -> None:
         """Put the greeting, or what nobody asked for."""
         kind, verb = ("greeting", "GREETING") if is_greeting else ("command", None)
         since = self._connected_at if is_greeting else None
-        cells = self._reply_cells(reply, since, at)
-        self._put(kind, at if since is None else since, verb=verb, **cells)
-        if reply.code == 334:  # its AUTH was not recorded
+        self._record.reply(kind, verb, heard, since)
+        if heard.reply.code == 334:  # its AUTH was not recorded
             self._is_in_auth = True
 
-    def _answer(self, item: _Item, reply: Reply, at: int | None) -> None:
-        digit, own, is_last = reply.code // 100, None, True
+    def _answer(self, item: Item, heard: Heard) -> None:
+        reply, own, is_last = heard.reply, None, True
+        digit = reply.code // 100
         if item.key in ENDS and self._verdicts.is_counted:
             part = self._verdicts.next(digit)
             own, is_last = part.rcpt, part.is_last or reply.code == CLOSING
         if is_last:
             self._waiting.popleft()
-        cells = self._reply_cells(reply, item.at, at)
-        if item.key in ENDS and digit == 2:
-            cells["queue_id"] = queue_id(reply)
-        self._put_item(item, own, **cells)
+        self._record.item(item, heard, own)
         item.octets = None  # sent with the first of its replies
         self._learn(item, reply, own, is_last=is_last)
         closed = item.closes
@@ -470,12 +418,12 @@ class Conversation:
         if closed is None or not is_last or closed.is_told:
             return
         if not is_refused:
-            self._tell(closed, at)
+            self._tell(closed, heard.at)
         elif self._open is None:
             self._open = closed
 
     def _learn(
-        self, item: _Item, reply: Reply, own: Recipient | None, *, is_last: bool
+        self, item: Item, reply: Reply, own: Recipient | None, *, is_last: bool
     ) -> None:
         """Keep what a reply says of its transaction, and of what comes next."""
         verb, key, digit, open_ = item.verb, item.key, reply.code // 100, item.transaction
@@ -503,7 +451,7 @@ class Conversation:
         elif reply.code == 334:
             self._is_in_auth = True
 
-    def _count(self, item: _Item) -> None:
+    def _count(self, item: Item) -> None:
         """Note who is accepted, for replies that are given to each of them."""
         assert item.verb is not None
         if item.verb in ("EHLO", "HELO", "LHLO"):
@@ -512,7 +460,7 @@ class Conversation:
         if item.verb == "MAIL":
             self._verdicts.has_prdr = _PRDR.search(item.line or "") is not None
 
-    def _back_to(self, item: _Item, refused: Transaction) -> None:
+    def _back_to(self, item: Item, refused: Transaction) -> None:
         """After a MAIL that was refused in an open transaction, that one goes on."""
         before, is_refused = item.closes, refused.mail and refused.mail.code >= 400
         if before is not None and is_refused and not refused.recipients:
@@ -535,42 +483,6 @@ class Conversation:
                 item.group = self._groups
         self._run = []
 
-    def _reply_cells(
-        self, reply: Reply, since: int | None, at: int | None
-    ) -> dict[str, Any]:
-        code, status, text = reply.cells
-        cells: dict[str, Any] = {
-            "reply_code": code,
-            "enhanced_status": status,
-            "reply_text": text,
-            "bytes_received": self._reply_octets,
-            "error": "RemoteProtocolError" if self._is_broken else None,
-            "service_s": self._took_s,
-        }
-        if self._is_precise and since is not None and at is not None:
-            begun = max(since, self._previous_at or since)
-            cells["latency_s"] = max(0, at - since) / 1e6
-            cells["first_byte_s"] = max(0, (self._first_at or at) - since) / 1e6
-            if self._took_s is None:
-                cells["service_s"] = max(0, at - begun) / 1e6
-        return cells
-
-    def _put_item(self, item: _Item, own: Recipient | None = None, **cells: Any) -> None:
-        transaction, rcpt = item.transaction, own or item.rcpt
-        if transaction is not None:
-            cells["transaction_id"] = transaction.id
-            cells["message_id"] = transaction.message_id
-            cells["reverse_path"] = transaction.reverse_path
-            if rcpt is None and len(transaction.recipients) == 1 and item.key in ENDS:
-                rcpt = transaction.recipients[0]
-        if rcpt is not None:
-            cells |= {"recipient": rcpt.address, "recipient_domain": rcpt.domain}
-        cells |= {"pipelined": item.group, "bytes_sent": item.octets}
-        self._put(item.kind, item.at, verb=item.verb, command=item.line, **cells)
-
-    def _put_unanswered(self, item: _Item, error: str | None) -> None:
-        self._put_item(item, **({} if item.kind == "data" else {"error": error}))
-
     def _tell(
         self,
         transaction: Transaction,
@@ -585,40 +497,8 @@ class Conversation:
         transaction.is_told = True
         self._untold.remove(transaction)
         verdicts = transaction.verdicts(self._closing, is_unseen=is_unseen)
-        for one, outcome, verb, reply in verdicts:
-            cells: dict[str, Any] = {"error": error}
-            if reply is not None:
-                code, status, text = reply.cells
-                cells = {"reply_code": code, "enhanced_status": status, "reply_text": text}
-            if outcome == "accepted" and reply is not None:
-                cells["queue_id"] = queue_id(reply)
-            self._put(
-                "outcome",
-                at,
-                verb=verb,
-                transaction_id=transaction.id,
-                message_id=transaction.message_id,
-                reverse_path=transaction.reverse_path,
-                recipient=one.address,
-                recipient_domain=one.domain,
-                outcome=outcome,
-                **cells,
-            )
-
-    def _put(self, kind: str, at: int | None, **cells: Any) -> None:
-        version, cipher = self.tls
-        self.rows.append(
-            row_of(
-                time=at if self._has_date else None,
-                seq=self._seq,
-                kind=kind,
-                tls_version=version,
-                tls_cipher=cipher,
-                **self._about,
-                **cells,
-            )
-        )
-        self._seq += 1
+        for one in verdicts:
+            self._record.outcome(transaction, one, at, error)
 
 
 def _path_in(line: str) -> str | None:

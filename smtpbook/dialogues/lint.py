@@ -75,7 +75,7 @@ def lint_dialogue(log: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row for each fault, in the order of the log: ``session_id``, ``seq`` and
         ``time`` of the row it is found in (``time`` is null in logs without times); its
-        ``verb`` (null = the row has none); the ``rule`` broken; its ``severity`` (``error``:
+        ``verb`` (null = it has none); the ``rule`` broken; its ``severity`` (``error``:
         a standard forbids it; ``warn``: it loses something, or is advised against); ``by``
         whom, client or server; a ``message`` in words; the ``source`` it is written in.
         Empty = nothing is wrong with what can be seen.
@@ -116,9 +116,7 @@ def lint_dialogue(log: pd.DataFrame) -> pd.DataFrame:
             for name, message in checker.check(row):
                 rule = RULES[name]
                 place = (row.session_id, row.seq or 0, row.time, row.verb)
-                found.append(
-                    (*place, name, rule.severity, rule.by, message, rule.source)
-                )
+                found.append((*place, name, rule.severity, rule.by, message, rule.source))
     columns = list(zip(*found, strict=True)) or [()] * len(_DTYPES)
     return pd.DataFrame(
         {
@@ -141,6 +139,7 @@ class _Checker:
         self._ended: tuple[str, str] | None = None  # end of mail data that is answered
         self._is_refused = self._is_tls = self._is_logged_in = False
         self._is_closing = self._has_quit = self._is_first = False
+        self._is_dark = False  # nothing was seen since TLS began
 
     def check(self, row: Any) -> Iterator[Lapse]:
         """Find what is wrong with one row."""
@@ -166,7 +165,7 @@ class _Checker:
                 yield from self._command(row)
 
     def _begin_tls(self) -> None:
-        self._is_tls = True
+        self._is_tls = self._is_dark = True
         if self._state is State.TLS:
             self._state = State.GREETED
             self._offered, self._is_logged_in = NO_EXTENSIONS, False
@@ -175,13 +174,13 @@ class _Checker:
         self._state, self._is_closing = State.CLOSED, True
 
     def _disconnect(self, row: Any) -> Iterator[Lapse]:
-        is_known = self._state is not None and self._state is not State.CLOSED
+        is_known = self._state not in (None, State.CLOSED) and not self._is_dark
         if is_known and row.error is None and not self._has_quit:
             yield "quit_missing", "the connection is closed without QUIT"
 
     def _command(self, row: Any) -> Iterator[Lapse]:
         verb, line = row.verb, row.command or ""
-        key = _key(verb, line)
+        key, self._is_dark = _key(verb, line), False
         ended = (key, row.transaction_id) if row.transaction_id else None
         if key in ENDS and ended is not None and ended == self._ended:
             # One more recipient's reply to the same end of mail data (RFC 2033).
@@ -329,7 +328,9 @@ class _Checker:
         elif verb == "RSET" or verb in _HELLOS:
             self._accepted = None
         if digit == 2 and verb in ("EHLO", "LHLO"):
-            self._offered = Extensions.from_reply(Reply.of(row.reply_code, row.reply_text or ""))
+            self._offered = Extensions.from_reply(
+                Reply.of(row.reply_code, row.reply_text or "")
+            )
         elif digit == 2 and verb in ("HELO", "XCLIENT"):
             self._offered = NO_EXTENSIONS
             self._is_logged_in &= verb == "HELO"

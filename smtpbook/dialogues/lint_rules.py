@@ -1,4 +1,4 @@
-"""Rules: what a conversation must not do, each with its severity, its culprit and its source.
+"""Rules: what a conversation must not do, who is to blame, and where that is written.
 
 `lint` finds where they are broken; here stands what they are called and where they are
 written, and what can be told from one command line alone.
@@ -178,5 +178,5 @@ def lapses_of_reply(
     if any(len(line) > _MAX_TEXT and "\\" not in line for line in lines):
         yield (
             "reply_line_too_long",
-            f"a line of the reply to {verb} is longer than the 512 octets clients must take",
+            f"a line of the reply to {verb} is longer than 512 octets, which is the limit",
         )

@@ -19,7 +19,14 @@ _SETTING: Final = re.compile(r"(\w[\w ]{0,40}?) += (.*)", re.DOTALL)
 _TLS: Final = re.compile(r"\s+\(?(TLS\d[\d.]*)\b.{0,200}?(?:\(([A-Z0-9-]+)\))?$")
 _NO_CONNECTION: Final = re.compile(r"msmtp: cannot connect to (\S{1,255}), port (\d{1,5})")
 # What it says besides, and what belongs to the certificate it shows.
-_REMARKS: Final = ("msmtp: ", "ignoring ", "loaded ", "using account ", "reading ", "falling")
+_REMARKS: Final = (
+    "msmtp: ",
+    "ignoring ",
+    "loaded ",
+    "using account ",
+    "reading ",
+    "falling",
+)
 
 
 def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:

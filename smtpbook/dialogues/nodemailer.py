@@ -1,7 +1,7 @@
 """Nodemailer: what its logger writes with ``logger: true``, or a logger of JSON lines.
 
 The default logger writes ``[time] LEVEL [session] S: 220 ready``, the time in UTC and to
-the second, which measures no latency; with ``debug: true`` the message too, line by line.  A
+the second, which measures nothing; with ``debug: true`` the message too, line by line.  A
 logger of bunyan's kind gets objects with ``tnx`` (who speaks), ``sid`` (the session) and
 ``msg`` (nodemailer 10.6).  Several sessions may be under way at once.
 """

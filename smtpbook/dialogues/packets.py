@@ -10,7 +10,7 @@ import struct
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
-# Where the network layer begins, and where the type of it stands (None = it says itself), by
+# Where the network layer begins, and where its type stands (None = it says so itself), by
 # the link type of the capture (tcpdump.org/linktypes.html).
 _LINKS: Final[dict[int, tuple[int, int | None]]] = {
     0: (4, None),  # NULL, BSD loopback

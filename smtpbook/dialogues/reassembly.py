@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-# What may wait for octets that are missing: more than a receive window of most hosts.  After
-# that, they are taken for lost.
+# What may wait for octets that are missing: more than the receive window of most hosts; after
+# that they are taken for lost.
 _MAX_HELD: Final = 4 << 20
 _MAX_SEGMENTS: Final = 10_000
 _WRAP: Final = 1 << 32

@@ -164,8 +164,7 @@ class _Sessions:
         return True
 
     def _collect(self, talk: Conversation) -> None:
-        self._ready += talk.rows
-        talk.rows.clear()
+        self._ready += talk.rows()
 
     def end(self) -> None:
         """End them all, the oldest first."""

@@ -1,7 +1,7 @@
-"""Python's smtplib: what it prints after ``set_debuglevel``, at level 1 and 2.
+r"""Python's smtplib: what it prints after ``set_debuglevel``, at level 1 and 2.
 
-A command stands as the literal that was sent (``send: 'ehlo me\\r\\n'``), each line of a
-reply as its octets (``reply: b'250 ok\\r\\n'``), mail data as one literal.  At level 2 each
+A command stands as the literal that was sent (``send: 'ehlo me\r\n'``), each line of a
+reply as its octets (``reply: b'250 ok\r\n'``), mail data as one literal.  At level 2 each
 line begins with a time of day, which measures latencies but has no date (CPython 3.11 to
 3.14, ``Lib/smtplib.py``).  The lines that repeat a reply whole are passed over.
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Clock, Said, rows_of
+from smtpbook.dialogues.said import Clock, Said, What, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -42,7 +42,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             if octets is None:
                 reading.skipped(line)
             else:
-                speaker: Final = "client" if what == "send" else "server"
+                speaker: What = "client" if what == "send" else "server"
                 for text in _cut(octets):
                     yield Said(speaker, text, at)
 

@@ -51,9 +51,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
                 yield event
 
 
-def _event(
-    text: str, place: tuple[str | None, int | None], is_trying: bool
-) -> Said | None:
+def _event(text: str, place: tuple[str | None, int | None], is_trying: bool) -> Said | None:
     """Understand what swaks says of the connection; None = nothing of it happened."""
     if text.startswith("Connected to "):
         return Said("connect", place=(*place, None))

@@ -3,8 +3,8 @@
 Since version 91 the console has ``mailnews.smtp: S: …`` and ``C: …`` (the setting
 ``mailnews.smtp.loglevel``; ``SmtpClient``), a reply of several lines as one entry.  Before
 that, ``MOZ_LOG=SMTP:4`` wrote ``SMTP Response: …`` and ``SMTP Send: …`` behind the process
-and the thread (``nsSmtpProtocol``), with ``timestamp`` a time in UTC before them.  Mail data
-is not logged, and what a login says is left out by Thunderbird.
+and the thread (``nsSmtpProtocol``), with ``timestamp`` a time in UTC before them.  Mail
+data is not logged, and what a login says is left out by Thunderbird.
 """
 
 from __future__ import annotations

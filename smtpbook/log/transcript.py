@@ -153,7 +153,7 @@ def _head(rows: pd.DataFrame) -> str:
     session_id, tls = first("session_id"), first("tls_version")
     place = visible(server or address or "no server")
     place += f":{port}" if port is not None else ""
-    parts = [f"{place} [{address}]" if address and address != server else place]
+    parts = [f"{place} [{address}]" if address and server and address != server else place]
     parts += [visible(tls)] if tls else []
     parts += [f"session {visible(session_id)}"] if session_id else []
     began = rows["time"].iloc[0]
