@@ -227,8 +227,11 @@ class Conversation:
             self._is_in_auth = False
             shown = self._login.respond(line)
             self._queue(Item("command", "AUTH", shown, at), octets)
-        else:
+        elif is_command or self._is_greeted:
             self._command(verb, line, at, octets)
+        else:  # nobody has heard the server yet: the dialogue begins in mail data
+            self._is_in_data = True
+            self.client(line, at, octets)
 
     def _is_answer(self, line: str) -> bool:
         """Whether it is said in a login that does not wait, or only looks so."""

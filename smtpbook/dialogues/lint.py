@@ -12,7 +12,8 @@ reply by ``state``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import namedtuple
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import pandas as pd
@@ -106,16 +107,13 @@ def lint_dialogue(log: pd.DataFrame) -> pd.DataFrame:
     RFC 5321 sections 3, 4.1.4, 4.2, 4.3.2, 4.5.3; RFC 2920, 3030, 3207, 4954.
     """
     require_columns(log, *_COLUMNS)
-    rows = log.loc[(log["kind"] != "outcome").to_numpy(bool), list(_COLUMNS)]
-    cells = rows.astype(object).where(rows.notna(), None)
     found: list[tuple[Any, ...]] = []
-    for _, session in cells.groupby("session_id", sort=False, dropna=False):
+    for session in _sessions(log):
         checker = _Checker()
-        ordered = session.sort_values("seq", kind="stable")
-        for row in ordered.itertuples(index=False, name="Row"):
+        for row in session:
             for name, message in checker.check(row):
                 rule = RULES[name]
-                place = (row.session_id, row.seq or 0, row.time, row.verb)
+                place = (row.session_id, row.seq, row.time, row.verb)
                 found.append((*place, name, rule.severity, rule.by, message, rule.source))
     columns = list(zip(*found, strict=True)) or [()] * len(_DTYPES)
     return pd.DataFrame(
@@ -124,6 +122,21 @@ def lint_dialogue(log: pd.DataFrame) -> pd.DataFrame:
             for (name, dtype), column in zip(_DTYPES.items(), columns, strict=True)
         }
     )
+
+
+_Said = namedtuple("_Said", _COLUMNS)
+
+
+def _sessions(log: pd.DataFrame) -> Iterable[list[Any]]:
+    """Give the rows of each session that tell what was said, with None for null."""
+    rows = log[(log["kind"] != "outcome").to_numpy(bool)]
+    cells = [rows[name].to_numpy(object, na_value=None) for name in _COLUMNS]
+    sessions: dict[str | None, list[Any]] = {}
+    for said in map(_Said, *cells):
+        sessions.setdefault(said.session_id, []).append(said)
+    for session in sessions.values():
+        session.sort(key=lambda said: said.seq)
+    return sessions.values()
 
 
 class _Checker:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-# What may wait for octets that are missing: more than the receive window of most hosts; after
+# What may wait for octets that are missing: more than most hosts' receive window.  After
 # that they are taken for lost.
 _MAX_HELD: Final = 4 << 20
 _MAX_SEGMENTS: Final = 10_000

@@ -8,7 +8,6 @@ line begins with a time of day, which measures latencies but has no date (CPytho
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -21,6 +20,11 @@ _LINE: Final = re.compile(
     r"(?:(?P<time>\d\d:\d\d:\d\d\.\d{6}) )?(?P<what>send|reply|connect|data): (?P<rest>.*)",
     re.DOTALL,
 )
+_LITERAL: Final = re.compile(r"(b?)(['\"])(.*)\2", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL
+)
+_SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _PLACE: Final = re.compile(r"to \('([^']{1,255})', (\d{1,5})\)")
 
 
@@ -48,14 +52,26 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
 
 
 def _literal(text: str) -> str | None:
-    """Read a string or bytes literal; None = it is neither."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    r"""Read a string or bytes as ``repr`` writes it; None = it is neither.
+
+    >>> _literal(r"b'caf\xc3\xa9\r\n'")
+    'café\r\n'
+    """
+    found = _LITERAL.fullmatch(text)
+    if found is None:
         return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return value if isinstance(value, str) else None
+    try:
+        value = _ESCAPE.sub(_character, found[3])
+        if found[1]:
+            value = value.encode("latin-1").decode("utf-8", "surrogateescape")
+    except (ValueError, OverflowError):  # no such character, or not of bytes
+        return None
+    return value
+
+
+def _character(escape: re.Match[str]) -> str:
+    number, letter = escape[1] or escape[2] or escape[3], escape[4]
+    return chr(int(number, 16)) if number else _SHORT.get(letter, letter)
 
 
 def _cut(text: str) -> list[str]:

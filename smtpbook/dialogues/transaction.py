@@ -115,7 +115,7 @@ class Transaction:
             return "RCPT", one.reply
         if self.data is not None and self.data.code >= 400:
             return "BDAT" if self.is_chunked else "DATA", self.data
-        if not (self.is_end_said or self.is_chunked):
+        if self.data is None and not (self.is_end_said or self.is_chunked):
             return "DATA", None
         end = "BDAT" if self.is_chunked else "END-OF-DATA"
         own = one.own
