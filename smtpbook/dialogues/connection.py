@@ -72,6 +72,11 @@ class Connection:
         """Whether both sides have ended it."""
         return self._is_closed
 
+    @property
+    def ends(self) -> tuple[Endpoint, Endpoint]:
+        """Client and server."""
+        return self.client, self.server
+
     def is_other(self, segment: Segment) -> bool:
         """Whether a segment begins another connection between the same ends."""
         is_first = segment.flags & SYN and not segment.flags & ACK
@@ -123,7 +128,7 @@ class Connection:
         if not self._is_closed:
             self._flush(at)
             self._is_closed = True
-            self._talk.end(is_unseen=True)
+            self._talk.end(at, is_unseen=True)
 
     def _flush(self, at: int) -> None:
         for source, half in self._halves.items():
@@ -203,10 +208,10 @@ class Connection:
             self._lines[self.client].forget()
             self._talk.more_data(piece.size, piece.at)
             return
-        self._stop(GAP)
+        self._stop(GAP, piece.at)
 
-    def _stop(self, error: str) -> None:
-        self._talk.end(error=error, is_unseen=True)
+    def _stop(self, error: str, at: int) -> None:
+        self._talk.end(at, error=error, is_unseen=True)
         self._lost, self._is_stopped = error, True
 
     def _client(self, octets: bytes, at: int) -> None:
@@ -226,7 +231,7 @@ class Connection:
         text, first_at, last_at, size = line
         if not self._talk.server(text, last_at, size, first_at=first_at):
             # Not a reply: nobody can tell what follows (RFC 5321 section 4.2).
-            self._stop("RemoteProtocolError")
+            self._stop("RemoteProtocolError", last_at)
 
 
 _Line = tuple[str, int, int, int]

@@ -181,15 +181,19 @@ class Conversation:
         """Note that the connection is gone; nothing is answered any more."""
         if not self._is_over:
             self._is_tls_due = False
-            self.end(error=error)
+            self.end(at, error=error)
             self._record.put("disconnect", at, error=error)
             self._is_over = True
 
-    def end(self, *, error: str | None = None, is_unseen: bool = False) -> None:
+    def end(
+        self, at: int | None = None, *, error: str | None = None, is_unseen: bool = False
+    ) -> None:
         """Tell what is left: nothing more was recorded.
 
         Parameters
         ----------
+        at : int, optional
+            When that was, in microseconds.
         error : str, optional
             Why what has no reply has none.
         is_unseen : bool
@@ -205,7 +209,7 @@ class Conversation:
             self._record.item(self._waiting.popleft(), error=error)
         self._is_in_data = self._is_in_auth = False
         for one in self._untold.copy():
-            self._tell(one, None, error, is_unseen=is_unseen)
+            self._tell(one, at, error, is_unseen=is_unseen)
 
     # -- what the client says
 

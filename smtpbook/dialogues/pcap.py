@@ -114,8 +114,8 @@ class _Followed:
         one.end(self._at)
         if not one.is_smtp:
             (client, port), (server, to) = one.client, one.server
-            for _ in range(one.packets):
-                self._reading.skipped(f"no SMTP: {client}:{port} to {server}:{to}")
+            self._reading.skips += one.packets - 1
+            self._reading.skipped(f"no SMTP: {client}:{port} to {server}:{to}")
         return one.rows()
 
 

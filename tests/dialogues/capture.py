@@ -29,16 +29,20 @@ class Wire:
         self.ends = client, server
         self.seq = [isn, isn * 2]
         self.frames: list[Frame] = []
+        self.ms = 0.0
 
-    def send(self, who: int, octets: bytes = b"", ms: float = 0, flags: int = ACK) -> Wire:
-        """Send a segment of the client (0) or the server (1)."""
+    def send(
+        self, who: int, octets: bytes = b"", ms: float | None = None, flags: int = ACK
+    ) -> Wire:
+        """Send a segment of the client (0) or the server (1); a millisecond later."""
+        self.ms = self.ms + 1 if ms is None else ms
         ack = self.seq[1 - who] if flags & ACK else 0
         segment = struct.pack(
             "!HHIIBBHHH",
             *(self.ends[who][1], self.ends[1 - who][1], self.seq[who] % 2**32),
             *(ack % 2**32, 5 << 4, flags, 65535, 0, 0),
         )
-        self.frames.append((T0 + round(ms * 1000), self.frame(who, segment + octets)))
+        self.frames.append((T0 + round(self.ms * 1000), self.frame(who, segment + octets)))
         self.seq[who] += len(octets) + bool(flags & (SYN | FIN))
         return self
 
