@@ -471,6 +471,7 @@ class Conversation:
         """After a MAIL that was refused in an open transaction, that one goes on."""
         before, is_refused = item.closes, refused.mail and refused.mail.code >= 400
         if before is not None and is_refused and not refused.recipients:
+            refused.is_told = True  # nobody was named in it
             self._untold.remove(refused)
             self._open = before if self._open is refused else self._open
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import Final
 
 from smtpbook.dialogues.said import Clock, Said, What, rows_of
@@ -74,7 +75,7 @@ def _note(text: str, head: re.Match[str]) -> Said | None:
     """Understand what happened to the connection; None = a note on a recipient."""
     port = int(head["port"]) if head["port"] else None
     server = None if head["server"] == _NO_SERVER else head["server"]
-    place = (server, port, head["address"])
+    place = (server, port, head["address"] or _address(server))
     words, _, error = text.partition(": ")
     what: What | None = None
     if words.startswith(("connected", "connection failed")):
@@ -84,6 +85,8 @@ def _note(text: str, head: re.Match[str]) -> Said | None:
     elif words in ("dns", "disconnected"):
         what = "dns" if words == "dns" else "disconnect"
     if what is not None:
+        if what == "dns":  # whose address is not known yet
+            place = (server, port, None)
         took = _TOOK.search(words)
         took_s = _seconds(took[1], took[2]) if took else None
         return Said(what, error=error or None, place=place, took_s=took_s)
@@ -95,6 +98,14 @@ def _note(text: str, head: re.Match[str]) -> Said | None:
         version = None if tls[1] == "TLS" else tls[1]
         return Said("tls", tls[3] or "", tls=(version, tls[2]))
     return None
+
+
+def _address(server: str | None) -> str | None:
+    """Give the server if it was asked for by its address."""
+    try:
+        return str(ip_address(server or ""))
+    except ValueError:
+        return None
 
 
 def _seconds(number: str | None, unit: str | None) -> float | None:
