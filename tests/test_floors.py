@@ -34,6 +34,7 @@ FLOORS = [
         *("folder", "samples", "moving", "receiver"),
         *("server_logs", "dialogues", "provider_events", "bounces"),
     },  # where they meet
+    {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign"},
@@ -115,7 +116,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "requests": {"accounts"},
     "platformdirs": {"places"},
     "spnego": {"session"},
-    "cypcap": {"dialogues"},
+    "cypcap": {"captures"},
     "dns": {"deliverability"},
     "cryptography": {"private_key", "dkim", "smime", "accounts", "deliverability"},
     "duckdb": {"insight"},

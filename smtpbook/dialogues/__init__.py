@@ -1,1 +1,1 @@
-"""What clients and captures tell of a conversation, as rows; and what is wrong with it."""
+"""What clients tell of a conversation, as rows; and what is wrong with it."""

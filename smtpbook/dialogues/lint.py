@@ -12,9 +12,8 @@ reply by ``state``.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -36,10 +35,29 @@ from smtpbook.protocol.states import ONLY_PIPELINED, TABLE, VERBS, State, out_of
 from smtpbook.protocol.verdicts import ENDS
 from smtpbook.sasl.registry import MECHANISMS, sends_secret
 
-_COLUMNS: Final = (
-    *("session_id", "transaction_id", "seq", "time", "kind", "verb", "command"),
-    *("reply_code", "reply_text", "pipelined", "bytes_sent", "port", "error"),
-)
+
+class _Said(NamedTuple):
+    """One row of the log: the columns that are looked at; None = null.
+
+    ``verb`` (str) and ``reply_code`` (int) are null on rows of some kinds only.
+    """
+
+    session_id: str | None
+    transaction_id: str | None
+    seq: int
+    time: Any
+    kind: str
+    verb: Any
+    command: str | None
+    reply_code: Any
+    reply_text: str | None
+    pipelined: int | None
+    bytes_sent: int | None
+    port: int | None
+    error: str | None
+
+
+_COLUMNS: Final = _Said._fields
 _DTYPES: Final[dict[str, Any]] = {
     "session_id": "string",
     "seq": "int32",
@@ -124,14 +142,12 @@ def lint_dialogue(log: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-_Said = namedtuple("_Said", _COLUMNS)
-
-
-def _sessions(log: pd.DataFrame) -> Iterable[list[Any]]:
+def _sessions(log: pd.DataFrame) -> Iterable[list[_Said]]:
     """Give the rows of each session that tell what was said, with None for null."""
     rows = log[(log["kind"] != "outcome").to_numpy(bool)]
-    cells = [rows[name].to_numpy(object, na_value=None) for name in _COLUMNS]
-    sessions: dict[str | None, list[Any]] = {}
+    columns = (rows[name] for name in _COLUMNS)
+    cells = [one.astype(object).where(one.notna(), None).tolist() for one in columns]
+    sessions: dict[str | None, list[_Said]] = {}
     for said in map(_Said, *cells):
         sessions.setdefault(said.session_id, []).append(said)
     for session in sessions.values():
@@ -154,7 +170,7 @@ class _Checker:
         self._is_closing = self._has_quit = self._is_first = False
         self._is_dark = False  # nothing was seen since TLS began
 
-    def check(self, row: Any) -> Iterator[Lapse]:
+    def check(self, row: _Said) -> Iterator[Lapse]:
         """Find what is wrong with one row."""
         match row.kind:
             case "connect":
@@ -186,18 +202,19 @@ class _Checker:
     def _close(self) -> None:
         self._state, self._is_closing = State.CLOSED, True
 
-    def _disconnect(self, row: Any) -> Iterator[Lapse]:
+    def _disconnect(self, row: _Said) -> Iterator[Lapse]:
         is_known = self._state not in (None, State.CLOSED) and not self._is_dark
         if is_known and row.error is None and not self._has_quit:
             yield "quit_missing", "the connection is closed without QUIT"
 
-    def _command(self, row: Any) -> Iterator[Lapse]:
+    def _command(self, row: _Said) -> Iterator[Lapse]:
         verb, line = row.verb, row.command or ""
         key, self._is_dark = _key(verb, line), False
         ended = (key, row.transaction_id) if row.transaction_id else None
         if key in ENDS and ended is not None and ended == self._ended:
             # One more recipient's reply to the same end of mail data (RFC 2033).
-            yield from self._checked_reply(verb, row, is_allowed=row.reply_code // 100 != 3)
+            is_allowed = row.reply_code is None or row.reply_code // 100 != 3
+            yield from self._checked_reply(verb, row, is_allowed=is_allowed)
             return
         self._ended = ended if key in ENDS else None
         yield from self._grouping(verb, row)
@@ -220,7 +237,7 @@ class _Checker:
 
     # -- what the client wrote
 
-    def _grouping(self, verb: str, row: Any) -> Iterator[Lapse]:
+    def _grouping(self, verb: str, row: _Said) -> Iterator[Lapse]:
         """Look at what was written in one go, and set what the client had to expect."""
         is_same = row.pipelined is not None and row.pipelined == self._group
         self._group = row.pipelined
@@ -242,7 +259,7 @@ class _Checker:
             )
         self._is_first = False
 
-    def _order(self, verb: str, key: str, row: Any) -> Iterator[Lapse]:
+    def _order(self, verb: str, key: str, row: _Said) -> Iterator[Lapse]:
         ahead = self._ahead
         if ahead is None or key not in VERBS:
             return
@@ -286,7 +303,7 @@ class _Checker:
 
     # -- what the server said
 
-    def _reply(self, key: str, row: Any) -> Iterator[Lapse]:
+    def _reply(self, key: str, row: _Said) -> Iterator[Lapse]:
         code = row.reply_code
         if code is None:
             return
@@ -314,7 +331,7 @@ class _Checker:
             return out_of_order(state, verb, digit)
         return after[digit - 2]
 
-    def _checked_reply(self, verb: str, row: Any, *, is_allowed: bool) -> Iterator[Lapse]:
+    def _checked_reply(self, verb: str, row: _Said, *, is_allowed: bool) -> Iterator[Lapse]:
         code, text = row.reply_code, row.reply_text or ""
         if code is None:
             return
@@ -325,7 +342,7 @@ class _Checker:
         for fault in faults_of_reply(verb, Reply.of(code, text), self._accepted):
             yield fault.rule, fault.message
 
-    def _learn(self, key: str, digit: int, row: Any) -> None:
+    def _learn(self, key: str, digit: int, row: _Said) -> None:
         """Keep what a reply says of the transaction, and of the server."""
         verb = row.verb
         if digit >= 4 and verb in ("RCPT", "DATA", "BDAT"):

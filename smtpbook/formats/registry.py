@@ -33,7 +33,7 @@ _MODULES: Final = {
     "thunderbird": "dialogues.thunderbird",
     "maxbulk": "dialogues.maxbulk",
     "dialogue": "dialogues.dialogue",
-    "pcap": "dialogues.pcap",
+    "pcap": "captures.pcap",
 }
 """Format's name → the module whose ``FORMAT`` it is."""
 

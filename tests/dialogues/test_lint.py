@@ -230,7 +230,19 @@ def test_nothing_is_told_of_a_login_and_of_lmtp() -> None:
 
 
 _LINE = st.sampled_from(
-    [*EHLO, *MAIL, *RCPT, *DATA, ">QUIT", "<421 x", "!", ">AUTH PLAIN x", "<334 x", ">x\n"]
+    [
+        *EHLO,
+        *MAIL,
+        *RCPT,
+        *DATA,
+        ">QUIT",
+        ">LHLO me",
+        "<421 x",
+        "!",
+        ">AUTH PLAIN x",
+        "<334 x",
+        ">x\n",
+    ]
 )
 
 

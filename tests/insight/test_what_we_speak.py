@@ -58,7 +58,7 @@ def keywords() -> set[str]:
     """Give the keywords that the code acts on: read in EHLO's reply, or needed to speak."""
     asked = Asked()
     extensions.Extensions._from_keywords(asked)
-    by_command = set(connection._COMMAND_NEEDS.values())
+    by_command = set(connection.COMMAND_NEEDS.values())
     by_parameter = {parameter.extension for parameter in PARAMETERS.values()}
     by_option = {row.partition(" ")[0] for row in WITHOUT}
     return asked.names | by_command | by_parameter | by_option

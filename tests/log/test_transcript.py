@@ -170,3 +170,26 @@ def test_what_is_not_in_the_log_is_said_with_the_near_miss() -> None:
 
 def test_an_empty_log_is_an_empty_transcript() -> None:
     assert transcript(to_frame([])) == ""
+
+
+def test_a_log_without_times_has_blanks_in_their_place() -> None:
+    row = Event(
+        kind="command", verb="NOOP", command="NOOP", reply_code=250, reply_text="ok"
+    )
+    untimed = (None, *row.to_row()[1:])
+    head, sent, received = transcript(to_frame([untimed])).splitlines()
+    assert head == "=== no server, no date"
+    assert (sent.strip(), received.strip()) == ("-> NOOP", "<-  250 ok")
+    assert sent.index("->") == 26
+
+
+def test_the_dot_is_said_once_however_many_recipients_have_a_reply_to_it() -> None:
+    ended = {"kind": "command", "verb": "END-OF-DATA", "command": "."}
+    rows = [
+        Event(**ended, seq=n, transaction_id="t", reply_code=code, reply_text="x").to_row()
+        for n, code in enumerate((250, 550))
+    ]
+    lines = [line[26:] for line in transcript(to_frame(rows)).splitlines()[1:]]
+    assert [line.strip() for line in lines] == ["> .", "250 x", "550 x"] or (
+        [line.split()[-2:] for line in lines] == [["->", "."], ["250", "x"], ["550", "x"]]
+    )

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from smtpbook.captures.packets import ACK, FIN, RST, SYN, Endpoint, Segment
+from smtpbook.captures.reassembly import Half, Piece
+from smtpbook.captures.tls_hello import is_client_hello, version_of
 from smtpbook.dialogues.conversation import Conversation
-from smtpbook.dialogues.packets import ACK, FIN, RST, SYN, Endpoint, Segment
-from smtpbook.dialogues.reassembly import Half, Piece
-from smtpbook.dialogues.tls_hello import is_client_hello, version_of
 from smtpbook.events import Row
 
 PORTS: Final = frozenset({25, 465, 587, 2525, 24})

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smtpbook as sb
-from smtpbook.dialogues.connection import Connection
-from smtpbook.dialogues.packets import segment_of
+from smtpbook.captures.connection import Connection
+from smtpbook.captures.packets import segment_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Event
-from tests.dialogues.capture import (
+from tests.captures.capture import (
     ACK,
     RST,
     SYN,

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from smtpbook.dialogues.connection import PORTS, Connection
-from smtpbook.dialogues.packets import ACK, SYN, Endpoint, Segment, segment_of
+from smtpbook.captures.connection import PORTS, Connection
+from smtpbook.captures.packets import ACK, SYN, Endpoint, Segment, segment_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Row
 from smtpbook.logfile.format import BinaryFormat

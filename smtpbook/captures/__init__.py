@@ -1,0 +1,1 @@
+"""Captures of packets: the conversations of SMTP in them, with the times of the wire."""
