@@ -7,6 +7,7 @@ sent.  What is cut, fragmented or no TCP is not guessed at.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -77,6 +78,11 @@ def segment_of(link: int, frame: bytes, at: int) -> Segment | None:
         return None
 
 
+@lru_cache(maxsize=4096)
+def _shown(address: bytes) -> str:
+    return str(ip_address(address))
+
+
 def _network_at(link: int, frame: bytes) -> int:
     start, type_at = _LINKS[link]
     if type_at is None:
@@ -116,7 +122,7 @@ def _tcp(
     frame: bytes, start: int, end: int, addresses: tuple[bytes, bytes], at: int
 ) -> Segment | None:
     from_, to, seq, ack, offset, flags = struct.unpack_from("!HHIIBB", frame, start)
-    source, target = (str(ip_address(one)) for one in addresses)
+    source, target = map(_shown, addresses)
     begin = start + (offset >> 4) * 4
     if begin < start + 20 or begin > end:
         return None

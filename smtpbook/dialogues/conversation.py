@@ -320,7 +320,7 @@ class Conversation:
 
     def _mail_line(self, line: str, at: int | None, octets: int | None) -> None:
         self.more_data(octets or _size(line), at)
-        if line.endswith("\n"):
+        if "\n" in line:
             self._waiting[-1].line = "\n"  # a bare LF: all that is kept of a message
         if self._header is not None:
             self._header_size += len(line)

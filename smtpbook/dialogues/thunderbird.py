@@ -62,6 +62,8 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             host, *ports = connecting.groups()
             port = next((int(one) for one in ports if one), None)
             yield Said("connect", at=at, place=(host, port, None))
+            if "smtps://" in text:
+                yield Said("tls", at=at)
         elif text.rstrip(".").lower().endswith("connection closed"):
             yield Said("disconnect", at=at)
 

@@ -112,7 +112,7 @@ def test_ipv6_is_read_alike(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_segments_cut_anywhere_sent_twice_and_out_of_order_tell_the_same(
     data: st.DataObject,
 ) -> None:
@@ -291,7 +291,7 @@ def test_what_is_no_capture_behind_its_first_octets_is_an_error(tmp_path: Path) 
 
 
 @given(st.sampled_from(STORY.frames), st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_no_octets_make_a_frame_or_a_connection_raise(
     frame: Frame, data: st.DataObject
 ) -> None:

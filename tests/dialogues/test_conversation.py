@@ -180,7 +180,7 @@ _SECRETS = st.text(
 
 
 @given(_SECRETS, st.sampled_from(["PLAIN", "LOGIN", "XOAUTH2"]))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_secret_is_in_no_row_even_if_the_server_repeats_it(
     secret: str, mechanism: str
 ) -> None:
@@ -234,7 +234,7 @@ _LINE = st.one_of(
 
 
 @given(st.lists(_LINE, max_size=30))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_whatever_is_said_each_recipient_ends_in_one_outcome(lines: list[str]) -> None:
     events = [Event.from_row((0, *row[1:])) for row in rows_of(*lines)]
     named = [one for one in events if one.kind == "command" and one.verb == "RCPT"]

@@ -195,6 +195,13 @@ def test_the_older_log_of_thunderbird_is_read_with_its_times() -> None:
     assert log.attrs["read"]["skipped"] == 0
 
 
+def test_thunderbirds_smtps_is_tls_from_the_first_octet() -> None:
+    text = TEXTS["thunderbird"].replace("smtp://mail.example.org:587", "smtps://mx:465")
+    log = read(text)
+    assert log["kind"].tolist()[:3] == ["connect", "tls", "greeting"]
+    assert log["port"].iloc[0] == 465
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -227,6 +234,12 @@ def test_what_the_installed_smtplib_prints_is_understood() -> None:
     assert log[log["kind"] == "outcome"]["outcome"].tolist() == ["accepted"]
     answered = log[log["reply_code"].notna() & (log["kind"] != "outcome")]
     assert answered["latency_s"].notna().all()
+
+
+def test_a_bare_lf_that_smtplib_shows_in_mail_data_is_found() -> None:
+    text = TEXTS["smtplib"].replace(r"Hello\r\n", r"Hello\n")
+    rules = sb.lint_dialogue(read(text))["rule"].tolist()
+    assert rules == ["bare_lf"]
 
 
 _LINES = sorted({line for text in TEXTS.values() for line in text.splitlines()})
