@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import smtplib as real_smtplib
 from contextlib import redirect_stderr
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -49,6 +50,12 @@ def read(text: str, format: str | None = None) -> pd.DataFrame:
     return sb.read_log(io.BytesIO(text.encode("utf-8", "surrogateescape")), format)
 
 
+@cache
+def sample(name: str) -> pd.DataFrame:
+    """Read a sample, once for all tests: none of them changes it."""
+    return read(TEXTS[name])
+
+
 def said(log: pd.DataFrame) -> list[tuple[str, int | None]]:
     rows = log[log["kind"].isin(["greeting", "command"])]
     codes = rows["reply_code"].astype(object).where(rows["reply_code"].notna(), None)
@@ -57,7 +64,7 @@ def said(log: pd.DataFrame) -> list[tuple[str, int | None]]:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_told_by_its_lines_and_nothing_of_it_is_skipped(name: str) -> None:
-    log = read(TEXTS[name])
+    log = sample(name)
     told = log.attrs["read"]
     assert [one["format"] for one in told["files"]] == [name]
     assert told["skipped"] == 0
@@ -67,7 +74,7 @@ def test_a_sample_is_told_by_its_lines_and_nothing_of_it_is_skipped(name: str) -
 
 @pytest.mark.parametrize("name", ["curl", "msmtp", "nodemailer", "smtplib"])
 def test_one_message_to_two_recipients_reads_alike_whoever_sent_it(name: str) -> None:
-    log = read(TEXTS[name])
+    log = sample(name)
     assert said(log)[:7] == [
         ("GREETING", 220),
         ("EHLO", 250),
@@ -90,14 +97,14 @@ def test_one_message_to_two_recipients_reads_alike_whoever_sent_it(name: str) ->
 
 @pytest.mark.parametrize("name", ["msmtp", "nodemailer"])
 def test_commands_written_before_any_reply_are_one_group(name: str) -> None:
-    groups = read(TEXTS[name]).set_index("verb")["pipelined"].dropna()
+    groups = sample(name).set_index("verb")["pipelined"].dropna()
     assert groups.index.tolist() == ["MAIL", "RCPT", "RCPT", "DATA"]
     assert set(groups) == {1}
 
 
 @pytest.mark.parametrize("name", ["swaks", "maxbulk"])
 def test_what_a_login_says_never_gets_into_a_row(name: str) -> None:
-    log = read(TEXTS[name])
+    log = sample(name)
     auth = log[log["verb"] == "AUTH"]
     assert auth["command"].tolist() == ["AUTH LOGIN", "[redacted]", "[redacted]"]
     assert auth["reply_code"].tolist() == [334, 334, 235]
@@ -105,7 +112,7 @@ def test_what_a_login_says_never_gets_into_a_row(name: str) -> None:
 
 
 def test_tls_is_a_row_and_stands_on_those_after_it() -> None:
-    log = read(TEXTS["swaks"])
+    log = sample("swaks")
     tls = log[log["kind"] == "tls"].iloc[0]
     assert (tls["tls_version"], tls["tls_cipher"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
     assert log.loc[log["seq"] < tls["seq"], "tls_version"].isna().all()
@@ -114,15 +121,15 @@ def test_tls_is_a_row_and_stands_on_those_after_it() -> None:
 
 
 def test_latencies_are_there_only_where_the_format_measures_them() -> None:
-    measured = {name: read(text)["latency_s"].notna().any() for name, text in TEXTS.items()}
+    measured = {name: sample(name)["latency_s"].notna().any() for name in TEXTS}
     assert [name for name, one in measured.items() if one] == ["smtplib"]
-    timed = read(TEXTS["smtplib"]).set_index("verb")
+    timed = sample("smtplib").set_index("verb")
     assert timed.loc["EHLO", "latency_s"] == pytest.approx(0.000851)
     assert timed["time"].isna().all()  # a time of day is no time
 
 
 def test_times_with_a_date_are_kept() -> None:
-    log = read(TEXTS["nodemailer"])
+    log = sample("nodemailer")
     assert log["time"].notna().all()
     assert str(log["time"].iloc[0]) == "2026-11-28 12:23:35+00:00"
 
