@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from smtpbook.dialogues.said import Said, rows_of
 from smtpbook.logfile.format import LogFormat
@@ -23,54 +23,61 @@ _LINE: Final = re.compile(
     re.DOTALL,
 )
 _CONNECTED: Final = re.compile(r"(Secure connection|Connection) established to (.{1,255})$")
+_SPEAKERS: Final[dict[str, Literal["server", "client"]]] = {
+    **{"S: ": "server", "C: ": "client"},
+    **{"server": "server", "client": "client"},
+}
+_MAX_MS: Final = 1 << 43  # pino's stamps are milliseconds; these are of the year 2248
 _COUNT: Final = re.compile(r"<(\d{1,15}) bytes encoded mime message")
+
+
+class _Entry(NamedTuple):
+    """What one line of a log entry says; ``speaker`` None = a remark, or mail data."""
+
+    speaker: Literal["server", "client"] | None
+    text: str
+    at: int | None
+    session: str | None
 
 
 def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
     """Understand lines of either kind."""
-    data: set[str] = set()  # sessions whose mail data is being shown
+    data: set[str | None] = set()  # sessions whose mail data is being shown
     for line in lines:
         for entry in _entries(line, reading):
-            session = entry.session or ""
-            if entry.what == "server":
+            speaker, text, at, session = entry
+            if speaker is not None:
                 data.discard(session)
-                if entry.text.startswith("354"):
+                if speaker == "server" and text.startswith("354"):
                     data.add(session)
-                yield entry
-            elif entry.what != "dns":
-                yield entry
-            elif session in data:
-                event = _mail_data(entry)
-                if event.what == "data" or event.text == ".":
-                    data.discard(session)
-                yield event
-            else:
+                yield Said(speaker, text, at, session)
+            elif session not in data:
                 yield from _events(entry)
+            elif count := _COUNT.match(text):  # it is not shown, or its dot was not
+                data.discard(session)
+                yield Said("data", at=at, session=session, octets=int(count[1]))
+            else:
+                if text == ".":
+                    data.discard(session)
+                yield Said("client", text, at, session)
 
 
-def _entries(line: str, reading: Reading) -> Iterator[Said]:
-    """Cut a line into who speaks and what is said; ``dns`` = neither, a remark."""
+def _entries(line: str, reading: Reading) -> Iterator[_Entry]:
+    """Cut a log entry into lines, each with who says it."""
     if found := _LINE.match(line):
         at = reading.stamps.iso(f"{found['time'].replace(' ', 'T')}Z")
-        text, what = found["text"], found["text"][:3]
-        if what == "S: ":
-            yield Said("server", text[3:], at, found["session"])
-        elif what == "C: ":
-            yield Said("client", text[3:], at, found["session"])
-        else:
-            yield Said("dns", text, at, found["session"])
+        text = found["text"]
+        speaker = _SPEAKERS.get(text[:3])
+        yield _Entry(speaker, text[3:] if speaker else text, at, found["session"])
     elif entry := _json(line):
-        what, text = entry.get("tnx"), entry["msg"]
         session, when = entry.get("sid"), entry.get("time")
         at = reading.stamps.iso(when) if isinstance(when, str) else None
-        if isinstance(when, int) and 0 < when < 1 << 43:  # pino's: milliseconds
+        if isinstance(when, int) and 0 < when < _MAX_MS:
             at = when * 1000
         session = session[:60] if isinstance(session, str) else None
-        for part in re.split(r"\r?\n", text.rstrip("\r\n")):
-            if what in ("server", "client"):
-                yield Said(what, part, at, session)
-            else:
-                yield Said("dns", part, at, session)
+        speaker = _SPEAKERS.get(str(entry.get("tnx")))
+        for part in re.split(r"\r?\n", entry["msg"].rstrip("\r\n")):
+            yield _Entry(speaker, part, at, session)
     else:
         reading.skipped(line)
 
@@ -87,30 +94,22 @@ def _json(line: str) -> dict[str, Any] | None:
     return entry
 
 
-def _mail_data(entry: Said) -> Said:
-    """Understand a line while mail data is open: it is shown, or counted."""
-    if found := _COUNT.match(entry.text):
-        return entry._replace(what="data", text="", octets=int(found[1]))
-    return entry._replace(what="client")
-
-
-def _events(entry: Said) -> Iterator[Said]:
+def _events(entry: _Entry) -> Iterator[Said]:
     """Understand what it says of a connection."""
-    text = entry.text
+    _, text, at, session = entry
     if found := _CONNECTED.match(text):
         host, _, port = found[2].rpartition(":")
         number = int(port) if port.isascii() and port.isdecimal() else None
-        yield entry._replace(
-            what="connect", text="", place=(None, number, host or found[2])
-        )
+        place = (None, number, host or found[2])
+        yield Said("connect", at=at, session=session, place=place)
         if found[1].startswith("Secure"):
-            yield entry._replace(what="tls", text="")
+            yield Said("tls", at=at, session=session)
     elif text == "Connection upgraded with STARTTLS":
-        yield entry._replace(what="tls", text="")
+        yield Said("tls", at=at, session=session)
     elif text == "Connection closed" or text.startswith("Closing connection to the"):
-        yield entry._replace(what="disconnect", text="")
+        yield Said("disconnect", at=at, session=session)
     elif text == "Connection closed unexpectedly":
-        yield entry._replace(what="disconnect", text="", error="TransportError")
+        yield Said("disconnect", at=at, session=session, error="TransportError")
 
 
 def sniff(line: str) -> bool:
