@@ -162,6 +162,13 @@ def test_a_mail_refused_inside_a_transaction_leaves_that_one_open() -> None:
     assert log[log["kind"] == "outcome"]["reverse_path"].tolist() == ["ann@example.org"]
 
 
+def test_a_refused_ehlo_leaves_the_transaction_open() -> None:
+    log = played(
+        *HELLO, *ENVELOPE, "<250 ok", ">EHLO me", "<503 no", *MESSAGE[7:], "<250 ok"
+    )
+    assert outcomes(log) == [("bob@example.net", "accepted", "END-OF-DATA", 250)]
+
+
 def test_a_code_that_changes_inside_a_reply_is_kept_with_its_line() -> None:
     log = played("<220 mx", ">EHLO me", "<250-mx", "<251 SIZE 5")
     row = log[log["verb"] == "EHLO"].iloc[0]

@@ -160,6 +160,11 @@ def test_a_dialogue_that_begins_in_the_middle_is_not_blamed_for_its_beginning() 
     assert linted(">.", "<250 ok", *RCPT) == [("RCPT", "out_of_order")]
 
 
+def test_a_reply_that_is_missing_for_one_recipient_is_no_fault_of_the_other() -> None:
+    lmtp = ("<220 mx", ">LHLO me", "<250 mx", *MAIL, *RCPT, *RCPT)
+    assert linted(*lmtp, ">DATA", "<354 go", ">.", "<250 ok") == []
+
+
 def test_the_seed_dialogue_shows_both_its_faults() -> None:
     found = sb.lint_dialogue(sb.read_log(SEED))
     assert found["verb"].tolist() == ["SEND", "DATA"]
