@@ -57,6 +57,7 @@ class Connection:
         )
         self._talk.place(None, server[1], server[0])
         self._begun_at = at if is_begun else None
+        self._isn: int | None = None  # of the client's SYN
         self._halves = {client: Half(), server: Half()}
         self._lines = {client: _Lines(), server: _Lines()}
         self._early: list[tuple[Endpoint, Piece]] = []
@@ -80,7 +81,7 @@ class Connection:
     def is_other(self, segment: Segment) -> bool:
         """Whether a segment begins another connection between the same ends."""
         is_first = segment.flags & SYN and not segment.flags & ACK
-        return bool(is_first) and (self._is_closed or self._is_connected)
+        return bool(is_first) and segment.seq != self._isn
 
     def take(self, segment: Segment) -> None:
         """Take a segment of either direction."""
@@ -89,6 +90,8 @@ class Connection:
         half, other = self._halves[source], self._halves[segment.target]
         seq = segment.seq
         if flags & SYN:
+            if not flags & ACK:
+                self._isn = seq
             half.begin(seq)
             seq += 1
             if flags & ACK and self._begun_at is not None:

@@ -242,6 +242,14 @@ def test_the_same_ends_may_connect_again(tmp_path: Path) -> None:
     assert log["session_id"].nunique() == 2
 
 
+def test_a_syn_sent_twice_begins_one_connection(tmp_path: Path) -> None:
+    wire = talk(Wire().open())
+    wire.frames.insert(2, (T0 + 11_000, wire.frames[0][1]))
+    log = read(tmp_path, wire)
+    assert len(log["session_id"].unique()) == 1
+    assert sb.outcomes(log)["outcome"].tolist() == ["accepted", "rejected"]
+
+
 def test_a_chunk_is_as_long_as_it_says_whatever_it_holds(tmp_path: Path) -> None:
     wire = Wire().open().send(1, b"220 mx\r\n").send(0, b"EHLO me\r\n")
     wire.send(1, b"250-mx\r\n250 CHUNKING\r\n").send(

@@ -90,6 +90,8 @@ def test_the_first_refusal_decides(
 def test_a_421_decides_for_whom_nothing_else_did() -> None:
     log = played(*HELLO, *ENVELOPE, "<421 shutting down")
     assert outcomes(log) == [("bob@example.net", "deferred", "RCPT", 421)]
+    unasked = played(*HELLO, *ENVELOPE, "<250 ok", "<421 shutting down", "!")
+    assert outcomes(unasked) == [("bob@example.net", "deferred", "DATA", 421)]
 
 
 def test_a_transaction_that_was_given_up_has_failed() -> None:
@@ -160,6 +162,12 @@ def test_a_mail_refused_inside_a_transaction_leaves_that_one_open() -> None:
     )
     assert outcomes(log) == [("bob@example.net", "accepted", "END-OF-DATA", 250)]
     assert log[log["kind"] == "outcome"]["reverse_path"].tolist() == ["ann@example.org"]
+
+
+def test_what_was_pipelined_behind_a_refused_nested_mail_decides_nothing() -> None:
+    nested = (">MAIL FROM:<eve@example.org>", ">BDAT 0 LAST", "<503 nested", "<250 ok")
+    log = played(*HELLO, *ENVELOPE, "<250 ok", *nested, is_unseen=True)
+    assert outcomes(log) == [("bob@example.net", "in_doubt", "DATA", None)]
 
 
 def test_a_refused_ehlo_leaves_the_transaction_open() -> None:
