@@ -155,6 +155,13 @@ def test_what_was_offered_before_tls_counts_no_more() -> None:
     assert found == [("MAIL", "body_without_8bitmime")]
 
 
+def test_under_tls_one_logs_in_anew() -> None:
+    offer = ("<250-mx", "<250-STARTTLS", "<250 AUTH SCRAM-SHA-256")
+    login = (">AUTH SCRAM-SHA-256 biws", "<235 ok")
+    begin = ("<220 mx", ">EHLO me", *offer, *login, ">STARTTLS", "<220 go")
+    assert linted(*begin, ">EHLO me", *offer, *login) == []
+
+
 def test_a_dialogue_that_begins_in_the_middle_is_not_blamed_for_its_beginning() -> None:
     assert linted(*RCPT, *DATA, *MAIL, *RCPT, *DATA) == []
     assert linted(">.", "<250 ok", *RCPT) == [("RCPT", "out_of_order")]
