@@ -179,21 +179,12 @@ class Connection:
             self._finish_hello(piece.octets if not is_client else None, is_client=is_client)
         elif is_client and self._begins_tls(piece.octets):
             self._hello_at = piece.at
-        elif not self._is_whole and not self._talk.has_spoken:
-            self._find_in(source, piece)
         elif is_client:
             self._client(piece.octets, piece.at)
-        else:
+        elif self._is_whole or _SERVER.match(piece.octets):
+            self._is_whole = True  # a capture may begin inside a reply: that is left out
             for line in self._lines[source].feed(piece.octets, piece.at):
                 self._server(line)
-
-    def _find_in(self, source: Endpoint, piece: Piece) -> None:
-        """Begin in the middle: with a reply, or with a command that is known."""
-        octets = piece.octets or b""
-        known = _CLIENT if source == self.client else _SERVER
-        if known.match(octets):
-            self._is_whole = True
-            self._piece(source, piece)
 
     def _begins_tls(self, octets: bytes) -> bool:
         is_due = self._talk.is_tls_due or not self._talk.has_spoken

@@ -7,6 +7,7 @@ capture is a gap, told and never filled (RFC 9293 section 3.4 for sequence numbe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
 # What may wait for octets that are missing: more than most hosts' receive window.  After
@@ -38,6 +39,7 @@ class Half:
         self._next: int | None = None  # counts on where sequence numbers begin anew
         self._fin: int | None = None
         self._held: dict[int, tuple[int, bytes, int]] = {}
+        self._starts: list[int] = []  # a heap of the keys of it
         self._held_octets = 0
 
     @property
@@ -63,6 +65,8 @@ class Half:
             known = self._held.get(start)
             if known is None or len(known[1]) < len(octets):
                 self._held_octets += len(octets) - (len(known[1]) if known else 0)
+                if known is None:
+                    heappush(self._starts, start)
                 self._held[start] = at, octets, lost
         yield from self._in_order()
         if self._held_octets > _MAX_HELD or len(self._held) > _MAX_SEGMENTS:
@@ -71,14 +75,14 @@ class Half:
     def acknowledged(self, ack: int, at: int) -> Iterator[Piece]:
         """Take what the other side has received: before that, nothing comes any more."""
         if self._held and self._next is not None:
-            first = min(self._held)
+            first = self._starts[0]
             if first > self._next and self._whole(ack) > first:
                 yield from self.skip(at)
 
     def skip(self, at: int) -> Iterator[Piece]:
         """Give up on what is missing before the first segment that waits."""
         if self._held and self._next is not None:
-            first = min(self._held)
+            first = self._starts[0]
             if first > self._next:
                 yield Piece(at, None, first - self._next)
                 self._next = first
@@ -98,10 +102,10 @@ class Half:
     def _in_order(self) -> Iterator[Piece]:
         assert self._next is not None
         while self._held:
-            start = min(self._held) if len(self._held) > 1 else next(iter(self._held))
+            start = self._starts[0]
             if start > self._next:
                 return
-            at, octets, lost = self._held.pop(start)
+            at, octets, lost = self._held.pop(heappop(self._starts))
             self._held_octets -= len(octets)
             end = start + len(octets)
             if end > self._next:

@@ -104,6 +104,13 @@ def test_sequence_numbers_may_begin_anywhere(isn: int) -> None:
     assert said(events(wire.frames)) == said(events(STORY.frames))
 
 
+def test_what_ethernet_pads_a_short_frame_with_was_never_sent() -> None:
+    v6 = talk(Wire(("2001:db8::7", 50001), ("2001:db8::25", 25)).open()).close(90)
+    for frames in (STORY.frames, v6.frames):
+        padded = [(at, frame + b"\0" * 6) for at, frame in frames]
+        assert said(events(padded)) == said(events(STORY.frames))
+
+
 def test_ipv6_is_read_alike(tmp_path: Path) -> None:
     wire = talk(Wire(("2001:db8::7", 50001), ("2001:db8::25", 587)).open()).close(90)
     log = read(tmp_path, wire)
@@ -219,8 +226,13 @@ def test_a_capture_may_begin_in_the_middle(tmp_path: Path) -> None:
     log = sb.read_log(write_pcap(tmp_path / "x.pcap", frames))
     assert log["verb"].iloc[0] == "EHLO"
     assert sb.outcomes(log)["outcome"].tolist() == ["accepted", "rejected"]
+    # Inside a reply, then with the message's text, which is no command.
+    cut = Wire().send(1, b"ts you\r\n").send(0, b"DATA\r\n").send(1, b"354 go\r\n")
+    assert read(tmp_path, cut)["reply_code"].tolist() == [354]
     late = sb.read_log(write_pcap(tmp_path / "y.pcap", STORY.frames[9:]))
-    assert "hello" not in late.to_csv()  # the message's text is no command
+    assert late["kind"].tolist()[:2] == ["data", "command"]
+    assert late["verb"].dropna().tolist() == ["END-OF-DATA", "QUIT"]
+    assert late["reply_code"].dropna().tolist() == [250, 221]
 
 
 def test_a_refused_connection_and_one_that_is_reset_have_errors(tmp_path: Path) -> None:
