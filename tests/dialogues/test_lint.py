@@ -259,6 +259,6 @@ _LINE = st.sampled_from(
 
 
 @given(st.lists(_LINE, min_size=10, max_size=60))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_any_conversation_can_be_judged(lines: list[str]) -> None:
     assert {rule for _, rule in linted(*lines)} <= set(RULES)

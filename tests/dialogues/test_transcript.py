@@ -110,8 +110,9 @@ _SAID = st.one_of(
 _ANSWERED = st.tuples(_SAID, st.sampled_from([250, 250, 250, 451, 550]), _TEXT)
 
 
+@pytest.mark.heavy  # each example is written, drawn and read
 @given(st.lists(st.lists(_ANSWERED, min_size=1, max_size=4), max_size=6), st.booleans())
-@settings(max_examples=6)
+@settings(max_examples=60)
 def test_any_dialogue_read_back_is_the_same_dialogue(
     groups: list[list[tuple[str, int, str]]], is_cut: bool
 ) -> None:
