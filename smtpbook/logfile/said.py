@@ -1,0 +1,71 @@
+"""What was said: a reply as a log quotes it, in the cells the event log has for it.
+
+A log has one line for a reply of many; programs put them together with a space or with the
+two characters backslash and n.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from smtpbook.escape import visible
+
+MAX_REPLY: Final = 4096
+"""Characters of a reply that are kept; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
+
+_CODE: Final = re.compile(r"([2-5][0-9]{2})(?:([- ])(.*)|$)", re.DOTALL)
+_ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)")
+
+
+class Said(NamedTuple):
+    """The cells of one reply; all null = it is none.
+
+    Attributes
+    ----------
+    reply_code : int or None
+    enhanced_status : str or None
+        The one that opens the text, if its class is the code's (RFC 2034 section 4).
+    reply_text : str or None
+        Without the code, its lines joined by newlines, escaped.
+    """
+
+    reply_code: int | None
+    enhanced_status: str | None
+    reply_text: str | None
+
+
+NOTHING: Final = Said(None, None, None)
+
+
+def reply_in(text: str) -> Said:
+    r"""Read a reply that a text begins with.
+
+    >>> tuple(reply_in("550-5.1.1 no ann here 550 5.1.1 sorry"))
+    (550, '5.1.1', '5.1.1 no ann here\n5.1.1 sorry')
+    >>> reply_in("connection refused") == NOTHING
+    True
+    """
+    found = _CODE.match(text, 0, MAX_REPLY)
+    if found is None:
+        return NOTHING
+    code, joint, rest = found.groups()
+    if joint == "-":
+        lines = re.split(rf"(?:\\n|\s){code}(?:[- ]|$)", rest)
+        rest = "\n".join(map(str.strip, lines))
+    return Said(int(code), enhanced_in(rest or "", code[0]), shown(rest or ""))
+
+
+def enhanced_in(text: str, severity: str) -> str | None:
+    """Give the enhanced status that opens a text, if it is of that severity.
+
+    >>> enhanced_in("4.2.2 mailbox full", "4"), enhanced_in("4.2.2 mailbox full", "5")
+    ('4.2.2', None)
+    """
+    found = _ENHANCED.match(text)
+    return found[0] if found and found[0][0] == severity else None
+
+
+def shown(text: str) -> str:
+    """Give a text as `reply_text` holds it: bounded, without what could act."""
+    return visible(text, newlines=True, max_chars=MAX_REPLY)
