@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from smtpbook.events import Row, row_of
@@ -37,11 +38,17 @@ from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
-from smtpbook.protocol.addresses import domain_of
+from smtpbook.server_logs.queue import (
+    MAX_MESSAGE_ID,
+    Message,
+    Queue,
+    cells_of,
+    domain_cell,
+    recipient_cells,
+)
 
 _SOURCE: Final = "postfix"
-_MAX_MESSAGES: Final = 200_000
-"""Messages under way that are remembered; of the oldest beyond that, cells are null."""
+_MAX_PROCESSES: Final = 10_000  # whose TLS session is remembered
 
 # Of the addresses that Postfix writes, few hold a ">", and only within quotes.
 _DELIVERY: Final = re.compile(
@@ -107,30 +114,13 @@ _WHILE: Final = re.compile(
 )
 
 
-class _Message:
-    """What is known of a message in the queue; null = not in the log so far."""
-
-    __slots__ = ("account", "message_id", "reverse_path", "size", "tries")
-
-    def __init__(self, *, is_new: bool) -> None:
-        self.message_id: str | None = None
-        self.reverse_path: str | None = None
-        self.size: int | None = None
-        self.account: str | None = None
-        # Recipient → tries that failed; of a message whose beginning is missing, null.
-        self.tries: dict[str, int] | None = {} if is_new else None
-
-
 class _Log:
     """One log, read line by line."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        # A queue ID is Postfix's while the message is in the queue; instances on one host
-        # have inode numbers of one file system.
-        self._messages: dict[tuple[str, str], _Message] = {}
-        self._relays: dict[str, tuple[str | None, str | None, int | None]] = {}
-        self._domains: dict[str, str | None] = {}
+        # By host and queue ID: instances on one host have inodes of one file system.
+        self._queue = Queue()
         self._tls: dict[tuple[str, str], tuple[str, str, str]] = {}
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
@@ -159,67 +149,30 @@ class _Log:
                 if row is not None:
                     yield row
 
-    def _message(self, host: str, queue_id: str, *, is_new: bool = False) -> _Message:
-        messages, key = self._messages, (host, queue_id)
-        message = messages.get(key)
-        if message is None or is_new:
-            if len(messages) >= _MAX_MESSAGES:
-                messages.pop(next(iter(messages)))
-            message = messages[key] = _Message(is_new=is_new)
-        return message
-
     def _about(
         self, time: int, tag: Tag, service: str, queue_id: str, what: str, value: str | None
     ) -> Iterator[Row]:
         """Take note of what a line tells of a message."""
+        key = tag.host, queue_id
         if what == "removed":
-            self._messages.pop((tag.host, queue_id), None)
+            self._queue.remove(key)
         elif what in ("client", "uid"):  # a new message, even if the ID was used before
-            message = self._message(tag.host, queue_id, is_new=True)
+            message = self._queue.begin(key)
             if value and (login := _LOGIN.search(value)):
                 message.account = login[1]
         elif what == "message-id":
-            message = self._message(tag.host, queue_id)
+            message = self._queue.of(key)
             # Postfix's own mail, such as a bounce, begins here.
             if message.tries is None or message.reverse_path is not None:
-                message = self._message(tag.host, queue_id, is_new=True)
-            message.message_id = (value or "")[:998] or None  # RFC 5322 section 2.1.1
+                message = self._queue.begin(key)
+            message.message_id = (value or "")[:MAX_MESSAGE_ID] or None
         elif value and (found := _FROM.match(value)):
-            message = self._message(tag.host, queue_id)
+            message = self._queue.of(key)
             message.reverse_path = found[1]
             if found[2]:
                 message.size = int(found[2])
             elif found[3] in ("expired", "force-expired"):
-                yield from self._expired(time, tag, queue_id, message, value)
-
-    def _expired(
-        self, time: int, tag: Tag, queue_id: str, message: _Message, text: str
-    ) -> Iterator[Row]:
-        """Give the end of those recipients that were still waiting."""
-        said = Said(None, None, shown(text.partition("status=")[2]))
-        for recipient, tries in (message.tries or {}).items():
-            yield row_of(
-                time=time,
-                kind="outcome",
-                recipient=recipient,
-                recipient_domain=self._domain(recipient),
-                outcome="bounced",
-                reason="expired",
-                attempt=tries,
-                **said._asdict(),
-                **self._of(queue_id, message),
-            )
-        message.tries = None
-
-    @staticmethod
-    def _of(queue_id: str, message: _Message | None) -> dict[str, Any]:
-        """Give the cells that are a message's."""
-        cells: dict[str, Any] = {"queue_id": queue_id, "source": _SOURCE}
-        if message is not None:
-            cells["message_id"] = message.message_id
-            cells["reverse_path"] = message.reverse_path
-            cells["account"] = message.account
-        return cells
+                yield from _expired(time, queue_id, message, value)
 
     def _delivery(self, time: int, tag: Tag, service: str, text: str) -> Row | None:
         """Read what became of a recipient; null = the line was cut before it says so."""
@@ -227,11 +180,11 @@ class _Log:
         if found is None:
             return None
         queue_id, recipient, relay, setup, transfer, dsn, status, words = found.groups()
-        message = self._messages.get((tag.host, queue_id))
+        message = self._queue.get((tag.host, queue_id))
         words = (words or "").removesuffix(")")
         if relay == "none" and (place := _NO_CONNECTION.match(words)):
             relay = place[2]
-        server, address, port = self._relay(relay)
+        server, address, port = _place(relay)
         verb, error, outcome, said = _verdict(status, service, words)
         if said.reply_code is None and dsn is not None:
             said = Said(None, dsn[:11], said.reply_text)
@@ -260,13 +213,13 @@ class _Log:
             None,  # bytes_received
             message.reverse_path if message else None,
             recipient,
-            self._domain(recipient),
+            domain_cell(recipient.rpartition("@")[2]) if "@" in recipient else None,
             server,
             port,
             address,
             version,
             cipher,
-            _count(message, recipient, status) if message else None,
+            message.attempt(recipient, is_over=status != "deferred") if message else None,
             outcome,
             None,  # reason: log.frame fills it once per distinct reply
             queue_id,
@@ -276,23 +229,6 @@ class _Log:
             None,  # block
             _SOURCE,
         )
-
-    def _relay(self, relay: str) -> tuple[str | None, str | None, int | None]:
-        """Give server, address and port of ``host[address]:port``."""
-        known = self._relays.get(relay)
-        if known is None:
-            if len(self._relays) >= _MAX_MESSAGES:
-                self._relays.clear()
-            known = self._relays[relay] = _place(relay)
-        return known
-
-    def _domain(self, recipient: str) -> str | None:
-        domain = recipient.rpartition("@")[2]
-        if domain not in self._domains:
-            if len(self._domains) >= _MAX_MESSAGES:
-                self._domains.clear()
-            self._domains[domain] = domain_of("@" + domain) if domain != recipient else None
-        return self._domains[domain]
 
     def _other(self, time: int, tag: Tag, service: str, text: str) -> Row | None:
         """Read refusals, and what is about a connection."""
@@ -334,20 +270,19 @@ class _Log:
             else "command",
             verb=verb,
             reverse_path=reverse_path,
-            recipient=recipient or None,
-            recipient_domain=self._domain(recipient) if recipient else None,
             outcome={"4": "deferred"}.get(severity, "rejected") if recipient else None,
             server=tag.host,
             queue_id=None if queue_id == "NOQUEUE" else queue_id,
             source=_SOURCE,
             **said._asdict(),
+            **(recipient_cells(recipient) if recipient else {}),
         )
 
     def _of_connection(self, time: int, tag: Tag, text: str) -> Row | None:
         """Read what the client says of a connection, not of a recipient."""
         cells: dict[str, Any]
         if found := _TLS.match(text):
-            if len(self._tls) >= _MAX_MESSAGES:
+            if len(self._tls) >= _MAX_PROCESSES:
                 self._tls.clear()
             self._tls[tag.host, tag.pid] = relay, version, cipher = (
                 found[1],
@@ -365,16 +300,17 @@ class _Log:
             relay = found[2] or found[3]
             verb, error_of, _, said = _verdict("deferred", "smtp", text[found.start(1) :])
             kind = "greeting" if verb == "GREETING" else "command"
-            message = self._messages.get((tag.host, found[1]))
+            message = self._queue.get((tag.host, found[1]))
             cells = {"kind": kind, "verb": verb, "error": error_of}
-            cells |= said._asdict() | self._of(found[1], message)
+            cells |= said._asdict() | cells_of(message) | {"queue_id": found[1]}
         else:
             return None
-        server, address, port = self._relay(relay)
+        server, address, port = _place(relay)
         where = {"server": server, "server_address": address, "port": port}
         return row_of(**(where | {"time": time, "source": _SOURCE} | cells))
 
 
+@lru_cache(maxsize=1 << 16)
 def _place(relay: str) -> tuple[str | None, str | None, int | None]:
     found = _RELAY.fullmatch(relay)
     if found is None:  # none, local, virtual, the name of a pipe
@@ -385,14 +321,23 @@ def _place(relay: str) -> tuple[str | None, str | None, int | None]:
     return host or address, address, int(port) if port else None
 
 
-def _count(message: _Message, recipient: str, status: str) -> int | None:
-    """Count this try; null = the earlier ones are not in the log."""
-    if message.tries is None:
-        return None
-    if status == "deferred":
-        tries = message.tries[recipient] = message.tries.get(recipient, 0) + 1
-        return tries
-    return message.tries.pop(recipient, 0) + 1
+def _expired(time: int, queue_id: str, message: Message, text: str) -> Iterator[Row]:
+    """Give the end of those recipients that were still waiting."""
+    words = shown(text.partition("status=")[2])
+    for recipient, tries in (message.tries or {}).items():
+        yield row_of(
+            time=time,
+            kind="outcome",
+            reply_text=words,
+            outcome="bounced",
+            reason="expired",
+            attempt=tries,
+            queue_id=queue_id,
+            source=_SOURCE,
+            **recipient_cells(recipient),
+            **message.cells(),
+        )
+    message.tries = None
 
 
 def _verdict(
@@ -403,11 +348,11 @@ def _verdict(
         said = reply_in(words) if service in ("smtp", "lmtp") else NOTHING
         if said.reply_code is not None:
             return "END-OF-DATA", None, "accepted", said
-        outcome = {"discard": "suppressed"}.get(service, "delivered")
+        final = {"discard": "suppressed"}.get(service, "delivered")
         if words.startswith("forwarded as "):
-            outcome = "accepted"
-        return None, None, outcome, Said(None, None, shown(words))
-    outcome = {"deferred": "deferred", "bounced": "rejected"}.get(status)
+            final = "accepted"
+        return None, None, final, Said(None, None, shown(words))
+    outcome: str | None = {"deferred": "deferred", "bounced": "rejected"}.get(status)
     if quoted := _SAID.search(words):
         text, _, reply_to = words[quoted.end() :].rpartition(_IN_REPLY_TO)
         if not text:
@@ -420,7 +365,7 @@ def _verdict(
         return verb, None, outcome, reply_in(text)
     said = Said(None, None, shown(words))
     step = _WHILE.search(words)
-    verb = _verb(step[1].removesuffix(" command")) if step else None
+    verb = _verb(step[1]) if step else None
     if _IN_DOUBT in words:
         return "END-OF-DATA", _error(words), outcome and "in_doubt", said
     if status == "deferred" and (step or _NEVER_CAME_TO_A_REPLY.match(words)):
