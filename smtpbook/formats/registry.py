@@ -12,6 +12,11 @@ from smtpbook.logfile.format import BinaryFormat, LogFormat
 
 _MODULES: Final = {
     "postfix": "server_logs.postfix",
+    "exim": "server_logs.exim",
+    "sendmail": "server_logs.sendmail",
+    "opensmtpd": "server_logs.opensmtpd",
+    "aiosmtpd": "server_logs.aiosmtpd",
+    "mailpit": "server_logs.mailpit",
     # The order of providers is that of how surely a line of theirs is told.
     "ses": "provider_events.ses",
     "sendgrid": "provider_events.sendgrid",

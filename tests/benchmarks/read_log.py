@@ -133,36 +133,40 @@ def _message(chance: random.Random, number: int) -> Iterator[str]:
     domain = chance.choice(_DOMAINS)
     to, pid = f"reader{number}@{domain}", 3000 + number % 100
     smtpd, smtp = f"postfix/smtpd[{2000 + number % 60}]:", f"postfix/smtp[{pid}]:"
-    client, relay = "app.example[192.0.2.7]", f"mx.{domain}[203.0.113.{number % 200}]:25"
+    qmgr, bounce = "postfix/qmgr[800]:", "postfix/bounce[950]:"
+    client, host = "app.example[192.0.2.7]", f"mx.{domain}[203.0.113.{number % 200}]"
+    size, setup, transfer = chance.randrange(9999), chance.random(), chance.random()
     yield f"{smtpd} connect from {client}"
     yield f"{smtpd} {queue_id}: client={client}, sasl_method=PLAIN, sasl_username=news"
     yield f"postfix/cleanup[900]: {queue_id}: message-id=<{number}.1@app.example>"
     yield (
-        f"postfix/qmgr[800]: {queue_id}: from=<news@app.example>, size={chance.randrange(9999)}"
-        f", nrcpt=1 (queue active)"
+        f"{qmgr} {queue_id}: from=<news@app.example>, size={size}, nrcpt=1 (queue active)"
     )
-    yield f"{smtpd} disconnect from {client} ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=6"
     yield (
-        f"{smtp} Untrusted TLS connection established to {relay}: TLSv1.3 with cipher "
-        f"TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS"
+        f"{smtpd} disconnect from {client} ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 "
+        f"commands=6"
     )
-    delays = f"delay={number % 9}.2, delays=0.05/0.01/{chance.random():.2f}/{chance.random():.2f}"
+    yield (
+        f"{smtp} Untrusted TLS connection established to {host}:25: TLSv1.3 with cipher "
+        f"TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature "
+        f"RSA-PSS (2048 bits) server-digest SHA256"
+    )
+    about = (
+        f"{smtp} {queue_id}: to=<{to}>, relay={host}:25, delay={number % 9}.2, "
+        f"delays=0.05/0.01/{setup:.2f}/{transfer:.2f}"
+    )
     if chance.random() < 0.9:
-        yield (
-            f"{smtp} {queue_id}: to=<{to}>, relay={relay}, {delays}, dsn=2.0.0, status=sent "
-            f"(250 2.0.0 Ok: queued as 5{number:08X})"
-        )
-        yield f"postfix/qmgr[800]: {queue_id}: removed"
+        yield (f"{about}, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 5{number:08X})")
+        yield f"{qmgr} {queue_id}: removed"
         return
     said, dsn, status = chance.choice(_REFUSALS)
     yield (
-        f"{smtp} {queue_id}: to=<{to}>, relay={relay}, {delays}, dsn={dsn}, status={status} "
-        f"(host {relay.removesuffix(':25')} said: {said.format(to=to)} (in reply to RCPT TO "
-        f"command))"
+        f"{about}, dsn={dsn}, status={status} (host {host} said: {said.format(to=to)} "
+        f"(in reply to RCPT TO command))"
     )
     if status == "bounced":
-        yield f"postfix/bounce[950]: {queue_id}: sender non-delivery notification: 6{number:X}"
-        yield f"postfix/qmgr[800]: {queue_id}: removed"
+        yield f"{bounce} {queue_id}: sender non-delivery notification: 6{number:X}"
+        yield f"{qmgr} {queue_id}: removed"
 
 
 if __name__ == "__main__":
