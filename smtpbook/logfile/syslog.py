@@ -8,14 +8,15 @@ text means is left to the formats.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from smtpbook.logfile.reading import Reading
 
 MAX_LINE: Final = 8192
 """Characters of a line that are read; rsyslog cuts at 8 KiB, most others before that."""
 
-_MAX_TAGS: Final = 10_000  # process ids that are remembered
+_MAX_WRITERS: Final = 10_000  # processes that are remembered
 _TAG: Final = re.compile(r"(\S{1,255}) (\S{1,128})\[(\d{1,10})")
 _ANY: Final = re.compile(
     r"(?:<\d{1,3}>(?P<version>1 )?)?"
@@ -29,6 +30,9 @@ _ANY: Final = re.compile(
     re.DOTALL,
 )
 _SOLARIS: Final = re.compile(r"\[ID \d{1,10} \w{1,20}\.\w{1,20}\] ")
+
+
+Writer = TypeVar("Writer")
 
 
 class Tag(NamedTuple):
@@ -47,60 +51,75 @@ class Tag(NamedTuple):
     pid: str
 
 
-class Syslog:
-    """Takes lines apart; remembers the last stamp and who has written so far."""
+class Syslog(Generic[Writer]):
+    """Takes lines apart, quickly: who writes is looked at once for each process.
 
-    __slots__ = ("_stamp", "_stamps", "_tags", "_time")
+    Parameters
+    ----------
+    reading : Reading
+        Told of lines that are no syslog, or not of a program that is wanted.
+    writer_of : callable
+        Gives what stands for a process in what `read` gives; null = not wanted.
+    """
 
-    def __init__(self, reading: Reading) -> None:
-        self._stamps = reading.stamps
-        self._tags: dict[str, Tag] = {}
-        self._stamp, self._time = "", 0
+    def __init__(self, reading: Reading, writer_of: Callable[[Tag], Writer | None]) -> None:
+        self._stamps, self._skipped = reading.stamps, reading.skipped
+        self._writer_of = writer_of
 
-    def split(self, line: str) -> tuple[int, Tag, str] | None:
-        """Give when (microseconds UTC) who wrote what; null = it is no syslog.
+    def read(self, lines: Iterable[str]) -> Iterator[tuple[int, Writer, str]]:
+        """Give when (microseconds UTC) who wrote what; skip what is not wanted.
 
-        >>> log = Syslog(Reading(year=2026))
-        >>> log.split("Nov 28 12:00:00 mx postfix/smtp[7]: 4F1: removed")
-        (1795867200000000, Tag(host='mx', program='postfix/smtp', pid='7'), '4F1: removed')
+        >>> log = Syslog(Reading(year=2026), lambda tag: tag.program)
+        >>> list(log.read(["Nov 28 12:00:00 mx postfix/smtp[7]: 4F1: removed"]))
+        [(1795867200000000, 'postfix/smtp', '4F1: removed')]
         """
-        head, _, text = line.partition("]: ")
-        if head[:1].isalpha():
-            stamp, about = head[:15], head[16:]
-        else:
-            stamp, _, about = head.partition(" ")
-        tag = self._tags.get(about)
-        if tag is None:
-            found = _TAG.fullmatch(about)
-            if found is None:
-                return self._split_other(line)
-            if len(self._tags) >= _MAX_TAGS:
-                self._tags.clear()
-            tag = self._tags[about] = Tag(*found.groups())
-        if stamp != self._stamp:
-            time = self._time_of(stamp)
-            if time is None:
-                return self._split_other(line)
-            self._stamp, self._time = stamp, time
-        if text.startswith("[ID "):
-            text = _SOLARIS.sub("", text, count=1)
-        return self._time, tag, text
+        writers: dict[str, Writer | None] = {}
+        last, time = "", 0
+        for line in lines:
+            head, _, text = line.partition("]: ")
+            if line[:1] > "9":  # a month's name
+                stamp, about = head[:15], head[16:]
+            else:
+                stamp, _, about = head.partition(" ")
+            writer = writers.get(about)
+            if writer is None:
+                found = _TAG.fullmatch(about)
+                writer = self._writer_of(Tag(*found.groups())) if found else None
+                if writer is None:
+                    yield from self._other(line)
+                    continue
+                if len(writers) >= _MAX_WRITERS:
+                    writers.clear()
+                writers[about] = writer
+            if stamp != last:
+                now = self.time_of(stamp)
+                if now is None:
+                    yield from self._other(line)
+                    continue
+                last, time = stamp, now
+            if text[:4] == "[ID ":
+                text = _SOLARIS.sub("", text, count=1)
+            yield time, writer, text
 
-    def _time_of(self, stamp: str) -> int | None:
+    def time_of(self, stamp: str) -> int | None:
+        """Read a stamp of either kind."""
         if stamp[:1].isalpha():
             return self._stamps.syslog(stamp)
         return self._stamps.iso(stamp)
 
-    def _split_other(self, line: str) -> tuple[int, Tag, str] | None:
-        """Read what is not the everyday shape."""
-        found = _ANY.match(line)
-        if found is None:
-            return None
-        time = self._time_of(found["stamp"])
-        if time is None:
-            return None
-        program, pid = found["program"] or found["app"], found["pid"] or found["process"]
-        return time, Tag(found["host"], program, pid or ""), found["text"]
+    def _other(self, line: str) -> Iterator[tuple[int, Writer, str]]:
+        """Read what is not the everyday shape, or not wanted."""
+        if found := _ANY.match(line):
+            program, pid = (
+                found["program"] or found["app"],
+                found["pid"] or found["process"],
+            )
+            writer = self._writer_of(Tag(found["host"], program, pid or ""))
+            time = None if writer is None else self.time_of(found["stamp"])
+            if writer is not None and time is not None:
+                yield time, writer, found["text"]
+                return
+        self._skipped(line)
 
 
 def program_of(line: str) -> str | None:

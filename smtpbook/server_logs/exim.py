@@ -29,7 +29,7 @@ from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
-from smtpbook.logfile.syslog import MAX_LINE, Syslog, program_of
+from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGE_ID, Queue, cells_of, recipient_cells
 
 _SOURCE: Final = "exim"
@@ -99,33 +99,29 @@ class _Log:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._syslog = Syslog(reading)
+        self._syslog = Syslog(reading, _is_exim)
         self._queue = Queue()
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
         for line in lines:
-            parts = self._split(line)
-            if parts is None:
-                self._reading.skipped(line)
-                continue
-            time, queue_id, text = parts
-            cells = self._cells(queue_id, text)
-            if cells:
-                yield row_of(**({"time": time, "source": _SOURCE} | cells))
+            if line[:1].isdigit() and line[10:11] == " ":
+                parts = self._own(line)
+                if parts is None:
+                    self._reading.skipped(line)
+            else:  # by way of syslog; its stamp, where Exim left its own away
+                sent = next(self._syslog.read([line]), None)
+                parts = sent and (self._own(sent[2]) or (sent[0], *_id_of(sent[2])))
+            cells = self._cells(*parts[1:]) if parts else None
+            if parts and cells:
+                yield row_of(**({"time": parts[0], "source": _SOURCE} | cells))
 
-    def _split(self, line: str) -> tuple[int, str | None, str] | None:
+    def _own(self, line: str) -> tuple[int, str | None, str] | None:
         """Give when, the message's ID and the rest; null = not Exim's."""
-        sent = None
-        if not line[:1].isdigit() or line[10:11] == "T":  # by way of syslog
-            sent = self._syslog.split(line)
-            if sent is None or not sent[1].program.startswith("exim"):
-                return None
-            line = sent[2]
         found = _LINE.match(line)
         if found is None:
-            return (sent[0], *_id_of(line)) if sent else None
+            return None
         stamp, offset, queue_id, text = found.groups()
-        if queue_id is None and not sent and not _OWN_WORDS.match(text):
+        if queue_id is None and not _OWN_WORDS.match(text):
             return None
         time = self._reading.stamps.iso(stamp + (offset or ""))
         return None if time is None else (time, queue_id, text)
@@ -214,6 +210,10 @@ class _Log:
             kind = "tls" if found[4].startswith("TLS") else "connect"
             return message | _where(found) | {"kind": kind, "error": _error(found[4])}
         return None
+
+
+def _is_exim(tag: Tag) -> bool | None:
+    return tag.program.startswith("exim") or None
 
 
 def _id_of(text: str) -> tuple[str | None, str]:

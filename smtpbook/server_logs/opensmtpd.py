@@ -24,7 +24,7 @@ from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import Said, enhanced_in, reply_in, shown
-from smtpbook.logfile.syslog import MAX_LINE, Syslog, program_of
+from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGES, Queue, cells_of, recipient_cells
 
 _SOURCE: Final = "opensmtpd"
@@ -53,18 +53,12 @@ class _Log:
         self._sessions: dict[str, dict[str, Any]] = {}
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
-        split = Syslog(self._reading).split
-        for line in lines:
-            parts = split(line)
-            if parts is None or parts[1].program != "smtpd":
-                self._reading.skipped(line)
-                continue
-            time, tag, text = parts
+        for time, host, text in Syslog(self._reading, _host_of).read(lines):
             found = _SESSION.match(text)
             if found is None:
                 continue  # starting, stopping, warnings
             session, event, rest = found.groups()
-            cells = self._cells(tag.host, session, event, rest or "")
+            cells = self._cells(host, session, event, rest or "")
             if cells:
                 about = {"time": time, "session_id": session, "source": _SOURCE}
                 yield row_of(**(about | cells))
@@ -148,6 +142,10 @@ class _Log:
             **said._asdict(),
             **recipient_cells(recipient),
         }
+
+
+def _host_of(tag: Tag) -> str | None:
+    return tag.host if tag.program == "smtpd" else None
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import (
     MAX_MESSAGE_ID,
+    NOBODY,
     Message,
     Queue,
     cells_of,
@@ -48,29 +49,26 @@ from smtpbook.server_logs.queue import (
 )
 
 _SOURCE: Final = "postfix"
-_MAX_PROCESSES: Final = 10_000  # whose TLS session is remembered
+_CLIENTS: Final = ("smtp", "lmtp")
+_DATA_SENT: Final = ("accepted", "in_doubt")
 
 # Of the addresses that Postfix writes, few hold a ">", and only within quotes.
 _DELIVERY: Final = re.compile(
-    r"(\w{1,32}): to=<([^>]*+)>, (?:orig_to=<[^>]*+>, )?relay=([^,]*+), "
-    r"(?:conn_use=\d{1,9}, )?delay=[\d.]++, "
-    r"(?:delays=[\d.]++/[\d.]++/([\d.]++)/([\d.]++), )?"
+    r"to=<([^>]*+)>, (?:orig_to=<[^>]*+>, )?relay=([^,]*+), (?:conn_use=\d{1,9}, )?"
+    r"delay=[\d.]++, (?:delays=[\d.]++/[\d.]++/([\d.]++)/([\d.]++), )?"
     r"(?:dsn=([\d.]++), )?status=([\w-]++)(?: \((.*))?",
     re.DOTALL,
 )
 _QUOTED_DELIVERY: Final = re.compile(
     _DELIVERY.pattern.replace("[^>]*+", ".{0,512}?"), re.DOTALL
 )
-_ABOUT: Final = re.compile(
-    r"(\w{1,32}): (client|message-id|from|removed|uid)(?:=(.*))?$", re.DOTALL
-)
-_FROM: Final = re.compile(
-    r"<(.{0,512}?)>, (?:size=(\d{1,18}), |status=([\w-]{1,40}))", re.DOTALL
-)
+_BEGINNINGS: Final = ("client=", "uid=", "message-id=")
+_NOTHING_NEW: Final = ("connect from ", "disconnect from ")
+_EXPIRED: Final = re.compile(r"from=<(.{0,512}?)>, status=((?:force-)?expired.{0,200})")
 _LOGIN: Final = re.compile(r", sasl_username=([^,]{1,320})")
 _RELAY: Final = re.compile(r"([^\[]{0,255})\[([^\]]{1,255})\](?::(\d{1,5}))?")
 _REFUSED: Final = re.compile(
-    r"(\w{1,32}): (?:milter-|proxy-)?reject: (CONNECT|[A-Z-]{1,20})(?: from (\S{1,400}))?: "
+    r"(?:milter-|proxy-)?reject: ([A-Z-]{1,20})(?: from \S{1,400})?: "
 )
 _ENVELOPE: Final = re.compile(
     r"; from=<(.{0,512}?)>,? to=<(.{0,512}?)>(?:,? proto=|$)", re.DOTALL
@@ -86,7 +84,7 @@ _LOGIN_FAILED: Final = re.compile(
     r"warning: \S{1,400}: SASL \S{1,40} authentication failed"
 )
 _NO_FINAL_WORD: Final = re.compile(
-    r"(\w{1,32}): (?:host (\S{1,400}) (?:said|refused to talk to me): "
+    r"(?:host (\S{1,400}) (?:said|refused to talk to me): "
     r"|(?:lost connection|conversation) with (\S{1,400}) )"
 )
 _SAID: Final = re.compile(r" (?:said|refused to talk to me): (?=[2-5]\d\d[ -])")
@@ -114,200 +112,224 @@ _WHILE: Final = re.compile(
 )
 
 
-class _Log:
-    """One log, read line by line."""
+class _Process:
+    """One of Postfix's processes, and the TLS session it said to have last."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        # By host and queue ID: instances on one host have inodes of one file system.
-        self._queue = Queue()
-        self._tls: dict[tuple[str, str], tuple[str, str, str]] = {}
+    __slots__ = ("host", "queue", "service", "tls")
 
-    def rows(self, lines: Iterable[str]) -> Iterator[Row]:
-        split = Syslog(self._reading).split
-        skipped = self._reading.skipped
-        for line in lines:
-            parts = split(line)
-            if parts is None:
-                skipped(line)
-                continue
-            time, tag, text = parts
-            if not tag.program.startswith("postfix"):
-                skipped(line)
-                continue
-            service = tag.program.rpartition("/")[2]
-            if ": to=<" in text:
-                row = self._delivery(time, tag, service, text)
-                if row is None:
-                    skipped(line)
-                else:
-                    yield row
-            elif about := _ABOUT.match(text):
-                yield from self._about(time, tag, service, *about.groups())
+    def __init__(self, tag: Tag, queue: Queue) -> None:
+        self.host, self.queue = tag.host, queue
+        self.service = tag.program.rpartition("/")[2]
+        self.tls: tuple[str | None, str | None, str | None] = (None, None, None)
+
+
+def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
+    """Give the rows of a log's lines."""
+    # One for each host: its instances have inodes of one file system for queue IDs.
+    queues: dict[str, Queue] = {}
+
+    def process_of(tag: Tag) -> _Process | None:
+        if not tag.program.startswith("postfix"):
+            return None
+        return _Process(tag, queues.setdefault(tag.host, Queue()))
+
+    for time, process, text in Syslog(reading, process_of).read(lines):
+        queue_id, _, rest = text.partition(": ")
+        if rest.startswith("to=<"):
+            row = _delivery(time, process, queue_id, rest)
+            if row is None:
+                reading.skipped(text)
             else:
-                row = self._other(time, tag, service, text)
-                if row is not None:
-                    yield row
+                yield row
+        elif rest == "removed":
+            process.queue.remove(queue_id)
+        elif rest.startswith("from=<"):
+            yield from _sender(time, process, queue_id, rest)
+        elif rest.startswith(_BEGINNINGS):
+            _beginning(process, queue_id, rest)
+        elif not text.startswith(_NOTHING_NEW):
+            row = _other(time, process, queue_id, rest, text)
+            if row is not None:
+                yield row
 
-    def _about(
-        self, time: int, tag: Tag, service: str, queue_id: str, what: str, value: str | None
-    ) -> Iterator[Row]:
-        """Take note of what a line tells of a message."""
-        key = tag.host, queue_id
-        if what == "removed":
-            self._queue.remove(key)
-        elif what in ("client", "uid"):  # a new message, even if the ID was used before
-            message = self._queue.begin(key)
-            if value and (login := _LOGIN.search(value)):
-                message.account = login[1]
-        elif what == "message-id":
-            message = self._queue.of(key)
-            # Postfix's own mail, such as a bounce, begins here.
-            if message.tries is None or message.reverse_path is not None:
-                message = self._queue.begin(key)
-            message.message_id = (value or "")[:MAX_MESSAGE_ID] or None
-        elif value and (found := _FROM.match(value)):
-            message = self._queue.of(key)
-            message.reverse_path = found[1]
-            if found[2]:
-                message.size = int(found[2])
-            elif found[3] in ("expired", "force-expired"):
-                yield from _expired(time, queue_id, message, value)
 
-    def _delivery(self, time: int, tag: Tag, service: str, text: str) -> Row | None:
-        """Read what became of a recipient; null = the line was cut before it says so."""
-        found = _DELIVERY.match(text) or _QUOTED_DELIVERY.match(text)
-        if found is None:
-            return None
-        queue_id, recipient, relay, setup, transfer, dsn, status, words = found.groups()
-        message = self._queue.get((tag.host, queue_id))
-        words = (words or "").removesuffix(")")
-        if relay == "none" and (place := _NO_CONNECTION.match(words)):
-            relay = place[2]
-        server, address, port = _place(relay)
-        verb, error, outcome, said = _verdict(status, service, words)
-        if said.reply_code is None and dsn is not None:
-            said = Said(None, dsn[:11], said.reply_text)
-        seconds = transfer if verb in _TRANSFER else setup
-        tls = self._tls.get((tag.host, tag.pid))
-        _, version, cipher = (
-            tls if tls is not None and tls[0] == relay else (None, None, None)
-        )
-        return (
-            time,
-            None,  # campaign_id
-            None,  # session_id
-            None,  # transaction_id
-            message.message_id if message else None,
-            None,  # seq
-            "outcome",
-            verb,
-            None,  # command
-            *said,
-            _seconds(seconds) if verb is not None and error is None else None,
-            None,  # first_byte_s
-            None,  # service_s
-            None,  # lag_s
-            None,  # pipelined
-            message.size if message and outcome in ("accepted", "in_doubt") else None,
-            None,  # bytes_received
-            message.reverse_path if message else None,
-            recipient,
-            domain_cell(recipient.rpartition("@")[2]) if "@" in recipient else None,
-            server,
-            port,
-            address,
-            version,
-            cipher,
-            message.attempt(recipient, is_over=status != "deferred") if message else None,
-            outcome,
-            None,  # reason: log.frame fills it once per distinct reply
-            queue_id,
-            error,
-            message.account if message else None,
-            None,  # arm
-            None,  # block
-            _SOURCE,
-        )
+def _beginning(process: _Process, queue_id: str, text: str) -> None:
+    """Take note of a message that comes in, even if its ID was used before."""
+    what, _, value = text.partition("=")
+    if what != "message-id":
+        message = process.queue.begin(queue_id)
+        if login := _LOGIN.search(value):
+            message.account = login[1]
+        return
+    message = process.queue.of(queue_id)
+    # Postfix's own mail, such as a bounce, begins here.
+    if message.tries is None or message.reverse_path is not None:
+        message = process.queue.begin(queue_id)
+    message.message_id = value[:MAX_MESSAGE_ID] or None
 
-    def _other(self, time: int, tag: Tag, service: str, text: str) -> Row | None:
-        """Read refusals, and what is about a connection."""
-        if "reject: " in text[:60] and (found := _REFUSED.match(text)):
-            return self._refusal(time, tag, found, text[found.end() :])
-        if service in ("smtp", "lmtp", "posttls-finger"):
-            return self._of_connection(time, tag, text)
-        if _LOGIN_FAILED.match(text):
-            name = _LOGIN.search(text)
-            return row_of(
-                time=time,
-                kind="command",
-                verb="AUTH",
-                reply_text=shown(text.removeprefix("warning: ")),
-                server=tag.host,
-                error="AuthenticationError",
-                account=name[1] if name else None,
-                source=_SOURCE,
-            )
-        return None
 
-    def _refusal(self, time: int, tag: Tag, found: re.Match[str], text: str) -> Row:
-        """Read what smtpd, cleanup or postscreen refused."""
-        queue_id, stage, _ = found.groups()
-        envelope = _ENVELOPE.search(text, max(text.rfind("; from=<"), 0))
-        words = text[: envelope.start()] if envelope else text.partition("; proto=")[0]
-        said = reply_in(words)
-        if said.reply_code is None:  # of a milter's verdict on a whole message
-            said = Said(None, enhanced_in(words, words[:1]), shown(words))
-        severity = str(said.reply_code or said.enhanced_status or "5")[0]
-        reverse_path, recipient = envelope.groups() if envelope else (None, None)
-        verb = _verb(stage)
-        return row_of(
+def _sender(time: int, process: _Process, queue_id: str, text: str) -> Iterable[Row]:
+    """Take note of a message that is tried; if it is given up, that is an end for some."""
+    address, found, rest = text[6:].partition(">, size=")
+    message = process.queue.of(queue_id)
+    if found:
+        message.reverse_path = address[:512]
+        size = rest.partition(",")[0]
+        if size.isdecimal() and len(size) < 19:
+            message.size = int(size)
+    elif given_up := _EXPIRED.match(text):
+        message.reverse_path = given_up[1]
+        return _expired(time, queue_id, message, shown(given_up[2]))
+    return ()
+
+
+def _expired(time: int, queue_id: str, message: Message, words: str) -> list[Row]:
+    """Give the end of those recipients that were still waiting."""
+    waiting, message.tries = message.tries or {}, None
+    return [
+        row_of(
             time=time,
-            kind="outcome"
-            if recipient
-            else "greeting"
-            if verb == "GREETING"
-            else "command",
-            verb=verb,
-            reverse_path=reverse_path,
-            outcome={"4": "deferred"}.get(severity, "rejected") if recipient else None,
-            server=tag.host,
-            queue_id=None if queue_id == "NOQUEUE" else queue_id,
+            kind="outcome",
+            reply_text=words,
+            outcome="bounced",
+            reason="expired",
+            attempt=tries,
+            queue_id=queue_id,
             source=_SOURCE,
-            **said._asdict(),
-            **(recipient_cells(recipient) if recipient else {}),
+            **recipient_cells(recipient),
+            **message.cells(),
         )
+        for recipient, tries in waiting.items()
+    ]
 
-    def _of_connection(self, time: int, tag: Tag, text: str) -> Row | None:
-        """Read what the client says of a connection, not of a recipient."""
-        cells: dict[str, Any]
-        if found := _TLS.match(text):
-            if len(self._tls) >= _MAX_PROCESSES:
-                self._tls.clear()
-            self._tls[tag.host, tag.pid] = relay, version, cipher = (
-                found[1],
-                found[2],
-                found[3],
-            )
-            cells = {"kind": "tls", "tls_version": version, "tls_cipher": cipher}
-        elif found := _NO_CONNECTION.match(text):
-            relay = found[2]
-            kind, error = "tls", "TLSError"
-            if found[1] == "connect":
-                kind, error = "connect", _error(found[3])
-            cells = {"kind": kind, "error": error}
-        elif found := _NO_FINAL_WORD.match(text):
-            relay = found[2] or found[3]
-            verb, error_of, _, said = _verdict("deferred", "smtp", text[found.start(1) :])
-            kind = "greeting" if verb == "GREETING" else "command"
-            message = self._queue.get((tag.host, found[1]))
-            cells = {"kind": kind, "verb": verb, "error": error_of}
-            cells |= said._asdict() | cells_of(message) | {"queue_id": found[1]}
-        else:
-            return None
-        server, address, port = _place(relay)
-        where = {"server": server, "server_address": address, "port": port}
-        return row_of(**(where | {"time": time, "source": _SOURCE} | cells))
+
+def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | None:
+    """Read what became of a recipient; null = the line was cut before it says so."""
+    found = _DELIVERY.match(text) or _QUOTED_DELIVERY.match(text)
+    if found is None:
+        return None
+    recipient, relay, setup, transfer, dsn, status, words = found.groups()
+    message = process.queue.get(queue_id) or NOBODY
+    verb, error, outcome, said = _verdict(
+        status, process.service, (words or "").removesuffix(")")
+    )
+    if dsn is not None and said.reply_code is None:
+        said = Said(None, dsn[:11], said.reply_text)
+    if relay == "none" and (place := _NO_CONNECTION.match(words or "")):
+        relay = place[2]
+    server, address, port = _place(relay)
+    seconds = None
+    if verb is not None and error is None:
+        seconds = _seconds(transfer if verb in _TRANSFER else setup)
+    talked_to, version, cipher = process.tls
+    if talked_to != relay:
+        version = cipher = None
+    return (
+        time,
+        None,  # campaign_id
+        None,  # session_id
+        None,  # transaction_id
+        message.message_id,
+        None,  # seq
+        "outcome",
+        verb,
+        None,  # command
+        said.reply_code,
+        said.enhanced_status,
+        said.reply_text,
+        seconds,  # latency_s
+        None,  # first_byte_s
+        None,  # service_s
+        None,  # lag_s
+        None,  # pipelined
+        message.size if outcome in _DATA_SENT else None,
+        None,  # bytes_received
+        message.reverse_path,
+        recipient,
+        domain_cell(recipient.rpartition("@")[2]) if "@" in recipient else None,
+        server,
+        port,
+        address,
+        version,
+        cipher,
+        message.attempt(recipient, is_over=status != "deferred"),
+        outcome,
+        None,  # reason: log.frame fills it once per distinct reply
+        queue_id,
+        error,
+        message.account,
+        None,  # arm
+        None,  # block
+        _SOURCE,
+    )
+
+
+def _other(time: int, process: _Process, queue_id: str, rest: str, text: str) -> Row | None:
+    """Read refusals, and what is about a connection."""
+    if process.service in _CLIENTS:
+        cells = _of_connection(process, queue_id, rest, text)
+    elif "reject: " in rest[:20] and (found := _REFUSED.match(rest)):
+        cells = _refusal(found[1], rest[found.end() :])
+        cells["server"] = process.host
+        cells["queue_id"] = None if queue_id == "NOQUEUE" else queue_id
+    elif text.startswith("warning: ") and _LOGIN_FAILED.match(text):
+        name = _LOGIN.search(text)
+        cells = {
+            "kind": "command",
+            "verb": "AUTH",
+            "reply_text": shown(text.removeprefix("warning: ")),
+            "server": process.host,
+            "error": "AuthenticationError",
+            "account": name[1] if name else None,
+        }
+    else:
+        return None
+    return row_of(time=time, source=_SOURCE, **cells) if cells else None
+
+
+def _refusal(stage: str, text: str) -> dict[str, Any]:
+    """Read what smtpd, cleanup or postscreen refused."""
+    envelope = _ENVELOPE.search(text, max(text.rfind("; from=<"), 0))
+    words = text[: envelope.start()] if envelope else text.partition("; proto=")[0]
+    said = reply_in(words)
+    if said.reply_code is None:  # of a milter's verdict on a whole message
+        said = Said(None, enhanced_in(words, words[:1]), shown(words))
+    verb = _verb(stage)
+    kind = "greeting" if verb == "GREETING" else "command"
+    cells: dict[str, Any] = {"kind": kind, "verb": verb} | said._asdict()
+    if envelope:
+        cells["reverse_path"] = envelope[1]
+        if envelope[2]:
+            severity = str(said.reply_code or said.enhanced_status)[0]
+            cells |= {"kind": "outcome", **recipient_cells(envelope[2])}
+            cells["outcome"] = "deferred" if severity == "4" else "rejected"
+    return cells
+
+
+def _of_connection(
+    process: _Process, queue_id: str, rest: str, text: str
+) -> dict[str, Any] | None:
+    """Read what the client says of a connection, not of a recipient."""
+    cells: dict[str, Any]
+    if found := _TLS.match(text):
+        relay, version, cipher = found.groups()
+        process.tls = relay, version, cipher
+        cells = {"kind": "tls", "tls_version": version, "tls_cipher": cipher}
+    elif found := _NO_CONNECTION.match(text):
+        relay = found[2]
+        cells = {"kind": "tls", "error": "TLSError"}
+        if found[1] == "connect":
+            cells = {"kind": "connect", "error": _error(found[3])}
+    elif found := _NO_FINAL_WORD.match(rest):
+        relay = found[1] or found[2]
+        verb, error, _, said = _verdict("deferred", process.service, rest)
+        kind = "greeting" if verb == "GREETING" else "command"
+        cells = {"kind": kind, "verb": verb, "error": error, "queue_id": queue_id}
+        cells |= said._asdict() | cells_of(process.queue.get(queue_id))
+    else:
+        return None
+    server, address, port = _place(relay)
+    return cells | {"server": server, "server_address": address, "port": port}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -321,31 +343,12 @@ def _place(relay: str) -> tuple[str | None, str | None, int | None]:
     return host or address, address, int(port) if port else None
 
 
-def _expired(time: int, queue_id: str, message: Message, text: str) -> Iterator[Row]:
-    """Give the end of those recipients that were still waiting."""
-    words = shown(text.partition("status=")[2])
-    for recipient, tries in (message.tries or {}).items():
-        yield row_of(
-            time=time,
-            kind="outcome",
-            reply_text=words,
-            outcome="bounced",
-            reason="expired",
-            attempt=tries,
-            queue_id=queue_id,
-            source=_SOURCE,
-            **recipient_cells(recipient),
-            **message.cells(),
-        )
-    message.tries = None
-
-
 def _verdict(
     status: str, service: str, words: str
 ) -> tuple[str | None, str | None, str | None, Said]:
     """Give verb, error, outcome and reply of a status and the words behind it."""
     if status == "sent":
-        said = reply_in(words) if service in ("smtp", "lmtp") else NOTHING
+        said = reply_in(words) if service in _CLIENTS else NOTHING
         if said.reply_code is not None:
             return "END-OF-DATA", None, "accepted", said
         final = {"discard": "suppressed"}.get(service, "delivered")
@@ -398,11 +401,6 @@ def sniff(line: str) -> bool:
     """Tell whether a line is Postfix's."""
     program = program_of(line)
     return program is not None and program.startswith("postfix") and "/" in program
-
-
-def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
-    """Give the rows of a log's lines."""
-    return _Log(reading).rows(lines)
 
 
 FORMAT: Final = LogFormat(

@@ -78,12 +78,13 @@ class Queue:
         self._messages.pop(key, None)
 
 
-_NOBODY: Final = Message(is_new=False)
+NOBODY: Final = Message(is_new=False)
+"""Of whom nothing is known."""
 
 
 def cells_of(message: Message | None) -> dict[str, Any]:
     """Give the cells of a message, all null where it is not known."""
-    return (message or _NOBODY).cells()
+    return (message or NOBODY).cells()
 
 
 @lru_cache(maxsize=1 << 16)

@@ -29,7 +29,7 @@ from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
-from smtpbook.logfile.syslog import MAX_LINE, Syslog, program_of
+from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGE_ID, Queue, cells_of, recipient_cells
 
 _SOURCE: Final = "sendmail"
@@ -59,16 +59,10 @@ class _Log:
         self._queue = Queue()
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
-        split = Syslog(self._reading).split
-        for line in lines:
-            parts = split(line)
-            if parts is None or not parts[1].program.startswith(_PROGRAMS):
-                self._reading.skipped(line)
-                continue
-            time, tag, text = parts
+        for time, host, text in Syslog(self._reading, _host_of).read(lines):
             found = _QUEUED.match(text)
             queue_id, text = found.groups() if found else (None, text)
-            for cells in self._cells(tag.host, queue_id, text):
+            for cells in self._cells(host, queue_id, text):
                 yield row_of(
                     **({"time": time, "queue_id": queue_id, "source": _SOURCE} | cells)
                 )
@@ -120,6 +114,10 @@ class _Log:
                 if verdict["outcome"] == "accepted":
                     cells["bytes_sent"] = message.size
             yield cells | recipient_cells(recipient)
+
+
+def _host_of(tag: Tag) -> str | None:
+    return tag.host if tag.program.startswith(_PROGRAMS) else None
 
 
 def _fields(text: str) -> dict[str, str]:
