@@ -169,6 +169,7 @@ SCHEMA: Final[tuple[Column, ...]] = tuple(
     Column(f.name, f.metadata["dtype"], f.metadata["doc"]) for f in fields(Event)
 )
 COLUMNS: Final[tuple[str, ...]] = tuple(column.name for column in SCHEMA)
+_PLACES: Final = {name: place for place, name in enumerate(COLUMNS)}
 
 
 def row_of(**cells: Any) -> Row:
@@ -177,7 +178,10 @@ def row_of(**cells: Any) -> Row:
     >>> row_of(time=0, verb="EHLO")[COLUMNS.index("verb")]
     'EHLO'
     """
-    return tuple([cells.get(name) for name in COLUMNS])
+    row = [None] * len(COLUMNS)
+    for name, cell in cells.items():
+        row[_PLACES[name]] = cell
+    return tuple(row)
 
 
 def describe() -> str:

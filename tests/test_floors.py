@@ -94,6 +94,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "pyarrow": {
         *("log", "table", "databases", "sources", "recipients", "insight"),
         "logfile",  # unpacks zstd
+        "formats",
     },
     "matplotlib": {"insight"},
     "ipywidgets": {"widgets"},

@@ -20,9 +20,10 @@ from smtpbook import progress as progresses
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import visible
 from smtpbook.events import Row
+from smtpbook.formats.columns import to_table
 from smtpbook.formats.registry import FORMATS, format_of
 from smtpbook.log import store
-from smtpbook.log.frame import from_table, join_tables, to_batches, to_table
+from smtpbook.log.frame import from_table, join_tables
 from smtpbook.logfile.format import BinaryFormat, LogFormat
 from smtpbook.logfile.lines import CHUNK, encoding_of, first_lines, read_lines
 from smtpbook.logfile.opening import Source, sources_of
@@ -100,7 +101,7 @@ def read_log(
             if name in FORMATS:
                 reading = Reading(year=year, time_zone=zone)
                 rows = _rows(format_of(name), members, reading, counted)
-                tables.append(to_table(list(to_batches(rows))))
+                tables.append(to_table(rows))
                 counted.add(reading)
             else:
                 counted.leave_out(members)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO, Final
 
 from smtpbook.logfile.reading import Reading
@@ -42,33 +43,35 @@ def read_lines(
     reading : Reading
         Counts lines, and those that were cut.
     """
+    return chain.from_iterable(_batches(file, encoding, max_line, reading))
+
+
+def _batches(
+    file: BinaryIO, encoding: str, max_line: int, reading: Reading
+) -> Iterator[list[str]]:
     errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
     decode = codecs.getincrementaldecoder(encoding)(errors).decode
-    kept, over = "", False  # the beginning of a line whose end is not in yet
+    kept = ""  # the beginning of a line whose end is not in yet; enough to see it is long
     while octets := file.read(CHUNK):
-        lines = decode(octets).split("\n")
-        lines[0] = kept + lines[0]
-        kept = lines.pop()
+        text = kept + decode(octets)
+        lines = text.split("\n")
+        kept = lines.pop()[: max_line + 2]
+        if "\r" in text:
+            lines = [line.removesuffix("\r") for line in lines]
         if lines:
-            if over:
-                lines[0], over = lines[0][:max_line], False
-                reading.cut += 1
-            yield from _whole(lines, max_line, reading)
-        if len(kept) > max_line:
-            kept, over = kept[:max_line], True
+            yield _whole(lines, max_line, reading)
     kept += decode(b"", True)
     if kept:
-        reading.cut += over
-        yield from _whole([kept[:max_line] if over else kept], max_line, reading)
+        yield _whole([kept.removesuffix("\r")], max_line, reading)
 
 
-def _whole(lines: list[str], max_line: int, reading: Reading) -> Iterator[str]:
+def _whole(lines: list[str], max_line: int, reading: Reading) -> list[str]:
+    """Count the lines of a chunk, and take off what is too long of one."""
     reading.lines += len(lines)
-    for line in lines:
-        if len(line) > max_line:
-            reading.cut += 1
-            line = line[:max_line]
-        yield line[:-1] if line.endswith("\r") else line
+    if max(map(len, lines)) > max_line:
+        reading.cut += sum(len(line) > max_line for line in lines)
+        lines = [line[:max_line] for line in lines]
+    return lines
 
 
 def first_lines(head: bytes) -> list[str]:

@@ -14,7 +14,7 @@ from smtpbook.escape import visible
 MAX_REPLY: Final = 4096
 """Characters of a reply that are kept; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
 
-_CODE: Final = re.compile(r"([2-5][0-9]{2})(?:([- ])(.*)|$)", re.DOTALL)
+_CODES: Final = {str(code): code for code in range(200, 600)}
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)")
 
 
@@ -46,14 +46,13 @@ def reply_in(text: str) -> Said:
     >>> reply_in("connection refused") == NOTHING
     True
     """
-    found = _CODE.match(text, 0, MAX_REPLY)
-    if found is None:
+    code, joint, rest = text[:3], text[3:4], text[4:MAX_REPLY]
+    if code not in _CODES or joint not in ("", " ", "-"):
         return NOTHING
-    code, joint, rest = found.groups()
     if joint == "-":
         lines = re.split(rf"(?:\\n|\s){code}(?:[- ]|$)", rest)
         rest = "\n".join(map(str.strip, lines))
-    return Said(int(code), enhanced_in(rest or "", code[0]), shown(rest or ""))
+    return Said(_CODES[code], enhanced_in(rest, code[0]), shown(rest))
 
 
 def enhanced_in(text: str, severity: str) -> str | None:
@@ -62,8 +61,10 @@ def enhanced_in(text: str, severity: str) -> str | None:
     >>> enhanced_in("4.2.2 mailbox full", "4"), enhanced_in("4.2.2 mailbox full", "5")
     ('4.2.2', None)
     """
+    if text[1:2] != "." or text[0] != severity:
+        return None
     found = _ENHANCED.match(text)
-    return found[0] if found and found[0][0] == severity else None
+    return found[0] if found else None
 
 
 def shown(text: str) -> str:

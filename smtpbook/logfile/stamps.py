@@ -27,6 +27,8 @@ _MONTHS: Final = {
     **{"Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6},
     **{"Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12},
 }
+# A leap second is the first of the next minute.
+_SECONDS: Final = {f"{second:02}": second * _SECOND for second in range(61)}
 _SLACK: Final = timedelta(days=1)  # zones differ by up to a day, and clocks are wrong
 _HALF_A_YEAR: Final = timedelta(days=183)
 MAX_CHARS: Final = 64  # no stamp is longer
@@ -68,15 +70,15 @@ class Stamps:
 
     def syslog(self, stamp: str) -> int | None:
         """Read ``Nov 28 12:21:29``, the day padded with a space or a zero; null = none."""
+        seconds = _SECONDS.get(stamp[13:])
+        if seconds is None:
+            return None
         if stamp[:13] != self._minute:
             base = self._minute_of(stamp)
             if base is None:
                 return None
             self._minute, self._base = stamp[:13], base
-        seconds = stamp[13:15]
-        if len(stamp) != 15 or not (seconds.isdecimal() and seconds.isascii()):
-            return None
-        return self._base + int(seconds) * _SECOND
+        return self._base + seconds
 
     def _minute_of(self, stamp: str) -> int | None:
         month = _MONTHS.get(stamp[:3])

@@ -60,11 +60,21 @@ class Syslog(Generic[Writer]):
         Told of lines that are no syslog, or not of a program that is wanted.
     writer_of : callable
         Gives what stands for a process in what `read` gives; null = not wanted.
+
+    Attributes
+    ----------
+    writers : dict
+        What `writer_of` gave so far, by the text between stamp and ``]: ``.
+    start : int
+        Where that text began in the last line that was read.
     """
 
     def __init__(self, reading: Reading, writer_of: Callable[[Tag], Writer | None]) -> None:
         self._stamps, self._skipped = reading.stamps, reading.skipped
         self._writer_of = writer_of
+        self.writers: dict[str, Writer] = {}
+        self.start = 16
+        self._stamp, self._time = "", 0
 
     def read(self, lines: Iterable[str]) -> Iterator[tuple[int, Writer, str]]:
         """Give when (microseconds UTC) who wrote what; skip what is not wanted.
@@ -73,53 +83,49 @@ class Syslog(Generic[Writer]):
         >>> list(log.read(["Nov 28 12:00:00 mx postfix/smtp[7]: 4F1: removed"]))
         [(1795867200000000, 'postfix/smtp', '4F1: removed')]
         """
-        writers: dict[str, Writer | None] = {}
-        last, time = "", 0
-        for line in lines:
-            head, _, text = line.partition("]: ")
-            if line[:1] > "9":  # a month's name
-                stamp, about = head[:15], head[16:]
-            else:
-                stamp, _, about = head.partition(" ")
-            writer = writers.get(about)
+        return filter(None, map(self.split, lines))
+
+    def split(self, line: str) -> tuple[int, Writer, str] | None:
+        """Do that for one line; null = it was skipped."""
+        head, _, text = line.partition("]: ")
+        stamp, about = head[:15], head[16:]
+        if stamp[:1] <= "9":  # no month's name
+            stamp, _, about = head.partition(" ")
+        writer = self.writers.get(about)
+        if writer is None:
+            found = _TAG.fullmatch(about)
+            writer = self._writer_of(Tag(*found.groups())) if found else None
             if writer is None:
-                found = _TAG.fullmatch(about)
-                writer = self._writer_of(Tag(*found.groups())) if found else None
-                if writer is None:
-                    yield from self._other(line)
-                    continue
-                if len(writers) >= _MAX_WRITERS:
-                    writers.clear()
-                writers[about] = writer
-            if stamp != last:
-                now = self.time_of(stamp)
-                if now is None:
-                    yield from self._other(line)
-                    continue
-                last, time = stamp, now
-            if text[:4] == "[ID ":
-                text = _SOLARIS.sub("", text, count=1)
-            yield time, writer, text
+                return self._split_other(line)
+            if len(self.writers) >= _MAX_WRITERS:
+                self.writers.clear()
+            self.writers[about] = writer
+        if stamp != self._stamp:
+            time = self._time_of(stamp)
+            if time is None:
+                return self._split_other(line)
+            self._stamp, self._time = stamp, time
+        self.start = len(stamp) + 1
+        if text.startswith("[ID "):
+            text = _SOLARIS.sub("", text, count=1)
+        return self._time, writer, text
 
-    def time_of(self, stamp: str) -> int | None:
-        """Read a stamp of either kind."""
-        if stamp[:1].isalpha():
-            return self._stamps.syslog(stamp)
-        return self._stamps.iso(stamp)
+    def _time_of(self, stamp: str) -> int | None:
+        read = self._stamps.syslog if stamp[:1].isalpha() else self._stamps.iso
+        return read(stamp)
 
-    def _other(self, line: str) -> Iterator[tuple[int, Writer, str]]:
+    def _split_other(self, line: str) -> tuple[int, Writer, str] | None:
         """Read what is not the everyday shape, or not wanted."""
         if found := _ANY.match(line):
-            program, pid = (
-                found["program"] or found["app"],
-                found["pid"] or found["process"],
-            )
+            program, pid = found["program"], found["pid"]
+            if found["version"]:
+                program, pid = found["app"], found["process"]
             writer = self._writer_of(Tag(found["host"], program, pid or ""))
-            time = None if writer is None else self.time_of(found["stamp"])
+            time = None if writer is None else self._time_of(found["stamp"])
             if writer is not None and time is not None:
-                yield time, writer, found["text"]
-                return
+                return time, writer, found["text"]
         self._skipped(line)
+        return None
 
 
 def program_of(line: str) -> str | None:

@@ -109,7 +109,7 @@ class _Log:
                 if parts is None:
                     self._reading.skipped(line)
             else:  # by way of syslog; its stamp, where Exim left its own away
-                sent = next(self._syslog.read([line]), None)
+                sent = self._syslog.split(line)
                 parts = sent and (self._own(sent[2]) or (sent[0], *_id_of(sent[2])))
             cells = self._cells(*parts[1:]) if parts else None
             if parts and cells:

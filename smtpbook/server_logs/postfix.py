@@ -62,8 +62,6 @@ _DELIVERY: Final = re.compile(
 _QUOTED_DELIVERY: Final = re.compile(
     _DELIVERY.pattern.replace("[^>]*+", ".{0,512}?"), re.DOTALL
 )
-_BEGINNINGS: Final = ("client=", "uid=", "message-id=")
-_NOTHING_NEW: Final = ("connect from ", "disconnect from ")
 _EXPIRED: Final = re.compile(r"from=<(.{0,512}?)>, status=((?:force-)?expired.{0,200})")
 _LOGIN: Final = re.compile(r", sasl_username=([^,]{1,320})")
 _RELAY: Final = re.compile(r"([^\[]{0,255})\[([^\]]{1,255})\](?::(\d{1,5}))?")
@@ -133,53 +131,93 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
             return None
         return _Process(tag, queues.setdefault(tag.host, Queue()))
 
-    for time, process, text in Syslog(reading, process_of).read(lines):
-        queue_id, _, rest = text.partition(": ")
-        if rest.startswith("to=<"):
-            row = _delivery(time, process, queue_id, rest)
-            if row is None:
-                reading.skipped(text)
+    log = Syslog(reading, process_of)
+    known, notes = log.writers.get, _NOTES.get
+    for line in lines:
+        # The short way, for the three lines in four that give no row.
+        end = line.find("]: ")
+        process = known(line[log.start : end])
+        if process is not None:
+            mark = line.find(": ", end + 3)
+            if mark < 0:  # "connect from", "disconnect from", "statistics"
+                continue
+            take = notes(line[mark + 2 : mark + 7])
+            if take and take(process.queue, line[end + 3 : mark], line[mark + 2 :]):
+                continue
+        if parts := log.split(line):
+            time, process, text = parts
+            queue_id, _, rest = text.partition(": ")
+            if rest.startswith("to=<"):
+                row = _delivery(time, process, queue_id, rest)
+                if row is None:
+                    reading.skipped(line)
+                else:
+                    yield row
             else:
-                yield row
-        elif rest == "removed":
-            process.queue.remove(queue_id)
-        elif rest.startswith("from=<"):
-            yield from _sender(time, process, queue_id, rest)
-        elif rest.startswith(_BEGINNINGS):
-            _beginning(process, queue_id, rest)
-        elif not text.startswith(_NOTHING_NEW):
-            row = _other(time, process, queue_id, rest, text)
-            if row is not None:
-                yield row
+                yield from _others(time, process, queue_id, rest, text)
 
 
-def _beginning(process: _Process, queue_id: str, text: str) -> None:
+def _client(queue: Queue, queue_id: str, text: str) -> bool:
     """Take note of a message that comes in, even if its ID was used before."""
-    what, _, value = text.partition("=")
-    if what != "message-id":
-        message = process.queue.begin(queue_id)
-        if login := _LOGIN.search(value):
-            message.account = login[1]
-        return
-    message = process.queue.of(queue_id)
-    # Postfix's own mail, such as a bounce, begins here.
-    if message.tries is None or message.reverse_path is not None:
-        message = process.queue.begin(queue_id)
-    message.message_id = value[:MAX_MESSAGE_ID] or None
+    message = queue.begin(queue_id)
+    login = text.find(", sasl_username=")
+    if login > 0:
+        message.account = text[login + 16 :].partition(",")[0][:320]
+    return True
 
 
-def _sender(time: int, process: _Process, queue_id: str, text: str) -> Iterable[Row]:
-    """Take note of a message that is tried; if it is given up, that is an end for some."""
+def _message_id(queue: Queue, queue_id: str, text: str) -> bool:
+    """Take note of a message's Message-ID; Postfix's own, such as a bounce, begin so."""
+    message = queue.get(queue_id)
+    if message is None or message.tries is None or message.reverse_path is not None:
+        message = queue.begin(queue_id)
+    if text.startswith("message-id="):
+        message.message_id = text[11:MAX_MESSAGE_ID] or None
+    return True
+
+
+def _sender(queue: Queue, queue_id: str, text: str) -> bool:
+    """Take note of a message that is tried; false = it is given up."""
     address, found, rest = text[6:].partition(">, size=")
-    message = process.queue.of(queue_id)
-    if found:
-        message.reverse_path = address[:512]
-        size = rest.partition(",")[0]
-        if size.isdecimal() and len(size) < 19:
-            message.size = int(size)
-    elif given_up := _EXPIRED.match(text):
-        message.reverse_path = given_up[1]
-        return _expired(time, queue_id, message, shown(given_up[2]))
+    if not found:
+        return False
+    message = queue.get(queue_id) or queue.of(queue_id)
+    message.reverse_path = address[:512]
+    size = rest.partition(",")[0]
+    if size.isdecimal() and len(size) < 19:
+        message.size = int(size)
+    return True
+
+
+def _removed(queue: Queue, queue_id: str, text: str) -> bool:
+    queue.pop(queue_id, None)
+    return True
+
+
+# By the first five characters of what a line says of a message.
+_NOTES: Final = {
+    **{"clien": _client, "messa": _message_id, "from=": _sender, "remov": _removed},
+    **{f"uid={digit}": _client for digit in range(10)},
+}
+
+
+def _others(
+    time: int, process: _Process, queue_id: str, rest: str, text: str
+) -> Iterable[Row]:
+    """Read a line that is not about a recipient."""
+    take = _NOTES.get(rest[:5])
+    if take is not None:
+        if take(process.queue, queue_id, rest):
+            return ()
+        if given_up := _EXPIRED.match(rest):
+            message = process.queue.of(queue_id)
+            message.reverse_path = given_up[1]
+            return _expired(time, queue_id, message, shown(given_up[2]))
+        return ()
+    if process.service in _CLIENTS:
+        return _of_connection(time, process, queue_id, rest, text)
+    if "reject: " in rest or queue_id == "warning":
+        return _of_server(time, process, queue_id, rest, text)
     return ()
 
 
@@ -210,12 +248,11 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
         return None
     recipient, relay, setup, transfer, dsn, status, words = found.groups()
     message = process.queue.get(queue_id) or NOBODY
-    verb, error, outcome, said = _verdict(
-        status, process.service, (words or "").removesuffix(")")
-    )
+    words = (words or "").removesuffix(")")
+    verb, error, outcome, said = _verdict(status, process.service, words)
     if dsn is not None and said.reply_code is None:
         said = Said(None, dsn[:11], said.reply_text)
-    if relay == "none" and (place := _NO_CONNECTION.match(words or "")):
+    if relay == "none" and (place := _NO_CONNECTION.match(words)):
         relay = place[2]
     server, address, port = _place(relay)
     seconds = None
@@ -264,27 +301,25 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
     )
 
 
-def _other(time: int, process: _Process, queue_id: str, rest: str, text: str) -> Row | None:
-    """Read refusals, and what is about a connection."""
-    if process.service in _CLIENTS:
-        cells = _of_connection(process, queue_id, rest, text)
-    elif "reject: " in rest[:20] and (found := _REFUSED.match(rest)):
+def _of_server(
+    time: int, process: _Process, queue_id: str, rest: str, text: str
+) -> Iterator[Row]:
+    """Read what smtpd, postscreen or cleanup refused, and logins that failed."""
+    if found := _REFUSED.match(rest):
         cells = _refusal(found[1], rest[found.end() :])
-        cells["server"] = process.host
         cells["queue_id"] = None if queue_id == "NOQUEUE" else queue_id
-    elif text.startswith("warning: ") and _LOGIN_FAILED.match(text):
+    elif _LOGIN_FAILED.match(text):
         name = _LOGIN.search(text)
         cells = {
             "kind": "command",
             "verb": "AUTH",
-            "reply_text": shown(text.removeprefix("warning: ")),
-            "server": process.host,
+            "reply_text": shown(rest),
             "error": "AuthenticationError",
             "account": name[1] if name else None,
         }
     else:
-        return None
-    return row_of(time=time, source=_SOURCE, **cells) if cells else None
+        return
+    yield row_of(time=time, server=process.host, source=_SOURCE, **cells)
 
 
 def _refusal(stage: str, text: str) -> dict[str, Any]:
@@ -307,12 +342,12 @@ def _refusal(stage: str, text: str) -> dict[str, Any]:
 
 
 def _of_connection(
-    process: _Process, queue_id: str, rest: str, text: str
-) -> dict[str, Any] | None:
+    time: int, process: _Process, queue_id: str, rest: str, text: str
+) -> Iterator[Row]:
     """Read what the client says of a connection, not of a recipient."""
     cells: dict[str, Any]
     if found := _TLS.match(text):
-        relay, version, cipher = found.groups()
+        relay, version, cipher = found[1], found[2], found[3]
         process.tls = relay, version, cipher
         cells = {"kind": "tls", "tls_version": version, "tls_cipher": cipher}
     elif found := _NO_CONNECTION.match(text):
@@ -327,9 +362,16 @@ def _of_connection(
         cells = {"kind": kind, "verb": verb, "error": error, "queue_id": queue_id}
         cells |= said._asdict() | cells_of(process.queue.get(queue_id))
     else:
-        return None
+        return
     server, address, port = _place(relay)
-    return cells | {"server": server, "server_address": address, "port": port}
+    yield row_of(
+        time=time,
+        server=server,
+        server_address=address,
+        port=port,
+        source=_SOURCE,
+        **cells,
+    )
 
 
 @lru_cache(maxsize=1 << 16)

@@ -7,6 +7,7 @@ others have come in after, what was told is forgotten, and its cells are null.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,15 +22,13 @@ MAX_MESSAGE_ID: Final = 998  # RFC 5322 section 2.1.1: characters of a line
 class Message:
     """What is known of one message; null = not told so far."""
 
-    __slots__ = ("account", "message_id", "reverse_path", "size", "tries")
-
-    def __init__(self, *, is_new: bool) -> None:
-        self.message_id: str | None = None
-        self.reverse_path: str | None = None
-        self.size: int | None = None
-        self.account: str | None = None
-        # Recipient → tries after which it still waits; null = the beginning is missing.
-        self.tries: dict[str, int] | None = {} if is_new else None
+    # On the class, because most of a million messages need no cells of their own.
+    message_id: str | None = None
+    reverse_path: str | None = None
+    size: int | None = None
+    account: str | None = None
+    tries: dict[str, int] | None = None
+    """Recipient → tries after which it still waits; null = the beginning is missing."""
 
     def cells(self) -> dict[str, Any]:
         """Give the cells of a row that are the message's."""
@@ -49,36 +48,31 @@ class Message:
         return count
 
 
-class Queue:
+class Queue(dict[Hashable, Message]):
     """The messages under way, by a key such as the host and the queue ID."""
 
-    __slots__ = ("_messages", "get")
-
-    def __init__(self) -> None:
-        self._messages: dict[Any, Message] = {}
-        self.get = self._messages.get
-
-    def begin(self, key: Any) -> Message:
+    def begin(self, key: Hashable) -> Message:
         """Take a message in, whatever was known under the key before."""
-        return self._put(key, Message(is_new=True))
-
-    def of(self, key: Any) -> Message:
-        """Give a message; one of which nothing is known yet began before the log did."""
-        found = self._messages.get(key)
-        return found if found is not None else self._put(key, Message(is_new=False))
-
-    def _put(self, key: Any, message: Message) -> Message:
-        if len(self._messages) >= MAX_MESSAGES:
-            self._messages.pop(next(iter(self._messages)))
-        self._messages[key] = message
+        message = self._add(key)
+        message.tries = {}
         return message
 
-    def remove(self, key: Any) -> None:
+    def of(self, key: Hashable) -> Message:
+        """Give a message; one of which nothing is known yet began before the log did."""
+        return self.get(key) or self._add(key)
+
+    def _add(self, key: Hashable) -> Message:
+        if len(self) >= MAX_MESSAGES:
+            del self[next(iter(self))]
+        message = self[key] = Message()
+        return message
+
+    def remove(self, key: Hashable) -> None:
         """Forget a message that has left the queue."""
-        self._messages.pop(key, None)
+        self.pop(key, None)
 
 
-NOBODY: Final = Message(is_new=False)
+NOBODY: Final = Message()
 """Of whom nothing is known."""
 
 
