@@ -2,9 +2,9 @@
 
 A line gives one row at most.  What ``smtp``, ``lmtp``, ``local``, ``virtual``, ``pipe`` and
 ``error`` say of a recipient, and a refused RCPT of ``smtpd``, is an ``outcome``; a
-connection that failed, a TLS session, a refusal that is about no recipient are rows of
-their own kinds.  What other lines tell of a message (its Message-ID, its reverse-path, its
-size, who was logged in) stands on its outcomes.  Everything else Postfix says counts as
+connection that failed and a refusal that is about no recipient are rows of their own kinds.
+What other lines tell (a message's Message-ID, reverse-path and size, who was logged in, the
+TLS of a connection) stands on the outcomes.  Everything else Postfix says counts as
 matched and gives no row.
 
 How its words are read:
@@ -71,10 +71,7 @@ _REFUSED: Final = re.compile(
 _ENVELOPE: Final = re.compile(
     r"; from=<(.{0,512}?)>,? to=<(.{0,512}?)>(?:,? proto=|$)", re.DOTALL
 )
-_TLS: Final = re.compile(
-    r"\w{1,20} TLS connection (?:established|reused) to (\S{1,400}): (\S{1,20}) "
-    r"with cipher (\S{1,80}) "
-)
+_TLS: Final = re.compile(r"(\S{1,20}) with cipher (\S{1,80}) ")
 _NO_CONNECTION: Final = re.compile(
     r"(connect|SSL_connect error) to (\S{1,400}): (.*)", re.DOTALL
 )
@@ -118,7 +115,7 @@ class _Process:
     def __init__(self, tag: Tag, queue: Queue) -> None:
         self.host, self.queue = tag.host, queue
         self.service = tag.program.rpartition("/")[2]
-        self.tls: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.tls = "", ""
 
 
 def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
@@ -142,7 +139,7 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
             if mark < 0:  # "connect from", "disconnect from", "statistics"
                 continue
             take = notes(line[mark + 2 : mark + 7])
-            if take and take(process.queue, line[end + 3 : mark], line[mark + 2 :]):
+            if take is not None and take(process, line[end + 3 : mark], line[mark + 2 :]):
                 continue
         if parts := log.split(line):
             time, process, text = parts
@@ -157,31 +154,31 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
                 yield from _others(time, process, queue_id, rest, text)
 
 
-def _client(queue: Queue, queue_id: str, text: str) -> bool:
+def _client(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message that comes in, even if its ID was used before."""
-    message = queue.begin(queue_id)
+    message = process.queue.begin(queue_id)
     login = text.find(", sasl_username=")
     if login > 0:
         message.account = text[login + 16 :].partition(",")[0][:320]
     return True
 
 
-def _message_id(queue: Queue, queue_id: str, text: str) -> bool:
+def _message_id(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message's Message-ID; Postfix's own, such as a bounce, begin so."""
-    message = queue.get(queue_id)
-    if message is None or message.tries is None or message.reverse_path is not None:
-        message = queue.begin(queue_id)
+    message = process.queue.get(queue_id)
+    if message is None or not message.is_whole or message.reverse_path is not None:
+        message = process.queue.begin(queue_id)
     if text.startswith("message-id="):
         message.message_id = text[11:MAX_MESSAGE_ID] or None
     return True
 
 
-def _sender(queue: Queue, queue_id: str, text: str) -> bool:
+def _sender(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message that is tried; false = it is given up."""
     address, found, rest = text[6:].partition(">, size=")
     if not found:
         return False
-    message = queue.get(queue_id) or queue.of(queue_id)
+    message = process.queue.of(queue_id)
     message.reverse_path = address[:512]
     size = rest.partition(",")[0]
     if size.isdecimal() and len(size) < 19:
@@ -189,8 +186,13 @@ def _sender(queue: Queue, queue_id: str, text: str) -> bool:
     return True
 
 
-def _removed(queue: Queue, queue_id: str, text: str) -> bool:
-    queue.pop(queue_id, None)
+def _removed(process: _Process, queue_id: str, text: str) -> bool:
+    process.queue.pop(queue_id, None)
+    return True
+
+
+def _tls_session(process: _Process, what: str, text: str) -> bool:
+    process.tls = what, text
     return True
 
 
@@ -198,6 +200,7 @@ def _removed(queue: Queue, queue_id: str, text: str) -> bool:
 _NOTES: Final = {
     **{"clien": _client, "messa": _message_id, "from=": _sender, "remov": _removed},
     **{f"uid={digit}": _client for digit in range(10)},
+    "TLSv1": _tls_session,
 }
 
 
@@ -207,7 +210,7 @@ def _others(
     """Read a line that is not about a recipient."""
     take = _NOTES.get(rest[:5])
     if take is not None:
-        if take(process.queue, queue_id, rest):
+        if take(process, queue_id, rest):
             return ()
         if given_up := _EXPIRED.match(rest):
             message = process.queue.of(queue_id)
@@ -258,9 +261,9 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
     seconds = None
     if verb is not None and error is None:
         seconds = _seconds(transfer if verb in _TRANSFER else setup)
-    talked_to, version, cipher = process.tls
-    if talked_to != relay:
-        version = cipher = None
+    version, cipher = None, None
+    if process.tls[0].endswith(relay):
+        version, cipher = _tls(process.tls[1])
     return (
         time,
         None,  # campaign_id
@@ -346,11 +349,7 @@ def _of_connection(
 ) -> Iterator[Row]:
     """Read what the client says of a connection, not of a recipient."""
     cells: dict[str, Any]
-    if found := _TLS.match(text):
-        relay, version, cipher = found[1], found[2], found[3]
-        process.tls = relay, version, cipher
-        cells = {"kind": "tls", "tls_version": version, "tls_cipher": cipher}
-    elif found := _NO_CONNECTION.match(text):
+    if found := _NO_CONNECTION.match(text):
         relay = found[2]
         cells = {"kind": "tls", "error": "TLSError"}
         if found[1] == "connect":
@@ -372,6 +371,12 @@ def _of_connection(
         source=_SOURCE,
         **cells,
     )
+
+
+@lru_cache(maxsize=1 << 10)
+def _tls(text: str) -> tuple[str | None, str | None]:
+    found = _TLS.match(text)
+    return (found[1], found[2]) if found else (None, None)
 
 
 @lru_cache(maxsize=1 << 16)

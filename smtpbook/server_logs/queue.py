@@ -27,8 +27,10 @@ class Message:
     reverse_path: str | None = None
     size: int | None = None
     account: str | None = None
+    is_whole = False
+    """Whether it began in this log, so that tries can be counted."""
     tries: dict[str, int] | None = None
-    """Recipient → tries after which it still waits; null = the beginning is missing."""
+    """Recipient → tries after which it still waits; null = there are none."""
 
     def cells(self) -> dict[str, Any]:
         """Give the cells of a row that are the message's."""
@@ -40,10 +42,12 @@ class Message:
 
     def attempt(self, recipient: str, *, is_over: bool) -> int | None:
         """Count one more try for a recipient; null = not all of them are in the log."""
-        if self.tries is None:
+        if not self.is_whole:
             return None
         if is_over:
-            return self.tries.pop(recipient, 0) + 1
+            return self.tries.pop(recipient, 0) + 1 if self.tries else 1
+        if self.tries is None:
+            self.tries = {}
         count = self.tries[recipient] = self.tries.get(recipient, 0) + 1
         return count
 
@@ -53,18 +57,18 @@ class Queue(dict[Hashable, Message]):
 
     def begin(self, key: Hashable) -> Message:
         """Take a message in, whatever was known under the key before."""
-        message = self._add(key)
-        message.tries = {}
+        if len(self) >= MAX_MESSAGES:
+            del self[next(iter(self))]
+        message = self[key] = Message()
+        message.is_whole = True
         return message
 
     def of(self, key: Hashable) -> Message:
         """Give a message; one of which nothing is known yet began before the log did."""
-        return self.get(key) or self._add(key)
-
-    def _add(self, key: Hashable) -> Message:
-        if len(self) >= MAX_MESSAGES:
-            del self[next(iter(self))]
-        message = self[key] = Message()
+        message = self.get(key)
+        if message is None:
+            message = self.begin(key)
+            message.is_whole = False
         return message
 
     def remove(self, key: Hashable) -> None:
