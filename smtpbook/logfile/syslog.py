@@ -70,7 +70,8 @@ class Syslog(Generic[Writer]):
     """
 
     def __init__(self, reading: Reading, writer_of: Callable[[Tag], Writer | None]) -> None:
-        self._stamps, self._skipped = reading.stamps, reading.skipped
+        self._syslog, self._iso = reading.stamps.syslog, reading.stamps.iso
+        self._skipped = reading.skipped
         self._writer_of = writer_of
         self.writers: dict[str, Writer] = {}
         self.start = 16
@@ -100,19 +101,22 @@ class Syslog(Generic[Writer]):
             if len(self.writers) >= _MAX_WRITERS:
                 self.writers.clear()
             self.writers[about] = writer
-        if stamp != self._stamp:
-            time = self._time_of(stamp)
-            if time is None:
-                return self._split_other(line)
-            self._stamp, self._time = stamp, time
+        time = self.time_of(stamp)
+        if time is None:
+            return self._split_other(line)
         self.start = len(stamp) + 1
         if text.startswith("[ID "):
             text = _SOLARIS.sub("", text, count=1)
-        return self._time, writer, text
+        return time, writer, text
 
-    def _time_of(self, stamp: str) -> int | None:
-        read = self._stamps.syslog if stamp[:1].isalpha() else self._stamps.iso
-        return read(stamp)
+    def time_of(self, stamp: str) -> int | None:
+        """Read a stamp of either kind."""
+        if stamp == self._stamp:
+            return self._time
+        time = (self._syslog if stamp[:1] > "9" else self._iso)(stamp)
+        if time is not None:
+            self._stamp, self._time = stamp, time
+        return time
 
     def _split_other(self, line: str) -> tuple[int, Writer, str] | None:
         """Read what is not the everyday shape, or not wanted."""
@@ -121,7 +125,7 @@ class Syslog(Generic[Writer]):
             if found["version"]:
                 program, pid = found["app"], found["process"]
             writer = self._writer_of(Tag(found["host"], program, pid or ""))
-            time = None if writer is None else self._time_of(found["stamp"])
+            time = None if writer is None else self.time_of(found["stamp"])
             if writer is not None and time is not None:
                 return time, writer, found["text"]
         self._skipped(line)
