@@ -129,13 +129,9 @@ class Stamps:
 
     @staticmethod
     def _nearest(previous: datetime, month: int, day: int, at: time) -> datetime:
-        year = previous.year
-        # The day itself may be missing in one of the years: compare by the month's first.
-        apart = datetime(year, month, 1) - previous.replace(day=1)
-        if apart > _HALF_A_YEAR:
-            year -= 1
-        elif -apart > _HALF_A_YEAR:
-            year += 1
+        # In a leap year every day can be compared.
+        leap = date(2000, month, day) - date(2000, previous.month, previous.day)
+        year = previous.year - (leap > _HALF_A_YEAR) + (-leap > _HALF_A_YEAR)
         return datetime.combine(date(year, month, day), at)
 
     def new_file(self, latest: datetime | None) -> None:

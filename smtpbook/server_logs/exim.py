@@ -162,7 +162,7 @@ class _Log:
         verb, error, said = None, None, NOTHING
         if flag in ("**", "=="):
             verb, error, outcome, said, reason = _failure(outcome, rest)
-        elif recipient.startswith(_NOWHERE):
+        elif text.startswith(_NOWHERE):
             outcome, reason = "suppressed", None
         else:
             said, reason = reply_in(fields.get("C", "")), None
@@ -230,14 +230,13 @@ def _fields(text: str) -> dict[str, str]:
 def _recipient(text: str) -> tuple[str, str]:
     """Give the address a delivery is about, and the text behind it."""
     found = _ADDRESS.match(text)
-    address = (found[0] if found else "").removesuffix(":")
-    rest = text[found.end() if found else 0 :]
+    address = found[0] if found else ""
+    rest = text[len(address) :]
     # Delivered on the machine, the first is a local part, a file or a command.
     original = _ORIGINAL.match(rest)
-    is_local = "@" not in address and not address.startswith(_NOWHERE)
-    if is_local and original and "@" in original[1]:
+    if "@" not in address and original and "@" in original[1]:
         address = original[1]
-    return address[:512], rest
+    return address.removesuffix(":")[:512], rest
 
 
 def _sender(text: str) -> str | None:

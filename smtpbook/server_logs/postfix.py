@@ -69,7 +69,7 @@ _REFUSED: Final = re.compile(
     r"(?:milter-|proxy-)?reject: ([A-Z-]{1,20})(?: from \S{1,400})?: "
 )
 _ENVELOPE: Final = re.compile(
-    r"; from=<(.{0,512}?)>,? to=<(.{0,512}?)>(?:,? proto=|$)", re.DOTALL
+    r"; from=<(.{0,512}?)>(?:,? to=<(.{0,512}?)>)?(?:,? proto=|$)", re.DOTALL
 )
 _TLS: Final = re.compile(r"(\S{1,20}) with cipher (\S{1,80}) ")
 _NO_CONNECTION: Final = re.compile(
@@ -151,7 +151,11 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
                     yield row
                 continue
         if parts := log.split(line):
-            yield from _others(*parts)
+            rows = _others(*parts)
+            if rows is None:
+                reading.skipped(line)
+            else:
+                yield from rows
 
 
 def _client(process: _Process, queue_id: str, text: str) -> bool:
@@ -203,12 +207,12 @@ _NOTES: Final = {
 }
 
 
-def _others(time: int, process: _Process, text: str) -> Iterable[Row]:
-    """Read a line of any kind."""
+def _others(time: int, process: _Process, text: str) -> Iterable[Row] | None:
+    """Read a line of any kind; null = it was cut before it says what it is about."""
     queue_id, _, rest = text.partition(": ")
     if rest.startswith("to=<"):
         row = _delivery(time, process, queue_id, rest)
-        return () if row is None else (row,)
+        return None if row is None else (row,)
     if take := _NOTES.get(rest[:4]):
         if not take(process, queue_id, rest) and (found := _EXPIRED.match(rest)):
             return _expired(time, process.queue.of(queue_id), queue_id, *found.groups())
@@ -406,7 +410,7 @@ def _verdict(
         text, _, reply_to = words[quoted.end() :].rpartition(_IN_REPLY_TO)
         if not text:
             text, reply_to = reply_to, ""
-        verb = _verb(reply_to.partition(")")[0].removesuffix(" command"))
+        verb = _verb(reply_to.partition(")")[0].partition(" comm")[0])
         if verb is None and "refused to talk to me" in quoted[0]:
             verb = "GREETING"
         elif verb is None and "SASL authentication failed" in words[: quoted.start()]:
