@@ -95,9 +95,9 @@ def test_a_leap_second_is_the_first_of_the_next_minute() -> None:
 
 @pytest.mark.parametrize(
     "stamp",
-    ["", "Nov 28", "Nov 31 12:00:00", "Nov 28 24:00:00", "Nov 28 12:60:00", "nov 28 12:00:00",
-     "Nov 28 12:00:61", "Nov 28 12:00:0x", "Nov 28 12:00:00.5", "Nov ٢٨ 12:00:00",
-     "Nov 28 12:00:٠٠", "N\0v 28 12:00:00"],
+    ["", "Nov 28", "Nov 31 12:00:00", "Nov 28 24:00:00", "Nov 28 12:60:00",
+     "nov 28 12:00:00", "Nov 28 12:00:61", "Nov 28 12:00:0x", "Nov 28 12:00:00.5",
+     "Nov \u0662\u0668 12:00:00", "Nov 28 12:00:\u0660\u0660", "N\0v 28 12:00:00"],
 )  # fmt: skip
 def test_what_is_no_stamp_is_no_time(stamp: str) -> None:
     assert Stamps(year=2026).syslog(stamp) is None

@@ -264,8 +264,8 @@ def test_a_try_that_another_server_follows_is_no_outcome() -> None:
 @pytest.mark.parametrize(
     ("what", "verb", "recipient", "outcome"),
     [
-        ("NOQUEUE: reject: RCPT from h[192.0.2.7]: 450 4.7.1 wait; from=<> to=<a@b.example> "
-         "proto=ESMTP helo=<h>", "RCPT", "a@b.example", "deferred"),
+        ("NOQUEUE: reject: RCPT from h[192.0.2.7]: 450 4.7.1 wait; from=<> "
+         "to=<a@b.example> proto=ESMTP helo=<h>", "RCPT", "a@b.example", "deferred"),
         ("4F1: milter-reject: END-OF-MESSAGE from h[192.0.2.7]: 5.7.1 Spam; from=<c@d> "
          "to=<a@b.example> proto=ESMTP helo=<h>", "END-OF-DATA", "a@b.example", "rejected"),
         ("NOQUEUE: reject: MAIL from h[192.0.2.7]: 552 5.3.4 too large; from=<c@d> "
