@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import pandas as pd
+import pyarrow as pa
 
 from smtpbook import progress as progresses
 from smtpbook.errors import SMTPBookError, near_miss
@@ -98,7 +99,9 @@ def read_log(
     try:
         tables = []
         for name, members in groups.items():
-            if name in FORMATS:
+            if name in store.FORMATS:
+                tables += [_stored(one, name, counted) for one in members]
+            elif name in FORMATS:
                 reading = Reading(year=year, time_zone=zone)
                 rows = _rows(format_of(name), members, reading, counted)
                 tables.append(to_table(rows))
@@ -137,6 +140,17 @@ class _Counted:
 
     def told(self) -> dict[str, Any]:
         return {**self._counts, "examples": self._examples, "files": self.files}
+
+
+def _stored(source: Source, format: str, counted: _Counted) -> pa.Table:
+    """Read an event log of our own that stands beside others."""
+    if source.path is None:
+        raise SMTPBookError(
+            f"{source.name}: an event log in {format!r} cannot be read from a stream; "
+            f"save it, and read the file"
+        )
+    counted.files.append({"name": source.name, "format": format, "lines": 0})
+    return store.read_table(source.path, format)
 
 
 def _rows(
@@ -181,6 +195,8 @@ def _format_of(source: Source, format: str | None, is_lenient: bool) -> str:
         return format
     with source.open() as file:
         head = file.head
+    if stored := store.format_of(head):
+        return stored
     binary = [one for one in map(format_of, FORMATS) if isinstance(one, BinaryFormat)]
     for one in binary:
         if one.sniff(head):
@@ -209,8 +225,11 @@ def _is_stored(path: Path, format: str | None) -> bool:
     if format is not None:
         return format in store.FORMATS
     if path.is_dir():
-        return bool(store.log_files(path))
-    return path.is_file() and store.is_stored(path)
+        return store.is_folder_of_logs(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return store.format_of(file.read(64)) is not None
 
 
 def _check_format(format: str | None) -> None:

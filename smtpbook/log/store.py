@@ -153,9 +153,9 @@ def _read_file(path: Path, format: str | None) -> _Read:
     return _READERS[format](path)
 
 
-def read_table(path: Path) -> pa.Table:
-    """Read a Parquet file for `from_table` and `join_tables`; errors as `read_log`."""
-    return _read_parquet(path)[0]
+def read_table(path: Path, format: str = "parquet") -> pa.Table:
+    """Read a file for `from_table` and `join_tables`; errors as `read_log`."""
+    return _READERS[format](path)[0]
 
 
 def _read_folder(folder: Path) -> _Read:
@@ -183,19 +183,22 @@ def log_files(folder: Path) -> list[Path]:
     return list(found.values())
 
 
-def is_stored(path: Path) -> bool:
-    """Tell whether a file begins as one of `FORMATS` does."""
-    with path.open("rb") as file:
-        head = file.read(64)
-    return any(map(head.startswith, _MAGIC))
+def format_of(head: bytes) -> str | None:
+    """Tell by a file's first octets which of `FORMATS` it is in; null = none."""
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def is_folder_of_logs(folder: Path) -> bool:
+    """Tell whether a folder holds event logs as we keep them, and nothing else."""
+    files = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    return bool(files) and all(one.suffix in _FILES for one in files)
 
 
 def _sniff(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(64)
-    for magic, format in _MAGIC.items():
-        if head.startswith(magic):
-            return format
+    if format := format_of(head):
+        return format
     shown = visible(head.decode("utf-8", "surrogateescape"), max_chars=40)
     found = f"begins with '{shown}'" if head else "is empty"
     raise SMTPBookError(
