@@ -47,6 +47,9 @@ def reply_in(text: str) -> Said:
     True
     """
     code, joint, rest = text[:3], text[3:4], text[4:MAX_REPLY]
+    if joint == " " and code in _CODES and rest.isascii() and rest.isprintable():
+        status = enhanced_in(rest, code[0]) if rest[1:2] == "." else None
+        return Said(_CODES[code], status, rest)  # nearly all
     if code not in _CODES or joint not in ("", " ", "-"):
         return NOTHING
     if joint == "-":

@@ -50,7 +50,7 @@ def test_spoilt_lines_never_raise_and_their_rows_fit_the_columns(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", OF_LINES)
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.data())
 def test_many_spoilt_lines_never_raise(name: str, data: st.DataObject) -> None:
     check(name, data)
