@@ -5,8 +5,8 @@ other failed commands and TLS sessions are rows of their own kinds.  ``session_i
 OpenSMTPD's, the sixteen digits that open each line; ``queue_id`` is the message's, the
 first eight of an envelope's.  Everything else counts as matched and gives no row.
 
-``delay=`` counts from the message's arrival, so there is no latency.  Its Message-ID is not
-logged.
+What ``smtpd -d`` writes has no stamps: ``time`` is null there.  ``delay=`` counts from the
+message's arrival, so there is no latency.  Its Message-ID is not logged.
 
 References
 ----------
@@ -53,8 +53,16 @@ class _Log:
         self._sessions: dict[str, dict[str, Any]] = {}
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
-        for time, host, text in Syslog(self._reading, _host_of).read(lines):
-            found = _SESSION.match(text)
+        split = Syslog(self._reading, _host_of).split
+        for line in lines:
+            time = host = None
+            found = _SESSION.match(line)  # as smtpd -d writes it
+            if found is None:
+                parts = split(line)
+                if parts is None:
+                    continue
+                time, host, text = parts
+                found = _SESSION.match(text)
             if found is None:
                 continue  # starting, stopping, warnings
             session, event, rest = found.groups()
@@ -64,7 +72,7 @@ class _Log:
                 yield row_of(**(about | cells))
 
     def _cells(
-        self, host: str, session: str, event: str, text: str
+        self, host: str | None, session: str, event: str, text: str
     ) -> dict[str, Any] | None:
         """Give the cells of a line's row; null = it gives none."""
         if event in ("mta delivery", "mda delivery"):
@@ -154,7 +162,7 @@ def _fields(text: str) -> dict[str, str]:
     return {name: quoted or path or bare for name, quoted, path, bare in found}
 
 
-def _refusal(host: str, fields: dict[str, str]) -> dict[str, Any]:
+def _refusal(host: str | None, fields: dict[str, str]) -> dict[str, Any]:
     """Read a command that the server refused; before the first it is the connection."""
     command = fields.get("command", "")[:1000].strip()
     verb = command[:20].partition(" ")[0].upper() or "GREETING"
@@ -177,9 +185,10 @@ def _refusal(host: str, fields: dict[str, str]) -> dict[str, Any]:
 
 def sniff(line: str) -> bool:
     """Tell whether a line is OpenSMTPD's."""
-    if program_of(line) != "smtpd":
-        return False
-    return _SESSION.match(line[:1000].partition("]: ")[2]) is not None
+    line = line[:1000]
+    if program_of(line) == "smtpd":
+        line = line.partition("]: ")[2]
+    return _SESSION.match(line) is not None
 
 
 def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:

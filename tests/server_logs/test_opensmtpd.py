@@ -71,6 +71,14 @@ def test_the_result_tells_what_became_of_it(result: str, stat: str, outcome: str
     assert row["outcome"] == outcome
 
 
+def test_what_is_written_in_the_foreground_has_no_time() -> None:
+    line = TRY.partition("]: ")[2] + 'result="Ok" stat="250 Ok"'
+    assert sniff(line)
+    assert told(read(FORMAT, line), "time", "outcome", "reply_code") == [
+        (None, "accepted", 250)
+    ]
+
+
 def test_a_reply_with_quotes_is_kept_whole() -> None:
     (row,) = read(FORMAT, f'{TRY}result="PermFail" stat="550 no "ann" to=<eve@b> here"')
     assert (row["recipient"], row["reply_text"]) == (
