@@ -98,7 +98,7 @@ def explain(
 @click.argument("log", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", default="report.html", show_default=True, help="The file to write.")
 def report(log: str, out: str) -> None:
-    """Write a self-contained HTML report of an event log (Parquet)."""
+    """Write a self-contained HTML report of a log: ours, or a mail server's."""
     from smtpbook.formats.read import read_log
     from smtpbook.insight.report import report as write_report
 

@@ -64,7 +64,8 @@ class Syslog(Generic[Writer]):
     Attributes
     ----------
     writers : dict
-        What `writer_of` gave so far, by the text between stamp and ``]: ``.
+        What `writer_of` gave so far, by the text between stamp and ``]: ``; behind that
+        stands what the program says, and nothing else.
     start : int
         Where that text began in the last line that was read.
     """
@@ -98,16 +99,20 @@ class Syslog(Generic[Writer]):
             writer = self._writer_of(Tag(*found.groups())) if found else None
             if writer is None:
                 return self._split_other(line)
-            if len(self.writers) >= _MAX_WRITERS:
-                self.writers.clear()
-            self.writers[about] = writer
+            if text.startswith("[ID "):
+                text = _SOLARIS.sub("", text, count=1)
+            else:
+                self._remember(about, writer)
         time = self.time_of(stamp)
         if time is None:
             return self._split_other(line)
         self.start = len(stamp) + 1
-        if text.startswith("[ID "):
-            text = _SOLARIS.sub("", text, count=1)
         return time, writer, text
+
+    def _remember(self, about: str, writer: Writer) -> None:
+        if len(self.writers) >= _MAX_WRITERS:
+            self.writers.clear()
+        self.writers[about] = writer
 
     def time_of(self, stamp: str) -> int | None:
         """Read a stamp of either kind."""

@@ -402,7 +402,7 @@ def _verdict(
         if said.reply_code is not None:
             return "END-OF-DATA", None, "accepted", said
         final = {"discard": "suppressed"}.get(service, "delivered")
-        if words.startswith("forwarded as "):
+        if service in _CLIENTS or words.startswith("forwarded as "):
             final = "accepted"
         return None, None, final, Said(None, None, shown(words))
     outcome: str | None = {"deferred": "deferred", "bounced": "rejected"}.get(status)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from smtpbook.logfile.reading import Reading
 from smtpbook.server_logs.postfix import FORMAT, sniff
+from tests.benchmarks.read_log import write_log
 from tests.server_logs.reading import read, read_sample, told
 
 HEAD = "Nov 28 12:00:00 mx postfix"
@@ -168,6 +171,29 @@ def test_deliveries_on_the_machine_have_outcomes_of_their_own(
     line = TRY.format(words=words, status=status, dsn="2.0.0")
     (row,) = read(FORMAT, line.replace("/smtp[", f"/{service}["))
     assert row.get("outcome") == outcome
+
+
+@pytest.mark.parametrize("is_iso", [False, True])
+def test_every_line_of_the_benchmark_is_understood(tmp_path: Path, is_iso: bool) -> None:
+    write_log(tmp_path / "mail.log", 500, is_iso=is_iso)
+    lines = (tmp_path / "mail.log").read_text().splitlines()
+    reading = Reading(year=2026)
+    rows = read(FORMAT, *lines, reading=reading)
+    assert reading.skips == 0
+    assert len(rows) == sum("status=" in line or "reject:" in line for line in lines)
+
+
+def test_what_solaris_puts_before_the_words_is_taken_off() -> None:
+    solaris = "[ID 197553 mail.info] "
+    rows = read(
+        FORMAT,
+        f"{HEAD}/smtpd[1]: {solaris}4F1: client=a[192.0.2.7], sasl_username=ann",
+        f"{HEAD}/smtpd[1]: {solaris}4F1: client=a[192.0.2.7], sasl_username=bob",
+        TRY.format(words="250 Ok", status="sent", dsn="2.0.0").replace(
+            "4F1: ", f"{solaris}4F1: "
+        ),
+    )
+    assert told(rows, "queue_id", "account") == [("4F1", "bob")]
 
 
 @pytest.mark.parametrize("stamp", ["Nov 28 12:00:00", "2025-11-28T13:00:00.000000+01:00"])
