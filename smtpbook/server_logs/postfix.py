@@ -255,18 +255,17 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
     recipient, relay, setup, transfer, dsn, status, words = found.groups()
     message = process.queue.get(queue_id) or NOBODY
     words = (words or "").removesuffix(")")
-    verb, error, outcome, said = _verdict(status, process.service, words)
-    if dsn is not None and said.reply_code is None:
-        said = Said(None, dsn[:11], said.reply_text)
+    verb, error, outcome, (code, enhanced, said) = _verdict(status, process.service, words)
+    if code is None and dsn is not None:
+        enhanced = dsn[:11]
     if relay == "none" and (place := _NO_CONNECTION.match(words)):
         relay = place[2]
     server, address, port = _place(relay)
     seconds = None
     if verb is not None and error is None:
         seconds = _seconds(transfer if verb in _TRANSFER else setup)
-    version, cipher = None, None
-    if process.tls[0].endswith(relay):
-        version, cipher = _tls(process.tls[1])
+    talked_to, tls = process.tls
+    version, cipher = _tls(tls) if talked_to.endswith(relay) else (None, None)
     return (
         time,
         None,  # campaign_id
@@ -277,9 +276,9 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
         "outcome",
         verb,
         None,  # command
-        said.reply_code,
-        said.enhanced_status,
-        said.reply_text,
+        code,
+        enhanced,
+        said,
         seconds,  # latency_s
         None,  # first_byte_s
         None,  # service_s
