@@ -132,19 +132,19 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
     known, notes, time_of = log.writers.get, _NOTES.get, log.time_of
     for line in lines:
         # The short way, for all but one line in a hundred.
-        end = line.find("]: ")
-        process = known(line[log.start : end])
+        head, _, text = line.partition("]: ")
+        process = known(head[log.start :])
         if process is not None:
-            mark = line.find(": ", end + 3)
-            if mark < 0:  # "connect from", "disconnect from", "statistics"
+            queue_id, _, rest = text.partition(": ")
+            if not rest:  # "connect from", "disconnect from", "statistics"
                 continue
-            what, rest = line[mark + 2 : mark + 6], line[mark + 2 :]
+            what = rest[:4]
             take = notes(what)
             if take is not None:
-                if take(process, line[end + 3 : mark], rest):
+                if take(process, queue_id, rest):
                     continue
-            elif what == "to=<" and (time := time_of(line[: log.start - 1])) is not None:
-                row = _delivery(time, process, line[end + 3 : mark], rest)
+            elif what == "to=<" and (time := time_of(head[: log.start - 1])) is not None:
+                row = _delivery(time, process, queue_id, rest)
                 if row is None:
                     reading.skipped(line)
                 else:
