@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -26,7 +27,7 @@ from smtpbook.formats.registry import FORMATS, format_of
 from smtpbook.log import store
 from smtpbook.log.frame import from_table, join_tables
 from smtpbook.logfile.format import BinaryFormat, LogFormat
-from smtpbook.logfile.lines import CHUNK, encoding_of, first_lines, read_lines
+from smtpbook.logfile.lines import CHUNK, encoding_of, first_lines, read_batches
 from smtpbook.logfile.opening import Source, sources_of
 from smtpbook.logfile.reading import Reading
 from smtpbook.progress import Display
@@ -161,20 +162,21 @@ def _rows(
 ) -> Iterator[Row]:
     """Give the rows of files of one format; those of lines are read as one."""
     if isinstance(format, LogFormat):
-        return format.events(_lines(format, sources, reading, counted), reading)
+        batches = _batches(format, sources, reading, counted)
+        return format.events(chain.from_iterable(batches), reading)
     return _binary_rows(format, sources, reading, counted)
 
 
-def _lines(
+def _batches(
     format: LogFormat, sources: list[Source], reading: Reading, counted: _Counted
-) -> Iterator[str]:
+) -> Iterator[list[str]]:
     for one in sources:
         before = reading.lines
         reading.stamps.new_file(one.latest)
         with one.open(counted.octets) as file:
             encoding = encoding_of(file.head)
             octets = io.BufferedReader(file, CHUNK)
-            yield from read_lines(octets, encoding, format.max_line, reading)
+            yield from read_batches(octets, encoding, format.max_line, reading)
         lines = reading.lines - before
         counted.files.append({"name": one.name, "format": format.name, "lines": lines})
 

@@ -57,7 +57,8 @@ class BinaryFormat:
     sniff : callable
         Tells of a file's first octets (up to 64 KiB) whether it is of this format.
     events : callable
-        Takes one file, opened for reading once from its beginning, and a `Reading`.
+        Takes one file, opened for reading once from its beginning, and a `Reading`, whose
+        ``lines`` it counts itself: packets, parts, whatever the file is made of.
     """
 
     name: str

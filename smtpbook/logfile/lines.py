@@ -43,12 +43,13 @@ def read_lines(
     reading : Reading
         Counts lines, and those that were cut.
     """
-    return chain.from_iterable(_batches(file, encoding, max_line, reading))
+    return chain.from_iterable(read_batches(file, encoding, max_line, reading))
 
 
-def _batches(
+def read_batches(
     file: BinaryIO, encoding: str, max_line: int, reading: Reading
 ) -> Iterator[list[str]]:
+    """Give them as `read_lines` does, those of a chunk at once."""
     errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
     decode = codecs.getincrementaldecoder(encoding)(errors).decode
     kept = ""  # the beginning of a line whose end is not in yet; enough to see it is long
