@@ -1,8 +1,9 @@
-"""Samples: the lists, letters and dialogues of ``data/``, ready to use.
+"""Samples: the lists, letters, dialogues and logs of ``data/``, ready to use.
 
 They are what the demo sends, what the notebooks begin with and what tests read.  They
 travel in the wheel; in a checkout they are taken from there.  Every name in them is made
-up and every address ends in ``.example`` (RFC 2606), so none of it reaches anybody.
+up, and every address is at a domain kept for examples (RFC 2606), so none of it reaches
+anybody.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from smtpbook.bounces.dmarc import read_dmarc_reports
+from smtpbook.bounces.read import read_bounces
 from smtpbook.errors import near_miss
+from smtpbook.formats.read import read_log
 from smtpbook.messages.template import Template
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
@@ -37,10 +41,13 @@ def sample(name: str, *, size: int | None = None, seed: int | None = None) -> An
 
     Parameters
     ----------
-    name : {"people", "never", "letter", "seed-dialogue"}
+    name : {"people", "never", "letter", "seed-dialogue"} or the name of a log
         ``"people"``: `Recipients`, 300 of them.  ``"never"``: the addresses among them
         that must not be written to, a list.  ``"letter"``: the `Template` to send them.
-        ``"seed-dialogue"``: an SMTP dialogue with two mistakes, text.
+        ``"seed-dialogue"``: an SMTP dialogue with two mistakes, text.  The logs are those
+        of many programs and providers, such as ``"postfix.log"``, ``"swaks.txt"``,
+        ``"ses.jsonl"`` and ``"smtp.pcap"``, each as `read_log` gives it, the bounces of
+        ``"bounces.mbox"`` and the DMARC report of ``"dmarc-report.xml"``.
     size : int, optional
         For ``"people"``, how many: fewer are drawn; more are made by giving the same
         people each other's names, at the same domains in the same proportions.
@@ -63,7 +70,9 @@ first_name, last_name, company, language, city
         raise ValueError(f"sample {name!r} has no size {size}")
     if name == "people":
         return _people(size, np.random.default_rng(seed or 0))
-    return _OBJECTS[name]()
+    if name in _FILES:
+        return _OBJECTS[name]()
+    return _READERS.get(name, read_log)(sample_path(name))
 
 
 def sample_path(name: str) -> Path:
@@ -75,7 +84,7 @@ def sample_path(name: str) -> Path:
         There is no such sample.
     """
     _check_name(name)
-    return share_path("data") / _FILES[name]
+    return share_path("data") / _FILES.get(name, f"logs/{name}")
 
 
 def share_path(part: str) -> Path:
@@ -93,10 +102,17 @@ def share_path(part: str) -> Path:
     raise FileNotFoundError(f"no folder {part!r} was installed with smtpbook in {package}")
 
 
+def sample_names() -> tuple[str, ...]:
+    """Give the names of all samples."""
+    logs = sorted(path.name for path in (share_path("data") / "logs").iterdir())
+    return (*_FILES, *logs)
+
+
 def _check_name(name: str) -> None:
-    if name not in _FILES:
-        hint = near_miss(name, _FILES)
-        raise ValueError(f"no sample {name!r}{hint}; there are: {', '.join(_FILES)}")
+    names = sample_names()
+    if name not in names:
+        hint = near_miss(name, names)
+        raise ValueError(f"no sample {name!r}{hint}; there are: {', '.join(names)}")
 
 
 def _letter() -> Template:
@@ -149,6 +165,10 @@ def _more_people(people: pd.DataFrame, size: int, rng: np.random.Generator) -> p
     return pd.concat([given, more], ignore_index=True)
 
 
+_READERS: Final[dict[str, Callable[[Path], Any]]] = {
+    "bounces.mbox": read_bounces,
+    "dmarc-report.xml": read_dmarc_reports,
+}
 _OBJECTS: Final[dict[str, Callable[[], Any]]] = {
     "never": lambda: read_recipients(sample_path("never")).addresses,
     "letter": _letter,

@@ -31,13 +31,13 @@ FLOORS = [
     },  # what happened; what it is made of
     {"session", "lab", "recipients", "messages", "deliverability", "ledger", "logfile"},
     {
-        *("folder", "samples", "moving", "receiver"),
+        *("folder", "moving", "receiver"),
         *("server_logs", "dialogues", "provider_events", "bounces"),
     },  # where they meet
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
-    {"campaign"},
+    {"campaign", "samples"},
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},

@@ -10,7 +10,7 @@ import pytest
 from smtpbook.messages.template import Template
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.recipients.recipients import Recipients
-from smtpbook.samples import sample, sample_path, share_path
+from smtpbook.samples import sample, sample_names, sample_path, share_path
 
 
 def domains(people: Recipients) -> pd.Series:
@@ -39,6 +39,14 @@ def test_the_domains_that_mean_something_to_the_lab_have_their_shares() -> None:
     assert {domain: int(counts[domain]) for domain in special} == special
     assert "xn--bcher-kva.example" in counts.index
     assert "bücher.example" in sample_path("people").read_text("utf-8")
+
+
+def test_every_log_is_read_and_holds_what_became_of_somebody() -> None:
+    for name in set(sample_names()) - {"people", "never", "letter", "seed-dialogue"}:
+        log = sample(name)
+        assert len(log), name
+        if name != "dmarc-report.xml":
+            assert log["outcome"].notna().any(), name
 
 
 def test_never_is_a_part_of_people() -> None:
