@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from itertools import chain
@@ -34,6 +35,17 @@ from smtpbook.progress import Display
 
 _LONG: Final = 64 << 20  # octets from which progress is worth showing
 _MB: Final = 1_000_000
+# What is no log, and who reads it.
+_ELSEWHERE: Final = (
+    (
+        re.compile(rb"From |(?i:return-path|received|delivered-to):"),
+        "bounces are read by read_bounces",
+    ),
+    (
+        re.compile(rb"\s*(?:<\?xml[^>]{0,200}>\s*)?<feedback"),
+        "DMARC reports are read by read_dmarc_reports",
+    ),
+)
 _Named = str | os.PathLike[str] | BinaryIO | TextIO
 
 
@@ -216,9 +228,10 @@ def _format_of(source: Source, format: str | None, is_lenient: bool) -> str:
         return ""
     shown = visible(head[:80].decode("utf-8", "surrogateescape"), max_chars=60)
     found = f"begins with '{shown}'" if head else "is empty"
+    other = next((way for mark, way in _ELSEWHERE if mark.match(head)), None)
     raise SMTPBookError(
-        f"{source.name}: {found}, which is no log format that can be read; looked for: "
-        f"{', '.join(format_of(name).title for name in FORMATS)}"
+        f"{source.name}: {found}, which is no log format that can be read; "
+        + (other or f"looked for: {', '.join(format_of(name).title for name in FORMATS)}")
     )
 
 

@@ -140,6 +140,9 @@ def test_event_logs_of_our_own_stand_beside_others(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "mail.log: is empty, which is no log format that can be read; looked for: "),
+        (b"From MAILER-DAEMON Sat\nX: y\n", "bounces are read by read_bounces"),
+        (b"Return-Path: <>\nX: y\n", "bounces are read by read_bounces"),
+        (b'<?xml version="1.0"?>\n<feedback>', "are read by read_dmarc_reports"),
         (b"\x1b[31mfoo", r"mail.log: begins with '\\x1b\[31mfoo', .*Postfix, Exim"),
     ],
 )
