@@ -14,6 +14,8 @@ import pytest
 from tests.benchmarks import throughput
 from tests.servers.process import ROOT
 
+pytestmark = pytest.mark.heavy
+
 
 def run(name: str, *options: str) -> dict[str, Any]:
     """Run a benchmark as its users do, with figures too small to mean anything."""
@@ -35,7 +37,6 @@ def test_a_message_takes_one_round_trip_where_smtplib_takes_four() -> None:
         assert count <= 1.3 if sender == "smtpbook" else count >= 4
 
 
-@pytest.mark.heavy
 @pytest.mark.real_server
 def test_throughput_measures_every_row_beside_its_goal(tmp_path: Path) -> None:
     chart = tmp_path / "chart.png"
@@ -47,7 +48,6 @@ def test_throughput_measures_every_row_beside_its_goal(tmp_path: Path) -> None:
     assert chart.read_bytes() != chart.with_stem("chart-dark").read_bytes()
 
 
-@pytest.mark.heavy
 def test_latencies_are_what_the_line_added_in_every_mode() -> None:
     found = run("latency", "--messages=6", "--delay-ms=250")
     assert len(found["ratios"]) == 3
@@ -59,7 +59,6 @@ def test_import_loads_nothing_heavy() -> None:
     assert {row["heavy libraries"] for row in found["rows"]} == {"none"}
 
 
-@pytest.mark.heavy
 @pytest.mark.real_server
 def test_lists_are_read_from_every_database_by_every_reader() -> None:
     found = run("lists", "--rows=2000", "--sources", "PostgreSQL", "MariaDB")
@@ -80,14 +79,12 @@ def test_signing_is_measured_beside_dkimpy() -> None:
     assert found["ratios"]["messages/CPU s, smtpbook to dkimpy"] > 0
 
 
-@pytest.mark.heavy
 def test_the_ledgers_cost_is_measured_at_three_distances() -> None:
     found = run("ledger", "--messages=40", "--rounds=1", "--connections=4")
     assert [row["kept in"] for row in found["rows"]] == ["folder", "memory"] * 3
     assert all(row["messages/s"] > 0 for row in found["rows"])
 
 
-@pytest.mark.heavy
 def test_a_rehearsal_predicts_a_send_within_a_tenth() -> None:
     found = run("rehearsal", "--recipients=1000", "--seconds=8")
     ratios = {name: ratio for name, ratio in found["ratios"].items() if "," in name}

@@ -239,6 +239,7 @@ def wait_for(process: subprocess.Popen[str], lab: Lab, count: int) -> None:
     )
 
 
+@pytest.mark.heavy
 def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
     tmp_path: Path,
 ) -> None:
@@ -266,6 +267,7 @@ def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
     assert set(got) <= set(outcomes.index)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit on files' size")
 def test_a_disk_that_is_full_ends_the_send_and_nobody_is_lost_or_twice(
     tmp_path: Path,
