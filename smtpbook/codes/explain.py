@@ -294,7 +294,9 @@ def _explain_words(shown: str, asked: _Asked) -> Explanation:
     """
     if stated := status_in(4, shown) or status_in(5, shown):
         return _explain_status(stated, shown, asked)
-    said = Said(verb=asked.verb, code=0, text=shown, host=asked.host)
+    said = Said(
+        verb=asked.verb, code=0, text=shown, host=asked.host, greeting=asked.greeting
+    )
     found = text_says(said)
     if found is None or found.entry.confidence < SURE:
         raise ValueError(

@@ -6,15 +6,13 @@ is made up.  Which reason a reply has is not asked here.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Final, Literal
 
-from smtpbook.codes.tables import reasons
+from smtpbook.codes.tables import reasons, rows
 from smtpbook.errors import near_miss
 
 TOOLS: Final = ("sisimai", "kumomta", "sendgrid", "powermta")
@@ -100,7 +98,6 @@ def foreign_table() -> Mapping[tuple[str, str], ForeignName]:
     >>> foreign_table()["spam", "sendgrid"].fit
     'wider'
     """
-    path = resources.files("smtpbook.codes") / "tables" / "foreign_names.csv"
     return MappingProxyType(
         {
             (row["reason"], row["tool"]): ForeignName(
@@ -108,6 +105,6 @@ def foreign_table() -> Mapping[tuple[str, str], ForeignName]:
                 fit=row["fit"] or None,  # type: ignore[arg-type]
                 source=row["source"],
             )
-            for row in csv.DictReader(path.read_text("utf-8").splitlines())
+            for row in rows("foreign_names.csv")
         }
     )

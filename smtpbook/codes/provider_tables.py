@@ -8,16 +8,14 @@ surer than 0.9.  Sentences are ours.  Which row applies to a reply is for `provi
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Literal, cast
 
-from smtpbook.codes.tables import Entry
+from smtpbook.codes.tables import Entry, rows
 
 Kind = Literal["service", "filter", "software"]
 Lists = Literal["ip", "domain", "either"]
@@ -144,7 +142,7 @@ def providers() -> Mapping[str, Provider]:
                 token=re.compile(row["token"], re.IGNORECASE) if row["token"] else None,
                 source=_sources()[row["source"]].cited,
             )
-            for row in _rows("providers.csv")
+            for row in rows("providers/providers.csv")
         }
     )
 
@@ -168,7 +166,7 @@ def provider_replies() -> tuple[ProviderReply, ...]:
             basis=source.basis,
             date=source.date,
         )
-        for row in _rows("replies.csv")
+        for row in rows("providers/replies.csv")
         for source in (_sources()[row["source"]],)
         for status in _each(row["enhanced_status"])
     )
@@ -194,7 +192,7 @@ def blocklists() -> Mapping[str, Blocklist]:
                 meaning=row["meaning"],
                 date=row["date"],
             )
-            for row in _rows("blocklists.csv")
+            for row in rows("providers/blocklists.csv")
         }
     )
 
@@ -214,13 +212,8 @@ def _sources() -> Mapping[str, _Source]:
             basis=cast("Basis", row["basis"]),
             date=row["date"],
         )
-        for row in _rows("sources.csv")
+        for row in rows("providers/sources.csv")
     }
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    path = resources.files("smtpbook.codes") / "tables" / "providers" / name
-    yield from csv.DictReader(path.read_text("utf-8").splitlines())
 
 
 def _several(cell: str) -> tuple[str, ...]:

@@ -141,10 +141,9 @@ def _speakers(said: Said) -> tuple[str, ...]:
     # "421 <domain> Service not available" -- RFC 5321 section 4.2.3: the name comes first,
     # as it does in a greeting (section 4.2).
     says_name = said.code == 421 or said.verb == "GREETING"
-    greeting: str | None = getattr(said, "greeting", None)
     return _heard_from(
         said.host and said.host[:_MAX_HOST],
-        greeting and greeting[:_MAX_TEXT],
+        said.greeting and said.greeting[:_MAX_TEXT],
         said.text[:_MAX_TEXT],
         says_name,
     )

@@ -1,9 +1,8 @@
-"""Which row of which table explains a reply: rules, asked in order, the first one wins.
+"""What a rule is, and the rules of the registries: statuses, codes, codes after a command.
 
-A rule looks at what was `Said` and returns a `Finding` or None.  What is recognised more
-surely comes first in `RULES`: a rule that knows a provider or reads the text belongs
-before the registered ones.  No rule may contradict the code: a reason is for 4yz
-and 5yz only, and what the first digit says about trying again is not a rule's to change.
+A rule looks at what was `Said` and returns a `Finding` or None.  No rule may contradict the
+code: a reason is for 4yz and 5yz only, and what the first digit says about trying again is
+not a rule's to change.  In which order rules are asked is for `precedence`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _WHICH: Final = (
     *("time", "session_id", "seq", "kind", "verb", "recipient"),
     *("reply_code", "enhanced_status", "reply_text"),
 )
-_NAMES: Final = ("reason", "group", "fault", "permanence", "advice", "provider")
+_NAMES: Final = ("reason", "group", "fault", "permanence", "advice")
 
 
 def classify(log: pd.DataFrame, *, names: str | Iterable[str] = ()) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def classify(log: pd.DataFrame, *, names: str | Iterable[str] = ()) -> pd.DataFr
     number, heard = distinct_replies(log, is_reply)
     answers = [_explained(one) for one in heard]
     table = log.loc[is_reply, list(_WHICH)].copy()
-    for name in _NAMES[:-1]:
+    for name in _NAMES:
         table[name] = _category(number, [getattr(one, name) for one in answers])
     table["retry_s"] = np.array([one.retry_s for one in answers], float)[number]
     table["confidence"] = np.array([one.confidence for one in answers], float)[number]
