@@ -65,7 +65,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
 def _entries(line: str, reading: Reading) -> Iterator[_Entry]:
     """Cut a log entry into lines, each with who says it."""
     if found := _LINE.match(line):
-        at = reading.stamps.iso(f"{found['time'].replace(' ', 'T')}Z")
+        at = reading.stamps.iso(f"{found['time']}Z")
         text = found["text"]
         speaker = _SPEAKERS.get(text[:3])
         yield _Entry(speaker, text[3:] if speaker else text, at, found["session"])

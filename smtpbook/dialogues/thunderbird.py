@@ -70,7 +70,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
 
 def _at(line: str, reading: Reading) -> int | None:
     found = _TIME.match(line)
-    return reading.stamps.iso(f"{found[1].replace(' ', 'T')}Z") if found else None
+    return reading.stamps.iso(f"{found[1]}Z") if found else None
 
 
 def sniff(line: str) -> bool:

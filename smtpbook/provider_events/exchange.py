@@ -30,7 +30,7 @@ from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.provider_events.besides import not_about_delivery
 from smtpbook.provider_events.outcome import outcome_row, stamp
-from smtpbook.provider_events.records import cells_of, named, plain
+from smtpbook.provider_events.records import cells_of, named, plain, size_of
 
 _NAME: Final = "exchange"
 _FIELDS: Final = "#Fields:"
@@ -137,7 +137,7 @@ def _log_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
         # A SEND names who took it, an error who refused; any other event this server.
         "server": there[1] if there else cells.get("serverhostname"),
         "server_address": there[2] if there else cells.get("serverip"),
-        "bytes_sent": _count(cells.get("totalbytes")) if event == "SEND" else None,
+        "bytes_sent": size_of(cells.get("totalbytes")) if event == "SEND" else None,
     }
     # "RecipientStatus" of a RECEIVE says how it was addressed (To, Cc, Bcc), no reply.
     context = cells.get("sourcecontext", "") if event in ("FAIL", "DEFER") else ""
@@ -214,12 +214,6 @@ def _summary_time(text: str | None, reading: Reading) -> int | None:
         except ValueError:
             continue
     return found
-
-
-def _count(text: str | None) -> int | None:
-    return (
-        int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
-    )
 
 
 FORMAT: Final = LogFormat(

@@ -56,7 +56,7 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
 
 
 def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
-    # Mailjet tries on when greylisted: "Delivery will be re-attempted."
+    # Of a greylisted message the table of errors says that it is tried again.
     is_over = event.text("error") != "greylisted"
     yield from _rows(event, reading, outcome="bounced" if is_over else "deferred")
 

@@ -21,7 +21,7 @@ from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.diagnostic import Diagnostic
 from smtpbook.provider_events.outcome import outcome_row, stamp
-from smtpbook.provider_events.records import cells_of, named
+from smtpbook.provider_events.records import cells_of, named, size_of
 
 _NAME: Final = "powermta"
 _OUTCOMES: Final = {
@@ -55,10 +55,6 @@ _REASONS: Final = {
 
 def _is_header(line: str) -> bool:
     return line.startswith(("type,", '"type",')) and "timeLogged" in line[:4096]
-
-
-def _sniff(line: str) -> bool:
-    return _is_header(line)
 
 
 def _events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
@@ -123,16 +119,10 @@ def _told(cells: Mapping[str, str], reading: Reading) -> dict[str, Any]:
         "server_address": cells.get("dlvDestinationIp") or rest.strip("() ") or None,
         "tls_version": cells.get("dlvTlsProtocol"),
         "tls_cipher": cells.get("dlvTlsCipher"),
-        "bytes_sent": _count(cells.get("dlvSize")),
+        "bytes_sent": size_of(cells.get("dlvSize")),
     }
 
 
-def _count(text: str | None) -> int | None:
-    return (
-        int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
-    )
-
-
 FORMAT: Final = LogFormat(
-    name=_NAME, title="PowerMTA accounting file (CSV)", sniff=_sniff, events=_events
+    name=_NAME, title="PowerMTA accounting file (CSV)", sniff=_is_header, events=_events
 )

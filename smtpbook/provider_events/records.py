@@ -35,6 +35,16 @@ def named(header: list[str], cells: list[str]) -> Mapping[str, str]:
     }
 
 
+def size_of(cell: str | None) -> int | None:
+    """Give the octets that a cell tells; null = it holds no such number.
+
+    >>> size_of("2048"), size_of("2 kB"), size_of(None)
+    (2048, None, None)
+    """
+    is_number = cell is not None and cell.isascii() and cell.isdigit() and len(cell) < 16
+    return int(cell or "") if is_number else None
+
+
 def plain(name: str) -> str:
     """Give a column's name without what spellings of it differ in.
 

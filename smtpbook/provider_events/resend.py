@@ -17,22 +17,15 @@ from smtpbook.logfile.reading import Reading
 from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
 from smtpbook.provider_events.outcome import bare_address, outcome_row, stamp
+from smtpbook.provider_events.ses import REASONS, SUPPRESSED
 
 _NAME: Final = "resend"
-_SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList")
-_REASONS: Final = {
-    "NoEmail": "user_unknown",
-    "MailboxFull": "mailbox_full",
-    "MessageTooLarge": "too_large",
-    "ContentRejected": "spam",
-    "AttachmentRejected": "virus",
-}
 
 
 def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     data = event.at("data")
     about = data.text("bounce.subType") or ""
-    if outcome == "bounced" and about in _SUPPRESSED:
+    if outcome == "bounced" and about in SUPPRESSED:
         outcome = "suppressed"
     said = data.texts("bounce.diagnosticCode") or data.texts("failed.reason")
     for to in data.texts("to"):
@@ -42,7 +35,7 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
             to,
             time=stamp(reading, event.text("created_at"), data.text("created_at")),
             said=said[0] if said else data.text("bounce.message", "suppressed.message"),
-            reason=_REASONS.get(about),
+            reason=REASONS.get(about),
             message_id=data.text("message_id"),
             queue_id=data.text("email_id"),
             reverse_path=bare_address(data.text("from")),

@@ -27,8 +27,7 @@ _KINDS: Final = (
     *("Bounce", "Complaint", "Delivery", "Send", "Reject", "DeliveryDelay"),
     *("Rendering Failure", "Open", "Click", "Subscription"),
 )
-# Of bounceSubType and delayType; the others say nothing of their own.
-_REASONS: Final = {
+REASONS: Final = {
     "NoEmail": "user_unknown",
     "MailboxFull": "mailbox_full",
     "MessageTooLarge": "too_large",
@@ -40,8 +39,10 @@ _REASONS: Final = {
     "InternalFailure": "server_error",
     "TransientCommunicationFailure": "network",
 }
-# The address is on a suppression list: SES never tried.
-_SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList", "UnsubscribedRecipient")
+"""What subtypes of bounces and delays stand for; the others say nothing of their own."""
+
+SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList", "UnsubscribedRecipient")
+"""Subtypes of bounces whose address is on a suppression list: SES never tried."""
 
 
 def _unwrap(given: Fields) -> Iterator[Fields]:
@@ -88,7 +89,7 @@ def _message_id(mail: Fields) -> str | None:
 def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
     bounce = event.at("bounce")
     about = bounce.text("bounceSubType") or ""
-    outcome = "suppressed" if about in _SUPPRESSED else "bounced"
+    outcome = "suppressed" if about in SUPPRESSED else "bounced"
     for one in bounce.objects("bouncedRecipients"):
         yield _row(
             event,
@@ -98,7 +99,7 @@ def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
             one.text("emailAddress"),
             said=one.text("diagnosticCode"),
             status=one.text("status"),
-            reason=_REASONS.get(about),
+            reason=REASONS.get(about),
             server=_server(bounce.text("reportingMTA")),
         )
 
@@ -135,7 +136,7 @@ def _delay(event: Fields, reading: Reading) -> Iterator[Row]:
             one.text("emailAddress"),
             said=one.text("diagnosticCode"),
             status=one.text("status"),
-            reason=_REASONS.get(delay.text("delayType") or ""),
+            reason=REASONS.get(delay.text("delayType") or ""),
         )
 
 
