@@ -171,8 +171,8 @@ def test_every_status_is_found_in_a_reply_of_its_provider() -> None:
         ("qq", "rate_limited", 550, "Domain frequency limited http://service.mail.qq.com/cgi"),
         ("netease", "spam", 451, "DT:SPM 163 smtp3,see http://mail.163.com/help"),
         ("proofpoint", "ip_blocked", 554, "https://ipcheck.proofpoint.com/?ip=192.0.2.1"),
-        ("mimecast", "greylisted", 451, "Internal resource temporarily unavailable - "
-         "https://community.mimecast.com/docs/DOC-1369#451"),
+        ("mimecast", "greylisted", 451, "4.7.0 [x1] Internal resource temporarily "
+         "unavailable, see https://community.mimecast.com/docs/451"),
         ("barracuda", "user_unknown", 550, "cuda_nsu 5.1.1 <a@example.org>"),
         ("cisco", "rate_limited", 452, "Too many recipients received this hour"),
         ("cloudmark", "ip_blocked", 554, "http://csi.cloudmark.com/reset-request/?ip=1"),
