@@ -25,18 +25,13 @@ from smtpbook.codes.providers import recognise, token
 from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
 from smtpbook.codes.tables import Entry, Reason, commands, reasons
 from smtpbook.errors import near_miss
+from smtpbook.protocol.diagnostic import Diagnostic, verb_in
 from smtpbook.protocol.replies import Reply, Severity
 
 _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
 # The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
 _SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S.*", re.IGNORECASE | re.DOTALL)
-# A reply inside a queue manager's sentence: "host mx said: 550 …", "smtp; 550 …".
-_QUOTED: Final = re.compile(
-    r"(?:said:|smtp;|replied:|responded:|response:|reply:) {0,3}([45][0-9]{2}[ -])", re.I
-)
-_HEAD: Final = 1000
-_IN_REPLY_TO: Final = re.compile(r"\(in reply to (?:the )?([A-Za-z ]{3,20}) command\)")
 # Refusals that a blocklist may be the cause of.
 _LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 _EXPECTED: Final = (
@@ -123,8 +118,10 @@ def explain(
         return _explain_reply(_read_reply(shown), shown, asked, accepted_recipients)
     if is_dialogue(shown):
         return _explain_dialogue(shown, asked)
-    if quoted := _QUOTED.search(shown[:_HEAD]):
-        reply = _read_reply(shown[quoted.start(1) :])
+    quoted = Diagnostic.parse(shown)  # inside a queue manager's sentence
+    if quoted.code is not None:
+        reply = Reply.of(quoted.code, quoted.text)
+        asked = asked._replace(verb=asked.verb or quoted.verb)
         return _explain_reply(reply, shown, asked, accepted_recipients)
     return _explain_command(shown) or _explain_words(shown, asked)
 
@@ -187,8 +184,7 @@ def _explain_reply(
     reply: Reply, shown: str, asked: _Asked, accepted_recipients: int | None = None
 ) -> Explanation:
     text = "\n".join(reply.lines)
-    drawn_by = _IN_REPLY_TO.search(text) if "(in reply to" in text else None
-    verb = asked.verb or (_verb(drawn_by[1]) if drawn_by else None)
+    verb = asked.verb or (verb_in(text) if "in reply to" in text else None)
     said = Said(
         verb=verb,
         code=reply.code,

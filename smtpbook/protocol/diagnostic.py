@@ -21,7 +21,7 @@ _HEAD: Final = re.compile(r"[\s#<(\"'=]{0,8}([245][0-9]{2})(?:[ -]|$)")
 # Where a reply begins inside a sentence: after a word that announces one, after the arrow
 # of a transcript, or by the enhanced status behind its code.
 _ANNOUNCED: Final = re.compile(
-    r"(?:said|says|reply|replied|responded|response|returned|error|<<<|>:)"
+    r"(?:said|says|reply|replied|responded|response|returned|error|<<<|>:|\bsmtp)"
     r"[\s:;\"'#(]{1,4}(?:is\s)?(?:code\s)?([245][0-9]{2})(?=[ -])",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ _AFTER_COLON: Final = re.compile(r":\s{1,4}([45][0-9]{2})(?=[ -])")
 # Postfix puts it behind the reply, "(in reply to end of DATA command)"; Exim before it,
 # "SMTP error from remote mail server after RCPT TO:<…>".
 _VERB: Final = re.compile(
-    r"\b(in reply to|error from remote mail(?: server|er) after) "
+    r"\b(?:in reply to|error from remote mail(?: server|er) after) (?:the )?"
     r"([A-Za-z]{2,8}(?: [A-Za-z]{2,10}){0,3})",
     re.IGNORECASE,
 )
@@ -46,6 +46,7 @@ _VERBS: Final = {
     "data": "DATA",
     "ehlo": "EHLO",
     "helo": "HELO",
+    "lhlo": "LHLO",
     "starttls": "STARTTLS",
     "auth": "AUTH",
     "bdat": "BDAT",
@@ -104,7 +105,7 @@ class Diagnostic:
         text = text[:MAX_CHARS].strip()
         if match := _TYPE.match(text):
             text = text[match.end() :]
-        verb = _verb_in(text)
+        verb = verb_in(text)
         text = _BEHIND.sub("", text)
         code, start = _reply_in(text)
         if code is None:
@@ -131,11 +132,16 @@ def _reply_in(text: str) -> tuple[int | None, int]:
     return None, 0
 
 
-def _verb_in(text: str) -> str | None:
+def verb_in(text: str) -> str | None:
+    """Give the command that drew a reply, where a program that quotes it says so.
+
+    >>> verb_in("full (in reply to end of DATA command)"), verb_in("full")
+    ('END-OF-DATA', None)
+    """
     match = _VERB.search(text)
     if match is None:
         return None
-    said = match[2].lower()
+    said = match[1].lower()
     for words, verb in _VERBS.items():
         if said.startswith(words):
             return verb

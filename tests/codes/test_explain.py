@@ -354,6 +354,8 @@ def test_what_a_queue_manager_says_is_explained_without_a_code(
         "host mx.example.org[192.0.2.1] said: 550 5.1.1 <a@example.org>: User unknown",
         "smtp; 550 5.1.1 User unknown",
         "Remote host said: 550 5.1.1 User unknown",
+        "failed,5.1.1 (bad mailbox),smtp;550 5.1.1 User unknown,mx.x.example",
+        "SMTP error from remote mail server after RCPT TO:<a@x.example>: 550 5.1.1 unknown",
     ],
 )
 def test_a_reply_inside_a_queue_managers_sentence_is_found(text: str) -> None:
@@ -370,6 +372,8 @@ def test_a_status_inside_a_sentence_tells_whether_to_try_again() -> None:
 
 
 def test_the_command_that_a_log_names_counts() -> None:
+    exim = explain("SMTP error from remote mail server after end of data: 550 sorry")
+    assert (exim.verb, exim.reason) == ("END-OF-DATA", "policy")
     explained = explain("550 sorry (in reply to end of DATA command)")
     assert explained.verb == "END-OF-DATA"
     assert explained.reason == "policy"
