@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from smtpbook.codes.provider_tables import providers
 from smtpbook.escape import to_html, visible
 from smtpbook.palette import GREY, SEVERITY_COLORS
 from smtpbook.protocol.replies import Severity
@@ -141,7 +142,8 @@ class Explanation:
             if self.reason != "unknown":
                 yield "How sure", f"{self.confidence:.0%}"
         if self.provider is not None:
-            yield "Provider", self.provider
+            known = providers().get(self.provider)
+            yield "Provider", known.title if known else self.provider
         yield from self._details()
         yield "Why", self.why
         yield "Written in", "; ".join(self.source)

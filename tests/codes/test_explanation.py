@@ -56,6 +56,12 @@ def test_every_fault_is_somebodys_turn() -> None:
     assert len(turns) == len({reason.fault for reason in reasons().values()})
 
 
+def test_a_provider_is_shown_by_what_it_is_called() -> None:
+    text = "421 4.7.0 [TSS04] deferred"
+    assert explain(text).provider == "yahoo"
+    assert rows(text)["Provider"] == "Yahoo and AOL"
+
+
 def test_advice_comes_first_and_is_left_out_where_it_is_to_go_on() -> None:
     assert rows("550 5.1.1 no such user")["What to do"].startswith("suppress: Check ")
     assert rows("250 ok", "RCPT")["What to do"] == "Name further recipients, or send DATA."
