@@ -67,8 +67,8 @@ def read_bounces(
 
         ``attrs["read"]`` counts the ``mails``, ``what`` they were (autoresponders among
         them, which are no bounces) and those ``skipped``, because they seem to be bounces
-        and say nothing that is known, with ``examples``.  ``attrs["joined"]`` says of each
-        row by what it was joined; null = it was not.
+        and say nothing that is known, with ``examples``; and by what so many rows were
+        ``joined``, or were not.
 
     Raises
     ------
@@ -108,7 +108,6 @@ def read_bounces(
         "examples": examples,
         "joined": _counted([way for _, way in rows]),
     }
-    log.attrs["joined"] = [way for _, way in rows]
     return log
 
 
