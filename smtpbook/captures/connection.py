@@ -68,16 +68,6 @@ class Connection:
 
     # -- what was captured
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether both sides have ended it."""
-        return self._is_closed
-
-    @property
-    def ends(self) -> tuple[Endpoint, Endpoint]:
-        """Client and server."""
-        return self.client, self.server
-
     def is_other(self, segment: Segment) -> bool:
         """Whether a segment begins another connection between the same ends."""
         is_first = segment.flags & SYN and not segment.flags & ACK

@@ -39,37 +39,6 @@ class ForeignName:
     source: str
 
 
-def foreign_name(reason: str, tool: str) -> str | None:
-    """Give what a tool calls a reason.
-
-    Parameters
-    ----------
-    reason : str
-        A name of `smtpbook.codes.tables.reasons`.
-    tool : str
-        One of `TOOLS`.
-
-    Returns
-    -------
-    str or None
-        None = the tool has no such name.
-
-    Raises
-    ------
-    ValueError
-        There is no such reason or tool; the message names the near miss.
-
-    Examples
-    --------
-    >>> foreign_name("user_unknown", "powermta"), foreign_name("greylisted", "sisimai")
-    ('bad-mailbox', None)
-    """
-    names = foreign_names(tool)
-    if reason not in names:
-        raise ValueError(f"no reason {reason!r}{near_miss(reason, names)}")
-    return names[reason]
-
-
 def foreign_names(tool: str) -> Mapping[str, str | None]:
     """Give a tool's names for all our reasons; None = it has none.
 

@@ -331,6 +331,6 @@ def test_no_octets_make_a_frame_or_a_connection_raise(
         one.take(segment)
         for then, other in frames:
             follows = segment_of(ETHERNET, other, then)
-            if follows and {follows.source, follows.target} == {*one.ends}:
+            if follows and {follows.source, follows.target} == {one.client, one.server}:
                 one.take(follows)
         one.end(at)

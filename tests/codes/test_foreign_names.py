@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpbook.codes.foreign_names import TOOLS, foreign_name, foreign_names, foreign_table
+from smtpbook.codes.foreign_names import TOOLS, foreign_names, foreign_table
 from smtpbook.codes.tables import reasons
 
 # What the tools themselves list; what is about deliveries and complaints left out.
@@ -56,10 +56,3 @@ def test_one_name_is_the_same_as_one_reason_only() -> None:
             if of == tool and row.fit == "same"
         ]
         assert len(set(same)) == len(same)
-
-
-def test_a_reason_nobody_knows_is_named_with_the_near_miss() -> None:
-    with pytest.raises(
-        ValueError, match="no reason 'graylisted'; did you mean 'greylisted"
-    ):
-        foreign_name("graylisted", "sisimai")
