@@ -54,9 +54,6 @@ if TYPE_CHECKING:
     from smtpbook.insight.state_machine import StateMachine as StateMachine
     from smtpbook.insight.state_machine import session_states as session_states
     from smtpbook.insight.state_machine import state_machine as state_machine
-    from smtpbook.insight.summaries import by_domain as by_domain
-    from smtpbook.insight.summaries import latency_by_command as latency_by_command
-    from smtpbook.insight.summaries import reply_codes as reply_codes
     from smtpbook.insight.what_we_speak import what_we_speak as what_we_speak
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
@@ -102,6 +99,19 @@ if TYPE_CHECKING:
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
     from smtpbook.smime import SmimeSigner as SmimeSigner
+    from smtpbook.tables.compare import compare as compare
+    from smtpbook.tables.latency import latency_by_command as latency_by_command
+    from smtpbook.tables.latency import slowest as slowest
+    from smtpbook.tables.outcomes import by_domain as by_domain
+    from smtpbook.tables.outcomes import outcomes as outcomes
+    from smtpbook.tables.over_time import retry_curve as retry_curve
+    from smtpbook.tables.over_time import retry_times as retry_times
+    from smtpbook.tables.over_time import throughput as throughput
+    from smtpbook.tables.replies import reply_codes as reply_codes
+    from smtpbook.tables.scan import Scan as Scan
+    from smtpbook.tables.scan import scan_log as scan_log
+    from smtpbook.tables.sessions import sessions as sessions
+    from smtpbook.tables.sessions import tls_posture as tls_posture
     from smtpbook.transfer.options import DeliveryOptions as DeliveryOptions
     from smtpbook.transfer.transaction import Result as Result
     from smtpbook.unsubscribe import Unsubscribe as Unsubscribe
@@ -199,6 +209,20 @@ _HOME = {
     "latency_by_command": "insight.summaries",
     "by_domain": "insight.summaries",
     "reasons": "insight.reasons",
+    "transcript": "log.transcript",
+    "scan_log": "tables.scan",
+    "Scan": "tables.scan",
+    "outcomes": "tables.outcomes",
+    "by_domain": "tables.outcomes",
+    "reply_codes": "tables.replies",
+    "latency_by_command": "tables.latency",
+    "slowest": "tables.latency",
+    "sessions": "tables.sessions",
+    "tls_posture": "tables.sessions",
+    "throughput": "tables.over_time",
+    "retry_curve": "tables.over_time",
+    "retry_times": "tables.over_time",
+    "compare": "tables.compare",
     "plot_coverage": "insight.plot_coverage",
     "plot_reply_codes": "insight.plot_reply_codes",
     "plot_reasons": "insight.plot_reasons",

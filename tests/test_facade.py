@@ -9,13 +9,17 @@ import pytest
 
 import smtpbook
 
-HEAVY = ("trio", "pandas", "numpy", "pyarrow", "matplotlib", "ipywidgets", "jinja2", "rich")
+HEAVY = (
+    *("trio", "pandas", "numpy", "pyarrow", "duckdb", "matplotlib"),
+    *("ipywidgets", "jinja2", "rich"),
+)
 # What api.md promises of the rooms that stand.
 PROMISED = {
     *("Account", "Timeouts", "read_recipients", "Template", "Message", "Campaign"),
     *("open_session", "Lab", "Behaviour", "explain", "outcomes", "reply_codes"),
     *("latency_by_command", "by_domain", "plot_reply_codes", "plot_latency"),
-    *("classify", "reasons", "plot_reasons"),
+    *("classify", "reasons", "plot_reasons", "scan_log"),
+    *("throughput", "retry_curve", "sessions", "tls_posture", "slowest", "compare"),
     *("plot_timeline", "report", "read_log", "write_log", "transcript", "sample"),
 }
 

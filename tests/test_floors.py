@@ -29,7 +29,10 @@ FLOORS = [
         "sources",
         "transport",
     },  # what happened; what it is made of
-    {"session", "lab", "recipients", "messages", "deliverability", "ledger", "logfile"},
+    {
+        *("session", "lab", "recipients", "messages", "deliverability", "ledger"),
+        *("logfile", "tables"),
+    },
     {
         *("folder", "moving", "receiver"),
         *("server_logs", "dialogues", "provider_events", "bounces"),
@@ -64,6 +67,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "messages",
         "log",
         "table",
+        "tables",
         "findings",
         "sources",
         "bodies",
@@ -86,13 +90,14 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "recipients",
         "sources",
         "log",
+        "tables",
         "rehearsal",
         "samples",
         "insight",
         "lessons",
     },
     "pyarrow": {
-        *("log", "table", "databases", "sources", "recipients", "insight"),
+        *("log", "table", "tables", "databases", "sources", "recipients", "insight"),
         "logfile",  # unpacks zstd
         "formats",
     },
@@ -120,7 +125,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "cypcap": {"captures"},
     "dns": {"deliverability"},
     "cryptography": {"private_key", "dkim", "smime", "accounts", "deliverability"},
-    "duckdb": {"insight"},
+    "duckdb": {"tables"},
     "dask": {"campaign", "insight"},
     "rich": {"progress"},
     "click": {"cli"},

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from smtpbook.codes.tables import reasons
-from smtpbook.log.outcomes import outcomes
+from smtpbook.tables.outcomes import outcomes
 from smtpbook.wording import counted, lasting, octets
 
 _DOMAINS: Final = 10

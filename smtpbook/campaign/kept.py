@@ -12,8 +12,8 @@ from smtpbook.campaign.later import later_log, with_replies
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.log.frame import require_columns, to_frame
-from smtpbook.log.outcomes import shown
 from smtpbook.log.store import read_log
+from smtpbook.tables.outcomes import shown
 
 _OUTCOMES: Final[dict[str, str]] = {
     **dict.fromkeys(("recipient", "outcome", "reason"), "string"),

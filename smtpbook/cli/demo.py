@@ -183,7 +183,8 @@ def _print_counts(run: Run, counted: dict[str, int] | None) -> None:
 
 def _print_findings(run: Run) -> None:
     from smtpbook.codes.explain import explain
-    from smtpbook.insight.summaries import most_frequent_refusal, slowest_command
+    from smtpbook.insight.summaries import most_frequent_refusal
+    from smtpbook.tables.latency import slowest_command
 
     slowest = slowest_command(run.log)
     if slowest is not None:
@@ -206,8 +207,8 @@ def _print_findings(run: Run) -> None:
 def _write_files(run: Run, folder: Path) -> None:
     from smtpbook.insight.report import report
     from smtpbook.insight.save import save_charts
-    from smtpbook.log.outcomes import write_outcomes
     from smtpbook.log.store import write_log
+    from smtpbook.tables.outcomes import write_outcomes
 
     log = run.log
     write_log(log, folder / "events.parquet")

@@ -14,9 +14,9 @@ from smtpbook.delivery.story import Story, story_of
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES, Row, Sink
 from smtpbook.log.frame import Recorder
-from smtpbook.log.outcomes import count_outcomes, outcomes
 from smtpbook.log.transcript import transcript
 from smtpbook.states import counts_html, told
+from smtpbook.tables.outcomes import count_outcomes, outcomes
 
 
 class Run:

@@ -10,8 +10,8 @@ from matplotlib import rcParams
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from smtpbook.insight.canvas import label_ticks, new_axes, say, tidy
-from smtpbook.insight.summaries import session_order, timed_replies
 from smtpbook.palette import PLAIN
+from smtpbook.tables.latency import session_order, timed_replies
 from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from smtpbook.insight.canvas import label_ticks, new_axes, say, tidy
-from smtpbook.insight.summaries import reply_codes
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES, SEVERITY_NAMES
+from smtpbook.tables.replies import reply_codes
 from smtpbook.wording import counted
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib import dates
 
 from smtpbook.insight.canvas import label_ticks, new_axes, say, severity_legend, tidy
-from smtpbook.insight.summaries import replies, session_order
+from smtpbook.insight.summaries import replies
 from smtpbook.log.frame import require_columns
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_MARKERS
+from smtpbook.tables.latency import session_order
 from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:

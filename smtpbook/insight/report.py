@@ -29,17 +29,13 @@ from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
 from smtpbook.insight.reasons import reasons
-from smtpbook.insight.summaries import (
-    by_domain,
-    latency_by_command,
-    refusals,
-    replies,
-    reply_codes,
-)
+from smtpbook.insight.summaries import refusals, replies
 from smtpbook.log.frame import require_columns
-from smtpbook.log.outcomes import count_outcomes
 from smtpbook.protocol.replies import Reply
 from smtpbook.states import STATES, state
+from smtpbook.tables.latency import latency_by_command
+from smtpbook.tables.outcomes import by_domain, count_outcomes
+from smtpbook.tables.replies import reply_codes
 from smtpbook.wording import counted, duration
 
 _MAX_ROWS: Final = 25  # of a table; what is left out is counted below it

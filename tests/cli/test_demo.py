@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.cli.main import main
 from smtpbook.lab.lab import Lab
-from smtpbook.log.outcomes import write_outcomes
 from smtpbook.log.store import read_log
 from smtpbook.samples import sample
+from smtpbook.tables.outcomes import write_outcomes
 
 FILES = {
     "events.parquet",

@@ -19,9 +19,9 @@ from smtpbook.insight.plot_coverage import plot_coverage
 from smtpbook.insight.plot_latency import plot_latency
 from smtpbook.insight.plot_reply_codes import plot_reply_codes
 from smtpbook.insight.plot_timeline import plot_timeline
-from smtpbook.insight.summaries import latency_by_command
 from smtpbook.messages.template import Template
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES
+from smtpbook.tables.latency import latency_by_command
 from smtpbook.wording import duration
 from tests.insight.conftest import LOGS
 

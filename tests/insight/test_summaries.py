@@ -1,26 +1,13 @@
-"""Small tables that add up to the log they were counted from."""
+"""Refusals are counted by what decided."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-import pytest
 
-from smtpbook.errors import ColumnError
 from smtpbook.events import Event
-from smtpbook.insight.summaries import (
-    by_domain,
-    latency_by_command,
-    most_frequent_refusal,
-    refusals,
-    replies,
-    reply_codes,
-    session_order,
-    slowest_command,
-)
+from smtpbook.insight.summaries import most_frequent_refusal, refusals, replies
 from smtpbook.log.frame import to_frame
-from smtpbook.log.outcomes import count_outcomes
-from tests.log.story import Story, suppressed
+from tests.log.story import Story
 
 
 def test_outcome_rows_are_not_replies_and_neither_is_a_code_that_is_none_of_smtp() -> None:
@@ -31,83 +18,6 @@ def test_outcome_rows_are_not_replies_and_neither_is_a_code_that_is_none_of_smtp
         Event(kind="outcome", reply_code=250).to_row(),
     ]
     assert replies(to_frame(rows)).index.tolist() == [0]
-
-
-def test_reply_codes_add_up_to_the_replies(log: pd.DataFrame) -> None:
-    table = reply_codes(log)
-    assert list(table.columns) == ["reply_code", "severity", "replies", "share"]
-    assert table["reply_code"].tolist() == [220, 221, 250, 354, 450, 550, 554]
-    assert table["severity"].tolist() == [
-        *["success"] * 3,
-        "intermediate",
-        "transient",
-        *["permanent"] * 2,
-    ]
-    assert table["replies"].sum() == len(replies(log))
-    assert table["share"].sum() == pytest.approx(1)
-
-
-def test_reply_codes_by_something_have_shares_within_it(log: pd.DataFrame) -> None:
-    table = reply_codes(log, by="verb")
-    assert list(table.columns)[:2] == ["verb", "reply_code"]
-    assert (table.groupby("verb", observed=True)["share"].sum().round(9) == 1).all()
-    rcpt = table[table["verb"] == "RCPT"].set_index("reply_code")["replies"]
-    assert rcpt.sum() == 300
-    pd.testing.assert_frame_equal(
-        reply_codes(log, by="domain"), reply_codes(log, by="recipient_domain")
-    )
-
-
-@pytest.mark.parametrize(
-    ("by", "meant"), [("reply", "reply_"), ("domains", "domain"), ("verbs", "verb")]
-)
-def test_an_unknown_by_names_the_near_miss(log: pd.DataFrame, by: str, meant: str) -> None:
-    with pytest.raises(
-        ColumnError, match=f"column '{by}' not found; did you mean '{meant}"
-    ):
-        reply_codes(log, by=by)
-
-
-def test_latency_by_command_is_in_the_order_of_a_session(log: pd.DataFrame) -> None:
-    table = latency_by_command(log, quantiles=(0.5, 0.999))
-    assert list(table.columns) == [
-        "verb",
-        "replies",
-        "mean_s",
-        "p50_s",
-        "p99.9_s",
-        "max_s",
-    ]
-    assert table["verb"].tolist() == [
-        *("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-DATA", "QUIT")
-    ]
-    mail = log.loc[(log["verb"] == "MAIL") & (log["kind"] == "command"), "service_s"]
-    row = table.set_index("verb").loc["MAIL"]
-    assert row["replies"] == len(mail)
-    assert row["p50_s"] == pytest.approx(np.median(mail))
-    assert row["max_s"] == mail.max()
-
-
-def test_latency_takes_the_column_that_is_asked_for(log: pd.DataFrame) -> None:
-    service = latency_by_command(log).set_index("verb")["mean_s"]
-    latency = latency_by_command(log, column="latency_s").set_index("verb")["mean_s"]
-    assert latency["DATA"] > service["DATA"]  # pipelined behind MAIL and RCPT
-    with pytest.raises(ColumnError, match="'services' not found; did you mean 'service_s'"):
-        latency_by_command(log, column="services")
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        latency_by_command(log, quantiles=(95,))
-
-
-def test_unknown_verbs_stand_last() -> None:
-    assert session_order(["XYZ", "QUIT", "ABC", "EHLO"]) == ["EHLO", "QUIT", "ABC", "XYZ"]
-
-
-def test_the_slowest_command_is_the_one_with_the_greatest_median(log: pd.DataFrame) -> None:
-    found = slowest_command(log)
-    assert found is not None
-    verb, median_s, p95_s = found
-    assert verb == "END-OF-DATA"
-    assert 0.01 < median_s < p95_s
 
 
 def test_refusals_alike_but_for_their_text_are_one() -> None:
@@ -147,26 +57,9 @@ def test_a_log_without_outcomes_is_counted_by_its_replies() -> None:
     assert refusals(to_frame([row, row]))["times"].tolist() == [2]
 
 
-def test_domains_add_up_to_the_outcomes(log: pd.DataFrame) -> None:
-    table = by_domain(log)
-    assert table["recipients"].sum() == 301
-    counts = {name: n for name, n in count_outcomes(log).items() if n}
-    assert table[list(counts)].sum().to_dict() == counts
-    assert table["recipients"].is_monotonic_decreasing
-
-
-def test_recipients_without_a_domain_are_counted_too() -> None:
-    table = by_domain(to_frame([suppressed("nobody")]))
-    assert table["recipients"].tolist() == [1]
-    assert table["recipient_domain"].isna().all()
-
-
-def test_an_empty_log_has_empty_tables_with_the_same_columns(
+def test_an_empty_log_has_an_empty_table_with_the_same_columns(
     log: pd.DataFrame, empty_log: pd.DataFrame
 ) -> None:
-    for table in (reply_codes, latency_by_command, refusals):
-        assert len(table(empty_log)) == 0
-        assert list(table(empty_log).columns) == list(table(log).columns)
-    assert len(by_domain(empty_log)) == 0
-    assert slowest_command(empty_log) is None
+    assert len(refusals(empty_log)) == 0
+    assert list(refusals(empty_log).columns) == list(refusals(log).columns)
     assert most_frequent_refusal(empty_log) is None

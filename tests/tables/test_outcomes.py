@@ -7,7 +7,7 @@ import pytest
 from smtpbook.errors import ColumnError
 from smtpbook.events import OUTCOMES
 from smtpbook.log.frame import to_frame
-from smtpbook.log.outcomes import OUTCOME_COLUMNS, count_outcomes, outcomes
+from smtpbook.tables.outcomes import OUTCOME_COLUMNS, count_outcomes, outcomes
 from tests.log.story import Story, day, suppressed
 
 

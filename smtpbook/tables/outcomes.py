@@ -13,9 +13,10 @@ from typing import Any, Final
 import pandas as pd
 
 from smtpbook.escape import to_cell
-from smtpbook.events import OUTCOMES
-from smtpbook.log.frame import require_columns
+from smtpbook.events import OUTCOMES, SCHEMA
 from smtpbook.states import state
+from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.scan import Log
 
 OUTCOME_COLUMNS: Final = (
     "recipient",
@@ -35,13 +36,46 @@ OUTCOME_COLUMNS: Final = (
 )
 """The columns of `outcomes`: who, what, why, when, and how to find it again."""
 
+_OF_LOG: Final = [name for name in OUTCOME_COLUMNS if name != "state"]
+_DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
+# The log is read twice, for all there is to tell of a row is much to keep until it is
+# known whether it was the last.
+_OUTCOMES: Final = f"""
+WITH last AS (
+    SELECT min(place) AS first, max(place) AS place FROM log
+    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+)
+SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place) ORDER BY first
+"""
+_COUNTS: Final = """
+WITH last AS (
+    SELECT arg_max(outcome, place) AS outcome FROM log
+    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+)
+SELECT outcome, count(*) FROM last GROUP BY outcome
+"""
+_BY_DOMAIN: Final = f"""
+WITH last AS (
+    SELECT
+        arg_max_null(outcome, place) AS outcome,
+        arg_max_null(recipient_domain, place) AS recipient_domain
+    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+)
+SELECT
+    recipient_domain,
+    count(*) AS recipients,
+    {", ".join(f"count(*) FILTER (outcome = '{name}')" for name in OUTCOMES)}
+FROM last GROUP BY recipient_domain
+ORDER BY recipients DESC, recipient_domain NULLS LAST
+"""
 
-def outcomes(log: pd.DataFrame) -> pd.DataFrame:
+
+def outcomes(log: Log) -> pd.DataFrame:
     """Give one row per recipient: what became of it, and the reply that decided.
 
     Parameters
     ----------
-    log : DataFrame
+    log : DataFrame or Scan
         Event log.  Only rows of kind ``outcome`` count; the last one of a recipient wins,
         in the log's own order.
 
@@ -70,13 +104,8 @@ def outcomes(log: pd.DataFrame) -> pd.DataFrame:
              recipient       state   outcome
     0  ann@example.org  ✓ accepted  accepted
     """
-    of_log = [name for name in OUTCOME_COLUMNS if name != "state"]
-    require_columns(log, "kind", *of_log)
-    rows = log.loc[(log["kind"] == "outcome").to_numpy(bool), of_log]
-    rows = rows[rows["recipient"].notna()]
-    last = rows.drop_duplicates("recipient", keep="last").set_index("recipient")
-    order = rows["recipient"].drop_duplicates()
-    table = last.loc[order].reset_index()
+    dtypes = {name: _DTYPES[name] for name in _OF_LOG}
+    table = query(_OUTCOMES, dtypes, needs=("kind", PLACE, *_OF_LOG), log=log)
     table.insert(OUTCOME_COLUMNS.index("state"), "state", shown(table["outcome"]))
     return table
 
@@ -91,7 +120,7 @@ def shown(outcomes: pd.Series[Any]) -> pd.Series[Any]:
     return outcomes.astype(object).map(names).astype("category")
 
 
-def count_outcomes(log: pd.DataFrame) -> dict[str, int]:
+def count_outcomes(log: Log) -> dict[str, int]:
     """Count the recipients by what became of them; the counts add up to the recipients.
 
     Returns
@@ -99,11 +128,46 @@ def count_outcomes(log: pd.DataFrame) -> dict[str, int]:
     dict of str to int
         Every outcome of `smtpbook.events.OUTCOMES`, in that order, zeros included.
     """
-    counts = outcomes(log)["outcome"].value_counts()
+    table = query(
+        _COUNTS,
+        {"outcome": "string", "recipients": "int64"},
+        needs=("kind", "recipient", "outcome", PLACE),
+        log=log,
+    )
+    counts = dict(zip(table["outcome"], table["recipients"], strict=True))
     return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}
 
 
-def write_outcomes(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+def by_domain(log: Log) -> pd.DataFrame:
+    """Count what became of the recipients of each domain, largest domain first.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log.
+
+    Returns
+    -------
+    DataFrame
+        ``recipient_domain`` (null = not known), ``recipients`` (int), and one column of
+        int for each outcome of `smtpbook.events.OUTCOMES` that occurs.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+    """
+    counts = dict.fromkeys(("recipients", *OUTCOMES), "int64")
+    table = query(
+        _BY_DOMAIN,
+        {"recipient_domain": "string", **counts},
+        needs=("kind", "recipient", "recipient_domain", "outcome", PLACE),
+        log=log,
+    )
+    return table.drop(columns=[name for name in OUTCOMES if not table[name].any()])
+
+
+def write_outcomes(log: Log, path: str | os.PathLike[str]) -> Path:
     """Write `outcomes` as CSV for a spreadsheet.
 
     Texts of servers that a spreadsheet would run as a formula are told to be text

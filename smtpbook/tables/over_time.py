@@ -1,0 +1,234 @@
+"""Over time: how much was sent when, and how long it took until a retry was accepted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.scan import Log
+
+# Steps that a clock has: seconds, minutes, hours, days.
+_STEPS_S: Final = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200),
+    *(10_800, 21_600, 43_200, 86_400),
+)
+_STEPS: Final = 120  # in a log, at most, if nothing else is said
+_MAX_STEPS: Final = 1_000_000
+_SPAN: Final = "SELECT min(time), max(time) FROM log"
+_THROUGHPUT: Final = f"""
+WITH counted AS (
+    SELECT
+        time - time % $step AS start,
+        count(*) FILTER (kind = 'outcome' AND outcome IN (
+            'accepted', 'deferred', 'rejected', 'failed', 'in_doubt'
+        )) AS attempts,
+        count(*) FILTER (kind = 'outcome' AND outcome = 'accepted') AS accepted,
+        count(*) FILTER ({IS_REPLY}) AS replies,
+        count(*) FILTER ({IS_REPLY} AND reply_code BETWEEN 400 AND 499) AS transient,
+        count(*) FILTER ({IS_REPLY} AND reply_code >= 500) AS permanent,
+        CAST(sum(bytes_sent) AS BIGINT) AS bytes_sent
+    FROM log WHERE time IS NOT NULL GROUP BY start
+),
+steps AS (SELECT range AS start FROM range($first, $end, $step))
+SELECT
+    start,
+    coalesce(attempts, 0),
+    coalesce(accepted, 0),
+    coalesce(accepted, 0) * 1e6 / $step,
+    coalesce(replies, 0),
+    coalesce(transient, 0),
+    coalesce(permanent, 0),
+    coalesce(bytes_sent, 0)
+FROM steps LEFT JOIN counted USING (start) ORDER BY start
+"""
+_THROUGHPUT_DTYPES: Final = {
+    "time": "datetime64[us, UTC]",
+    "attempts": "int64",
+    "accepted": "int64",
+    "accepted_per_s": "float64",
+    "replies": "int64",
+    "transient": "int64",
+    "permanent": "int64",
+    "bytes_sent": "int64",
+}
+# What later mail says of a message does not undo that it was accepted.
+_WAITS: Final = """
+over AS (SELECT max(time) AS over_at FROM log),
+waits AS (
+    SELECT
+        recipient,
+        min(place) AS first,
+        min(time) AS start,
+        count(*) FILTER (
+            outcome IN ('accepted', 'deferred', 'rejected', 'failed', 'in_doubt')
+        ) AS attempts,
+        min(time) FILTER (outcome IN ('accepted', 'delivered')) AS accepted_at,
+        CASE WHEN arg_max(outcome, place) = 'rejected'
+            THEN any_value(over_at) ELSE max(time) END AS seen_until,
+        (coalesce(accepted_at, seen_until) - start) / 1e6 AS waited_s,
+        accepted_at IS NOT NULL AS is_accepted
+    FROM log, over WHERE kind = 'outcome' AND recipient IS NOT NULL
+    GROUP BY recipient HAVING arg_min(outcome, place) = 'deferred'
+)"""
+_RETRY_TIMES: Final = f"""
+WITH {_WAITS}
+SELECT recipient, start, attempts, waited_s, is_accepted FROM waits ORDER BY first
+"""
+_RETRY_TIMES_DTYPES: Final = {
+    "recipient": "string",
+    "time": "datetime64[us, UTC]",
+    "attempts": "int64",
+    "waited_s": "float64",
+    "is_accepted": "bool",
+}
+# Kaplan and Meier (1958): of those at risk just before a time, the part that is not
+# accepted at it stays; the parts are multiplied.
+_RETRY_CURVE: Final = f"""
+WITH {_WAITS},
+ends AS (
+    SELECT
+        waited_s,
+        count(*) FILTER (is_accepted) AS accepted,
+        count(*) FILTER (NOT is_accepted) AS censored
+    FROM waits GROUP BY waited_s
+    UNION ALL SELECT 0.0, 0, 0 FROM waits HAVING count(*) > 0 AND min(waited_s) > 0
+),
+steps AS (
+    SELECT
+        *,
+        CAST(sum(accepted + censored) OVER (
+            ORDER BY waited_s ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS BIGINT) AS at_risk
+    FROM ends
+)
+SELECT
+    waited_s,
+    at_risk,
+    accepted,
+    censored,
+    1 - product(1 - accepted / at_risk) OVER (ORDER BY waited_s)
+FROM steps ORDER BY waited_s
+"""
+_RETRY_CURVE_DTYPES: Final = {
+    "waited_s": "float64",
+    "at_risk": "int64",
+    "accepted": "int64",
+    "censored": "int64",
+    "estimate": "float64",
+}
+_RETRY_NEEDS: Final = ("kind", "recipient", "outcome", "time", PLACE)
+
+
+def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
+    """Count what happened in each stretch of time, those in which nothing did included.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log.
+    every_s : int, optional
+        How long a stretch is, in seconds; one of at most 120 in the log, and of a length
+        that a clock shows, if omitted.
+
+    Returns
+    -------
+    DataFrame
+        ``time``, when the stretch begins; ``attempts`` (int), for how many recipients a try
+        ended, and of these ``accepted``, also ``accepted_per_s`` (float); ``replies``
+        (int), and of these ``transient`` (4yz) and ``permanent`` (5yz); ``bytes_sent``
+        (int).
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+    ValueError
+        ``every_s`` is not positive, or so short that there were over a million stretches.
+    """
+    if every_s is not None and every_s < 1:
+        raise ValueError(f"every_s is a number of seconds from 1, not {every_s}")
+    span = query(_SPAN, {"first": "Int64", "last": "Int64"}, needs=("time",), log=log)
+    first_us, last_us = (0 if pd.isna(cell) else int(cell) for cell in span.iloc[0])
+    if every_s is None:
+        longest = (last_us - first_us) / 1e6 / (_STEPS - 1)
+        days = -(-longest // _STEPS_S[-1]) * _STEPS_S[-1]
+        every_s = next((step for step in _STEPS_S if step >= longest), int(days))
+    step = every_s * 1_000_000
+    if (last_us - first_us) // step > _MAX_STEPS:
+        raise ValueError(
+            f"in this log are over {_MAX_STEPS:,} times {every_s} s; every_s must be longer"
+        )
+    is_empty = span["first"].isna().all()
+    first = first_us - first_us % step
+    return query(
+        _THROUGHPUT,
+        _THROUGHPUT_DTYPES,
+        needs=("time", "kind", "outcome", "reply_code", "bytes_sent"),
+        parameters={
+            "step": step,
+            "first": first,
+            "end": first if is_empty else last_us + 1,
+        },
+        log=log,
+    )
+
+
+def retry_times(log: Log) -> pd.DataFrame:
+    """Tell of each recipient that was first deferred how long it waited to be accepted.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log; only ``outcome`` rows count.
+
+    Returns
+    -------
+    DataFrame
+        Recipients in the order in which they first appear: ``recipient``; ``time``, of the
+        end of its first try; ``attempts`` (int); ``waited_s`` (float), from then until it
+        was accepted, or for as long as it is known that it was not; ``is_accepted`` (bool).
+        One that was rejected in the end is known not to be accepted as long as the log
+        goes on, one of which nothing more is known only until its last row.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+    """
+    return query(_RETRY_TIMES, _RETRY_TIMES_DTYPES, needs=_RETRY_NEEDS, log=log)
+
+
+def retry_curve(log: Log) -> pd.DataFrame:
+    """Estimate what part of the recipients first deferred is accepted after what time.
+
+    It is Kaplan and Meier's estimate, of the times of `retry_times`.  Recipients rejected
+    in the end stay among those at risk, so the curve ends at the part that is accepted, not
+    at the part that would be if nobody were rejected.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log; only ``outcome`` rows count.
+
+    Returns
+    -------
+    DataFrame
+        A step for each time at which somebody is accepted or no longer observed, ascending
+        from 0: ``waited_s`` (float, seconds since the end of the first try), ``at_risk``
+        (int, not yet accepted and still observed just before), ``accepted`` and
+        ``censored`` (int, at this time), ``estimate`` (float, 0 to 1: accepted until then).
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+
+    References
+    ----------
+    RFC 5321 section 4.5.4.1 (retries).  Kaplan and Meier (1958), Nonparametric estimation
+    from incomplete observations.
+    """
+    return query(_RETRY_CURVE, _RETRY_CURVE_DTYPES, needs=_RETRY_NEEDS, log=log)

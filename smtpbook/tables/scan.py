@@ -1,0 +1,140 @@
+"""Scan: event logs in files, of which tables are made without reading them into memory.
+
+It finds the files; what is asked of them is for `engine`.  Nothing is opened before a table
+is asked for, and then the files are looked for anew, so a campaign may still be running.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.errors import SMTPBookError
+from smtpbook.log.store import log_files
+
+MEMORY_BYTES: Final = 2**30
+"""What a table of a scan may take, as long as nothing else is said."""
+_EVENTS: Final = "events"  # in a campaign's folder, where its event log is
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Event logs in files, which every table takes in the place of a DataFrame.
+
+    `scan_log` makes it.
+
+    Attributes
+    ----------
+    patterns : tuple of str
+        Files, folders and patterns, as they were given.
+    memory_bytes : int
+        How much memory a query may take before it goes on in temporary files.
+    max_threads : int or None
+        How many threads may work at a query; None = one per core.
+    """
+
+    patterns: tuple[str, ...]
+    memory_bytes: int = MEMORY_BYTES
+    max_threads: int | None = None
+
+    def files(self) -> tuple[Path, ...]:
+        """Give the files there are now, in the order in which they are one log.
+
+        That is by name, for the files of a campaign are called after the time at which it
+        began; files that were given one by one keep their order.  A stream that has become
+        Parquet is left out.
+
+        Raises
+        ------
+        SMTPBookError
+            There is nothing of a name or a pattern.
+        """
+        found: dict[tuple[Path, str], Path] = {}
+        for pattern in self.patterns:
+            paths = [path for match in _matches(pattern) for path in _log(match)]
+            for path in sorted(paths, key=lambda path: (path.name, path)):
+                found[path.parent, path.stem] = path
+        return tuple(found.values())
+
+
+Log = pd.DataFrame | Scan
+"""What a table is made of."""
+
+
+def scan_log(
+    path: StrPath | Iterable[StrPath],
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+    max_threads: int | None = None,
+) -> Scan:
+    """Take event logs in files as one log, which may be larger than memory.
+
+    Parameters
+    ----------
+    path : str, path, or iterable of those
+        A file of `write_log` or of a campaign; a folder of them; a campaign's folder, also
+        while it is sending; or a pattern of such, where ``*`` stands for any part of a name
+        and ``**`` for any number of folders.
+    memory_bytes : int
+        How much memory a table may take, beside the table itself, before temporary files
+        are used; for files without end, more is faster.
+    max_threads : int, optional
+        How many threads may work; one per core if omitted.
+
+    Returns
+    -------
+    Scan
+        Takes the place of a DataFrame in the functions that make tables.
+
+    Raises
+    ------
+    SMTPBookError
+        There is nothing of that name, or too little memory is given.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from smtpbook.events import Event
+    >>> from smtpbook.log.frame import to_frame
+    >>> from smtpbook.log.store import write_log
+    >>> from smtpbook.tables.replies import reply_codes
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = to_frame([Event(verb="EHLO", reply_code=250).to_row()])
+    ...     _ = write_log(log, Path(folder) / "log.parquet")
+    ...     print(reply_codes(scan_log(f"{folder}/*.parquet")))
+       reply_code severity  replies  share
+    0         250  success        1    1.0
+    """
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    least = 2**26  # below that DuckDB cannot do much
+    if memory_bytes < least:
+        raise SMTPBookError(f"memory_bytes is {memory_bytes:,}; {least:,} are the least")
+    patterns = tuple(os.path.expanduser(one) for one in paths)
+    scan = Scan(patterns=patterns, memory_bytes=memory_bytes, max_threads=max_threads)
+    scan.files()  # who mistyped a name learns it now
+    return scan
+
+
+def _matches(pattern: str) -> list[str]:
+    """Give what there is of a name; one that exists is no pattern."""
+    matches = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
+    if not matches:
+        raise SMTPBookError(
+            f"no file or folder is called {pattern!r}; it is looked for in {os.getcwd()!r}"
+        )
+    return matches
+
+
+def _log(match: str) -> list[Path]:
+    path = Path(match)
+    if not path.is_dir():
+        return [path]
+    return log_files(path / _EVENTS if (path / _EVENTS).is_dir() else path)

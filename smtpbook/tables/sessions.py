@@ -1,0 +1,155 @@
+"""Sessions: what was done in each, and how well its line was kept secret."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.events import UNPROVED
+from smtpbook.tables.engine import query
+from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.scan import Log
+
+_SESSIONS_DTYPES: Final = {
+    "session_id": "string",
+    "time": "datetime64[us, UTC]",
+    "duration_s": "float64",
+    "server": "string",
+    "server_address": "string",
+    "account": "category",
+    "tls_version": "category",
+    "tls_cipher": "category",
+    "messages": "int64",
+    "is_reused": "bool",
+    "replies": "int64",
+    "refusals": "int64",
+    "bytes_sent": "Int64",
+    "bytes_received": "Int64",
+    "error": "category",
+}
+# A transaction begins with MAIL (RFC 5321 section 3.3).
+_MESSAGES: Final = "count(*) FILTER (kind = 'command' AND verb = 'MAIL')"
+_SESSIONS: Final = f"""
+SELECT
+    session_id,
+    min(time) AS start,
+    (max(time + CAST(coalesce(latency_s, 0) * 1e6 AS BIGINT)) - start) / 1e6,
+    any_value(server),
+    arg_max(server_address, time),
+    any_value(account),
+    arg_max(tls_version, time),
+    arg_max(tls_cipher, time),
+    {_MESSAGES} AS messages,
+    messages > 1,
+    count(*) FILTER ({IS_REPLY}),
+    count(*) FILTER ({IS_REPLY} AND reply_code >= 400),
+    CAST(sum(bytes_sent) AS BIGINT),
+    CAST(sum(bytes_received) AS BIGINT),
+    arg_max(error, time)
+FROM log WHERE session_id IS NOT NULL GROUP BY session_id ORDER BY start, session_id
+"""
+_TLS_DTYPES: Final = {
+    "server": "string",
+    "tls_version": "category",
+    "tls_cipher": "category",
+    "sessions": "int64",
+    "share": "float64",
+    "unauthenticated": "int64",
+    "failed": "int64",
+    "messages": "int64",
+}
+_TLS: Final = f"""
+WITH each AS (
+    SELECT
+        any_value(server) AS server,
+        arg_max(tls_version, time) AS version,
+        arg_max(tls_cipher, time) AS cipher,
+        bool_or(kind = 'tls' AND command = $unproved) AS is_unproved,
+        bool_or(kind = 'tls' AND error IS NOT NULL) AS is_failed,
+        {_MESSAGES} AS messages
+    FROM log WHERE session_id IS NOT NULL GROUP BY session_id
+    HAVING bool_or(kind IN ('greeting', 'tls'))
+)
+SELECT
+    server,
+    version,
+    cipher,
+    count(*) AS sessions,
+    count(*) / sum(count(*)) OVER (PARTITION BY server),
+    count(*) FILTER (is_unproved),
+    count(*) FILTER (is_failed),
+    CAST(sum(messages) AS BIGINT)
+FROM each GROUP BY server, version, cipher
+ORDER BY server NULLS LAST, sessions DESC, version NULLS LAST, cipher NULLS LAST
+"""
+
+
+def sessions(log: Log) -> pd.DataFrame:
+    """Tell of each session how many messages it carried, over what line, how it went.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log; rows without a session are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per session, in the order in which they began: ``session_id``; ``time`` and
+        ``duration_s``, from its first row to the end of its last reply; ``server``,
+        ``server_address``, ``account``; ``tls_version``, ``tls_cipher`` (null = clear
+        text); ``messages`` (int, the transactions begun) and ``is_reused`` (bool, more than
+        one); ``replies`` (int) and ``refusals``, those of 4yz and 5yz; ``bytes_sent``,
+        ``bytes_received`` (Int64, null = not known); ``error``, the last one, null = none.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+
+    References
+    ----------
+    RFC 5321 section 3.3 (a transaction begins with MAIL).
+    """
+    needs = {*_SESSIONS_DTYPES} - {"duration_s", "messages", "is_reused", "replies"}
+    needs = needs - {"refusals"} | {"latency_s", "kind", "verb", "reply_code"}
+    return query(_SESSIONS, _SESSIONS_DTYPES, needs=sorted(needs), log=log)
+
+
+def tls_posture(log: Log) -> pd.DataFrame:
+    """Tell over what lines each server was spoken to: which TLS, or none.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log; sessions that came to neither a greeting nor a handshake are left out.
+
+    Returns
+    -------
+    DataFrame
+        For each ``server``, its most frequent line first: ``tls_version``, ``tls_cipher``
+        (null = clear text, or a handshake that failed); ``sessions`` (int), ``share``
+        (float, 0 to 1, of the server's); of these, ``unauthenticated`` (int, any
+        certificate was taken) and ``failed`` (int, the handshake); ``messages`` (int, the
+        transactions begun in them).
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+
+    References
+    ----------
+    RFC 3207 (STARTTLS), RFC 7435 (opportunistic security).
+    """
+    return query(
+        _TLS,
+        _TLS_DTYPES,
+        needs=(
+            *("session_id", "time", "kind", "verb", "command", "error"),
+            *("server", "tls_version", "tls_cipher"),
+        ),
+        parameters={"unproved": UNPROVED},
+        log=log,
+    )

@@ -1,0 +1,177 @@
+"""Every table is the same, whatever a log is kept in; and a query can be stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smtpbook.errors import ColumnError, SMTPBookError
+from smtpbook.events import COLUMNS
+from smtpbook.log.frame import to_frame
+from smtpbook.log.store import write_log
+from smtpbook.tables.compare import compare
+from smtpbook.tables.engine import query
+from smtpbook.tables.latency import latency_by_command, slowest, timed_replies
+from smtpbook.tables.outcomes import by_domain, count_outcomes, outcomes
+from smtpbook.tables.over_time import retry_curve, retry_times, throughput
+from smtpbook.tables.replies import reply_codes
+from smtpbook.tables.scan import Log, scan_log
+from smtpbook.tables.sessions import sessions, tls_posture
+from tests.log.story import day
+
+OTHER = to_frame(day(200, seed=2))
+TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
+    "outcomes": outcomes,
+    "by domain": by_domain,
+    "reply codes": reply_codes,
+    **{
+        f"reply codes by {by}": partial(reply_codes, by=by)
+        for by in ("verb", "domain", "hour", "attempt", "account", "reply_code", "seq")
+    },
+    "latency": latency_by_command,
+    "latency from a histogram": partial(latency_by_command, exact=False),
+    "timed replies": timed_replies,
+    "slowest": slowest,
+    "sessions": sessions,
+    "TLS": tls_posture,
+    "throughput": throughput,
+    "retry times": retry_times,
+    "retry curve": retry_curve,
+    **{
+        f"compared by {by}": partial(compare, OTHER, by=by)
+        for by in ("outcome", "recipient", "command", "reply")
+    },
+}
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+
+
+@every_table
+def test_a_table_is_the_same_of_every_form_of_a_log(
+    table: Callable[[Log], pd.DataFrame], log: pd.DataFrame, same_log: Log
+) -> None:
+    expected = table(log)
+    pd.testing.assert_frame_equal(table(same_log), expected, check_categorical=False)
+
+
+@every_table
+def test_an_empty_log_gives_an_empty_table_of_the_same_columns(
+    table: Callable[[Log], pd.DataFrame],
+    log: pd.DataFrame,
+    empty_log: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    expected = table(log).dtypes.astype(str)
+    write_log(empty_log, tmp_path / "log.parquet")
+    (tmp_path / "events").mkdir()
+    for empty in (empty_log, scan_log(tmp_path / "log.parquet"), scan_log(tmp_path)):
+        found = table(empty).dtypes.astype(str)
+        if table is by_domain:  # outcomes that nobody came to have no column
+            assert found.to_dict() == {"recipient_domain": "string", "recipients": "int64"}
+        else:
+            assert found.to_dict() == expected.to_dict()
+        assert "float" not in str(found.get("reply_code"))
+
+
+@every_table
+def test_a_missing_column_is_named_with_the_near_miss(
+    table: Callable[[Log], pd.DataFrame], log: pd.DataFrame, tmp_path: Path
+) -> None:
+    broken = log.rename(columns={"kind": "kinds", "time": "times"})
+    broken.to_parquet(tmp_path / "log.parquet")
+    for form in (broken, scan_log(tmp_path / "log.parquet")):
+        with pytest.raises(
+            ColumnError, match=r"column '(kind|time)' not found; did you mean"
+        ):
+            table(form)
+
+
+def test_categories_are_those_of_the_log(log: pd.DataFrame) -> None:
+    assert reply_codes(log, by="verb")["verb"].dtype == log["verb"].dtype
+    assert slowest(log, 1)["verb"].dtype == log["verb"].dtype
+
+
+def test_a_column_of_something_else_is_refused_by_name(log: pd.DataFrame) -> None:
+    log["reply_code"] = "many"
+    with pytest.raises(SMTPBookError, match="column 'reply_code' does not hold Int16"):
+        reply_codes(log)
+
+
+def test_a_hostile_name_or_text_is_no_part_of_a_query(
+    log: pd.DataFrame, tmp_path: Path
+) -> None:
+    name = "x\"; DROP TABLE log; -- '"
+    log[name] = "'; SELECT 1; --"
+    assert reply_codes(log, by=name)[name].unique().tolist() == ["'; SELECT 1; --"]
+    folder = tmp_path / 'it\'s [a] "*?" $files'
+    folder.mkdir()
+    write_log(log.drop(columns=name), folder / "log.parquet")
+    assert len(outcomes(scan_log(folder))) == 301
+    with pytest.raises(ColumnError, match="column 'x"):
+        reply_codes(scan_log(folder), by=name)
+
+
+def test_no_variable_is_taken_for_a_table_and_nothing_is_fetched(
+    empty_log: pd.DataFrame,
+) -> None:
+    variable = pd.DataFrame({"x": [1]})
+    assert len(variable) == 1
+    for source in ("variable", "read_parquet('https://127.0.0.1:1/x.parquet')"):
+        with pytest.raises(SMTPBookError):
+            query(f"SELECT x FROM {source}", {"x": "int64"}, needs=("kind",), log=empty_log)
+
+
+def test_an_interrupt_stops_a_query_and_the_next_one_is_answered(log: pd.DataFrame) -> None:
+    """The query would take days; what waits for it is the thread that signals reach."""
+    is_over = threading.Event()
+
+    def interrupt() -> None:
+        while not is_over.wait(0.01):
+            if any(thread.name == "query" for thread in threading.enumerate()):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    endless = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b, log"
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            query(endless, {"n": "int64"}, needs=("kind",), log=log)
+    finally:
+        is_over.set()
+        helper.join()
+    assert all(thread.name != "query" for thread in threading.enumerate())
+    assert count_outcomes(log)["accepted"] > 0
+
+
+def test_memory_that_is_too_small_is_told_with_the_remedy(tmp_path: Path) -> None:
+    write_log(to_frame(day(10)), tmp_path / "log.parquet")
+    scan = scan_log(tmp_path, memory_bytes=2**26)
+    much = "SELECT list(a.range) FROM range(30_000_000) a, (SELECT count(*) FROM log)"
+    with pytest.raises(SMTPBookError, match="memory_bytes=134217728"):
+        query(much, {"n": "object"}, needs=("kind",), log=scan)
+    with pytest.raises(SMTPBookError, match="67,108,864 are the least"):
+        scan_log(tmp_path, memory_bytes=1000)
+
+
+def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "log.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(SMTPBookError, match=r"log\.parquet"):
+        reply_codes(scan_log(tmp_path / "log.parquet"))
+
+
+def test_columns_that_some_files_lack_are_null_there(
+    log: pd.DataFrame, tmp_path: Path
+) -> None:
+    log.to_parquet(tmp_path / "2.parquet")
+    log.drop(columns="account").to_parquet(tmp_path / "1.parquet")
+    assert set(COLUMNS) == set(log.columns)
+    assert len(sessions(scan_log(tmp_path))) == 5
+    with pytest.raises(ColumnError, match=r"1\.parquet: column 'account' not found"):
+        sessions(scan_log(tmp_path / "1.parquet"))
