@@ -20,6 +20,8 @@ from smtpbook.log.store import log_files
 
 MEMORY_BYTES: Final = 2**30
 """What a table of a scan may take, as long as nothing else is said."""
+MIN_MEMORY_BYTES: Final = 2**26
+"""Below that DuckDB cannot do much."""
 _EVENTS: Final = "events"  # in a campaign's folder, where its event log is
 
 StrPath = str | os.PathLike[str]
@@ -114,9 +116,10 @@ def scan_log(
     0         250  success        1    1.0
     """
     paths = [path] if isinstance(path, str | os.PathLike) else path
-    least = 2**26  # below that DuckDB cannot do much
-    if memory_bytes < least:
-        raise SMTPBookError(f"memory_bytes is {memory_bytes:,}; {least:,} are the least")
+    if memory_bytes < MIN_MEMORY_BYTES:
+        raise SMTPBookError(
+            f"memory_bytes is {memory_bytes:,}; {MIN_MEMORY_BYTES:,} are the least"
+        )
     patterns = tuple(os.path.expanduser(one) for one in paths)
     scan = Scan(patterns=patterns, memory_bytes=memory_bytes, max_threads=max_threads)
     scan.files()  # who mistyped a name learns it now

@@ -1,0 +1,250 @@
+"""Tables of a log too large to hold: what each costs beside pandas, from the same Parquet.
+
+    python -m tests.benchmarks.tables [--events N] [--rounds N] [--folder PATH] [--json]
+
+The log is made once: sealed pieces of 100,000 events, as a campaign writes them, with
+recipients, ids and times that do not repeat.  Every table is made in an interpreter of its
+own (`tests.benchmarks.memory`), by smtpbook from a scan and by pandas, which reads the
+columns it needs and no other; both find the same, which is checked.  Memory is the growth of
+the process, the table itself included.  At the end a query is interrupted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from smtpbook.log.frame import arrow_schema, fill_reasons, join_tables, to_batches, to_table
+from tests.benchmarks.memory import measure
+from tests.benchmarks.output import Row, parser, show
+from tests.log.story import Story, day
+
+EVENTS: Final = 10_000_000
+_PIECE: Final = 100_000  # events in a sealed file of a campaign, and so in a row group
+_MESSAGES: Final = 16_000  # of the part that is repeated; some 96,000 events
+_IDS: Final = ("session_id", "transaction_id", "message_id", "recipient")
+_APART_US: Final = 600_000_000
+
+# What pandas does is written as its users would: read what is needed, group it.
+_PANDAS: Final = {
+    "reply codes by verb": """
+log = pd.read_parquet(path, columns=["kind", "verb", "reply_code"])
+log = log[log["reply_code"].between(200, 599) & (log["kind"] != "outcome")]
+answer = log.groupby(["verb", "reply_code"]).size()
+""",
+    "reply codes by hour": """
+log = pd.read_parquet(path, columns=["kind", "time", "reply_code"])
+log = log[log["reply_code"].between(200, 599) & (log["kind"] != "outcome")]
+answer = log.groupby([log["time"].dt.floor("h"), "reply_code"]).size()
+""",
+    "latency by command": """
+log = pd.read_parquet(path, columns=["kind", "verb", "reply_code", "service_s"])
+log = log[log["reply_code"].between(200, 599) & (log["kind"] != "outcome")]
+groups = log.groupby("verb")["service_s"]
+answer = groups.quantile([0.5, 0.95, 0.99]).unstack().assign(
+    n=groups.size(), mean=groups.mean(), max=groups.max())
+""",
+    "outcomes by domain": """
+log = pd.read_parquet(path, columns=["kind", "recipient", "recipient_domain", "outcome"])
+log = log[log["kind"] == "outcome"].drop_duplicates("recipient", keep="last")
+answer = log.groupby(["recipient_domain", "outcome"]).size().unstack(fill_value=0)
+""",
+    "throughput": """
+log = pd.read_parquet(path, columns=["time", "kind", "outcome", "reply_code", "bytes_sent"])
+reply = log["reply_code"].between(200, 599) & (log["kind"] != "outcome")
+ended = log["kind"] == "outcome"
+start = log["time"].dt.floor("60s")
+answer = pd.DataFrame({
+    "attempts": ended.groupby(start).sum(),
+    "accepted": (ended & (log["outcome"] == "accepted")).groupby(start).sum(),
+    "replies": reply.groupby(start).sum(),
+    "transient": (reply & log["reply_code"].between(400, 499)).groupby(start).sum(),
+    "permanent": (reply & (log["reply_code"] >= 500)).groupby(start).sum(),
+    "bytes_sent": log["bytes_sent"].groupby(start).sum(),
+})
+""",
+    "retry curve": """
+log = pd.read_parquet(path, columns=["kind", "recipient", "outcome", "time"])
+over = log["time"].max()
+log = log[log["kind"] == "outcome"]
+whom = log.groupby("recipient", sort=False)
+table = pd.DataFrame({"first": whom["outcome"].first(), "last": whom["outcome"].last(),
+    "start": whom["time"].min(), "end": whom["time"].max()})
+table["accepted"] = log[log["outcome"] == "accepted"].groupby("recipient")["time"].min()
+table = table[table["first"] == "deferred"]
+end = table["end"].where(table["last"] != "rejected", over)
+waited = table["accepted"].fillna(end) - table["start"]
+steps = table["accepted"].notna().groupby(waited).agg(["sum", "size"])
+risk = steps["size"][::-1].cumsum()[::-1]
+answer = 1 - (1 - steps["sum"] / risk).cumprod()
+""",
+    "sessions": """
+log = pd.read_parquet(path, columns=["session_id", "time", "latency_s", "server", "kind",
+    "server_address", "account", "tls_version", "tls_cipher", "verb", "reply_code",
+    "bytes_sent", "bytes_received", "error"])
+reply = log["reply_code"].between(200, 599) & (log["kind"] != "outcome")
+log = log.assign(mail=(log["kind"] == "command") & (log["verb"] == "MAIL"), reply=reply,
+    refusal=reply & (log["reply_code"] >= 400),
+    end=log["time"] + pd.to_timedelta(log["latency_s"].fillna(0), unit="s"))
+last = {name: (name, "last") for name in (
+    "server", "server_address", "account", "tls_version", "tls_cipher", "error")}
+answer = log.groupby("session_id").agg(start=("time", "min"), end=("end", "max"),
+    mail=("mail", "sum"), replies=("reply", "sum"), refusals=("refusal", "sum"),
+    sent=("bytes_sent", "sum"), received=("bytes_received", "sum"), **last)
+""",
+}
+_OURS: Final = {
+    "reply codes by verb": "sb.reply_codes(scan, by='verb')",
+    "reply codes by hour": "sb.reply_codes(scan, by='hour')",
+    "latency by command": "sb.latency_by_command(scan)",
+    "outcomes by domain": "sb.by_domain(scan)",
+    "throughput": "sb.throughput(scan, every_s=60)",
+    "retry curve": "sb.retry_curve(scan)",
+    "sessions": "sb.sessions(scan)",
+}
+# One figure of each table, by which the two are seen to say the same.
+_CHECKS: Final = {
+    "reply codes by verb": ("t['replies'].sum()", "t.sum()"),
+    "reply codes by hour": ("t['replies'].sum()", "t.sum()"),
+    "latency by command": ("t['p95_s'].sum()", "t[0.95].sum()"),
+    "outcomes by domain": ("t['accepted'].sum()", "t['accepted'].sum()"),
+    "throughput": ("t['replies'].sum()", "t['replies'].sum()"),
+    "retry curve": ("t['estimate'].iloc[-1]", "t.iloc[-1]"),
+    "sessions": ("t['messages'].sum()", "t['mail'].sum()"),
+}
+# Libraries are there before; so is the database, with its threads.
+_PREPARE_OURS: Final = """
+import smtpbook as sb
+from smtpbook.log.frame import to_frame
+sb.reply_codes(to_frame([]))
+scan = sb.scan_log(given["path"])
+"""
+_PREPARE_PANDAS: Final = """
+import pandas as pd
+import pyarrow.parquet
+path = given["path"]
+pd.DataFrame({"x": ["a"]}).groupby("x").size()
+"""
+_INTERRUPT: Final = """
+import os, signal, threading, time
+import smtpbook as sb
+from smtpbook.tables.engine import query
+sb.reply_codes(scan)
+sent = []
+def interrupt():
+    time.sleep(0.5)
+    sent.append(time.perf_counter())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    query(
+        "SELECT a.session_id, count(*) FROM log a, log b WHERE a.seq < b.seq GROUP BY 1",
+        {"session_id": "string", "n": "int64"}, needs=("session_id", "seq"), log=scan,
+    )
+except KeyboardInterrupt:
+    answer = time.perf_counter() - sent[0]
+"""
+
+
+def write_campaign(path: Path, events: int) -> int:
+    """Write a log of about so many events; the answer is how many."""
+    part = _part(min(_MESSAGES, events // 7 + 1))
+    rows = 0
+    with pq.ParquetWriter(
+        path, arrow_schema(), compression="zstd", compression_level=3, store_schema=False
+    ) as file:
+        for number in range(-(-events // part.num_rows)):
+            piece = part.slice(0, events - rows)
+            file.write_table(_moved(piece, number), row_group_size=_PIECE)
+            rows += piece.num_rows
+    return rows
+
+
+def _part(messages: int) -> pa.Table:
+    """Make sessions with latencies and refusals; most of the deferred are tried again."""
+    rows = list(day(messages, sessions=max(4, messages // 250)))
+    late = Story("late", start=rows[0][0] + 400_000_000).opened()
+    deferred = [row for row in rows if "outcome" in row and "deferred" in row]
+    names = {field.name: place for place, field in enumerate(arrow_schema())}
+    for number, row in enumerate(deferred):
+        late.time += 90_000
+        recipient = row[names["recipient"]]
+        if number % 7 == 0:
+            late.message(recipient, rcpt="550 5.1.1 No", outcome="rejected", attempt=2)
+        elif number % 5:
+            late.message(recipient, attempt=2)
+    table = join_tables([to_table(list(to_batches([*rows, *late.closed().rows])))])
+    return fill_reasons(table).cast(arrow_schema())
+
+
+def _moved(part: pa.Table, number: int) -> pa.Table:
+    """Give the part as it would be later, of other sessions with other recipients."""
+    for name in _IDS:
+        moved = pc.binary_join_element_wise(str(number), part[name].cast(pa.string()), "")
+        part = part.set_column(part.column_names.index(name), name, moved)
+    ids = pc.binary_join_element_wise("2.0.0 Ok: queued as ", part["transaction_id"], "")
+    is_queued = pc.and_(pc.equal(part["reply_code"], 250), pc.is_valid(part["message_id"]))
+    texts = pc.if_else(is_queued, ids, part["reply_text"].cast(pa.string()))
+    part = part.set_column(part.column_names.index("reply_text"), "reply_text", texts)
+    shift = pa.scalar(np.timedelta64(number * _APART_US, "us"))
+    part = part.set_column(0, "time", pc.add(part["time"], shift))
+    return part.cast(arrow_schema())
+
+
+def _race(path: Path, rounds: int) -> list[Row]:
+    rows: list[Row] = []
+    for name, ours in _OURS.items():
+        check_ours, check_pandas = _CHECKS[name]
+        left = f"t = {ours}\nanswer = float({check_ours})"
+        right = f"{_PANDAS[name]}\nt = answer\nanswer = float({check_pandas})"
+        mine = [measure(_PREPARE_OURS, left, path=str(path)) for _ in range(rounds)]
+        theirs = [measure(_PREPARE_PANDAS, right, path=str(path)) for _ in range(rounds)]
+        found = mine[0].answer, theirs[0].answer
+        assert np.isclose(*found), f"{name}: {found}"
+        rows.append(
+            {
+                "table": name,
+                "s": min(cost.elapsed_s for cost in mine),
+                "pandas s": min(cost.elapsed_s for cost in theirs),
+                "MB": min(cost.growth_bytes for cost in mine) / 1e6,
+                "pandas MB": min(cost.growth_bytes for cost in theirs) / 1e6,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parser(__doc__, rounds=1)
+    options.add_argument("--events", type=int, default=EVENTS, help="default: %(default)s")
+    options.add_argument("--folder", type=Path, help="keep the log there for next time")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = (given.folder or Path(folder)) / f"log-{given.events}.parquet"
+        if not path.exists():
+            write_campaign(path, given.events)
+        rows = _race(path, given.rounds)
+        stopped = measure(_PREPARE_OURS, _INTERRUPT, path=str(path))
+    total = {name: sum(float(row[name]) for row in rows) for name in rows[0] if name != "table"}
+    ratios = {
+        "times faster than pandas, all tables": total["pandas s"] / total["s"],
+        "least of any table": min(float(row["pandas s"]) / float(row["s"]) for row in rows),
+        "part of pandas' memory, at most": max(
+            float(row["MB"]) / float(row["pandas MB"]) for row in rows
+        ),
+        "part of pandas' largest": max(float(row["MB"]) for row in rows)
+        / max(float(row["pandas MB"]) for row in rows),
+        "octets an event in Parquet": 0.0,
+        "s from an interrupt to its end": float(stopped.answer),
+    }
+    show(rows, ratios, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Reply codes add up to the replies, within whatever they are counted by."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smtpbook.errors import ColumnError
+from smtpbook.events import Event
+from smtpbook.insight.summaries import replies
+from smtpbook.log.frame import to_frame
+from smtpbook.tables.replies import reply_codes
+from tests.log.story import Story
+
+events = st.builds(
+    Event,
+    kind=st.sampled_from(["command", "greeting", "outcome", None]),
+    verb=st.sampled_from(["EHLO", "RCPT", "X\u202e'\"", None]),
+    reply_code=st.sampled_from([None, 0, 199, 200, 250, 450, 599, 600, 999]),
+)
+
+
+def test_reply_codes_add_up_to_the_replies(log: pd.DataFrame) -> None:
+    table = reply_codes(log)
+    assert list(table.columns) == ["reply_code", "severity", "replies", "share"]
+    assert table["reply_code"].tolist() == [220, 221, 250, 354, 450, 550, 554]
+    assert table["severity"].tolist() == [
+        *["success"] * 3,
+        "intermediate",
+        "transient",
+        *["permanent"] * 2,
+    ]
+    assert table["replies"].sum() == len(replies(log))
+    assert table["share"].sum() == pytest.approx(1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(events, max_size=30))
+def test_what_is_counted_is_what_a_loop_would_count(rows: list[Event]) -> None:
+    counts: dict[tuple[str, int], int] = {}
+    for row in rows:
+        code = row.reply_code
+        if row.verb and code and 200 <= code <= 599 and row.kind != "outcome":
+            counts[row.verb, code] = counts.get((row.verb, code), 0) + 1
+    table = reply_codes(to_frame(row.to_row() for row in rows), by="verb")
+    found = zip(table["verb"], table["reply_code"], table["replies"], strict=True)
+    assert [((verb, code), n) for verb, code, n in found] == sorted(counts.items())
+
+
+def test_reply_codes_by_something_have_shares_within_it(log: pd.DataFrame) -> None:
+    table = reply_codes(log, by="verb")
+    assert list(table.columns)[:2] == ["verb", "reply_code"]
+    assert (table.groupby("verb", observed=True)["share"].sum().round(9) == 1).all()
+    rcpt = table[table["verb"] == "RCPT"].set_index("reply_code")["replies"]
+    assert rcpt.sum() == 400
+    pd.testing.assert_frame_equal(
+        reply_codes(log, by="domain"), reply_codes(log, by="recipient_domain")
+    )
+
+
+def test_by_hour_is_by_the_time_at_which_the_hour_began() -> None:
+    story = Story()
+    for _ in range(3):
+        story.said("NOOP", "NOOP", "250 Ok")
+        story.time += 1_800_000_000
+    table = reply_codes(to_frame(story.rows), by="hour")
+    assert table["replies"].tolist() == [2, 1]
+    assert table["hour"].dtype == "datetime64[us, UTC]"
+    assert [f"{hour:%H:%M:%S}" for hour in table["hour"]] == ["16:00:00", "17:00:00"]
+
+
+def test_a_column_that_is_not_the_logs_keeps_its_dtype(log: pd.DataFrame) -> None:
+    log["is_mine"] = log["verb"] == "RCPT"
+    log["weight"] = pd.array([1, None] * (len(log) // 2) + [1], "UInt8")
+    assert reply_codes(log, by="is_mine")["is_mine"].dtype == "bool"
+    assert reply_codes(log, by="weight")["weight"].dtype == "UInt8"
+
+
+@pytest.mark.parametrize(
+    ("by", "meant"),
+    [("reply", "reply_"), ("domains", "domain"), ("verbs", "verb"), ("hours", "hour")],
+)
+def test_an_unknown_by_names_the_near_miss(log: pd.DataFrame, by: str, meant: str) -> None:
+    with pytest.raises(
+        ColumnError, match=f"column '{by}' not found; did you mean '{meant}"
+    ):
+        reply_codes(log, by=by)
