@@ -17,6 +17,7 @@ from smtpbook.events import OUTCOMES, SCHEMA
 from smtpbook.states import state
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.scan import Log
+from smtpbook.tables.whose import providers_of
 
 OUTCOME_COLUMNS: Final = (
     "recipient",
@@ -54,18 +55,28 @@ WITH last AS (
 )
 SELECT outcome, count(*) FROM last GROUP BY outcome
 """
+# A server to which mail is relayed is the domain's own; one to which it is submitted (ports
+# 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
 _BY_DOMAIN: Final = f"""
 WITH last AS (
     SELECT
         arg_max_null(outcome, place) AS outcome,
         arg_max_null(recipient_domain, place) AS recipient_domain
     FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+),
+mx AS (
+    SELECT recipient_domain, arg_max(server, place) AS server
+    FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
+),
+counted AS (
+    SELECT
+        recipient_domain,
+        count(*) AS recipients,
+        {", ".join(f"count(*) FILTER (outcome = '{name}') AS {name}" for name in OUTCOMES)}
+    FROM last GROUP BY recipient_domain
 )
-SELECT
-    recipient_domain,
-    count(*) AS recipients,
-    {", ".join(f"count(*) FILTER (outcome = '{name}')" for name in OUTCOMES)}
-FROM last GROUP BY recipient_domain
+SELECT recipient_domain, server, counted.* EXCLUDE recipient_domain
+FROM counted LEFT JOIN mx USING (recipient_domain)
 ORDER BY recipients DESC, recipient_domain NULLS LAST
 """
 
@@ -149,21 +160,31 @@ def by_domain(log: Log) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``recipient_domain`` (null = not known), ``recipients`` (int), and one column of
-        int for each outcome of `smtpbook.events.OUTCOMES` that occurs.
+        ``recipient_domain`` (null = not known), ``provider`` (category: whose its server
+        is, by the name of the last one that mail was relayed to; null = not known),
+        ``recipients`` (int), and one column of int for each outcome of
+        `smtpbook.events.OUTCOMES` that occurs.
 
     Raises
     ------
     ColumnError
         The log lacks a column.
+
+    References
+    ----------
+    RFC 5321 section 5.1 (the server of a domain), RFC 8314 (submission).
     """
     counts = dict.fromkeys(("recipients", *OUTCOMES), "int64")
     table = query(
         _BY_DOMAIN,
-        {"recipient_domain": "string", **counts},
-        needs=("kind", "recipient", "recipient_domain", "outcome", PLACE),
+        {"recipient_domain": "string", "server": "string", **counts},
+        needs=(
+            *("kind", "recipient", "recipient_domain", "outcome", "server", "port"),
+            PLACE,
+        ),
         log=log,
     )
+    table.insert(1, "provider", providers_of(table.pop("server")))
     return table.drop(columns=[name for name in OUTCOMES if not table[name].any()])
 
 

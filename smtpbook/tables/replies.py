@@ -16,11 +16,13 @@ from smtpbook.events import COLUMNS, SCHEMA
 from smtpbook.palette import SEVERITY_NAMES
 from smtpbook.tables.engine import query
 from smtpbook.tables.scan import Log, Scan
+from smtpbook.tables.whose import providers_of
 
 IS_REPLY: Final = "(reply_code BETWEEN 200 AND 599 AND kind IS DISTINCT FROM 'outcome')"
 """What makes a row a reply, in SQL."""
 
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
+_COUNTED: Final = {"reply_code": "Int16", "replies": "int64", "share": "float64"}
 _HOUR_US: Final = 3_600_000_000
 _BY: Final = {"domain": "recipient_domain", "hour": "time"}
 _CODES: Final = f"""
@@ -49,8 +51,9 @@ def reply_codes(log: Log, by: str | None = None) -> pd.DataFrame:
         Event log.
     by : str, optional
         Count within each value of this column, such as ``"verb"``, ``"attempt"`` or
-        ``"account"``; ``"domain"`` is short for ``"recipient_domain"``, and ``"hour"`` is
-        the time cut to the hour.  Replies for which it is null are left out.
+        ``"account"``; ``"domain"`` is short for ``"recipient_domain"``, ``"hour"`` is the
+        time cut to the hour, and ``"provider"`` who the server belongs to, by its name.
+        Replies for which it is null are left out.
 
     Returns
     -------
@@ -64,26 +67,37 @@ def reply_codes(log: Log, by: str | None = None) -> pd.DataFrame:
     ColumnError
         ``by`` is no column of the log.
     """
-    counted = {"reply_code": "Int16", "replies": "int64", "share": "float64"}
-    needs = {"kind": "kind", "reply_code": "reply_code"}
-    if by is None or by == "reply_code":
-        table = query(_CODES, counted, needs=needs, log=log)
-    else:
-        column = _BY.get(by, by)
-        there = COLUMNS if isinstance(log, Scan) else [str(name) for name in log.columns]
-        if by not in _BY and column not in there:
-            hint = near_miss(by, [*_BY, *there])
-            raise ColumnError(f"column {by!r} not found{hint}")
-        table = query(
-            _CODES_BY % (f"key - key % {_HOUR_US}" if by == "hour" else "key"),
-            {"hour" if by == "hour" else column: _dtype(log, column), **counted},
-            needs={**needs, "key": column},
-            log=log,
-        )
+    table = _by_provider(_count(log, "server")) if by == "provider" else _count(log, by)
     digit = table["reply_code"].astype(int) // 100
     place = list(table.columns).index("reply_code") + 1
     table.insert(place, "severity", digit.map(SEVERITY_NAMES).astype("string"))
     return table
+
+
+def _count(log: Log, by: str | None) -> pd.DataFrame:
+    needs = {"kind": "kind", "reply_code": "reply_code"}
+    if by is None or by == "reply_code":
+        return query(_CODES, _COUNTED, needs=needs, log=log)
+    column = _BY.get(by, by)
+    there = COLUMNS if isinstance(log, Scan) else [str(name) for name in log.columns]
+    if by not in _BY and column not in there:
+        hint = near_miss(by, [*_BY, "provider", *there])
+        raise ColumnError(f"column {by!r} not found{hint}")
+    return query(
+        _CODES_BY % (f"key - key % {_HOUR_US}" if by == "hour" else "key"),
+        {"hour" if by == "hour" else column: _dtype(log, column), **_COUNTED},
+        needs={**needs, "key": column},
+        log=log,
+    )
+
+
+def _by_provider(table: pd.DataFrame) -> pd.DataFrame:
+    """Put together what servers of one provider said."""
+    table["provider"] = providers_of(table["server"])
+    groups = table.groupby(["provider", "reply_code"], observed=True)
+    table = groups["replies"].sum().reset_index()
+    within = table.groupby("provider", observed=True)["replies"].transform("sum")
+    return table.assign(share=table["replies"] / within)
 
 
 def _dtype(log: Log, column: str) -> Any:
