@@ -5,8 +5,8 @@
 The log is made once: sealed pieces of 100,000 events, as a campaign writes them, with
 recipients, ids and times that do not repeat.  Every table is made in an interpreter of its
 own (`tests.benchmarks.memory`), by smtpbook from a scan and by pandas, which reads the
-columns it needs and no other; both find the same, which is checked.  Memory is the growth of
-the process, the table itself included.  At the end a query is interrupted.
+columns it needs and no other; both find the same, which is checked.  Memory is the growth
+of the process, the table itself included.  At the end a query is interrupted.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def _retried() -> Story:
     return story.closed()
 
 
-LOG = to_frame([*ROWS, *_retried().rows])
+LOG = to_frame([*ROWS, *_retried().rows])  # not to be changed
 
 
 @pytest.fixture
@@ -71,7 +71,34 @@ FORMS: dict[str, Callable[[Path], Log]] = {
 }
 
 
-@pytest.fixture(params=FORMS)
-def same_log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
+@pytest.fixture(scope="session", params=FORMS)
+def same_log(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Log:
     """What `log` is, in another form."""
-    return FORMS[request.param](tmp_path)
+    return FORMS[request.param](tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture(scope="session", params=["a frame", "Parquet"])
+def same_nothing(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Log:
+    """A log without a row."""
+    empty = to_frame([])
+    if request.param == "a frame":
+        return empty
+    path = tmp_path_factory.mktemp("nothing") / "log.parquet"
+    return scan_log(write_log(empty, path))
+
+
+@pytest.fixture(scope="session", params=["a frame", "Parquet"])
+def misnamed_log(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Log:
+    """Two columns that every table needs one of are called something else."""
+    log = LOG.head(10).rename(columns={"kind": "kinds", "time": "times"})
+    if request.param == "a frame":
+        return log
+    path = tmp_path_factory.mktemp("misnamed") / "log.parquet"
+    log.to_parquet(path)
+    return scan_log(path)

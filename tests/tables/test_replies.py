@@ -36,7 +36,7 @@ def test_reply_codes_add_up_to_the_replies(log: pd.DataFrame) -> None:
     assert table["share"].sum() == pytest.approx(1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(events, max_size=30))
 def test_what_is_counted_is_what_a_loop_would_count(rows: list[Event]) -> None:
     counts: dict[tuple[str, int], int] = {}
