@@ -39,31 +39,27 @@ OUTCOME_COLUMNS: Final = (
 
 _OF_LOG: Final = [name for name in OUTCOME_COLUMNS if name != "state"]
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
-# The log is read twice, for all there is to tell of a row is much to keep until it is
+# The log is read twice, for what there is to tell of a row is much to keep until it is
 # known whether it was the last.
-_OUTCOMES: Final = f"""
+_LAST: Final = """
 WITH last AS (
     SELECT min(place) AS first, max(place) AS place FROM log
     WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-)
-SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place) ORDER BY first
+)"""
+_OUTCOMES: Final = f"""
+{_LAST}
+SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place)
+WHERE kind = 'outcome' ORDER BY first
 """
-_COUNTS: Final = """
-WITH last AS (
-    SELECT arg_max(outcome, place) AS outcome FROM log
-    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-)
-SELECT outcome, count(*) FROM last GROUP BY outcome
+_COUNTS: Final = f"""
+{_LAST}
+SELECT outcome, count(*) FROM log JOIN last USING (place)
+WHERE kind = 'outcome' GROUP BY outcome
 """
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
 # 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
 _BY_DOMAIN: Final = f"""
-WITH last AS (
-    SELECT
-        arg_max_null(outcome, place) AS outcome,
-        arg_max_null(recipient_domain, place) AS recipient_domain
-    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-),
+{_LAST},
 mx AS (
     SELECT recipient_domain, arg_max(server, place) AS server
     FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
@@ -73,7 +69,7 @@ counted AS (
         recipient_domain,
         count(*) AS recipients,
         {", ".join(f"count(*) FILTER (outcome = '{name}') AS {name}" for name in OUTCOMES)}
-    FROM last GROUP BY recipient_domain
+    FROM log JOIN last USING (place) WHERE kind = 'outcome' GROUP BY recipient_domain
 )
 SELECT recipient_domain, server, counted.* EXCLUDE recipient_domain
 FROM counted LEFT JOIN mx USING (recipient_domain)

@@ -54,9 +54,13 @@ _THROUGHPUT_DTYPES: Final = {
     "permanent": "int64",
     "bytes_sent": "int64",
 }
-# What later mail says of a message does not undo that it was accepted.
+# What later mail says of a message does not undo that it was accepted.  Most recipients are
+# never deferred: they are put aside before rows are gathered by recipient.
 _WAITS: Final = """
 over AS (SELECT max(time) AS over_at FROM log),
+deferred AS (
+    SELECT DISTINCT recipient FROM log WHERE kind = 'outcome' AND outcome = 'deferred'
+),
 waits AS (
     SELECT
         recipient,
@@ -70,7 +74,7 @@ waits AS (
             THEN any_value(over_at) ELSE max(time) END AS seen_until,
         (coalesce(accepted_at, seen_until) - start) / 1e6 AS waited_s,
         accepted_at IS NOT NULL AS is_accepted
-    FROM log, over WHERE kind = 'outcome' AND recipient IS NOT NULL
+    FROM log SEMI JOIN deferred USING (recipient), over WHERE kind = 'outcome'
     GROUP BY recipient HAVING arg_min(outcome, place) = 'deferred'
 )"""
 _RETRY_TIMES: Final = f"""
