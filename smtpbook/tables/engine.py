@@ -70,10 +70,7 @@ _SQL_TYPES: Final = {
     "float64": "DOUBLE",
 }
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
-_PLAIN: Final = {  # dtypes of counts and shares, which are never null
-    "int64": pa.int64(),
-    "bool": pa.bool_(),
-}
+_PLAIN: Final = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
 
 
 def query(
@@ -144,8 +141,8 @@ def _ask(
         return _interruptible(work, connection.interrupt)
     except duckdb.OutOfMemoryException as exc:
         raise SMTPBookError(
-            f"the table takes more than {memory_bytes:,} octets of memory; give more, as "
-            f"in scan_log(…, memory_bytes={2 * memory_bytes})"
+            f"the table takes more than {memory_bytes:,} octets of memory; give more with "
+            f"scan_log(…, memory_bytes={2 * memory_bytes})"
         ) from exc
     except duckdb.Error as exc:
         raise SMTPBookError(
@@ -238,20 +235,22 @@ def _rows_of(log: pd.DataFrame, needs: _Needs) -> pa.Table:
 
 
 def _arrow_of(column: pd.Series[Any], type_: pa.DataType | None) -> Any:
-    """Give a column of the log as its Arrow type; whatever holds text is left as it is."""
+    """Give a column as SQL sees it; one that is not the log's (no type) as it is."""
     try:
         values = pa.array(column, from_pandas=True)
-        is_text = type_ is None or _is_text(type_)
-        if type_ is not None and not (is_text and _is_text(values.type)):
-            plain = pa.string() if is_text else type_
-            values = values.cast(plain, safe=not pa.types.is_timestamp(type_))
+        if type_ is None:
+            return values
+        if pa.types.is_timestamp(type_):
+            return values.cast(type_, safe=False).cast(pa.int64())  # of nanoseconds, too
+        if not _is_text(type_):
+            return values.cast(type_)
+        return values if _is_text(values.type) else values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
         dtype = _DTYPES.get(str(column.name), "values of one kind")
         raise SMTPBookError(
             f"column {str(column.name)!r} does not hold {dtype}: "
             f"{visible(str(exc), max_chars=200)}"
         ) from exc
-    return values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -380,7 +379,7 @@ def _to_pandas(
 ) -> pd.DataFrame:
     columns = {
         name: _to_categorical(values, _categories(logs, name))
-        if dtype == "category"
+        if isinstance(dtype, str) and dtype == "category"
         else _column(values, dtype)
         for values, (name, dtype) in zip(answer.columns, dtypes.items(), strict=True)
     }
@@ -388,15 +387,14 @@ def _to_pandas(
 
 
 def _column(values: pa.ChunkedArray, dtype: Any) -> Any:
-    if dtype == "float64":
-        return values.cast(pa.float64()).to_numpy().copy()
+    """Give a column as pandas holds it: one of the log's dtypes, or a DataFrame's own."""
     if dtype in _PLAIN:
         return values.cast(_PLAIN[dtype]).to_numpy().copy()
-    extension: Any = pd.api.types.pandas_dtype(dtype)
     if dtype == "string":
         values = values.cast(pa.large_string())
-    elif dtype == _TIME:
-        values = values.cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    elif isinstance(dtype, str) and dtype == _TIME:
+        values = values.cast(pa.int64()).cast(_ARROW_TYPES["time"])
+    extension: Any = pd.api.types.pandas_dtype(dtype)
     if hasattr(extension, "__from_arrow__"):
         return extension.__from_arrow__(values.combine_chunks())
     return values.to_pandas().astype(dtype)

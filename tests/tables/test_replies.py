@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -71,11 +73,27 @@ def test_by_hour_is_by_the_time_at_which_the_hour_began() -> None:
     assert [f"{hour:%H:%M:%S}" for hour in table["hour"]] == ["16:00:00", "17:00:00"]
 
 
-def test_a_column_that_is_not_the_logs_keeps_its_dtype(log: pd.DataFrame) -> None:
-    log["is_mine"] = log["verb"] == "RCPT"
-    log["weight"] = pd.array([1, None] * (len(log) // 2) + [1], "UInt8")
-    assert reply_codes(log, by="is_mine")["is_mine"].dtype == "bool"
-    assert reply_codes(log, by="weight")["weight"].dtype == "UInt8"
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([True, False]),
+        pd.Series([1, None], dtype="UInt8"),
+        pd.Series(["x", "y"], dtype="category"),
+        pd.Series([2026, 2027], dtype="category"),
+        pd.Series(["2026-01-01", "2026-01-02"], dtype="datetime64[ns]"),
+        pd.Series(["2026-01-01", None], dtype="datetime64[us, UTC]"),
+        pd.Series(["x", "y"], dtype="object"),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_a_column_that_is_not_the_logs_keeps_its_values_and_dtype(
+    log: pd.DataFrame, column: pd.Series[Any]
+) -> None:
+    log = log[log["verb"] == "EHLO"].head(2)
+    log["mine"] = column.set_axis(log.index)
+    found = reply_codes(log, by="mine")["mine"]
+    assert found.dtype == column.dtype
+    assert found.tolist() == column.dropna().sort_values().tolist()
 
 
 @pytest.mark.parametrize(
