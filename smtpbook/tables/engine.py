@@ -170,11 +170,10 @@ def _database(pid: int, memory_bytes: int, threads: int) -> duckdb.DuckDBPyConne
             **({"threads": threads} if threads else {}),
             # It would keep what it has read of files, up to the limit.
             "enable_external_file_cache": False,
-            # Nothing is fetched from anywhere, and no variable taken for a table.
+            # Nothing is fetched from anywhere.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
-            "python_enable_replacements": False,
         },
     )
     database.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -285,7 +284,7 @@ def _lend_files(
         places, paths = zip(*sealed, strict=True)
         if not growing:
             _require_in_files(connection, paths, needs)
-        parameters[f"{name}_files"] = [_plain_name(path) for path in paths]
+        parameters[f"{name}_files"] = [os.fspath(path) for path in paths]
         source = f"read_parquet(${name}_files, union_by_name = true)"
         if PLACE in needs.values():
             parameters[f"{name}_places"] = list(places)
@@ -312,11 +311,6 @@ def _expression(name: str, column: str) -> str:
     return f"CAST({column} AS {_SQL_TYPES[_DTYPES[column]]})"
 
 
-def _plain_name(path: Path) -> str:
-    """Give a file's name so that DuckDB takes no part of it for a pattern."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in os.fspath(path))
-
-
 def _require_in_files(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], needs: _Needs
 ) -> None:
@@ -324,7 +318,7 @@ def _require_in_files(
     try:
         there = connection.sql(
             "SELECT * FROM read_parquet($files, union_by_name = true)",
-            params={"files": [_plain_name(path) for path in paths]},
+            params={"files": [os.fspath(path) for path in paths]},
         ).columns
     except duckdb.Error as exc:
         raise SMTPBookError(

@@ -101,3 +101,10 @@ def test_an_event_on_disk_is_measured_beside_one_in_memory() -> None:
     assert (memory["octets/event"], memory["sealed"]) == (0, 0)
     assert 20 < journal["sealed"] < 80 < journal["octets/event"] < 250
     assert found["ratios"]["CPU µs/event, journal to memory"] > 0
+
+
+@pytest.mark.heavy
+def test_tables_are_measured_beside_pandas_and_say_the_same() -> None:
+    found = run("tables", "--events=20000")
+    assert len(found["rows"]) == 7
+    assert 20 < found["ratios"]["octets an event in Parquet"] < 80

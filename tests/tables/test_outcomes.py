@@ -13,11 +13,11 @@ from tests.log.story import Story, day, suppressed
 
 def test_the_last_outcome_of_a_recipient_wins_and_its_first_place_stays() -> None:
     story = Story().opened()
-    story.message("ann@x.example", rcpt="450 4.2.0 later", outcome="deferred")
+    story.message("zoe@x.example", rcpt="450 4.2.0 later", outcome="deferred")
     story.message("bob@y.example", rcpt="550 5.1.1 nobody", outcome="rejected")
-    story.message("ann@x.example", attempt=2)
+    story.message("zoe@x.example", attempt=2)
     table = outcomes(to_frame(story.rows))
-    assert table["recipient"].tolist() == ["ann@x.example", "bob@y.example"]
+    assert table["recipient"].tolist() == ["zoe@x.example", "bob@y.example"]
     assert table["outcome"].tolist() == ["accepted", "rejected"]
     assert table["attempt"].tolist() == [2, 1]
     assert table["verb"].tolist() == ["END-OF-DATA", "RCPT"]

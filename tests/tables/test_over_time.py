@@ -62,6 +62,8 @@ def test_only_recipients_that_were_first_deferred_wait() -> None:
         ended("not", "deferred", 2),
         ended("not", "deferred", 32),
         ended("never", "rejected", 3),
+        ended("unreached", "failed", 4),
+        ended("unreached", "deferred", 34),
     )
     table = retry_times(log)
     assert table["recipient"].tolist() == ["later", "not"]
