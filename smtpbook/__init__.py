@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from smtpbook.lab.lab import Lab as Lab
     from smtpbook.log.classify import classify as classify
     from smtpbook.log.join import join_logs as join_logs
-    from smtpbook.log.outcomes import outcomes as outcomes
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
@@ -202,14 +201,9 @@ _HOME = {
     "read_bounces": "bounces.read",
     "suppress_bounces": "bounces.suppress",
     "read_dmarc_reports": "bounces.dmarc",
-    "outcomes": "log.outcomes",
     "transcript": "log.transcript",
     "lint_dialogue": "dialogues.lint",
-    "reply_codes": "insight.summaries",
-    "latency_by_command": "insight.summaries",
-    "by_domain": "insight.summaries",
     "reasons": "insight.reasons",
-    "transcript": "log.transcript",
     "scan_log": "tables.scan",
     "Scan": "tables.scan",
     "outcomes": "tables.outcomes",

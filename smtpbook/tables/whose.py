@@ -15,16 +15,16 @@ from smtpbook.codes.providers import recognise
 from smtpbook.codes.rules import Said
 
 
-def providers_of(servers: pd.Series[Any]) -> pd.Categorical:
-    """Give the provider of each server, such as ``"gmail"``; null = not known.
+def providers_of(servers: pd.Series[Any]) -> pd.Series[Any]:
+    """Give the provider of each server, such as ``"gmail"``: a category; null = not known.
 
     >>> list(providers_of(pd.Series(["alt1.aspmx.l.google.com", None, "mx.x.example"])))
     ['gmail', nan, nan]
     """
     found = {name: _provider_of(name) for name in servers.dropna().unique()}
-    providers = servers.map(found).astype(object)
-    names = pd.Index(sorted({name for name in found.values() if name}), dtype="str")
-    return pd.Categorical(providers, categories=names)
+    names = sorted({name for name in found.values() if name})
+    category = pd.CategoricalDtype(pd.Index(names, dtype="str"))
+    return servers.map(found).astype(object).astype(category)
 
 
 @lru_cache(maxsize=10_000)

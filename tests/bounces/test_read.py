@@ -18,9 +18,9 @@ from smtpbook.errors import LocalProtocolError, SMTPBookError
 from smtpbook.events import row_of
 from smtpbook.log.frame import to_frame
 from smtpbook.log.join import join_logs
-from smtpbook.log.outcomes import outcomes
 from smtpbook.log.store import read_log, write_log
 from smtpbook.samples import share_path
+from smtpbook.tables.outcomes import outcomes
 
 SAMPLE = share_path("data") / "logs" / "bounces.mbox"
 

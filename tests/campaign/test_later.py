@@ -13,9 +13,9 @@ from smtpbook.bounces.suppress import suppress_bounces
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.lab.lab import Lab
-from smtpbook.log.outcomes import outcomes
 from smtpbook.messages.template import Template
 from smtpbook.recipients.suppression import SuppressionList
+from smtpbook.tables.outcomes import outcomes
 
 PEOPLE = [f"p{n}@ordinary.example" for n in range(5)]
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from smtpbook.formats.read import read_log
-from smtpbook.log.outcomes import outcomes
 from smtpbook.protocol.message import Message
 from smtpbook.session.session import open_session
+from smtpbook.tables.outcomes import outcomes
 from tests.servers.mail import DOMAIN, REFUSED, MailServer
 
 pytestmark = pytest.mark.real_server

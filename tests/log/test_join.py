@@ -8,7 +8,7 @@ from smtpbook.errors import ColumnError
 from smtpbook.events import COLUMNS, row_of
 from smtpbook.log.frame import to_frame
 from smtpbook.log.join import join_logs
-from smtpbook.log.outcomes import outcomes
+from smtpbook.tables.outcomes import outcomes
 from tests.log.story import day
 
 
