@@ -56,6 +56,7 @@ _STOP_S: Final = 0.003
 _LOOKS: Final = 5
 # Rows of a file are numbered from here times the file's own number.
 _FILE_ROWS: Final = 2**40
+_FILES: Final = "read_parquet(${}, union_by_name = true)"
 _NO_PLACES: Final = np.array([], np.int64)
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _ARROW_TYPES: Final = {field.name: field.type for field in arrow_schema()}
@@ -282,58 +283,56 @@ def _lend_files(
     parts = []
     if sealed:
         places, paths = zip(*sealed, strict=True)
+        there = _columns_in(connection, paths)
         if not growing:
-            _require_in_files(connection, paths, needs)
-        parameters[f"{name}_files"] = [os.fspath(path) for path in paths]
-        source = f"read_parquet(${name}_files, union_by_name = true)"
+            _require_in_files(paths, there, needs)
+        parameters[f"{name}_files"] = list(map(os.fspath, paths))
         if PLACE in needs.values():
             parameters[f"{name}_places"] = list(places)
-        parts.append(f"SELECT {_columns(name, needs)} FROM {source}")
+        columns = ", ".join(
+            f"{_expression(name, column, there)} AS {alias}"
+            for alias, column in needs.items()
+        )
+        parts.append(f"SELECT {columns} FROM {_FILES.format(f'{name}_files')}")
     if growing or not sealed:
         connection.register(f"{name}_streams", _read_streams(growing, needs))
         parts.append(f"SELECT * FROM {name}_streams")
     return f"{name} AS NOT MATERIALIZED ({' UNION ALL BY NAME '.join(parts)})"
 
 
-def _columns(name: str, needs: _Needs) -> str:
-    return ", ".join(
-        f"{_expression(name, need)} AS {alias}" for alias, need in needs.items()
-    )
-
-
-def _expression(name: str, column: str) -> str:
-    """Give what makes a column of Parquet what it is in a DataFrame."""
+def _expression(name: str, column: str, there: Sequence[str]) -> str:
+    """Give what makes a column of Parquet what it is in a DataFrame; null where none is."""
     if column == PLACE:
         number = f"${name}_places[CAST(file_index AS BIGINT) + 1]"
         return f"{number} * {_FILE_ROWS} + file_row_number"
-    if _DTYPES[column] == _TIME:
-        return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
-    return f"CAST({column} AS {_SQL_TYPES[_DTYPES[column]]})"
+    given = column if column in there else "NULL"
+    if column == "time":
+        return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
+    return f"CAST({given} AS {_SQL_TYPES[_DTYPES[column]]})"
 
 
-def _require_in_files(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], needs: _Needs
-) -> None:
-    """Check that at least one file has each column; in the others it is null."""
+def _columns_in(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]
+) -> Sequence[str]:
+    """Give the columns that at least one of the files has."""
     try:
-        there = connection.sql(
-            "SELECT * FROM read_parquet($files, union_by_name = true)",
-            params={"files": [os.fspath(path) for path in paths]},
+        return connection.sql(
+            f"SELECT * FROM {_FILES.format('files')}",
+            params={"files": list(map(os.fspath, paths))},
         ).columns
     except duckdb.Error as exc:
         raise SMTPBookError(
             f"damaged, or not an event log: {visible(str(exc), max_chars=300)}"
         ) from exc
+
+
+def _require_in_files(paths: Sequence[Path], there: Sequence[str], needs: _Needs) -> None:
+    """Check that each column is in some file; in the others it is null."""
     for column in needs.values():
         if column != PLACE and column not in there:
-            which = (
-                str(paths[0])
-                if len(paths) == 1
-                else f"{paths[0]} and {len(paths) - 1} more"
-            )
-            raise ColumnError(
-                f"{which}: column {column!r} not found{near_miss(column, there)}"
-            )
+            others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            hint = near_miss(column, there)
+            raise ColumnError(f"{paths[0]}{others}: column {column!r} not found{hint}")
 
 
 def _read_streams(growing: Sequence[tuple[int, Path]], needs: _Needs) -> pa.Table:
@@ -385,7 +384,7 @@ def _column(values: pa.ChunkedArray, dtype: Any) -> Any:
     if dtype in _PLAIN:
         return values.cast(_PLAIN[dtype]).to_numpy().copy()
     if dtype == "string":
-        values = values.cast(pa.large_string())
+        dtype, values = "string[pyarrow]", values.cast(pa.large_string())
     elif isinstance(dtype, str) and dtype == _TIME:
         values = values.cast(pa.int64()).cast(_ARROW_TYPES["time"])
     extension: Any = pd.api.types.pandas_dtype(dtype)

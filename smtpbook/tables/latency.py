@@ -64,6 +64,13 @@ SELECT
     max(seconds)
 FROM log WHERE {_IS_TIMED} GROUP BY verb, class ORDER BY verb, class
 """
+_CLASS_DTYPES: Final = {
+    "verb": "category",
+    "class": "int64",
+    "replies": "int64",
+    "sum_s": "float64",
+    "max_s": "float64",
+}
 _TIMED: Final = f"SELECT verb, seconds FROM log WHERE {_IS_TIMED} ORDER BY place"
 _ROWS: Final = "SELECT count(*) FROM log WHERE seconds IS NOT NULL"
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
@@ -137,15 +144,6 @@ def latency_by_command(
     return _in_session_order(table)
 
 
-_CLASS_DTYPES: Final = {
-    "verb": "category",
-    "class": "int64",
-    "replies": "int64",
-    "sum_s": "float64",
-    "max_s": "float64",
-}
-
-
 def _needs(column: str) -> dict[str, str]:
     return {"kind": "kind", "reply_code": "reply_code", "seconds": column}
 
@@ -176,9 +174,8 @@ def _of_classes(classes: pd.DataFrame, quantiles: Mapping[str, float]) -> pd.Dat
 
 def _in_session_order(table: pd.DataFrame) -> pd.DataFrame:
     verbs = [str(verb) for verb in table["verb"]]
-    return table.iloc[[verbs.index(verb) for verb in session_order(verbs)]].reset_index(
-        drop=True
-    )
+    order = [verbs.index(verb) for verb in session_order(verbs)]
+    return table.iloc[order].reset_index(drop=True)
 
 
 def timed_replies(log: Log, column: str = "service_s") -> pd.DataFrame:

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from smtpbook.errors import ColumnError, SMTPBookError
-from smtpbook.events import COLUMNS
-from smtpbook.log.frame import to_frame
+from smtpbook.events import COLUMNS, Event
+from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.store import write_log
+from smtpbook.log.stream import Stream
 from smtpbook.tables.compare import compare
 from smtpbook.tables.engine import query
 from smtpbook.tables.latency import latency_by_command, slowest, timed_replies
@@ -171,3 +172,10 @@ def test_columns_that_some_files_lack_are_null_there(
     assert len(sessions(scan_log(tmp_path))) == 5
     with pytest.raises(ColumnError, match=r"1\.parquet: column 'account' not found"):
         sessions(scan_log(tmp_path / "1.parquet"))
+    stream = Stream(tmp_path / "3.arrows")
+    stream.append(
+        to_batch([Event(kind="greeting", session_id="new", account="x").to_row()])
+    )
+    (tmp_path / "2.parquet").unlink()
+    table = sessions(scan_log(tmp_path)).set_index("session_id")
+    assert table["account"].dropna().to_dict() == {"new": "x"}
