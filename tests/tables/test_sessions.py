@@ -27,11 +27,12 @@ def test_a_session_tells_how_many_messages_it_carried(log: pd.DataFrame) -> None
 
 def test_a_session_lasts_from_its_first_row_to_the_end_of_its_last_reply() -> None:
     story = Story()
-    story.said("EHLO", "EHLO x", "250 Ok", latency_s=1.5)
+    story.said("MAIL", "MAIL FROM:<>", "250 Ok", latency_s=1.5)
     story.said("QUIT", "QUIT", "221 Bye", latency_s=2.5)
     table = sessions(to_frame(story.rows))
     assert table["duration_s"].tolist() == [4.0]
     assert table["time"].iloc[0] == pd.Timestamp(START, unit="us", tz="UTC")
+    assert table["messages"].tolist() == [1]
     assert not table["is_reused"].iloc[0]
 
 
