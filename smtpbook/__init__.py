@@ -34,6 +34,19 @@ if TYPE_CHECKING:
     from smtpbook.campaign.live import Live as Live
     from smtpbook.campaign.opening import open_campaign as open_campaign
     from smtpbook.campaign.trial import send_test as send_test
+    from smtpbook.charts.plot_compare import plot_compare as plot_compare
+    from smtpbook.charts.plot_conversation import plot_conversation as plot_conversation
+    from smtpbook.charts.plot_coverage import plot_coverage as plot_coverage
+    from smtpbook.charts.plot_domains import plot_domains as plot_domains
+    from smtpbook.charts.plot_latency import plot_latency as plot_latency
+    from smtpbook.charts.plot_outcomes import plot_outcomes as plot_outcomes
+    from smtpbook.charts.plot_pace import plot_pace as plot_pace
+    from smtpbook.charts.plot_reply_codes import plot_reply_codes as plot_reply_codes
+    from smtpbook.charts.plot_retry_curve import plot_retry_curve as plot_retry_curve
+    from smtpbook.charts.plot_sessions import plot_sessions as plot_sessions
+    from smtpbook.charts.plot_throughput import plot_throughput as plot_throughput
+    from smtpbook.charts.plot_timeline import plot_timeline as plot_timeline
+    from smtpbook.charts.plot_waterfall import plot_waterfall as plot_waterfall
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
     from smtpbook.delivery.run import Run as Run
@@ -43,12 +56,7 @@ if TYPE_CHECKING:
     from smtpbook.events import Event as Event
     from smtpbook.formats.read import read_log as read_log
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
-    from smtpbook.insight.plot_coverage import plot_coverage as plot_coverage
-    from smtpbook.insight.plot_latency import plot_latency as plot_latency
-    from smtpbook.insight.plot_pace import plot_pace as plot_pace
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
-    from smtpbook.insight.plot_reply_codes import plot_reply_codes as plot_reply_codes
-    from smtpbook.insight.plot_timeline import plot_timeline as plot_timeline
     from smtpbook.insight.reasons import reasons as reasons
     from smtpbook.insight.report import report as report
     from smtpbook.insight.state_machine import StateMachine as StateMachine
@@ -217,12 +225,20 @@ _HOME = {
     "retry_curve": "tables.over_time",
     "retry_times": "tables.over_time",
     "compare": "tables.compare",
-    "plot_coverage": "insight.plot_coverage",
-    "plot_reply_codes": "insight.plot_reply_codes",
     "plot_reasons": "insight.plot_reasons",
-    "plot_latency": "insight.plot_latency",
-    "plot_timeline": "insight.plot_timeline",
-    "plot_pace": "insight.plot_pace",
+    "plot_coverage": "charts.plot_coverage",
+    "plot_reply_codes": "charts.plot_reply_codes",
+    "plot_latency": "charts.plot_latency",
+    "plot_timeline": "charts.plot_timeline",
+    "plot_pace": "charts.plot_pace",
+    "plot_outcomes": "charts.plot_outcomes",
+    "plot_domains": "charts.plot_domains",
+    "plot_retry_curve": "charts.plot_retry_curve",
+    "plot_throughput": "charts.plot_throughput",
+    "plot_sessions": "charts.plot_sessions",
+    "plot_waterfall": "charts.plot_waterfall",
+    "plot_conversation": "charts.plot_conversation",
+    "plot_compare": "charts.plot_compare",
     "report": "insight.report",
     "state_machine": "insight.state_machine",
     "StateMachine": "insight.state_machine",

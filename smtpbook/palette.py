@@ -24,5 +24,21 @@ SEVERITY_COLORS: Final = {2: GREEN, 3: SKY, 4: ORANGE, 5: VERMILLION}
 SEVERITY_HATCHES: Final = {2: "", 3: "...", 4: "///", 5: "xxx"}
 SEVERITY_MARKERS: Final = {2: "o", 3: "o", 4: "^", 5: "X"}
 
+# By what became of a recipient; their colours are those of `states`.
+OUTCOME_HATCHES: Final = {
+    "accepted": "",
+    "deferred": "///",
+    "rejected": "xxx",
+    "failed": "---",
+    "in_doubt": "...",
+    "suppressed": "|||",
+    "bounced": "+++",
+    "complaint": "ooo",
+    "delivered": "\\\\\\",
+}
+
+# Lines of one chart that differ in nothing else, the most unlike first.
+LINES: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
+
 # What has no good or bad: a distribution.
 PLAIN: Final = BLUE

@@ -12,6 +12,21 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def percent(share: float) -> str:
+    """Say a share in two digits or three; a small one is never said to be none or all.
+
+    >>> percent(0.0), percent(0.0002), percent(0.0412), percent(0.83), percent(0.9996)
+    ('0%', '<0.1%', '4.1%', '83%', '>99.9%')
+    """
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    if share in (0, 1) or 0.0995 <= share < 0.985:
+        return f"{share:.0%}"
+    return f"{share:.1%}"
+
+
 def duration(seconds: float) -> str:
     """Say a time in three digits and the unit that fits, such as "4.62 ms".
 

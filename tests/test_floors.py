@@ -41,6 +41,8 @@ FLOORS = [
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
+    {"campaign"},
+    {"charts"},  # pictures of it
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
@@ -78,6 +80,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "delivery",
         "rehearsal",
         "samples",
+        "charts",
         "insight",
         "lessons",
         "widgets",
@@ -93,6 +96,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "tables",
         "rehearsal",
         "samples",
+        "charts",
         "insight",
         "lessons",
     },
@@ -101,7 +105,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "logfile",  # unpacks zstd
         "formats",
     },
-    "matplotlib": {"insight"},
+    "matplotlib": {"charts", "insight"},
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},

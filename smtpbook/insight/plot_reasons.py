@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.colors import to_rgba
 
+from smtpbook.charts.canvas import new_axes, say, tidy
 from smtpbook.errors import near_miss
 from smtpbook.escape import visible
-from smtpbook.insight.canvas import new_axes, say, tidy
 from smtpbook.insight.summaries import refused
 from smtpbook.log.frame import require_columns
 from smtpbook.palette import PLAIN

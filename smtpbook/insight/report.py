@@ -22,12 +22,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from smtpbook.charts.plot_latency import plot_latency
+from smtpbook.charts.plot_reply_codes import plot_reply_codes
+from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.codes.explain import explain
 from smtpbook.escape import to_html, visible
 from smtpbook.events import COLUMNS
-from smtpbook.insight.plot_latency import plot_latency
-from smtpbook.insight.plot_reply_codes import plot_reply_codes
-from smtpbook.insight.plot_timeline import plot_timeline
 from smtpbook.insight.reasons import reasons
 from smtpbook.insight.summaries import refusals, replies
 from smtpbook.log.frame import require_columns

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 from matplotlib.figure import Figure
 
-from smtpbook.insight.plot_latency import plot_latency
-from smtpbook.insight.plot_reply_codes import plot_reply_codes
-from smtpbook.insight.plot_timeline import plot_timeline
+from smtpbook.charts.plot_latency import plot_latency
+from smtpbook.charts.plot_reply_codes import plot_reply_codes
+from smtpbook.charts.plot_timeline import plot_timeline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

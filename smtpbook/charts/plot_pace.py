@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib import dates
+import numpy as np
 
+from smtpbook.charts.canvas import new_axes, say, tidy, time_axis
 from smtpbook.delivery.run import Run
-from smtpbook.insight.canvas import new_axes, say, tidy
 from smtpbook.palette import BLUE, VERMILLION
 from smtpbook.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_SHORT_S: Final = 120.0  # shorter sends have an axis of seconds instead of the clock
 
 
 def plot_pace(run: Run, *, ax: Axes | None = None) -> Axes:
@@ -43,16 +40,17 @@ def plot_pace(run: Run, *, ax: Axes | None = None) -> Axes:
         return say(ax, 'Nothing to show: the pace was not "adaptive".')
     start = pace["time"].iloc[0]
     end = max(pace["time"].iloc[-1], run.log["time"].max())
-    axis = _time_axis(ax, start, (end - start).total_seconds())
-    rate = pace["rate_per_min"]
-    times, rates = [*axis(pace["time"]), *axis(pd.Series([end]))], [*rate, rate.iloc[-1]]
+    axis = time_axis(ax, start, (end - start).total_seconds())
+    rate, since = pace["rate_per_min"], (pace["time"] - start).dt.total_seconds()
+    times = axis(np.append(since, (end - start).total_seconds()))
+    rates = [*rate, rate.iloc[-1]]
     # A send without a change may be too short for a line.
     marker = "o" if len(pace) == 1 else None
     ax.step(times, rates, where="post", color=BLUE, linewidth=1.5, marker=marker)
     is_cut = rate.diff() < 0
     if is_cut.any():
         ax.scatter(
-            axis(pace.loc[is_cut, "time"]),
+            axis(since[is_cut]),
             rate.shift()[is_cut],
             s=30,
             color=VERMILLION,
@@ -68,16 +66,3 @@ def plot_pace(run: Run, *, ax: Axes | None = None) -> Axes:
     changes = counted(len(pace) - 1, "change", "changes")
     tidy(ax, f"Pace: {changes}, from {rate.iloc[0]:,.0f} to {rate.iloc[-1]:,.0f} a minute")
     return ax
-
-
-def _time_axis(ax: Axes, start: pd.Timestamp, length_s: float) -> Any:
-    """Set up the time axis; the result turns times into its values."""
-    if length_s < _SHORT_S:
-        ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
-        return lambda times: (times - start).dt.total_seconds()
-    untyped: Any = dates
-    locator = untyped.AutoDateLocator(tz="UTC")
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz="UTC"))
-    ax.set_xlabel("time (UTC)")
-    return lambda times: untyped.date2num(times.dt.tz_localize(None))

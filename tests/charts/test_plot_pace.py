@@ -9,8 +9,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from smtpbook.charts.plot_pace import plot_pace
 from smtpbook.delivery.run import Run
-from smtpbook.insight.plot_pace import plot_pace
 from smtpbook.log.frame import Recorder
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,21 +14,62 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from smtpbook.charts.canvas import Chart, alt_text
+from smtpbook.charts.plot_compare import plot_compare
+from smtpbook.charts.plot_conversation import plot_conversation
+from smtpbook.charts.plot_coverage import plot_coverage
+from smtpbook.charts.plot_domains import plot_domains
+from smtpbook.charts.plot_latency import plot_latency
+from smtpbook.charts.plot_outcomes import plot_outcomes
+from smtpbook.charts.plot_reply_codes import plot_reply_codes
+from smtpbook.charts.plot_retry_curve import plot_retry_curve
+from smtpbook.charts.plot_sessions import plot_sessions
+from smtpbook.charts.plot_throughput import plot_throughput
+from smtpbook.charts.plot_timeline import plot_timeline
+from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.errors import ColumnError
-from smtpbook.insight.plot_coverage import plot_coverage
-from smtpbook.insight.plot_latency import plot_latency
-from smtpbook.insight.plot_reply_codes import plot_reply_codes
-from smtpbook.insight.plot_timeline import plot_timeline
+from smtpbook.log.frame import to_frame
+from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES
 from smtpbook.tables.latency import latency_by_command
+from smtpbook.tables.scan import scan_log
 from smtpbook.wording import duration
 from tests.insight.conftest import LOGS
+from tests.log.story import Story, day, suppressed
 
 Plot = Callable[..., Axes]
-PLOTS = [plot_reply_codes, plot_latency, plot_timeline]
+PLOTS: list[Plot] = [
+    plot_reply_codes,
+    partial(plot_reply_codes, by="verb"),
+    plot_latency,
+    partial(plot_latency, kind="box"),
+    partial(plot_latency, kind="ecdf"),
+    plot_timeline,
+    plot_outcomes,
+    plot_domains,
+    plot_throughput,
+    plot_retry_curve,
+    plot_sessions,
+    plot_waterfall,
+    plot_conversation,
+    lambda log, **given: one_of(plot_compare(log, log), **given),
+]
+NAMES = [
+    *("reply codes", "reply codes by verb", "latency", "latency box", "latency ecdf"),
+    *("timeline", "outcomes", "domains", "throughput", "retry curve", "sessions"),
+    *("waterfall", "conversation", "compare"),
+]
+every_plot = pytest.mark.parametrize("plot", PLOTS, ids=NAMES)
+# Those that draw upon Axes; the comparison has three of its own.
+every_axes_plot = pytest.mark.parametrize("plot", PLOTS[:-1], ids=NAMES[:-1])
+
+
+def one_of(figure: Figure, *, ax: Axes | None = None) -> Axes:
+    return figure.axes[0]
 
 
 def empty_axes() -> Axes:
@@ -38,67 +81,8 @@ def labels(ax: Axes, axis: str) -> list[str]:
     return [tick.get_text() for tick in getattr(ax, f"get_{axis}ticklabels")()]
 
 
-def assert_is_drawn(log: pd.DataFrame, plot: Plot) -> None:
-    ax = plot(log, ax=empty_axes())
-    ax.figure.draw_without_rendering()
-    assert ax.has_data() or ax.texts
-    assert ax.get_title(loc="left")
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_any_log_gives_a_picture(any_log: pd.DataFrame, plot: Plot) -> None:
-    assert_is_drawn(any_log, plot)
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_a_dark_style_gives_a_picture(log: pd.DataFrame, plot: Plot) -> None:
-    with plt.style.context("dark_background"):
-        assert_is_drawn(log, plot)
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_a_new_figure_is_made_and_the_current_one_left_alone(
-    log: pd.DataFrame, plot: Plot
-) -> None:
-    mine = plt.figure()
-    ax = plot(log)
-    assert ax.figure is not mine
-    assert mine.axes == []
-    assert ax.figure.number in plt.get_fignums()
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_axes_that_are_given_are_drawn_upon_without_pyplot(
-    log: pd.DataFrame, plot: Plot
-) -> None:
-    ax = empty_axes()
-    assert plot(log, ax=ax) is ax
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_nothing_to_draw_is_said_in_a_sentence(empty_log: pd.DataFrame, plot: Plot) -> None:
-    ax = plot(empty_log, ax=empty_axes())
-    assert [text.get_text()[:3] for text in ax.texts] == ["No "]
-
-
-@pytest.mark.parametrize("plot", PLOTS)
-def test_a_missing_column_is_named(log: pd.DataFrame, plot: Plot) -> None:
-    with pytest.raises(ColumnError, match="column 'reply_code' not found"):
-        plot(log.rename(columns={"reply_code": "reply_codes"}), ax=empty_axes())
-
-
-@pytest.mark.parametrize("plot", [plot_latency, plot_timeline])
-def test_words_from_outside_are_escaped_shortened_and_no_mathematics(plot: Plot) -> None:
-    ax = plot(LOGS["every code"](), ax=empty_axes())
-    label = ax.get_yticklabels()[-1]
-    assert label.get_text().startswith("X$y^2$\\u202eZ")
-    assert len(label.get_text()) < 24
-    assert not label.get_parse_math()
-
-
-def places_of_texts(ax: Axes) -> list[Bbox]:
-    """Where the texts that can be seen stand, in pixels."""
+def upright_texts(ax: Axes) -> list[Text]:
+    """The texts that can be seen; boxes around slanted ones overlap where words do not."""
     (left, right), (low, high) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     ticks = [
         tick for tick in ax.get_xticklabels() if left <= tick.get_position()[0] <= right
@@ -108,20 +92,102 @@ def places_of_texts(ax: Axes) -> list[Bbox]:
     ]
     legend = ax.get_legend()
     named = legend.get_texts() if legend else []
-    texts = [*ticks, *named, *ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title]
-    return [text.get_window_extent() for text in texts if text.get_text()]
+    axes = [*ticks, ax.xaxis.label, ax.yaxis.label] if ax.axison else []
+    texts = [*axes, *named, *ax.texts, ax._left_title]
+    return [text for text in texts if text.get_text() and text.get_rotation() % 90 == 0]
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-@pytest.mark.parametrize("name", ["one row", "every code", "hours", "300 recipients"])
-def test_no_two_texts_overlap_and_none_is_cut(plot: Plot, name: str) -> None:
-    ax = plot(LOGS[name]())
-    ax.figure.canvas.draw()
-    places = [place.padded(-1) for place in places_of_texts(ax)]
-    whole = Bbox.union([ax.figure.bbox, *places])
-    assert whole.bounds == ax.figure.bbox.bounds
-    for one, other in itertools.combinations(places, 2):
-        assert not one.overlaps(other)
+@cache
+def a_day() -> pd.DataFrame:
+    """300 recipients, many codes, and words that would like to be mathematics."""
+    story = Story("s$x^2$\u202e")
+    for code in (211, 220, 251, 252, 421, 450, 451, 452, 500, 501, 502, 503, 550, 554):
+        story.said("NOOP", "NOOP", f"{code} $\\frac{{")
+    story.said("X$y^2$\u202e" + "Z" * 30, "X", "599 5.9.9 $\\frac{")
+    story.message("x@$y$.example", rcpt="450 4.2.0 $z$", outcome="deferred")
+    return to_frame([*story.rows, *day(300), suppressed("no@x.example")])
+
+
+def assert_is_drawn(log: pd.DataFrame, plot: Plot) -> None:
+    """It has a title, words for who cannot see it, and no text upon or beyond another."""
+    figure = plot(log).figure
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    for ax in figure.axes:
+        assert ax.has_data() or ax.texts
+        assert ax.get_title(loc="left") in alt_text(ax)
+        places = [text.get_window_extent().padded(-1) for text in upright_texts(ax)]
+        assert Bbox.union([figure.bbox, *places]).bounds == figure.bbox.bounds
+        for one, other in itertools.combinations(places, 2):
+            assert not one.overlaps(other)
+        for text in upright_texts(ax):
+            assert "\u202e" not in text.get_text()
+            assert not (text.get_parse_math() and "$" in text.get_text())
+
+
+@every_plot
+def test_a_log_gives_a_picture_whose_texts_neither_overlap_nor_are_cut(plot: Plot) -> None:
+    with plt.style.context("dark_background"):
+        assert_is_drawn(a_day(), plot)
+
+
+@pytest.mark.heavy
+@every_plot
+def test_any_log_gives_a_picture(any_log: pd.DataFrame, plot: Plot) -> None:
+    assert_is_drawn(any_log, plot)
+
+
+@every_plot
+def test_nothing_to_draw_is_said_in_a_new_figure_and_the_current_one_left_alone(
+    empty_log: pd.DataFrame, plot: Plot
+) -> None:
+    mine = plt.figure()
+    ax = plot(empty_log)
+    sentences = [text.get_text() for text in ax.texts]
+    assert [sentence[:3] for sentence in sentences] == ["No "]
+    assert sentences[0] in alt_text(ax)
+    assert isinstance(ax.figure, Figure)
+    assert ax.figure.number in plt.get_fignums()
+    assert ax.figure is not mine
+    assert mine.axes == []
+
+
+@every_axes_plot
+def test_axes_that_are_given_are_drawn_upon_without_pyplot(plot: Plot) -> None:
+    ax = empty_axes()
+    assert plot(LOGS["one row"](), ax=ax) is ax
+    assert plt.get_fignums() == []
+
+
+@every_plot
+def test_a_missing_column_is_named(log: pd.DataFrame, plot: Plot) -> None:
+    with pytest.raises(ColumnError, match="column 'kind' not found"):
+        plot(log.rename(columns={"kind": "kinds"}))
+
+
+@pytest.mark.heavy
+@every_plot
+def test_files_give_the_same_picture_as_a_frame(plot: Plot, tmp_path: Path) -> None:
+    log = LOGS["hours"]()
+    scan = scan_log(write_log(log, tmp_path / "log.parquet"))
+    assert alt_text(plot(scan)) == alt_text(plot(log))
+
+
+def test_a_notebook_gets_the_picture_in_words_too() -> None:
+    ax = plot_reply_codes(LOGS["300 recipients"]())
+    assert isinstance(ax.figure, Chart)
+    data, metadata = ax.figure._repr_mimebundle_()
+    assert data["text/plain"].startswith("1,150 replies by code. 220: 4, 221: 4, 250: ")
+    assert metadata["image/png"]["alt"] == data["text/plain"]
+    assert alt_text(plt.figure().subplots()) == ""
+
+
+@pytest.mark.parametrize("plot", [plot_latency, plot_timeline])
+def test_a_word_from_outside_is_shortened(plot: Plot) -> None:
+    ax = plot(LOGS["every code"](), ax=empty_axes())
+    label = ax.get_yticklabels()[-1]
+    assert label.get_text().startswith("X$y^2$\\u202eZ")
+    assert len(label.get_text()) < 24
 
 
 def test_reply_codes_are_bars_in_code_order_coloured_and_hatched_by_severity(
@@ -151,8 +217,9 @@ def test_latency_marks_the_median_and_p95_of_the_table(log: pd.DataFrame) -> Non
     assert [x for mark, x in marks if mark == "o"] == pytest.approx(list(table["p50_s"]))
     assert [x for mark, x in marks if mark == ">"] == pytest.approx(list(table["p95_s"]))
     written = [text.get_text() for text in ax.texts]
-    assert duration(table["p50_s"].iloc[2]) in written
-    assert f"p95 {duration(table['p95_s'].iloc[2])}" in written
+    assert {"● median", "▶ p95", "◆ p99"} <= {*written}
+    for name in ("p50_s", "p95_s", "p99_s"):
+        assert {duration(time) for time in table[name]} <= {*written}
     assert [label.split(" ")[0] for label in labels(ax, "y")] == table["verb"].tolist()
 
 
@@ -165,19 +232,21 @@ def test_the_caption_of_latencies_of_no_time_is_not_cut(log: pd.DataFrame) -> No
     assert place.x1 <= ax.figure.bbox.x1
 
 
-def test_a_latency_label_stands_above_the_distribution_of_the_next_row() -> None:
-    log = LOGS["300 recipients"]()
-    for height in (None, 4.4):  # its own figure, and one as full as the report's
-        figure = Figure(figsize=(9, height or 1), layout="constrained")
-        ax = plot_latency(log, ax=figure.subplots() if height else None)
-        ax.figure.canvas.draw()
-        tops = [
-            ax.transData.transform(patch.get_path().vertices).max(axis=0)[1]
-            for patch in ax.patches
-        ]
-        for text in ax.texts:
-            below = [top for top in tops if top < text.get_window_extent().y1]
-            assert all(top <= text.get_window_extent().y0 for top in below)
+def test_boxes_and_curves_tell_the_same_quantiles(log: pd.DataFrame) -> None:
+    table = latency_by_command(log)
+    box = plot_latency(log, kind="box", ax=empty_axes())
+    marks = [line.get_xdata()[0] for line in box.lines if line.get_marker() == "D"]
+    assert marks == pytest.approx(list(table["p99_s"]))
+    curves = plot_latency(log, kind="ecdf", ax=empty_axes())
+    for line, (_, row) in zip(curves.lines, table.iterrows(), strict=False):
+        times, shares = line.get_data()
+        assert np.interp(0.5, shares, times) == pytest.approx(row["p50_s"], rel=0.05)
+        assert (shares[0], shares[-1]) == (0, 1)
+
+
+def test_an_unknown_kind_of_latency_chart_names_the_near_miss(log: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="did you mean 'ecdf'"):
+        plot_latency(log, kind="cdf")
 
 
 def test_latency_says_which_column_it_shows(log: pd.DataFrame) -> None:
@@ -256,7 +325,7 @@ def test_any_coverage_gives_a_picture_whose_texts_neither_overlap_nor_are_cut(
     assert ax.figure is not mine
     assert mine.axes == []
     ax.figure.canvas.draw()
-    places = [place.padded(-1) for place in places_of_texts(ax)]
+    places = [text.get_window_extent().padded(-1) for text in upright_texts(ax)]
     assert Bbox.union([ax.figure.bbox, *places]).bounds == ax.figure.bbox.bounds
     for one, other in itertools.combinations(places, 2):
         assert not one.overlaps(other)

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
+from smtpbook.charts.canvas import new_axes, say, tidy
 from smtpbook.escape import visible
-from smtpbook.insight.canvas import new_axes, say, tidy
 from smtpbook.log.frame import require_columns
 from smtpbook.palette import BLUE, ORANGE, PURPLE, SKY, VERMILLION
 from smtpbook.wording import counted

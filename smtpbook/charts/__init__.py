@@ -1,0 +1,1 @@
+"""Charts: pictures of an event log, drawn from its tables, one module for each."""
