@@ -17,9 +17,9 @@ import pandas as pd
 from matplotlib import dates
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from smtpbook.escape import visible
 from smtpbook.palette import (
@@ -81,7 +81,7 @@ def tidy(ax: Axes, title: str, told: str = "", *, above: float | None = None) ->
     _TOLD[ax] = f"{title}. {told}".rstrip()
 
 
-def alt_text(chart: Axes | FigureBase) -> str:
+def alt_text(chart: Axes | Figure) -> str:
     """Tell in words what a chart shows: its title and what stands out.
 
     Parameters
@@ -207,6 +207,7 @@ def time_axis(ax: Axes, start: pd.Timestamp, length_s: float) -> TimeAxis:
     """Set up an x axis of time: in seconds below two minutes, else the clock's, in UTC."""
     ax.grid(axis="x", alpha=0.25)
     if length_s < _SHORT_S:
+        ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
         return lambda seconds: seconds
     untyped: Any = dates

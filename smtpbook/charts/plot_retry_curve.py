@@ -56,18 +56,22 @@ def plot_retry_curve(log: Log, *, ax: Axes | None = None) -> Axes:
         return say(ax, "No recipient was deferred at first in this log.")
 
     people = int(curve["at_risk"].iloc[0])
+    deferred = counted(people, "deferred recipient", "deferred recipients")
+    if not curve["waited_s"].iloc[-1] > 0:
+        tidy(ax, f"{deferred}, none tried again")
+        return say(ax, "No deferred recipient was tried again in this log.")
+
     accepted, last = int(curve["accepted"].sum()), curve.iloc[-1]
     half = curve.loc[(curve["estimate"] >= 0.5).to_numpy(bool), "waited_s"]
     told = f"{percent(float(last['estimate']))} within {lasting(float(last['waited_s']))}."
     if len(half):
         told += f" Half of them within {lasting(float(half.iloc[0]))}."
-    deferred = counted(people, "deferred recipient", "deferred recipients")
     tidy(ax, f"{deferred}, {accepted:,} accepted at a retry", told)
     _draw(ax, curve)
     end = max(float(last["waited_s"]), 1e-3) * _ROOM
     every = next((s for s in _EVERY_S if end / s < _MAX_TICKS), _EVERY_S[-1])
     every = every * max(1, int(np.ceil(end / every / _MAX_TICKS)))
-    ax.xaxis.set_major_locator(FixedLocator(np.arange(0, end + every, every)))
+    ax.xaxis.set_major_locator(FixedLocator(np.arange(0, end + every, every).tolist()))
     ax.xaxis.set_major_formatter(
         lambda seconds, _: "0" if seconds <= 0 else lasting(seconds)
     )

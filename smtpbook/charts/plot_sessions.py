@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 _MAX_SESSIONS: Final = 50
 _MOMENTS: Final = 400  # the time shown is cut into so many; about two pixels each
-_THICK: Final = 0.7  # of a row, which is 1 high
+_LINES: Final = 20  # of the picture, in a row
+# Height of each level in a row, which is 1 high: what matters is seen without colours, too.
+_THICK: Final = {1: 0.15, 2: 0.5, 3: 0.5, 4: 0.9, 5: 0.9, 6: 0.9}
 _IDLE: Final = 0.3  # opacity of a connection on which nothing is awaited
 # What each row brought, as a key of _LEVELS, and the moments over which it went on.
 _MOVES: Final = """
@@ -150,9 +152,17 @@ def _draw(ax: Axes, axis: TimeAxis, levels: Any, span: tuple[float, float]) -> N
     for level, (color, _) in _LEVELS.items():
         colors[level] = to_rgba(color, _IDLE if level == 1 else 1)
     left, right = axis(span[0]), axis(span[1])
-    for row, line in enumerate(levels):
-        extent = (left, right, row + _THICK / 2, row - _THICK / 2)
-        ax.imshow(colors[line][None], aspect="auto", interpolation="nearest", extent=extent)
+    # Each row is many lines of the picture, of which a level fills those in its middle.
+    lines = np.abs((np.arange(_LINES) + 0.5) / _LINES - 0.5) * 2
+    thick = np.array([0.0, *_THICK.values()])
+    filled = lines[None, :, None] < thick[levels][:, None, :]
+    picture = colors[np.where(filled, levels[:, None, :], 0)]
+    ax.imshow(
+        picture.reshape(-1, _MOMENTS, 4),
+        aspect="auto",
+        interpolation="nearest",
+        extent=(left, right, len(levels) - 0.5, -0.5),
+    )
     ax.set_xlim(left - 0.01 * (right - left), right + 0.01 * (right - left))
 
 

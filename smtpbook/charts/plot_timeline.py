@@ -158,9 +158,10 @@ def _draw_counts(ax: Axes, table: pd.DataFrame, edges: Any) -> None:
     """Draw how many replies each moment had: successes above the line, refusals below."""
     most = int(table["replies"].max())
     counts: dict[tuple[int, int], Any] = {}
-    for (row, digit), own in table.groupby(["row", "digit"]):
-        counts[row, digit] = np.zeros(_MOMENTS)
-        counts[row, digit][own["x"].to_numpy(int)] = own["replies"]
+    cells = table[["row", "digit", "x", "replies"]].astype(int)
+    for row, digit, moment, replies in cells.itertuples(index=False):
+        count = counts.setdefault((row, digit), np.zeros(_MOMENTS))
+        count[moment] = replies
     for row in table["row"].unique():
         # The y axis points down.  Both kinds of success, and of refusal, are stacked.
         for side, severities in ((-1, (2, 3)), (1, (4, 5))):

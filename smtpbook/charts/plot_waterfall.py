@@ -150,8 +150,8 @@ def _draw(ax: Axes, steps: pd.DataFrame, length: float) -> None:
     waited = steps["latency"] - alone
     paper = rcParams["axes.facecolor"]
     looks = [
-        (PURPLE, "------") if step.failed and not step.reply else _look(step.digit)
-        for step in steps.itertuples()
+        (PURPLE, "------") if is_failed and not digit else _look(digit)
+        for is_failed, digit in zip(steps["failed"], steps["digit"], strict=True)
     ]
     colors = [color for color, _ in looks]
     ax.barh(steps.index, waited, _THICK, steps["begin"], color=colors, alpha=_WAITED, lw=0)
@@ -210,7 +210,7 @@ def _label(ax: Axes, rows: pd.DataFrame, steps: pd.DataFrame) -> None:
 
 def _look(digit: int) -> tuple[str, str]:
     """Give the colour and the hatch of a reply; 0 = something else than a reply."""
-    return SEVERITY_COLORS.get(digit, PLAIN), SEVERITY_HATCHES.get(digit, "") * 2
+    return SEVERITY_COLORS.get(digit, PLAIN), SEVERITY_HATCHES.get(digit, "")
 
 
 def _words(row: Any) -> str:
