@@ -19,6 +19,8 @@ PROMISED = {
     *("open_session", "Lab", "Behaviour", "explain", "outcomes", "reply_codes"),
     *("latency_by_command", "by_domain", "plot_reply_codes", "plot_latency"),
     *("classify", "reasons", "plot_reasons", "scan_log"),
+    *("plot_outcomes", "plot_domains", "plot_throughput", "plot_retry_curve"),
+    *("plot_waterfall", "plot_conversation", "plot_sessions", "plot_compare"),
     *("throughput", "retry_curve", "sessions", "tls_posture", "slowest", "compare"),
     *("plot_timeline", "report", "read_log", "write_log", "transcript", "sample"),
 }

@@ -70,19 +70,22 @@ def new_figure(width: float, height: float) -> Figure:
     return plt.figure(figsize=(width, height), layout="constrained", FigureClass=Chart)
 
 
-def tidy(ax: Axes, title: str, told: str = "", *, above: float | None = None) -> None:
+def tidy(
+    ax: Axes, title: str, kind: str = "", told: str = "", *, above: float | None = None
+) -> None:
     """Set the title, and take away the lines that say nothing.
 
-    What is told besides is not drawn: it stands in `alt_text`, for those who do not see.
+    What kind of chart it is, and what is told besides, is not drawn: it stands in
+    `alt_text`, for those who do not see.
     The title stands so many points above the Axes, if something else stands there.
     """
     ax.set_title(title, loc="left", fontsize="medium", parse_math=False, pad=above)
     ax.spines[["top", "right"]].set_visible(False)
-    _TOLD[ax] = f"{title}. {told}".rstrip()
+    _TOLD[ax] = f"{kind}: {title}. {told}".strip(": ")
 
 
 def alt_text(chart: Axes | Figure) -> str:
-    """Tell in words what a chart shows: its title and what stands out.
+    """Tell in words what a chart shows: its kind, its title and what stands out.
 
     Parameters
     ----------

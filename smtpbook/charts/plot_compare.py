@@ -94,7 +94,7 @@ def _draw_outcomes(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
         f"{name}: {counted(size, 'recipient', 'recipients')}"
         for name, size in zip(names, sizes, strict=True)
     )
-    tidy(ax, f"Outcomes; {told}", above=HEAD)
+    tidy(ax, f"Outcomes; {told}", "Bar chart", above=HEAD)
     if table.empty:
         say(ax, "No recipient has an outcome in these logs.")
         return
@@ -126,6 +126,7 @@ def _draw_changes(ax: Axes, changes: pd.DataFrame, names: list[str]) -> None:
     tidy(
         ax,
         f"{title}: {names[0]} → {names[1]}",
+        "Bar chart",
         "".join(f"{label}. " for label in labels[:3]),
     )
     if changes.empty:
@@ -145,7 +146,8 @@ def _draw_changes(ax: Axes, changes: pd.DataFrame, names: list[str]) -> None:
 
 
 def _draw_commands(ax: Axes, commands: pd.DataFrame, names: list[str]) -> None:
-    tidy(ax, "Median of what the server took for a command", _slower(commands), above=HEAD)
+    title = "Median of what the server took for a command"
+    tidy(ax, title, "Dot plot", _slower(commands), above=HEAD)
     timed = commands.dropna(subset=["p50_a_s", "p50_b_s"], how="all").set_index("verb")
     if timed.empty:
         say(ax, "No reply in these logs has a time.")

@@ -114,7 +114,7 @@ def plot_conversation(
     number = counted(len(steps), "step", "steps")
     shown = number if whole else f"the first {number}"
     told = " ".join(f"{_SAYS[step.to]} {step.text}." for step in steps[:12])
-    tidy(ax, f"{named(rows)}: {shown}", told, above=HEAD)
+    tidy(ax, f"{named(rows)}: {shown}", "Sequence diagram", told, above=HEAD)
     _ground(ax, steps)
     for row, step in enumerate(steps):
         _draw(ax, row, step)

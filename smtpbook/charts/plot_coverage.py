@@ -63,7 +63,7 @@ def plot_coverage(coverage: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     kinds_of = counted(len(clusters), "kind", "kinds")
     failed = int(coverage.loc[kinds == "error", "recipients"].sum())
     rest = f"; {failed:,} cannot be made" if failed else ""
-    tidy(ax, f"{counted(total, 'message', 'messages')} in {kinds_of}{rest}")
+    tidy(ax, f"{counted(total, 'message', 'messages')} in {kinds_of}{rest}", "Heat map")
     if not total:
         return say(ax, "No recipients.")
     if places.empty:

@@ -20,6 +20,7 @@ from smtpbook.charts.canvas import (
     tidy,
 )
 from smtpbook.escape import visible
+from smtpbook.events import OUTCOMES
 from smtpbook.palette import OUTCOME_HATCHES, PLAIN
 from smtpbook.states import state
 from smtpbook.tables.engine import PLACE, query
@@ -69,9 +70,10 @@ def plot_domains(log: Log, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         A row for each recipient domain, the largest on top (of more than twenty the last
-        is all others), with its recipients at the right: the shares of their outcomes,
-        then how many were not accepted for which reason, the most frequent reason first.
-        Counted is what was so in the end; `plot_reasons` counts every attempt.
+        is all others), with its provider where that is known, and its recipients at the
+        right: the shares of their outcomes, then how many were not accepted for which
+        reason, the most frequent reason first.  Counted is what was so in the end, not
+        what each attempt came to.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def plot_domains(log: Log, *, ax: Axes | None = None) -> Axes:
         tidy(ax, "Outcomes by domain")
         return say(ax, "No recipient has an outcome in this log.")
 
-    shares = table.drop(columns=["recipient_domain", "recipients"])
+    shares = table[[name for name in OUTCOMES if name in table]]
     shares = shares.groupby(_places(table["recipient_domain"], names)).sum()
     _draw_shares(ax, shares)
     totals = reasons.groupby("reason")["recipients"].sum().sort_values(ascending=False)
@@ -99,7 +101,12 @@ def plot_domains(log: Log, *, ax: Axes | None = None) -> Axes:
         column = _places(reasons["reason"], columns)
         np.add.at(cells, (rows, column), reasons["recipients"].to_numpy())
         _draw_cells(ax, cells)
-    _label(ax, list(names), list(columns), shares)
+    known = table.dropna(subset=["recipient_domain", "provider"])
+    providers = dict(zip(known["recipient_domain"], known["provider"], strict=True))
+    notes = [f" ({providers[name]})" if name in providers else "" for name in names]
+    _label(ax, list(names), notes, list(columns))
+    label_beside(ax, "recipients", [f"{n:,}" for n in shares.sum(axis=1)], points=52)
+    legend_above(ax, _keys([str(name) for name in shares]))
     people = int(sizes.sum())
     bad = shares.drop(columns=["accepted", "delivered"], errors="ignore").sum(axis=1)
     name = visible(list(names)[int(bad.argmax())], max_chars=_MAX_CHARS)
@@ -109,7 +116,7 @@ def plot_domains(log: Log, *, ax: Axes | None = None) -> Axes:
     of = counted(len(sizes), "domain", "domains")
     title = f"{counted(people, 'recipient', 'recipients')} at {of}"
     accepted = percent(1 - int(bad.sum()) / people)
-    tidy(ax, f"{title}: {accepted} accepted", told, above=HEAD)
+    tidy(ax, f"{title}: {accepted} accepted", "Bars and heat map", told, above=HEAD)
     return ax
 
 
@@ -181,8 +188,8 @@ def _draw_cells(ax: Axes, cells: Any) -> None:
     ax.vlines(left + np.arange(1, columns), -0.5, rows - 0.5, paper, lw=1.5)
 
 
-def _label(ax: Axes, names: list[str], reasons: list[str], shares: pd.DataFrame) -> None:
-    label_ticks(ax.yaxis, names, max_chars=_MAX_CHARS)
+def _label(ax: Axes, names: list[str], notes: list[str], reasons: list[str]) -> None:
+    label_ticks(ax.yaxis, names, notes, max_chars=_MAX_CHARS)
     ax.tick_params("y", length=0, labelsize="small")
     left = _SHARES + _GAP
     ticks = [(share * _SHARES, f"{share:.0%}") for share in (0, 0.5, 1)]
@@ -199,15 +206,16 @@ def _label(ax: Axes, names: list[str], reasons: list[str], shares: pd.DataFrame)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set_xlim(-0.05, left + max(len(reasons), 1))
     ax.set_ylim(len(names) - 0.5, -0.5)
-    label_beside(ax, "recipients", [f"{n:,}" for n in shares.sum(axis=1)], points=52)
-    handles = [
+
+
+def _keys(outcomes: list[str]) -> list[Patch]:
+    return [
         Patch(
-            facecolor=state(str(name)).color,
-            hatch=OUTCOME_HATCHES.get(str(name), ""),
+            facecolor=state(name).color,
+            hatch=OUTCOME_HATCHES.get(name, ""),
             edgecolor=rcParams["axes.facecolor"],
             linewidth=0,
-            label=str(state(str(name))),
+            label=str(state(name)),
         )
-        for name in shares
+        for name in outcomes
     ]
-    legend_above(ax, handles)

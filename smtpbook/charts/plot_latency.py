@@ -116,7 +116,8 @@ def plot_latency(
 
     medians = zip(table["verb"], table["p50_s"], strict=True)
     told = ", ".join(f"{verb} {duration(time)}" for verb, time in [*medians][:12])
-    tidy(ax, f"How long {total} took, by command", visible(f"Medians: {told}."), above=HEAD)
+    title, told = f"How long {total} took, by command", visible(f"Medians: {told}.")
+    tidy(ax, title, "Distributions", told, above=HEAD)
     bins = _STEPS if kind == "ecdf" else _BINS
     counts, edges, zeros = _binned(log, column, bins)
     log_time_axis(ax, edges[0], edges[-1])

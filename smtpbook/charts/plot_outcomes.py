@@ -102,7 +102,7 @@ def plot_outcomes(log: Log, *, ax: Axes | None = None) -> Axes:
 
     people = counted(sum(end.values()), "recipient", "recipients")
     title = f"What became of {people}, attempt by attempt"
-    tidy(ax, title, f"In the end: {told(end)}.", above=HEAD)
+    tidy(ax, title, "Flow", f"In the end: {told(end)}.", above=HEAD)
     for column, bar in enumerate(bars):
         _draw_bar(ax, column, bar)
         _draw_flow(ax, column, bar)

@@ -64,5 +64,9 @@ def plot_pace(run: Run, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("messages a minute, at most")
     ax.grid(axis="y", alpha=0.25)
     changes = counted(len(pace) - 1, "change", "changes")
-    tidy(ax, f"Pace: {changes}, from {rate.iloc[0]:,.0f} to {rate.iloc[-1]:,.0f} a minute")
+    tidy(
+        ax,
+        f"Pace: {changes}, from {rate.iloc[0]:,.0f} to {rate.iloc[-1]:,.0f} a minute",
+        "Curve",
+    )
     return ax

@@ -69,7 +69,7 @@ def plot_reply_codes(log: Log, *, by: str | None = None, ax: Axes | None = None)
     without = f"; {unanswered:,} commands without one" if unanswered else ""
     total = int(counts["replies"].sum())
     told = ", ".join(f"{code}: {n:,}" for code, n in _pairs(counts)[:12])
-    tidy(ax, f"{counted(total, 'reply', 'replies')} by code{without}", told)
+    tidy(ax, f"{counted(total, 'reply', 'replies')} by code{without}", "Bar chart", told)
     if counts.empty:
         return say(ax, "No replies in this log.")
 
@@ -116,7 +116,9 @@ def _plot_by(log: Log, by: str, ax: Axes | None) -> Axes:
     told = [
         f"{name}: {', '.join(f'{c} {n:,}' for c, n in codes)}." for name, _, codes in blocks
     ]
-    tidy(ax, title, visible(" ".join(told[:8]), max_chars=_MAX_TOLD), above=HEAD)
+    tidy(
+        ax, title, "Bar chart", visible(" ".join(told[:8]), max_chars=_MAX_TOLD), above=HEAD
+    )
     if not blocks:
         return say(ax, f"No replies with a {by.replace('_', ' ')} in this log.")
 

@@ -66,7 +66,7 @@ def plot_retry_curve(log: Log, *, ax: Axes | None = None) -> Axes:
     told = f"{percent(float(last['estimate']))} within {lasting(float(last['waited_s']))}."
     if len(half):
         told += f" Half of them within {lasting(float(half.iloc[0]))}."
-    tidy(ax, f"{deferred}, {accepted:,} accepted at a retry", told)
+    tidy(ax, f"{deferred}, {accepted:,} accepted at a retry", "Curve", told)
     _draw(ax, curve)
     end = max(float(last["waited_s"]), 1e-3) * _ROOM
     every = next((s for s in _EVERY_S if end / s < _MAX_TICKS), _EVERY_S[-1])

@@ -175,7 +175,7 @@ def _title(ax: Axes, every: pd.DataFrame, shown: pd.DataFrame) -> None:
     number = counted(len(every), "session", "sessions")
     title = f"{number}, at most {max(together, 1):,} at a time{some}"
     mean = lasting(float(every["duration_s"].mean()))
-    tidy(ax, title, f"A session lasted {mean} on average.", above=HEAD)
+    tidy(ax, title, "Gantt chart", f"A session lasted {mean} on average.", above=HEAD)
 
 
 def _keys(levels: Any) -> list[Patch]:

@@ -80,7 +80,13 @@ def plot_throughput(
     people = counted(int(up.sum()), "recipient", "recipients")
     title = f"{people} accepted in {lasting(float(edges[-1]))}"
     best = f"At most {rates['accepted'].max():,.3g} a {unit}."
-    tidy(ax, f"{title}, {table['transient'].sum():,} replies 4yz", best, above=HEAD)
+    tidy(
+        ax,
+        f"{title}, {table['transient'].sum():,} replies 4yz",
+        "Rates over time",
+        best,
+        above=HEAD,
+    )
     return ax
 
 

@@ -126,7 +126,7 @@ def plot_timeline(log: Log, *, ax: Axes | None = None) -> Axes:
     below = ", below the lines" if refused else ""
     over = f" in {duration(length_s)}" if length_s else ""
     refusals = counted(refused, "refusal", "refusals")
-    tidy(ax, f"{counted(total, 'reply', 'replies')}{over}: {refusals}{below}")
+    tidy(ax, f"{counted(total, 'reply', 'replies')}{over}: {refusals}{below}", "Timeline")
     label_ticks(ax.yaxis, verbs)
     ax.tick_params("y", length=0)
     ax.set_ylim(len(verbs) - 0.4, -1.3)  # the session's first command on top, legend above

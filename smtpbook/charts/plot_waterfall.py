@@ -126,7 +126,7 @@ def plot_waterfall(
     title = f"{named(rows)}: {counted(found, 'step', 'steps')}{shown}"
     slowest = int(steps["service"].argmax())
     told = f"Slowest: {_words(rows.iloc[slowest])}, {duration(steps['service'][slowest])}."
-    tidy(ax, title, told, above=HEAD)
+    tidy(ax, title, "Waterfall", told, above=HEAD)
     ax.set_xlim(-0.01 * length, 1.02 * length)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     return ax

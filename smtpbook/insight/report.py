@@ -22,7 +22,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from smtpbook.charts.canvas import alt_text
+from smtpbook.charts.plot_domains import plot_domains
 from smtpbook.charts.plot_latency import plot_latency
+from smtpbook.charts.plot_outcomes import plot_outcomes
 from smtpbook.charts.plot_reply_codes import plot_reply_codes
 from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.codes.explain import explain
@@ -42,10 +45,13 @@ _MAX_ROWS: Final = 25  # of a table; what is left out is counted below it
 _MAX_REFUSALS: Final = 5
 _MAX_CHARS: Final = 300  # of one foreign text
 _OF_REASONS: Final = ("reason", "reply_code", "wording", "count", "share", "domains")
-_CHARTS: Final[tuple[tuple[str, Callable[..., Axes], float], ...]] = (
-    ("Bar chart", plot_reply_codes, 3.6),
-    ("Distributions", plot_latency, 5.2),
-    ("Timeline", plot_timeline, 4.4),
+# What is drawn, and how many inches high.
+_CHARTS: Final[tuple[tuple[Callable[..., Axes], float], ...]] = (
+    (plot_outcomes, 4.0),
+    (plot_domains, 5.4),
+    (plot_reply_codes, 3.6),
+    (plot_latency, 5.2),
+    (plot_timeline, 4.4),
 )
 _INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 _PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
@@ -185,13 +191,12 @@ def _refusals(log: pd.DataFrame) -> Iterator[str]:
         yield _note(f"{len(table) - _MAX_REFUSALS:,} rarer kinds of refusal are not shown.")
 
 
-def _figure(log: pd.DataFrame, kind: str, plot: Callable[..., Axes], height: float) -> str:
+def _figure(log: pd.DataFrame, plot: Callable[..., Axes], height: float) -> str:
     light, ax = _picture(log, plot, height, "light")
     dark, _ = _picture(log, plot, height, "dark", place=ax.get_position())
-    title = ax.get_title(loc="left")
     return (
         f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{to_html(f"{kind}: {title}")}"></picture></figure>'
+        f'<img src="{light}" alt="{to_html(alt_text(ax))}"></picture></figure>'
     )
 
 

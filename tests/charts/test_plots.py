@@ -177,7 +177,9 @@ def test_a_notebook_gets_the_picture_in_words_too() -> None:
     ax = plot_reply_codes(LOGS["300 recipients"]())
     assert isinstance(ax.figure, Chart)
     data, metadata = ax.figure._repr_mimebundle_()
-    assert data["text/plain"].startswith("1,150 replies by code. 220: 4, 221: 4, 250: ")
+    assert data["text/plain"].startswith(
+        "Bar chart: 1,150 replies by code. 220: 4, 221: 4, 250: "
+    )
     assert metadata["image/png"]["alt"] == data["text/plain"]
     assert alt_text(plt.figure().subplots()) == ""
 
