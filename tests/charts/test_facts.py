@@ -97,6 +97,10 @@ def test_a_waterfall_tells_what_a_step_took_from_what_it_waited() -> None:
 def test_a_waterfall_of_one_recipient_leaves_the_others_out() -> None:
     ax = plot_waterfall(handshake(), recipient="BOB@x.example", ax=empty_axes())
     assert labels(ax) == ["MAIL FROM:<news@example.org>", "RCPT TO:<bob@x.example>"]
+    asked = Story().opened()
+    asked.said("VRFY", "VRFY bob", "252 2.1.5 perhaps", recipient="Bob@x.example")
+    ax = plot_waterfall(to_frame(asked.rows), recipient="bob@x.example", ax=empty_axes())
+    assert labels(ax) == ["VRFY bob"]  # outside a transaction
 
 
 def test_long_sessions_are_cut_and_the_rest_is_counted() -> None:
@@ -142,7 +146,11 @@ def test_a_session_is_a_bar_that_says_what_each_moment_brought() -> None:
     assert to_hex(pixels[0]) == PLAIN.lower()
     assert ax.get_title(loc="left") == "1 session, at most 1 at a time"
     assert texts(ax)[0] == "2"
-    assert ax.lines[-1].get_marker() == "X"
+    (lost,) = [line for line in ax.lines if line.get_marker() == "X"]
+    assert list(lost.get_ydata()) == [0]
+    calm = plot_sessions(to_frame(Story().opened().closed().rows), ax=empty_axes())
+    (lost,) = [line for line in calm.lines if line.get_marker() == "X"]
+    assert list(lost.get_ydata()) == []
 
 
 # -- recipients
@@ -175,6 +183,8 @@ def test_attempts_without_a_number_are_counted_and_late_ones_put_together() -> N
     heads = [tick.get_text() for tick in ax.get_xticklabels()]
     assert heads[0] == "attempt 1\n1"
     assert heads[-2:] == ["attempts 5 to 7\n1", "in the end\n1"]
+    ax = plot_outcomes(to_frame([decided(1, "accepted", 3)]), ax=empty_axes())
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["attempt 3\n1"]
 
 
 def test_domains_have_shares_of_outcomes_and_counts_of_reasons() -> None:
@@ -275,6 +285,10 @@ def test_a_comparison_shows_who_came_to_another_outcome() -> None:
     second = to_frame([decided(n, "accepted") for n in range(4)])
     figure = plot_compare(first, second, names=("before", "$x$"))
     above, middle, below = figure.axes
+    legend = above.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["before", "$x$"]
+    assert not any(text.get_parse_math() for text in legend.get_texts())
     assert labels(above) == ["✓ accepted", "▲ deferred"]
     assert {"1 (25%)", "4 (100%)", "3 (75%)", "0 (0%)"} == {*texts(above)}
     assert labels(middle) == ["▲ deferred → ✓ accepted"]
