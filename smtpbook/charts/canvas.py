@@ -168,13 +168,13 @@ def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
 
 
 def legend_below(ax: Axes, handles: Sequence[Artist], *, lines: float = 2) -> None:
-    """Name what is drawn in one line below the x axis, which has so many lines of text."""
+    """Name what is drawn below the x axis, which has so many lines of text."""
     ax.legend(
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(0, 0),
         borderaxespad=0.8 + 1.7 * lines,
-        ncols=max(len(handles), 1),
+        ncols=4,
         frameon=False,
         fontsize="small",
         columnspacing=1.2,

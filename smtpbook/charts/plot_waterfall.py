@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 from matplotlib.patches import Patch
@@ -28,7 +29,7 @@ from smtpbook.palette import (
     SEVERITY_NAMES,
 )
 from smtpbook.tables.scan import Log
-from smtpbook.wording import counted, duration, octets
+from smtpbook.wording import counted, duration, lasting, octets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,9 @@ _MAX_ROWS: Final = 40
 _MAX_CHARS: Final = 38  # of a command
 _THICK: Final = 0.62  # of a row, which is 1 high
 _WAITED: Final = 0.3  # opacity of the time a reply waited behind those before it
+_LONG: Final = 0.3  # a pause is cut out if it is longer than this part of all the rest
+_PAUSE: Final = 0.06  # what is left of it, likewise
+_MAX_TICKS: Final = 6
 _THINNEST: Final = 0.003  # of the axis: what is shorter is still seen
 _COLUMNS: Final = (
     ("reply", 34.0),
@@ -88,7 +92,8 @@ def plot_waterfall(
         The strong part of a bar is what the server took for this step alone
         (``service_s``), coloured by severity; the faint part before it is the rest of
         ``latency_s``: the wait behind earlier replies of the group.  Commands written as
-        one pipelined group stand on one band.  A step without a reply has its error.
+        one pipelined group stand on one band.  Where nothing was awaited for long, time is
+        cut out, and the axis tells when each stretch began.
 
     Raises
     ------
@@ -118,10 +123,14 @@ def plot_waterfall(
     )
     service = rows["service_s"].to_numpy(float, na_value=float("nan"))
     steps["service"] = pd.Series(service).fillna(steps["latency"])
+    since = steps["begin"].to_numpy()
+    steps["begin"], stretches = _cut_idle(since, steps["latency"].to_numpy())
     length = max(float((steps["begin"] + steps["latency"]).max()), 1e-6)
     _band_groups(ax, steps)
     _draw(ax, steps, length)
     _label(ax, rows, steps)
+    if len(stretches) > 1:
+        _mark_cuts(ax, steps["begin"].to_numpy(), since, stretches)
     shown = "" if len(rows) == found else f"; the first {len(rows):,} are shown"
     title = f"{named(rows)}: {counted(found, 'step', 'steps')}{shown}"
     slowest = int(steps["service"].argmax())
@@ -130,6 +139,34 @@ def plot_waterfall(
     ax.set_xlim(-0.01 * length, 1.02 * length)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     return ax
+
+
+def _cut_idle(begin: Any, latency: Any) -> tuple[Any, list[int]]:
+    """Move steps together where nothing was awaited for long.
+
+    Returns
+    -------
+    array
+        When each step begins on the axis.
+    list of int
+        The first step of each stretch without such a pause; the first of all is 0.
+    """
+    ends = np.maximum.accumulate(begin + latency)
+    pauses = np.maximum(begin[1:] - ends[:-1], 0)
+    busy = max(float(ends[-1]) - pauses.sum(), 1e-6)
+    is_long = pauses > _LONG * busy
+    cut = np.where(is_long, pauses - _PAUSE * busy, 0)
+    return begin - np.append(0, np.cumsum(cut)), [0, *(np.flatnonzero(is_long) + 1)]
+
+
+def _mark_cuts(ax: Axes, begin: Any, since: Any, stretches: list[int]) -> None:
+    """Tell where time was cut out, and when each stretch began."""
+    for step in stretches[1:]:
+        ax.axvline(begin[step], color="gray", linestyle=":", linewidth=1, zorder=0.7)
+    named = stretches[:: -(-len(stretches) // _MAX_TICKS)]
+    ax.set_xticks(begin[named], [f"+{lasting(since[step])}" for step in named])
+    ax.grid(visible=False)
+    ax.set_xlabel(f"{ax.get_xlabel()}; idle time is cut out at dots", fontsize="small")
 
 
 def _band_groups(ax: Axes, steps: pd.DataFrame) -> None:

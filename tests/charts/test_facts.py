@@ -94,6 +94,19 @@ def test_a_waterfall_tells_what_a_step_took_from_what_it_waited() -> None:
     assert "20.0 ms" in texts(ax)
 
 
+def test_a_waterfall_cuts_out_the_time_in_which_nothing_was_awaited() -> None:
+    story = Story().opened()
+    for n in range(3):
+        story.time += 60_000_000
+        story.message(f"p{n}@x.example", pipelined=n, seconds=(0.01, 0.01, 0.01, 0.03))
+    ax = plot_waterfall(to_frame(story.rows), ax=empty_axes())
+    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert ticks == ["+0 s", "+1 min", "+2 min", "+3 min"]
+    assert ax.get_xlim()[1] < 0.5
+    assert "idle time is cut out" in ax.get_xlabel()
+    assert "idle" not in plot_waterfall(handshake(), ax=empty_axes()).get_xlabel()
+
+
 def test_a_waterfall_of_one_recipient_leaves_the_others_out() -> None:
     ax = plot_waterfall(handshake(), recipient="BOB@x.example", ax=empty_axes())
     assert labels(ax) == ["MAIL FROM:<news@example.org>", "RCPT TO:<bob@x.example>"]
