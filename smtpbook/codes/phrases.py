@@ -228,6 +228,8 @@ def _unmasked(name: str) -> Iterable[str]:
     *labels, last = name.split(".")
     if last in _NO_DOMAIN:
         return (*labels, ".", last)
+    if not labels:  # a URL of a host without a dot
+        return ()
     is_no_host = labels[0] in _NO_HOST or "exception" in name
     return (*labels, last) if is_no_host else ()
 

@@ -25,6 +25,7 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
         ("<full.mailbox@example.org>: User unknown", ["user", "unknown"]),
         ("user.unknown@example.org is over quota", ["over", "quota"]),
         ("see https://example.org/mailbox/full?virus=1", ["see"]),
+        ("see http://intranet/full or https:///", ["see"]),
         ("spam.example.org does not like it", ["not", "like"]),
         ("[192.0.2.1] is bad", ["ipliteral", "bad"]),
         ("550 5.7.1 no", ["no"]),
