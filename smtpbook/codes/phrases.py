@@ -204,9 +204,14 @@ def words_of(text: str) -> list[str]:
             continue
         if word.isalnum():
             words.append(word)
-        else:
+        elif not (words and _cites(words[-1]) and _NUMBERS.fullmatch(word)):
             words += _unmasked(word)
     return words
+
+
+def _cites(word: str) -> bool:
+    """Tell whether a number behind it is a section: "RFC2821 4.1.1.1" is no address."""
+    return word.startswith("rfc") or word == "section"
 
 
 def names_of(concepts: int) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
         ("see http://intranet/full or https:///", ["see"]),
         ("spam.example.org does not like it", ["not", "like"]),
         ("[192.0.2.1] is bad", ["ipliteral", "bad"]),
+        ("RFC2821 4.1.1.1, section 4.5.3.1", ["rfc2821", "section"]),
         ("550 5.7.1 no", ["no"]),
         ("it doesn't exist; it can't be found", ["not", "exist", "ca", "not", "found"]),
         (
