@@ -39,6 +39,8 @@ class Login:
         found = _AUTH.match(line)
         self._mechanism, self._responses = "", 0
         if found is None:
+            for word in line.split()[1:]:
+                self._hide(word)
             return line if line.strip().upper() == "AUTH" else f"AUTH {REDACTED}"
         _, mechanism, response = found.groups()
         if not _MECHANISM.fullmatch(mechanism):

@@ -223,6 +223,10 @@ def test_a_secret_is_in_no_row_even_if_the_server_repeats_it(
         (">Y29ycmVjdCBob3JzZQ==", "<235 ok"),
         ("<334 UGFzc3dvcmQ6", ">Y29ycmVjdCBob3JzZQ==", "<235 ok"),
         (*HELLO, ">AUTH=PLAIN AGFubgBjb3JyZWN0IGhvcnNl"),
+        (
+            *(*HELLO, ">AUTHPLAIN AGFubgBjb3JyZWN0IGhvcnNl"),
+            "<500 what is AUTHPLAIN AGFubgBjb3JyZWN0IGhvcnNl",
+        ),
     ],
 )
 def test_a_login_out_of_order_is_no_less_a_secret(lines: tuple[str, ...]) -> None:
