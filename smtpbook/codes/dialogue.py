@@ -8,9 +8,11 @@ here.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -135,6 +137,23 @@ def exchanges(lines: list[Line]) -> Iterator[Exchange]:
         accepted = _recipients_after(verb, said, accepted)
     for verb, asked in waiting:
         yield Exchange(verb=verb, command_line=asked, accepted_recipients=accepted)
+
+
+def secrets_in(lines: Iterable[Line], said: Iterable[Exchange]) -> Iterator[str]:
+    """Give what a dialogue's logins say, as it stands and decoded: replies repeat it."""
+    logins = {exchange.command_line for exchange in said if exchange.verb == "AUTH"}
+    for line in lines:
+        if line.number not in logins:
+            continue
+        words = line.text.split()
+        for word in words[2:] if verb_of(line.text) == "AUTH" else words:
+            yield word
+            try:
+                decoded = base64.b64decode(word, validate=True)
+            except (binascii.Error, ValueError):
+                continue
+            # PLAIN's password is what follows its last NUL -- RFC 4616 section 2
+            yield decoded.rpartition(b"\0")[2].decode("utf-8", "surrogateescape")
 
 
 def _turns(lines: list[Line]) -> Iterator[tuple[int, str | Reply]]:

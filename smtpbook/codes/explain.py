@@ -9,14 +9,21 @@ Nothing here reads a log or asks a server.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from smtpbook.codes.blocklists import blocklist_in
 from smtpbook.codes.conflicts import conflicts
 from smtpbook.codes.details import details_of
-from smtpbook.codes.dialogue import Exchange, exchanges, is_dialogue, read_lines, verb_of
+from smtpbook.codes.dialogue import (
+    Exchange,
+    exchanges,
+    is_dialogue,
+    read_lines,
+    secrets_in,
+    verb_of,
+)
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
 from smtpbook.codes.phrases import text_says
@@ -32,6 +39,8 @@ _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
 # The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
 _SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S.*", re.IGNORECASE | re.DOTALL)
+# What is shorter may stand in any reply by chance.
+_MIN_SECRET: Final = 4
 # Refusals that a blocklist may be the cause of.
 _LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 _EXPECTED: Final = (
@@ -86,7 +95,7 @@ def explain(
     ValueError
         The text is empty, or nothing of what is named above.
     TypeError
-        It is neither text nor a Reply.
+        It is neither text nor a Reply; or what else is given is no text.
 
     Examples
     --------
@@ -104,6 +113,9 @@ def explain(
     RFC 5321 sections 4.2 (reply codes) and 4.3.2 (which command may draw which), RFC 3463
     and its IANA registry (enhanced statuses).
     """
+    for name, given in (("verb", verb), ("host", host), ("greeting", greeting)):
+        if not isinstance(given, str | None):
+            raise TypeError(f"{name}= takes text, not {type(given).__name__}")
     asked = _Asked(_verb(verb), host, greeting)
     if isinstance(text, Reply):
         return _explain_reply(text, str(text), asked, accepted_recipients)
@@ -328,7 +340,8 @@ def _redacted(command: str) -> str:
 
 
 def _explain_dialogue(text: str, asked: _Asked) -> Explanation:
-    said = list(exchanges(read_lines(text)))
+    lines = read_lines(text)
+    said = list(exchanges(lines))
     faults = tuple(fault for exchange in said for fault in _faults_by_line(exchange))
     answered = [(exchange, exchange.reply) for exchange in said if exchange.reply]
     if not answered:
@@ -340,6 +353,7 @@ def _explain_dialogue(text: str, asked: _Asked) -> Explanation:
         return replace(command, faults=faults)
     refused = [pair for pair in answered if pair[1].code >= 400]
     exchange, reply = refused[0] if refused else answered[-1]
+    reply = _without(reply, secrets_in(lines, said))
     found = _explain_reply(reply, str(reply), asked._replace(verb=exchange.verb))
     place = f"line {exchange.reply_line}"
     which = "first refusal" if refused else "last reply"
@@ -349,6 +363,14 @@ def _explain_dialogue(text: str, asked: _Asked) -> Explanation:
         why=f"{which} of the dialogue, {place}: {found.why}",
         faults=faults,
     )
+
+
+def _without(reply: Reply, secrets: Iterable[str]) -> Reply:
+    told = list(reply.lines)
+    for secret in secrets:
+        if len(secret) >= _MIN_SECRET:
+            told = [line.replace(secret, "[redacted]") for line in told]
+    return Reply(code=reply.code, lines=tuple(told))
 
 
 def _faults_by_line(exchange: Exchange) -> Iterator[str]:

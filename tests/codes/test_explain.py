@@ -391,3 +391,25 @@ def test_a_providers_token_is_told() -> None:
     explained = explain("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred")
     assert (explained.provider, explained.token) == ("yahoo", "TSS04")
     assert "TSS04" in str(explained)
+
+
+def test_what_else_is_given_is_text_or_a_clear_error() -> None:
+    with pytest.raises(TypeError, match="verb= takes text, not int"):
+        explain("550 no", verb=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="greeting= takes text, not bytes"):
+        explain("550 no", greeting=b"220 mx")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "C: AUTH PLAIN AGFubgBob3JzZXNob2U=",
+        "C: AUTH PLAIN\nS: 334 \nC: AGFubgBob3JzZXNob2U=",
+        "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: YW5u\nS: 334 UGFzc3dvcmQ6\nC: aG9yc2VzaG9l",
+    ],
+)
+def test_what_a_login_said_is_not_repeated(said: str) -> None:
+    last = said.split()[-1]
+    found = explain(f"S: 220 mx\n{said}\nS: 535 5.7.8 not {last} nor horseshoe")
+    assert found.reason == "login"
+    assert found.text == "535 5.7.8 not [redacted] nor [redacted]"
