@@ -2,7 +2,8 @@
 
 Only those of whom a refusal says for good that the address is the cause, and those who
 complained.  Whoever was refused for the sender's address, the message, a full mailbox or
-for the time being is left alone: that is nothing they can help.
+for the time being is left alone: that is nothing they can help.  So is whoever was refused
+before anybody named a recipient, or for what only the code alone lets one guess.
 """
 
 from __future__ import annotations
@@ -21,8 +22,15 @@ from smtpbook.recipients.suppression import SuppressionList
 
 _NEEDED: Final = (
     *("kind", "time", "recipient", "outcome", "reason", "reply_code", "enhanced_status"),
-    *("reply_text",),
+    *("reply_text", "verb"),
 )
+# What names no recipient: a refusal of it is nobody's fault who was to get the mail.
+_BEFORE_RCPT: Final = frozenset(
+    {"GREETING", "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL"}
+)
+# What a reply code that is for more than one thing makes of a reply without a word that is
+# known; a status such as 5.1.1 and words that tell come to more.
+_GUESS: Final = 0.7
 _FAILED: Final = ("bounced", "rejected")
 COLUMNS: Final = (
     *("recipient", "outcome", "reason", "reply_code", "enhanced_status", "reply_text"),
@@ -83,15 +91,13 @@ def suppress_bounces(
     rows = log[(log["kind"] == "outcome").to_numpy(bool)]
     asked = rows["outcome"].isin((*_FAILED, "complaint")) & rows["recipient"].notna()
     rows = rows[asked.to_numpy(bool)].copy()
-    said = classify(rows)[["reason", "advice"]].reindex(rows.index)
-    cells = rows[["recipient", "outcome", "reason", "reply_code", "enhanced_status"]]
+    said = classify(rows)[["reason", "advice", "confidence"]].reindex(rows.index)
+    said.columns = ["meant", "advice", "confidence"]
+    cells = rows[list(_NEEDED)].join(said).astype(object)
+    names = list(map(str, cells.columns))
     told = [
-        _told(*one, *answer)
-        for one, answer in zip(
-            cells.astype(object).itertuples(index=False, name=None),
-            said.astype(object).itertuples(index=False, name=None),
-            strict=True,
-        )
+        _told(**dict(zip(names, one, strict=True)))
+        for one in cells.itertuples(index=False, name=None)
     ]
     rows["is_for_good"] = [is_for_good for is_for_good, _ in told]
     rows["why"] = pd.array([why for _, why in told], dtype="string")
@@ -110,11 +116,22 @@ def suppress_bounces(
 
 
 def _told(
-    recipient: str, outcome: str, reason: Any, code: Any, status: Any, *said: Any
+    *,
+    recipient: str,
+    outcome: str,
+    verb: Any,
+    reason: Any,
+    reply_code: Any,
+    enhanced_status: Any,
+    reply_text: Any,
+    meant: Any,
+    advice: Any,
+    confidence: Any,
+    **_: Any,
 ) -> tuple[bool, str]:
     """Say whether somebody is never to be written to again, and why, or why not.
 
-    `said` is the reason and the advice that the reply itself comes to.
+    What the reply itself comes to is `meant`, with its `advice` and `confidence`.
     """
     try:
         Mailbox.parse(recipient)
@@ -126,12 +143,17 @@ def _told(
     known = reasons().get(name)
     if known is None:
         return False, f"{visible(name, max_chars=40)} is no reason that is known"
-    told = str(status if pd.isna(code) else int(code))
+    told = str(enhanced_status if pd.isna(reply_code) else int(reply_code))
     if told.startswith("4"):
         return False, "the refusal is for the time being"
-    advice = said[1] if said[0] == name else known.advice_permanent
-    if advice != "suppress":
-        return False, f"{name}: {advice}"
+    advised = advice if meant == name else known.advice_permanent
+    if advised != "suppress":
+        return False, f"{name}: {advised}"
+    if not pd.isna(verb) and verb in _BEFORE_RCPT:
+        return False, f"{name}, but {verb} was refused, which names no recipient"
+    # A log that keeps no text has its reason from who wrote it.
+    if meant == name and not pd.isna(reply_text) and confidence <= _GUESS:
+        return False, f"{name}, but that is a guess: the text does not say so"
     return True, f"{name}, for good"
 
 

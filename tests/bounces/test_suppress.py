@@ -38,6 +38,7 @@ GONE: list[dict[str, Any]] = [
     {"reply_code": 550, "reason": "bad_domain"},
     {"enhanced_status": "5.1.1", "reason": "user_unknown"},
     {"reason": "user_unknown"},
+    {"verb": "RCPT", "reply_code": 550, "reply_text": "mailbox unavailable"},
     {"outcome": "rejected", "reply_code": 550, "reason": "user_unknown"},
     {"outcome": "complaint"},
 ]
@@ -52,6 +53,11 @@ STAYS: list[dict[str, Any]] = [
     {"reply_code": 550, "reason": "policy"},
     {"reason": "expired"},
     {},
+    # The greeting was refused, not the recipient; and a bare 550 may mean anything.
+    {"verb": "GREETING", "reply_code": 553, "reason": "bad_address"},
+    {"verb": "EHLO", "reply_code": 550, "reply_text": "host does not exist"},
+    {"verb": "RCPT", "reply_code": 550, "reply_text": "no"},
+    {"verb": "RCPT", "reply_code": 550, "reply_text": ""},
     {"reason": "a reason of another program"},
 ]
 NOT_ASKED: list[dict[str, Any]] = [
