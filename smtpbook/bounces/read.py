@@ -67,8 +67,8 @@ def read_bounces(
 
         ``attrs["read"]`` counts the ``mails``, ``what`` they were (autoresponders among
         them, which are no bounces) and those ``skipped``, because they seem to be bounces
-        and say nothing that is known, with ``examples``; and by what so many rows were
-        ``joined``, or were not.
+        and say nothing that is known, with ``examples``; and, with a campaign, by what
+        so many rows were ``joined``, or were not.
 
     Raises
     ------
@@ -106,8 +106,9 @@ def read_bounces(
         "what": dict(what),
         "skipped": skipped,
         "examples": examples,
-        "joined": _counted([way for _, way in rows]),
     }
+    if sent is not None:
+        log.attrs["read"]["joined"] = _counted([way for _, way in rows])
     return log
 
 

@@ -3,7 +3,9 @@
 Only those of whom a refusal says for good that the address is the cause, and those who
 complained.  Whoever was refused for the sender's address, the message, a full mailbox or
 for the time being is left alone: that is nothing they can help.  So is whoever was refused
-before anybody named a recipient, or for what only the code alone lets one guess.
+before anybody named a recipient, or for what only the code alone lets one guess.  Anybody
+can write a mail that looks like a bounce: where it is known what was sent, nobody is
+suppressed to whom nothing was.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from smtpbook.recipients.suppression import SuppressionList
 
 _NEEDED: Final = (
     *("kind", "time", "recipient", "outcome", "reason", "reply_code", "enhanced_status"),
-    *("reply_text", "verb"),
+    *("reply_text", "verb", "campaign_id"),
 )
 # What names no recipient: a refusal of it is nobody's fault who was to get the mail.
 _BEFORE_RCPT: Final = frozenset(
@@ -49,7 +51,8 @@ def suppress_bounces(
     Parameters
     ----------
     log : DataFrame
-        Event log: of `read_bounces`, of a provider's events, or of a send.
+        Event log: of `read_bounces`, of a provider's events, or of a send.  Of bounces that
+        were read for a campaign, only those count that were joined to it.
     suppression : SuppressionList, optional
         Where to.  Default: the one in the user's data folder, for all campaigns.
     dry_run : bool
@@ -95,9 +98,12 @@ def suppress_bounces(
     said.columns = ["meant", "advice", "confidence"]
     cells = rows[list(_NEEDED)].join(said).astype(object)
     names = list(map(str, cells.columns))
+    is_ours = _of_the_campaign(log, rows)
     told = [
         _told(**dict(zip(names, one, strict=True)))
-        for one in cells.itertuples(index=False, name=None)
+        if ours
+        else (False, "it was joined to nothing that was sent")
+        for one, ours in zip(cells.itertuples(index=False, name=None), is_ours, strict=True)
     ]
     rows["is_for_good"] = [is_for_good for is_for_good, _ in told]
     rows["why"] = pd.array([why for _, why in told], dtype="string")
@@ -113,6 +119,15 @@ def suppress_bounces(
     rows.loc[new.index, "done"] = "suppressed"
     rows.loc[is_known, "done"] = "was there already"
     return rows[list(COLUMNS)].reset_index(drop=True)
+
+
+def _of_the_campaign(log: pd.DataFrame, rows: pd.DataFrame) -> list[bool]:
+    """Tell of each row whether it is about what was sent, as far as that is known."""
+    joined = log.attrs.get("read", {}).get("joined")
+    is_known = rows["campaign_id"].notna()
+    if joined is not None and set(joined) == {"not joined"}:
+        return [False] * len(rows)
+    return is_known.tolist() if is_known.any() else [True] * len(rows)
 
 
 def _told(

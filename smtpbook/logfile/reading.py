@@ -5,6 +5,7 @@ It opens nothing.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, tzinfo
 from typing import Final
 
@@ -13,6 +14,13 @@ from smtpbook.logfile.stamps import Stamps
 
 _EXAMPLES: Final = 5
 _EXAMPLE_CHARS: Final = 200
+# A line that nobody understood may hold a login all the same: what follows AUTH, or whole
+# words of base64 (RFC 4954 section 4), which have letters of both cases or end in "=".
+_LOGIN: Final = re.compile(r"\b(AUTH[ \t]+\S+[ \t]+|PASS[ \t]+)\S+", re.IGNORECASE)
+_BASE64: Final = re.compile(
+    r"(?<![\w+/=])(?=[^\s]*[a-z])(?=[^\s]*[A-Z0-9=])"
+    r"(?:[A-Za-z0-9+/]{4}){1,500}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?(?![\w+/=])"
+)
 
 
 class Reading:
@@ -36,7 +44,7 @@ class Reading:
     cut : int
         How many were longer than the format gets to see, and lost their ends.
     examples : list of str
-        The first few lines that were skipped, escaped.
+        The first few lines that were skipped, escaped, and without what may be a login.
     """
 
     __slots__ = ("cut", "examples", "lines", "skips", "stamps")
@@ -60,4 +68,11 @@ class Reading:
         """Count a line that nobody understood."""
         self.skips += 1
         if len(self.examples) < _EXAMPLES:
+            line = _LOGIN.sub(r"\1[redacted]", line[: 4 * _EXAMPLE_CHARS])
+            line = _BASE64.sub(_masked, line)
             self.examples.append(visible(line, max_chars=_EXAMPLE_CHARS))
+
+
+def _masked(word: re.Match[str]) -> str:
+    """Mask a word of base64, and leave one that is written as words are."""
+    return word[0] if word[0].istitle() or word[0].islower() else "[redacted]"

@@ -132,3 +132,19 @@ def test_an_address_that_cannot_be_one_suppresses_nobody(stop: SuppressionList) 
 def test_a_log_that_lacks_a_column_is_refused(stop: SuppressionList) -> None:
     with pytest.raises(ColumnError, match="'outcome' not found"):
         suppress_bounces(log_of({}).drop(columns="outcome"), stop)
+
+
+def test_of_a_campaigns_bounces_only_those_joined_to_it_count(
+    stop: SuppressionList,
+) -> None:
+    gone = {"reply_code": 550, "enhanced_status": "5.1.1"}
+    ours = {"campaign_id": "c1", "recipient": "bob@x.example"}
+    log = log_of(gone, gone | ours)
+    done = suppress_bounces(log, stop, dry_run=True).set_index("recipient")["done"]
+    assert done.to_dict() == {"ann@x.example": "left alone", "bob@x.example": "suppressed"}
+    # Read for a campaign, and nothing of it is about that.
+    log = log_of(gone)
+    log.attrs["read"] = {"joined": {"not joined": 1}}
+    (why,) = suppress_bounces(log, stop)["why"]
+    assert why == "it was joined to nothing that was sent"
+    assert len(stop) == 0
