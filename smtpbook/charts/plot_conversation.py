@@ -245,12 +245,19 @@ def _draw(ax: Axes, row: int, step: _Step) -> None:
     place.set(ha=side, va="bottom", size="small", parse_math=False)
 
 
+def _moment(time: Any, first: Any) -> str:
+    """Say when something was; nothing in a log without times."""
+    if pd.isna(time) or pd.isna(first):
+        return ""
+    since = (time - first).total_seconds()
+    return f"+{duration(since)}" if since > 0 else f"{time:%H:%M:%S}"
+
+
 def _write_times(ax: Axes, steps: list[_Step]) -> None:
     """Write when each step was, where that is another time, and what replies took."""
     before = ""
     for row, step in enumerate(steps):
-        since = (step.time - steps[0].time).total_seconds()
-        said = f"+{duration(since)}" if since > 0 else f"{step.time:%H:%M:%S}"
+        said = _moment(step.time, steps[0].time)
         took = "" if step.took_s is None else duration(step.took_s)
         for text, x, points, side in (
             ("" if said == before else said, 0, -8, "right"),

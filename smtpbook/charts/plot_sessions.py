@@ -92,11 +92,12 @@ def plot_sessions(log: Log, *, ax: Axes | None = None) -> Axes:
         The log lacks a column.
     """
     every = sessions(log)
+    every = every[every["time"].notna()]
     shown = every.head(_MAX_SESSIONS)
     ax = new_axes(9.0, 2.0 + 0.2 * max(len(shown), 4)) if ax is None else ax
     if every.empty:
         tidy(ax, "Sessions")
-        return say(ax, "No session in this log.")
+        return say(ax, "No session in this log tells when it was.")
 
     _title(ax, every, shown)
     start = shown["time"].iloc[0].floor("s")

@@ -40,7 +40,7 @@ came AS (
         reply_code // 100 AS digit,
         time + CAST(coalesce(latency_s, 0) * 1e6 AS BIGINT) AS moment_us,
         place
-    FROM log WHERE {IS_REPLY} AND verb IS NOT NULL
+    FROM log WHERE {IS_REPLY} AND verb IS NOT NULL AND time IS NOT NULL
 )"""
 _SPAN: Final = f"""
 WITH {_CAME}
@@ -98,7 +98,7 @@ def plot_timeline(log: Log, *, ax: Axes | None = None) -> Axes:
     if not total:
         ax = new_axes(height=2.95) if ax is None else ax
         tidy(ax, "Replies over time")
-        return say(ax, "No replies in this log.")
+        return say(ax, "No reply in this log tells when it came.")
 
     first, last = int(span["first"].iloc[0]), int(span["last"].iloc[0])
     start = pd.Timestamp(first, unit="us", tz="UTC").floor("s")

@@ -106,9 +106,9 @@ def plot_waterfall(
         log, session_id, recipient, columns=_USES, most=max(max_rows, 1)
     )
     ax = new_axes(9.0, 1.7 + 0.24 * max(len(rows), 4)) if ax is None else ax
-    if rows.empty:
+    if rows["time"].isna().all():
         tidy(ax, "Waterfall of a session")
-        return say(ax, "No session in this log.")
+        return say(ax, "No session in this log tells when it was.")
 
     start = rows["time"].min()
     steps = pd.DataFrame(

@@ -154,8 +154,11 @@ def _when(log: pd.DataFrame) -> str:
     sessions = counted(log["session_id"].nunique(), "session", "sessions")
     servers = [visible(name, max_chars=60) for name in log["server"].dropna().unique()[:3]]
     with_whom = f" with {', '.join(servers)}" if servers else ""
-    length = duration((end - start).total_seconds())
-    text = f"{start:%Y-%m-%d %H:%M:%S} UTC, {length}, {sessions}{with_whom}."
+    if pd.isna(start):
+        text = f"{sessions}{with_whom}; when it was, the log does not tell."
+    else:
+        length = duration((end - start).total_seconds())
+        text = f"{start:%Y-%m-%d %H:%M:%S} UTC, {length}, {sessions}{with_whom}."
     return f"<p>{to_html(text)}</p>"
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from smtpbook.log.frame import to_frame
+from smtpbook.samples import sample
 from tests.log.story import Story, day, suppressed
 
 mpl.use("Agg")
@@ -54,6 +55,7 @@ _LOGS: dict[str, Callable[[], pd.DataFrame]] = {
     "empty": lambda: to_frame([]),
     "one row": _one_row,
     "one code, no time": _one_code,
+    "a transcript without times": lambda: sample("swaks.txt"),
     "outcomes only": lambda: to_frame([suppressed("no@x.example")]),
     "every code": _every_code,
     "hours": _hours,
