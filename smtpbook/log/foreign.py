@@ -15,7 +15,7 @@ from smtpbook.events import Row, row_of
 from smtpbook.protocol.addresses import Mailbox, domain_of
 from smtpbook.protocol.diagnostic import Diagnostic
 
-# Why a provider itself would not send (``rejected``, ``suppressed``) it says in words that
+# Why a provider itself would not send (``failed``, ``suppressed``) it says in words that
 # are no server's.
 _DIGITS: Final = {"bounced": "5", "deferred": "4"}
 _MAX_CHARS: Final = 1000  # of a cell; a reply's text is cut where it is found

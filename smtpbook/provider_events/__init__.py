@@ -3,11 +3,14 @@
 They use words of their own; here all come to the log's:
 
 ========== =========================================================================
-accepted   the provider itself took the message for that recipient
-delivered  the recipient's server took it, and the provider says so
+accepted   the server that is next took it: a provider that is sent through, or of what a
+           mail server of one's own hands on (KumoMTA, PowerMTA, Exchange) the recipient's
+delivered  the provider reports that the recipient's server took it, or a mailbox did
 deferred   it will be tried again
-bounced    it was given up, whether in a session or by a later report
-rejected   the provider took it and then would not send it
+rejected   that server refused it in the session of a mail server of one's own
+bounced    it was given up: a provider's report of a refusal, or a later one by mail; or
+           for the time it took, or by an administrator
+failed     the provider took it, and then would not send it for what it is
 suppressed left out: the provider's own list of addresses never written to
 complaint  whoever got it reported it as unwanted
 ========== =========================================================================

@@ -9,13 +9,15 @@ Three shapes of comma-separated values, told by their header line:
 - the *summary* (what the page exports, and ``Get-MessageTrace | Export-Csv``): a recipient
   to a line with one word of ``Status``.
 
-``SEND`` is what another server took, ``DELIVER`` what a mailbox did: both are delivered as
-providers use the word.  Steps between, such as ``TRANSFER``, are not about delivery.
+``SEND`` is what another server took, and no more than accepted; ``DELIVER`` what a mailbox
+did.  In the summary, "Delivered" is the former where it names the address that was sent to.
+``FAIL`` with a 5yz from another server is rejected, any other bounced.  What the server
+itself received, and steps between such as ``TRANSFER``, are not about delivery.
 
 Sources: Microsoft, "Message tracking" (event types and fields of the log) and "Message
 trace in the new Exchange admin center" (reports), read 2026-11-28.  The columns of the
-summary, the steps between, and the form of the last error are assumed from exports and logs
-as they have been for years.
+summary, when its "To IP" is empty, the steps between, and the form of the last error are
+assumed from exports and logs as they have been for years.
 """
 
 from __future__ import annotations
@@ -35,8 +37,7 @@ from smtpbook.provider_events.records import cells_of, named, plain, size_of
 _NAME: Final = "exchange"
 _FIELDS: Final = "#Fields:"
 _EVENTS: Final = {
-    "RECEIVE": "accepted",
-    "SEND": "delivered",
+    "SEND": "accepted",
     "DELIVER": "delivered",
     "DEFER": "deferred",
     "FAIL": "bounced",
@@ -49,8 +50,8 @@ _STEPS: Final = frozenset(
         *("DUPLICATEDELIVER", "DUPLICATEEXPAND", "DUPLICATEREDIRECT", "HADISCARD"),
         *("HARECEIVE", "HAREDIRECT", "HAREDIRECTFAIL", "INITMESSAGECREATED"),
         *("MODERATIONEXPIRE", "MODERATORAPPROVE", "MODERATORREJECT", "MODERATORSALLNDR"),
-        *("NOTIFYMAPI", "NOTIFYSHADOW", "PROCESS", "PROCESSMEETINGMESSAGE", "REDIRECT"),
-        *("RESOLVE", "RESUBMIT", "RESUBMITDEFER", "RESUBMITFAIL", "SUBMIT"),
+        *("NOTIFYMAPI", "NOTIFYSHADOW", "PROCESS", "PROCESSMEETINGMESSAGE", "RECEIVE"),
+        *("REDIRECT", "RESOLVE", "RESUBMIT", "RESUBMITDEFER", "RESUBMITFAIL", "SUBMIT"),
         *("SUBMITDEFER", "SUBMITFAIL", "SUPPRESSED", "THROTTLE", "TRANSFER"),
     }
 )
@@ -138,15 +139,15 @@ def _log_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
         "server": there[1] if there else cells.get("serverhostname"),
         "server_address": there[2] if there else cells.get("serverip"),
         "bytes_sent": size_of(cells.get("totalbytes")) if event == "SEND" else None,
+        "in_session": there is not None or cells.get("source") == "SMTP",
     }
-    # "RecipientStatus" of a RECEIVE says how it was addressed (To, Cc, Bcc), no reply.
     context = cells.get("sourcecontext", "") if event in ("FAIL", "DEFER") else ""
     return [
         outcome_row(
             _NAME,
             _EVENTS[event],
             to,
-            said=None if event == "RECEIVE" else told or context or None,
+            said=told or context or None,
             **common,
         )
         for to, told in zip(recipients, statuses, strict=True)
@@ -165,11 +166,13 @@ def _statuses(text: str, count: int) -> list[str]:
 
 def _report_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None:
     found = []
+    is_under_way = False
     for one in cells.get("recipientstatus", "").split(";"):
         to, hashes, steps = one.strip().partition("##")
         names = [step.strip().upper() for step in steps.split(",")]
         outcomes = [_EVENTS[name] for name in names if name in _EVENTS]
         if not hashes or not outcomes:
+            is_under_way |= bool(hashes) and set(names) <= _STEPS
             continue
         found.append(
             outcome_row(
@@ -181,6 +184,11 @@ def _report_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | None
                 reverse_path=cells.get("senderaddress"),
             )
         )
+    if not found and is_under_way:
+        not_about_delivery(
+            reading, f"{_NAME} {cells['recipientstatus'].partition('##')[2]}"
+        )
+        return []
     return found or None
 
 
@@ -192,6 +200,8 @@ def _summary_rows(cells: Mapping[str, str], reading: Reading) -> list[Row] | Non
     if state not in _STATES or "recipientaddress" not in cells:
         return None
     outcome, reason = _STATES[state]
+    if outcome == "delivered" and "toip" in cells:
+        outcome = "accepted"
     row = outcome_row(
         _NAME,
         outcome,

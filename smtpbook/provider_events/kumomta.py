@@ -1,8 +1,10 @@
 """KumoMTA: its JSON log, a record to a line (its files are packed with zstd).
 
 ``OOB`` and ``Feedback`` come of mails that KumoMTA received and read: a DSN and an ARF
-complaint.  ``Rejection`` is what it refused to take from a client, ``Delay`` says why a
-message waits.  The queue's name begins with the campaign, where there is one.
+complaint.  ``Reception`` is what it took from a client and ``Rejection`` what it refused
+there, ``Delay`` says why a message waits: none of them is about delivery.  A ``Bounce``
+was refused in its session with a peer, or it never found one.  The queue's name begins
+with the campaign, where there is one.
 
 Source: KumoMTA, "Log Record" of the reference manual (docs.kumomta.com, of 2025), read
 2026-11-28.  That ``num_attempts`` counts the tries before this one is taken from its
@@ -37,7 +39,7 @@ def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: 
         "time": stamp(reading, event.number("timestamp")),
         "said": _said(response),
         "verb": _VERBS.get(verb, verb if verb.isalpha() and len(verb) <= 8 else None),
-        "attempt": None if attempts is None or outcome == "accepted" else attempts + 1,
+        "attempt": None if attempts is None else attempts + 1,
         "campaign_id": campaign.partition(":")[0] if ":" in campaign else None,
         "queue_id": event.text("id"),
         "session_id": event.text("session_id"),
@@ -47,7 +49,7 @@ def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: 
         "tls_version": event.text("tls_protocol_version"),
         "tls_cipher": event.text("tls_cipher"),
         "message_id": event.text("headers.Message-ID", "headers.Message-Id"),
-        "bytes_sent": _size(event) if outcome == "delivered" else None,
+        "bytes_sent": _size(event) if outcome == "accepted" else None,
     }
     return outcome_row(_NAME, outcome, to, **cells | more)
 
@@ -55,6 +57,10 @@ def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: 
 def _rows(event: Fields, reading: Reading, *, outcome: str, **cells: Any) -> Iterator[Row]:
     for to in event.texts("recipient"):
         yield _row(outcome, event, reading, to, **cells)
+
+
+def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
+    yield from _rows(event, reading, outcome="bounced", in_session="peer_address" in event)
 
 
 def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
@@ -103,14 +109,13 @@ FORMAT: Final = json_format(
     mark=r'"(?:egress_pool|egress_source|num_attempts|feedback_report)"\s*:',
     kind=lambda event: event.text("type"),
     rows={
-        "Reception": partial(_rows, outcome="accepted"),
-        "Delivery": partial(_rows, outcome="delivered"),
+        "Delivery": partial(_rows, outcome="accepted"),
         "TransientFailure": partial(_rows, outcome="deferred"),
-        "Bounce": partial(_rows, outcome="bounced"),
+        "Bounce": _bounce,
         "AdminBounce": partial(_rows, outcome="bounced"),
         "Expiration": partial(_rows, outcome="bounced", reason="expired"),
         "OOB": partial(_rows, outcome="bounced", attempt=None),
         "Feedback": _feedback,
     },
-    besides=("Rejection", "Delay"),
+    besides=("Reception", "Rejection", "Delay"),
 )

@@ -73,7 +73,7 @@ FORMAT: Final = json_format(
         "accepted": partial(_rows, outcome="accepted"),
         "delivered": partial(_rows, outcome="delivered"),
         "failed": _failed,
-        "rejected": partial(_rows, outcome="rejected"),
+        "rejected": partial(_rows, outcome="failed"),
         "complained": partial(_rows, outcome="complaint"),
     },
     besides=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ from smtpbook.protocol.diagnostic import MAX_CHARS, Diagnostic
 # Between 1973 and 5138 seconds and milliseconds cannot be mistaken for each other.
 _FIRST_IN_MS: Final = 1e11
 _MAX_CHARS: Final = 1000
+# "X.4.7 Delivery time expired" -- RFC 3463 section 3.5; also behind a code of another
+# class, as in Exchange's "550 4.4.7 QUEUE.Expired".
+_EXPIRED: Final = re.compile(r"\s*[45]\.4\.7(?!\d)")
 
 # Servers say the same few things again and again.
 _parsed: Final = lru_cache(maxsize=1024)(Diagnostic.parse)
@@ -30,6 +34,7 @@ def outcome_row(
     reason: str | None = None,
     message_id: str | None = None,
     attempt: float | None = None,
+    in_session: bool = False,
     **cells: Any,
 ) -> Row:
     """Put a row together.
@@ -52,6 +57,9 @@ def outcome_row(
     message_id : str, optional
         With or without its angle brackets.
     attempt : float, optional
+    in_session : bool
+        What is quoted was said to a mail server that handed the message on: what it gave
+        up for a 5yz was ``rejected``, not ``bounced``.
     **cells
         Other columns.
     """
@@ -60,6 +68,8 @@ def outcome_row(
     if found.code is None and code is not None and 200 <= code < 600:
         whole = f"{code:.0f} {found.text}"
         found = _parsed(whole, found.enhanced_status or status)
+    if in_session and outcome == "bounced" and _is_refusal(found):
+        outcome = "rejected"
     return foreign_row(
         **{
             "time": time,
@@ -77,6 +87,12 @@ def outcome_row(
         }
         | {name: cell for name, cell in cells.items() if cell is not None}
     )
+
+
+def _is_refusal(said: Diagnostic) -> bool:
+    """Tell whether it was refused for good, and not only given up for the time it took."""
+    told = f"{said.enhanced_status or ''} {said.text}"
+    return said.code is not None and said.code >= 500 and not _EXPIRED.match(told)
 
 
 def bare_address(text: str | None) -> str | None:

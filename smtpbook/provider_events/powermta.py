@@ -1,13 +1,16 @@
 """PowerMTA: its accounting file, comma-separated values under a header line.
 
-Types ``d`` (delivered), ``b`` (bounced), ``t`` (tried and put off), ``r`` (received), ``f``
-(feedback loop), ``rb`` and ``rs`` (a later report, of a bounce or another state) are about
-a recipient; ``tq`` is about a queue that was put off as a whole, and gives a row of kind
-``connect``.  Which columns there are is configured; those of several types share a file.
-Times are Unix or calendar ones; without an offset they are in the zone given.
+Types ``d`` (the next server took it), ``b`` (given up: refused in the session, if its 5yz
+is quoted), ``t`` (tried and put off), ``f`` (feedback loop), ``rb`` and ``rs`` (a later
+report, of a bounce or another state) are about a recipient; ``tq`` is about a queue that
+was put off as a whole, and gives a row of kind ``connect``.  ``r``, what PowerMTA itself
+received, is not about delivery.  Which columns there are is configured; those of several
+types share a file.  Times are Unix or calendar ones; without an offset they are in the zone
+given.
 
 Sources: Port25, "PowerMTA User's Guide", 4.0 chapter 11 and 5.5 section 12.2 (accounting
-records), read 2026-11-28.  What the bounce categories stand for is taken from their names.
+records), read 2026-11-28.  What the bounce categories stand for is taken from their names;
+that diagnostics of PowerMTA's own are marked ``[internal]`` is assumed.
 """
 
 from __future__ import annotations
@@ -20,21 +23,22 @@ from smtpbook.log.foreign import foreign_row
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.diagnostic import Diagnostic
+from smtpbook.provider_events.besides import not_about_delivery
 from smtpbook.provider_events.outcome import outcome_row, stamp
 from smtpbook.provider_events.records import cells_of, named, size_of
 
 _NAME: Final = "powermta"
 _OUTCOMES: Final = {
-    "d": "delivered",
+    "d": "accepted",
     "b": "bounced",
     "t": "deferred",
-    "r": "accepted",
     "f": "complaint",
     "rb": "bounced",
     "rs": "deferred",
 }
 # DSN action of "rs"; one of "failed" is an "rb".
-_ACTIONS: Final = {"delivered": "delivered", "relayed": "delivered", "failed": "bounced"}
+_ACTIONS: Final = {"delivered": "delivered", "relayed": "accepted", "failed": "bounced"}
+_INTERNAL: Final = "[internal]"
 # The bounce categories that name one cause; used where no reply is told.
 _REASONS: Final = {
     "bad-mailbox": "user_unknown",
@@ -66,6 +70,9 @@ def _events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
         cells = named(header, cells_of(line))
         kind = cells.get("type", "")
         row = None
+        if kind == "r":
+            not_about_delivery(reading, f"{_NAME} {kind}")
+            continue
         if kind == "tq":
             row = _queue_row(cells, reading)
         elif kind in _OUTCOMES and ("rcpt" in cells or "orcpt" in cells):
@@ -86,6 +93,7 @@ def _row(kind: str, cells: Mapping[str, str], reading: Reading) -> Row:
         outcome,
         cells.get("rcpt") or cells.get("orcpt"),
         reason=_REASONS.get(cells.get("bounceCat", "")) if refused else None,
+        in_session=kind == "b" and _INTERNAL not in cells.get("dsnDiag", ""),
         **_told(cells, reading),
     )
 

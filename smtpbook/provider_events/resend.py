@@ -59,7 +59,7 @@ FORMAT: Final = json_format(
             ("delivery_delayed", "deferred"),
             ("bounced", "bounced"),
             ("complained", "complaint"),
-            ("failed", "rejected"),
+            ("failed", "failed"),
             ("suppressed", "suppressed"),
         )
     },

@@ -43,7 +43,7 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
 def _dropped(event: Fields, reading: Reading) -> Iterator[Row]:
     why = event.text("reason") or ""
     was_refused = why.startswith(_NOT_ON_A_LIST)
-    yield from _rows(event, reading, outcome="rejected" if was_refused else "suppressed")
+    yield from _rows(event, reading, outcome="failed" if was_refused else "suppressed")
 
 
 FORMAT: Final = json_format(

@@ -176,11 +176,11 @@ FORMAT: Final = json_format(
         "Send": partial(_to_everybody, outcome="accepted"),
         # SES rejects what it takes for a virus, and nothing else.
         "Reject": partial(
-            _to_everybody, outcome="rejected", said="reject.reason", reason="virus"
+            _to_everybody, outcome="failed", said="reject.reason", reason="virus"
         ),
         "Rendering Failure": partial(
             _to_everybody,
-            outcome="rejected",
+            outcome="failed",
             said="failure.errorMessage",
             reason="message_format",
         ),

@@ -2,13 +2,16 @@
 
 ``raw_reason`` is the reply as it was, ``reason`` one with its numbers taken out.  A
 ``bounce`` was refused in the session, an ``out_of_band`` came back later; both are the end.
+What SparkPost itself would not send it words as a reply, though no server was asked.
 
 Source: SparkPost, "Message Events" and the webhook event samples of its API reference, read
-2026-11-28.  What the bounce classes stand for is assumed.
+2026-11-28.  What the bounce classes stand for is assumed, and that a policy rejection says
+"suppressed" where the address is on a suppression list.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -33,6 +36,7 @@ _REASONS: Final = {
     "53": "virus",
     "54": "relay_denied",
 }
+_SUPPRESSED: Final = re.compile(r"suppress", re.IGNORECASE)
 # Auto-reply, subscribe, unsubscribe, challenge: mail that came back, but no bounce.
 _NO_BOUNCES: Final = ("60", "80", "90", "100")
 
@@ -66,6 +70,12 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     )
 
 
+def _refused(event: Fields, reading: Reading) -> Iterator[Row]:
+    told = event.text("raw_reason", "reason") or ""
+    on_a_list = _SUPPRESSED.search(told) is not None
+    yield from _rows(event, reading, outcome="suppressed" if on_a_list else "failed")
+
+
 def _kind(event: Fields) -> str | None:
     is_answer = event.text("bounce_class") in _NO_BOUNCES
     return "auto_reply" if is_answer else event.text("type")
@@ -83,9 +93,9 @@ FORMAT: Final = json_format(
         "delay": partial(_rows, outcome="deferred"),
         "bounce": partial(_rows, outcome="bounced"),
         "out_of_band": partial(_rows, outcome="bounced"),
-        "policy_rejection": partial(_rows, outcome="rejected"),
-        "generation_failure": partial(_rows, outcome="rejected"),
-        "generation_rejection": partial(_rows, outcome="rejected"),
+        "policy_rejection": _refused,
+        "generation_failure": _refused,
+        "generation_rejection": _refused,
         "spam_complaint": partial(_rows, outcome="complaint"),
     },
     besides=(

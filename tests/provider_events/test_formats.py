@@ -143,9 +143,10 @@ def test_a_summary_as_the_page_exports_it_is_read_too() -> None:
         "2026-11-28T09:00:01,s@x.example,b@x.example,Hi,Failed,,,1,<2@x.example>,t2",
         "2026-11-28T09:00:02,s@x.example,c@x.example,Hi,FilteredAsSpam,,,1,<3@x.example>,t",
         "2026-11-28T09:00:03,s@x.example,all@x.example,Hi,Expanded,,,1,<4@x.example>,t4",
+        "2026-11-28T09:00:04,s@x.example,d@x.example,Hi,Delivered,192.0.2.1,,1,<5@x>,t5",
     )
-    assert log["outcome"].tolist() == ["delivered", "bounced", "bounced"]
-    assert log["time"].dt.second.tolist() == [0, 1, 2]
+    assert log["outcome"].tolist() == ["delivered", "bounced", "bounced", "accepted"]
+    assert log["time"].dt.second.tolist() == [0, 1, 2, 4]
     assert log["reason"].iloc[2] == "spam"
 
 
@@ -159,6 +160,116 @@ def test_what_powershell_exports_has_other_names_for_the_same() -> None:
     assert log[["recipient", "outcome"]].to_numpy().tolist() == [
         ["a@x.example", "deferred"]
     ]
+
+
+KUMOMTA = {"recipient": "a@x.example", "timestamp": 1795856400, "num_attempts": 0}
+PEER = {"name": "mx.x.example.", "addr": "192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "peer", "outcome"),
+    [
+        ("Delivery", 250, PEER, "accepted"),
+        ("Bounce", 550, PEER, "rejected"),
+        ("Bounce", 550, None, "bounced"),
+        ("Bounce", 451, PEER, "bounced"),
+        ("AdminBounce", 551, PEER, "bounced"),
+        ("Expiration", 551, PEER, "bounced"),
+        ("OOB", 550, PEER, "bounced"),
+    ],
+)
+def test_what_a_mail_server_heard_in_its_session_is_told_as_one_of_ours_would_be(
+    kind: str, code: int, peer: dict[str, str] | None, outcome: str
+) -> None:
+    said = {"code": code, "content": "so it is"}
+    log, _ = event("kumomta", **KUMOMTA, type=kind, response=said, peer_address=peer)
+    assert log["outcome"].tolist() == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("record", "outcome"),
+    [
+        ("d,relayed,smtp;250 ok", "accepted"),
+        ("b,failed,smtp;550 5.1.1 gone", "rejected"),
+        ("b,failed,smtp;550 5.4.4 [internal] no such host", "bounced"),
+        ("b,failed,smtp;554 5.4.7 too old", "bounced"),
+        ("b,failed,", "bounced"),
+        ("rb,failed,smtp;550 5.1.1 gone", "bounced"),
+        ("rs,delivered,smtp;250 ok", "delivered"),
+        ("rs,relayed,smtp;250 ok", "accepted"),
+    ],
+)
+def test_powermta_is_refused_in_a_session_or_told_later(record: str, outcome: str) -> None:
+    kind, action, said = record.split(",")
+    header = "type,timeLogged,rcpt,dsnAction,dsnDiag"
+    log, _ = read("powermta", header, f"{kind},1795856400,a@x.example,{action},{said}")
+    assert log["outcome"].tolist() == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "said", "outcome"),
+    [
+        ("SMTP", "SEND", "250 2.1.5 ok", "accepted"),
+        ("STOREDRIVER", "DELIVER", "", "delivered"),
+        ("SMTP", "FAIL", "550 5.1.1 gone", "rejected"),
+        (
+            "QUEUE",
+            "FAIL",
+            "[{LRT=};{LED=550 5.1.1 gone};{FQDN=mx.x.example}]",
+            "rejected",
+        ),
+        (
+            "QUEUE",
+            "FAIL",
+            "[{LRT=};{LED=550 4.4.7 QUEUE.Expired; expired};{FQDN=mx.x.example}]",
+            "bounced",
+        ),
+        (
+            "ROUTING",
+            "FAIL",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found",
+            "bounced",
+        ),
+    ],
+)
+def test_exchange_is_refused_by_another_server_or_gives_up_itself(
+    source: str, kind: str, said: str, outcome: str
+) -> None:
+    log, _ = read(
+        "exchange",
+        "#Fields: date-time,source,event-id,message-id,recipient-address,recipient-status",
+        f'2026-11-28T09:00:00Z,{source},{kind},<1@x.example>,a@x.example,"{said}"',
+    )
+    assert log["outcome"].tolist() == [outcome]
+
+
+def test_a_servers_own_reception_is_not_about_delivery() -> None:
+    reception = json.dumps(KUMOMTA | {"type": "Reception", "response": {"code": 250}})
+    received = {
+        "kumomta": [reception],
+        "powermta": ["type,timeLogged,rcpt", "r,1795856400,a@x.example"],
+        "exchange": [
+            "origin_timestamp_utc,sender_address,recipient_status,message_id",
+            "2026-11-28T09:00:00Z,s@x.example,a@x.example##Receive,<1@x.example>",
+        ],
+    }
+    for name, lines in received.items():
+        log, reading = read(name, *lines)
+        assert log.empty
+        assert reading.skips == 1
+        assert reading.examples[0].startswith(f"not about delivery: {name} ")
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [("550 5.7.1 recipient address suppressed", "suppressed"), ("no template", "failed")],
+)
+def test_what_sparkpost_would_not_send_was_rejected_by_no_server(
+    said: str, outcome: str
+) -> None:
+    about = {"rcpt_to": "a@x.example", "type": "policy_rejection", "raw_reason": said}
+    log, _ = event("sparkpost", msys={"message_event": about})
+    assert log["outcome"].tolist() == [outcome]
 
 
 HOSTILE = (
