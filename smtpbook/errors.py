@@ -33,7 +33,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class _Reply(Protocol):
@@ -194,3 +197,9 @@ def near_miss(word: str, choices: Iterable[str]) -> str:
     names = list(choices)
     close = get_close_matches(word, names, n=1) or [name for name in names if word in name]
     return f"; did you mean {close[0]!r}?" if close and word else ""
+
+
+def near_file(path: Path) -> str:
+    """Say "; did you mean …?" of a file that is not there, if one beside it is close."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return near_miss(path.name, sorted(file.name for file in beside))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from smtpbook.errors import SMTPBookError, near_miss
+from smtpbook.errors import SMTPBookError, near_file
 from smtpbook.escape import visible
 from smtpbook.progress import show
 
@@ -143,8 +143,6 @@ def _unquoted(lines: list[bytes]) -> bytes:
 def _refuse_what_is_no_file(path: Path) -> None:
     shown = repr(visible(str(path)))
     if not path.exists():
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        hint = near_miss(path.name, [file.name for file in beside])
-        raise SMTPBookError(f"no file {shown}{hint}")
+        raise SMTPBookError(f"no file {shown}{near_file(path)}")
     if not path.is_file():  # a pipe may block for ever
         raise SMTPBookError(f"{shown} is no ordinary file")

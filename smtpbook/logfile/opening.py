@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-from smtpbook.errors import SMTPBookError
+from smtpbook.errors import SMTPBookError, near_file
 from smtpbook.escape import visible
 
 STANDARD_INPUT: Final = "-"
@@ -187,6 +187,8 @@ def sources_of(named: Any) -> list[Source]:
         if not found:
             raise FileNotFoundError(2, "no file fits the pattern", str(named))
         return [Source(str(one), one) for one in found]
+    if not path.exists():
+        raise FileNotFoundError(f"no file {visible(str(path))!r}{near_file(path)}")
     return [Source(str(path), path)]
 
 

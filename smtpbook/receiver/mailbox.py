@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from smtpbook.errors import RecipientsError, near_miss
+from smtpbook.errors import RecipientsError, near_file
 from smtpbook.escape import visible
 from smtpbook.recipients.suppression import SuppressionList
 from smtpbook.sources.mail import read_subjects
@@ -96,9 +96,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise RecipientsError(f"{shown} is no maildir: it has neither cur nor new in it")
     if not path.exists():
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        hint = near_miss(path.name, [file.name for file in beside])
-        raise RecipientsError(f"no file {shown}{hint}")
+        raise RecipientsError(f"no file {shown}{near_file(path)}")
     if not path.is_file():  # a pipe may block for ever
         raise RecipientsError(f"{shown} is no ordinary file")
     yield path

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from smtpbook.errors import RecipientsError, near_miss
+from smtpbook.errors import RecipientsError, near_file
 from smtpbook.escape import visible
 from smtpbook.sources.contacts import unfold
 from smtpbook.sources.detect import FORMATS, Format, detect
@@ -211,7 +211,7 @@ def _neighbour(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"; there is no folder {_shown(folder)}"
-    return near_miss(path.name, sorted(entry.name for entry in folder.iterdir()))
+    return near_file(path)
 
 
 def _shown(path: Path) -> str:

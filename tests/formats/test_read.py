@@ -168,6 +168,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         sb.read_log(tmp_path / "nothing.log")
     with pytest.raises(FileNotFoundError, match="no file fits the pattern"):
         sb.read_log(str(tmp_path / "*.log"))
+    (tmp_path / "mail.log").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"'\S*mail\.lgo'; did you mean 'mail\.log'"
+    ):
+        sb.read_log(tmp_path / "mail.lgo")
 
 
 def test_a_long_file_shows_how_far_it_has_come(
