@@ -82,7 +82,7 @@ def read_log(
         how many ``lines``, how many of them were ``matched`` and how many ``skipped``,
         because nobody understood them, with ``examples``; how many were ``cut`` because
         they were too long; and of each of the ``files`` its format (null = none that is
-        known, and it was left out).
+        known, and it was left out) and its ``lines``; a capture's are its packets.
 
     Raises
     ------
@@ -197,10 +197,12 @@ def _binary_rows(
     format: BinaryFormat, sources: list[Source], reading: Reading, counted: _Counted
 ) -> Iterator[Row]:
     for one in sources:
+        before = reading.lines
         reading.stamps.new_file(one.latest)
         with one.open(counted.octets) as file:
             yield from format.events(io.BufferedReader(file), reading)
-        counted.files.append({"name": one.name, "format": format.name, "lines": 0})
+        lines = reading.lines - before
+        counted.files.append({"name": one.name, "format": format.name, "lines": lines})
 
 
 def _format_of(source: Source, format: str | None, is_lenient: bool) -> str:

@@ -69,6 +69,7 @@ def test_a_capture_has_the_dialogue_and_true_latencies(tmp_path: Path, write: An
     log = sb.read_log(packed)
     told = log.attrs["read"]
     assert (told["lines"], told["skipped"]) == (len(STORY.frames), 0)
+    assert [one["lines"] for one in told["files"]] == [told["lines"]]
     assert log["kind"].iloc[[0, 1, -1]].tolist() == ["connect", "greeting", "disconnect"]
     assert set(log["server_address"]) == {"192.0.2.25"}
     rows = log[log["kind"].isin(["connect", "greeting", "command"])]
