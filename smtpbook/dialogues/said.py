@@ -78,7 +78,7 @@ def rows_of(
     """
 
     def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
-        sessions = _Sessions(source, has_date=has_date, is_precise=is_precise)
+        sessions = _Sessions(source, reading, has_date=has_date, is_precise=is_precise)
         for said in speaker(lines, reading):
             if not sessions.take(said):
                 reading.skipped(said.text)
@@ -92,8 +92,11 @@ def rows_of(
 class _Sessions:
     """The conversations of one log, by what it calls them."""
 
-    def __init__(self, source: str, *, has_date: bool, is_precise: bool) -> None:
-        self._source, self._has_date, self._is_precise = source, has_date, is_precise
+    def __init__(
+        self, source: str, reading: Reading, *, has_date: bool, is_precise: bool
+    ) -> None:
+        self._source, self._reading = source, reading
+        self._has_date, self._is_precise = has_date, is_precise
         self._talks: dict[str | None, Conversation] = {}
         self._count = 0
         self._ready: list[Row] = []
@@ -120,7 +123,7 @@ class _Sessions:
             self._count += 1
             talk = Conversation(
                 self._source,
-                said.session or f"{self._source}-{self._count}",
+                said.session or self._reading.session_id(self._source, self._count),
                 has_date=self._has_date,
                 is_precise=self._is_precise,
             )

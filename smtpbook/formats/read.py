@@ -78,11 +78,14 @@ def read_log(
     -------
     DataFrame
         The event log with exactly `smtpbook.events.SCHEMA`'s columns and dtypes; what a
-        format does not tell is null.  ``attrs["read"]`` tells how many ``rows`` came of
-        how many ``lines``, how many of them were ``matched`` and how many ``skipped``,
-        because nobody understood them, with ``examples``; how many were ``cut`` because
-        they were too long; and of each of the ``files`` its format (null = none that is
-        known, and it was left out) and its ``lines``; a capture's are its packets.
+        format does not tell is null.  Sessions that have no name of their own are numbered
+        behind their file's, such as ``swaks.txt-1``.
+
+        ``attrs["read"]`` tells how many ``rows`` came of how many ``lines``, how many of
+        them were ``matched`` and how many ``skipped``, because nobody understood them, with
+        ``examples``; how many were ``cut`` because they were too long; and of each of the
+        ``files`` its format (null = none that is known, and it was left out) and its
+        ``lines``; a capture's are its packets.
 
     Raises
     ------
@@ -184,7 +187,7 @@ def _batches(
 ) -> Iterator[list[str]]:
     for one in sources:
         before = reading.lines
-        reading.stamps.new_file(one.latest)
+        reading.new_file(one.label, one.latest)
         with one.open(counted.octets) as file:
             encoding = encoding_of(file.head)
             octets = io.BufferedReader(file, CHUNK)
@@ -198,7 +201,7 @@ def _binary_rows(
 ) -> Iterator[Row]:
     for one in sources:
         before = reading.lines
-        reading.stamps.new_file(one.latest)
+        reading.new_file(one.label, one.latest)
         with one.open(counted.octets) as file:
             yield from format.events(io.BufferedReader(file), reading)
         lines = reading.lines - before

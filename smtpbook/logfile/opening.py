@@ -60,6 +60,21 @@ class Source:
         return self._origin if isinstance(self._origin, Path) else None
 
     @property
+    def label(self) -> str:
+        """What tells it from others in short, no blanks or commas in it; empty = nothing.
+
+        That is its name, behind its folder's if one is given.
+
+        >>> Source("the log", Path("/var/log/host a/mail.log")).label
+        'host_a/mail.log'
+        """
+        origin = self._origin
+        path = (
+            origin if isinstance(origin, Path) else Path(str(getattr(origin, "name", "")))
+        )
+        return re.sub(r"[\s,]+", "_", "/".join(path.parts[-2:]))
+
+    @property
     def latest(self) -> datetime | None:
         """When it was last written to; null = it is a stream, and that is now."""
         if self.path is None:

@@ -6,7 +6,7 @@ It opens nothing.
 from __future__ import annotations
 
 import re
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from smtpbook.escape import visible
@@ -14,6 +14,7 @@ from smtpbook.logfile.stamps import Stamps
 
 _EXAMPLES: Final = 5
 _EXAMPLE_CHARS: Final = 200
+_NAME_CHARS: Final = 100
 # A line that nobody understood may hold a login all the same: what follows AUTH, or whole
 # words of base64 (RFC 4954 section 4), which have letters of both cases or end in "=".
 _LOGIN: Final = re.compile(r"\b(AUTH[ \t]+\S+[ \t]+|PASS[ \t]+)\S+", re.IGNORECASE)
@@ -37,6 +38,8 @@ class Reading:
     ----------
     stamps : Stamps
         Makes microseconds since 1970 UTC of the stamps of lines.
+    file : str
+        The short name of the file that is read now; empty = it has none.
     lines : int
         Lines read; whoever splits them counts them.
     skips : int
@@ -47,10 +50,11 @@ class Reading:
         The first few lines that were skipped, escaped, and without what may be a login.
     """
 
-    __slots__ = ("cut", "examples", "lines", "skips", "stamps")
+    __slots__ = ("cut", "examples", "file", "lines", "skips", "stamps")
 
     def __init__(self, *, year: int | None = None, time_zone: tzinfo = UTC) -> None:
         self.stamps = Stamps(year=year, time_zone=time_zone)
+        self.file = ""
         self.lines = self.skips = self.cut = 0
         self.examples: list[str] = []
 
@@ -63,6 +67,23 @@ class Reading:
     def time_zone(self) -> tzinfo:
         """The zone of stamps that name none."""
         return self.stamps.time_zone
+
+    def new_file(self, name: str, latest: datetime | None) -> None:
+        """Begin another file, which was last written to then; null = that is now."""
+        self.file = visible(name, max_chars=_NAME_CHARS)
+        self.stamps.new_file(latest)
+
+    def session_id(self, source: str, number: int) -> str:
+        """Name a session that the log does not name, so that no other file's is named so.
+
+        >>> reading = Reading()
+        >>> reading.session_id("swaks", 1)
+        'swaks-1'
+        >>> reading.new_file("monday.txt", None)
+        >>> reading.session_id("swaks", 1)
+        'monday.txt-1'
+        """
+        return f"{self.file or source}-{number}"
 
     def skipped(self, line: str) -> None:
         """Count a line that nobody understood."""

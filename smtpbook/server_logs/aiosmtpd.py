@@ -41,7 +41,7 @@ class _Log:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._sessions = Sessions(_SOURCE)
+        self._sessions = Sessions(_SOURCE, reading)
 
     def rows(self, lines: Iterable[str]) -> Iterator[Row]:
         for line in lines:

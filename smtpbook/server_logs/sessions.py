@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from smtpbook.events import Row, row_of
+from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import MAX_REPLY, Said, enhanced_in, shown
 from smtpbook.server_logs.queue import recipient_cells
 
@@ -30,11 +31,11 @@ class _Session:
     """One client's; `waiting` is the command without a reply yet."""
 
     __slots__ = (
-        *("is_whole", "lines", "number", "recipients", "reverse_path", "seq", "waiting"),
+        *("is_whole", "lines", "name", "recipients", "reverse_path", "seq", "waiting"),
     )
 
-    def __init__(self, number: int, *, is_whole: bool) -> None:
-        self.number, self.seq, self.is_whole = number, 0, is_whole
+    def __init__(self, name: str, *, is_whole: bool) -> None:
+        self.name, self.seq, self.is_whole = name, 0, is_whole
         self.reverse_path: str | None = None
         self.recipients: list[str] = []
         self.lines: list[str] = []
@@ -48,10 +49,12 @@ class Sessions:
     ----------
     source : str
         The ``source`` of its rows.
+    reading : Reading
+        Names sessions.
     """
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, reading: Reading) -> None:
+        self._source, self._reading = source, reading
         self._sessions: dict[str, _Session] = {}
         self._count = 0
 
@@ -61,7 +64,8 @@ class Sessions:
         if len(self._sessions) >= _MAX_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)))
         self._count += 1
-        self._sessions[client] = _Session(self._count, is_whole=is_whole)
+        name = self._reading.session_id(self._source, self._count)
+        self._sessions[client] = _Session(name, is_whole=is_whole)
 
     def closed(self, client: str) -> None:
         """End a session."""
@@ -150,7 +154,7 @@ class Sessions:
 
     def _row(self, session: _Session, cells: dict[str, Any]) -> Row:
         about = {
-            "session_id": str(session.number),
+            "session_id": session.name,
             "seq": session.seq,
             "reverse_path": session.reverse_path,
             "source": self._source,

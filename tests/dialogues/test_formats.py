@@ -161,6 +161,27 @@ def test_a_greeting_after_the_last_answer_begins_another_session() -> None:
     assert log.groupby("session_id")["seq"].max().tolist() == [2, 2]
 
 
+@pytest.mark.parametrize("other", ["a b/tuesday.txt", "c/monday.txt"])
+@pytest.mark.parametrize("name", ["swaks.txt", "maxbulk.txt", "aiosmtpd.log"])
+def test_sessions_of_two_logs_stay_apart_when_they_are_joined(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    octets = (DATA / "logs" / name).read_bytes()
+    paths = [tmp_path / "a b" / "monday.txt", tmp_path / other]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(octets)
+    apart = [sb.read_log(path) for path in paths]
+    together = sb.join_logs(apart)
+    ids = [str(log["session_id"].iloc[0]) for log in apart]
+    assert ids == ["a_b/monday.txt-1", f"{other.replace(' ', '_')}-1"]
+    assert sb.read_log(paths)["session_id"].nunique() == 2
+    for log, session_id in zip(apart, ids, strict=True):
+        assert sb.transcript(together, session_id=session_id) == sb.transcript(log)
+    found = [row for log in apart for row in sb.lint_dialogue(log).to_dict("records")]
+    assert sb.lint_dialogue(together).to_dict("records") == found
+
+
 def test_sessions_of_nodemailer_that_overlap_are_told_apart() -> None:
     line = "[2026-11-28 12:00:00] DEBUG [{}] {}\n".format
     text = "".join(

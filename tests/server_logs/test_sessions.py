@@ -34,7 +34,7 @@ def test_the_sample_reads_as_it_should(
         ("command", "QUIT", None, 221, None),
     ]
     assert [row["seq"] for row in rows] == list(range(10))
-    assert {row["session_id"] for row in rows} == {"1"}
+    assert {row["session_id"] for row in rows} == {f"{format.name}-1"}
     assert rows[5]["enhanced_status"] == refusal
     assert {row.get("reverse_path") for row in rows[2:]} == {"news@example.org"}
 
@@ -52,10 +52,10 @@ def test_sessions_at_the_same_time_are_told_apart() -> None:
     ]
     rows = read(AIOSMTPD, *lines)
     assert sorted(told(rows, "session_id", "verb", "reply_code")) == [
-        ("1", "EHLO", 250),
-        ("1", "MAIL", None),
-        ("2", "EHLO", 250),
-        ("2", "MAIL", None),
+        ("aiosmtpd-1", "EHLO", 250),
+        ("aiosmtpd-1", "MAIL", None),
+        ("aiosmtpd-2", "EHLO", 250),
+        ("aiosmtpd-2", "MAIL", None),
     ]
     assert "time" not in rows[0]  # the lines have no stamps
 
