@@ -77,7 +77,8 @@ def explain(
         ``faults`` names what is wrong in it, line by line.
     verb : str, optional
         The command that drew the reply, such as ``"RCPT"``; ``"GREETING"`` is the
-        connection, ``"END-OF-DATA"`` the lone dot.  550 means another thing after each.
+        connection, ``"END-OF-DATA"`` the lone dot.  550 means another thing after each.  It
+        may be any word; ``faults`` says if it looks like a command that is misspelt.
     host : str, optional
         The server's name, for rules that know whose it is.
     greeting : str, optional

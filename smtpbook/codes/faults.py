@@ -10,13 +10,19 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from smtpbook.codes.tables import commands
+from smtpbook.errors import near_miss
+from smtpbook.escape import visible
 from smtpbook.protocol.replies import Reply
+from smtpbook.protocol.states import VERBS
 
 _TERMINAL: Final = {
     "SEND": "the recipient's terminal",
     "SOML": "the recipient's terminal, or else the mailbox",
     "SAML": "the recipient's terminal and the mailbox",
 }
+# Any other word may be an extension's, or a lesson's; ATRN (RFC 2645) is near TURN.
+_KNOWN: Final = frozenset(VERBS) | {"ATRN"}
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 # Replies whose text is no place for an enhanced status (RFC 2034 section 4).
 _PLAIN: Final = frozenset({"GREETING", "EHLO", "HELO", "LHLO"})
@@ -31,8 +37,14 @@ class Fault(NamedTuple):
 
 
 def command_faults(verb: str | None) -> Iterator[str]:
-    """Say what is wrong with sending this command at all."""
-    return map(_told, faults_of_command(verb))
+    """Say what is wrong with sending this command at all, or which one it should be."""
+    yield from map(_told, faults_of_command(verb))
+    if (
+        verb is not None
+        and verb not in _KNOWN
+        and (meant := near_miss(verb, (*commands(), "GREETING")))
+    ):
+        yield f"no command {visible(verb, max_chars=40)!r} is known{meant}"
 
 
 def reply_faults(

@@ -246,6 +246,26 @@ def test_send_from_is_no_mail() -> None:
     assert explain("MAIL FROM:<x@y>").faults == ()
 
 
+@pytest.mark.parametrize("verb", ["RCTP", "rctp to:<ann@x.example>"])
+def test_a_verb_that_is_misspelt_is_explained_and_the_one_that_was_meant_is_named(
+    verb: str,
+) -> None:
+    explained = explain("550 5.1.1 no such user", verb=verb)
+    assert explained.faults == ("no command 'RCTP' is known; did you mean 'RCPT'?",)
+    assert "did you mean 'RCPT'?" in str(explained)
+    assert "RCPT" in explained._repr_html_()
+
+
+@pytest.mark.parametrize("verb", ["XYZZY", "XCLIENT", "ATRN", "BDAT LAST", "connect", "."])
+def test_a_verb_that_is_none_of_ours_is_no_fault(verb: str) -> None:
+    assert explain("500 5.5.2 what?", verb=verb).faults == ()
+
+
+def test_a_verb_in_a_dialogue_that_is_misspelt_is_named_with_its_line() -> None:
+    explained = explain("C: MIAL FROM:<a@x.example>\nS: 500 5.5.2 what?")
+    assert explained.faults == ("line 1: no command 'MIAL' is known; did you mean 'MAIL'?",)
+
+
 def test_data_without_an_accepted_recipient() -> None:
     (fault,) = explain("354 go", verb="DATA", accepted_recipients=0).faults
     for word in ("RFC 5321 section 3.3", "503 or 554", "RFC 821", "RSET"):
