@@ -14,7 +14,7 @@ FLOORS = [
     # the words
     {
         *("events", "findings", "private_key", "protocol", "progress", "sasl", "states"),
-        "table",
+        *("statistics", "table"),
     },
     {
         *("accounts", "codes", "databases", "dkim", "runner", "smime", "transfer"),
@@ -97,9 +97,11 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "rehearsal",
         "samples",
         "charts",
+        "statistics",
         "insight",
         "lessons",
     },
+    "scipy": {"statistics"},
     "pyarrow": {
         *("log", "table", "tables", "databases", "sources", "recipients", "insight"),
         "logfile",  # unpacks zstd

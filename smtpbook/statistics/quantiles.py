@@ -1,0 +1,116 @@
+"""Quantiles: the interval of a median or of a p99, whatever the distribution is.
+
+Latencies have long tails and clumps, so nothing is assumed of their shape: the ends are two
+of the observed times themselves.  They are taken as independent of each other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, bdtrik
+
+from smtpbook.statistics.interval import Interval, normal_quantile
+
+
+def quantile_ranks(n: int, q: float, *, confidence: float = 0.95) -> tuple[int, int]:
+    """Tell which two of ``n`` sorted values are the ends of a quantile's interval.
+
+    Of values that are independent and of one distribution, the number below its quantile
+    ``q`` is binomial.  At either end, ``(1 - confidence) / 2`` at most is left out.
+
+    Parameters
+    ----------
+    n : int
+        How many values there are.
+    q : float, 0 to 1, neither of them
+    confidence : float
+
+    Returns
+    -------
+    low, high : int
+        From 1, the least value, to ``n``.  0 and ``n + 1`` mean that there is no such end:
+        of 100 values, none is sure to be above p99.
+
+    Raises
+    ------
+    ValueError
+        ``q`` or ``confidence`` is not between 0 and 1, or ``n`` is negative.
+
+    References
+    ----------
+    Conover (1999), Practical nonparametric statistics, 3rd edition, section 3.2.  David and
+    Nagaraja (2003), Order statistics, 3rd edition, section 7.1.
+
+    Examples
+    --------
+    >>> quantile_ranks(100, 0.5)
+    (40, 61)
+    """
+    if n < 0 or not 0 < q < 1:
+        raise ValueError(f"n is 0 or more, q lies between 0 and 1; they are {n} and {q:g}")
+    normal_quantile(confidence)  # refuses what is no confidence
+    if n == 0:
+        return 0, 1
+    tail = (1 - confidence) / 2
+    return _binomial_quantile(tail, n, q), _binomial_quantile(1 - tail, n, q) + 1
+
+
+def quantile_interval(
+    values: ArrayLike, q: float = 0.5, *, confidence: float = 0.95, least: float = -math.inf
+) -> Interval:
+    """Give the interval of a quantile; it holds at least as often as ``confidence``.
+
+    Parameters
+    ----------
+    values : array_like of float
+        In any order.
+    q : float, 0 to 1, neither of them
+        0.5 is the median.
+    confidence : float
+    least : float
+        The least that a value can be, such as 0 of a latency.
+
+    Returns
+    -------
+    Interval
+        The estimate is interpolated linearly, as in `smtpbook.latency_by_command`.  With
+        too few values, `low` is ``least`` and `high` infinite.
+
+    Raises
+    ------
+    ValueError
+        A value is NaN, or as of `quantile_ranks`.
+
+    Examples
+    --------
+    >>> print(quantile_interval([0.2, 0.1, 0.4, 0.9, 0.3, 0.5, 0.8], least=0))
+    0.4 (0.1 to 0.9; 95 % interval: order statistics, n = 7)
+    """
+    numbers = np.asarray(values, float).ravel()
+    if missing := int(np.isnan(numbers).sum()):
+        raise ValueError(
+            f"{missing} of {len(numbers)} values are NaN; leave them out (dropna) and say so"
+        )
+    n = len(numbers)
+    low, high = quantile_ranks(n, q, confidence=confidence)
+    wanted = [rank - 1 for rank in (low, high) if 1 <= rank <= n]
+    ordered = np.partition(numbers, wanted) if wanted else numbers
+    return Interval(
+        estimate=float(np.quantile(numbers, q)) if n else math.nan,
+        low=float(ordered[low - 1]) if low >= 1 else least,
+        high=float(ordered[high - 1]) if high <= n else math.inf,
+        n=n,
+        effective_n=float(n),
+        method="order statistics",
+        confidence=confidence,
+    )
+
+
+def _binomial_quantile(p: float, n: int, q: float) -> int:
+    """Give the least k for which k successes or fewer have a probability of ``p``."""
+    # bdtrik gives it as a real number, and may be off by a rounding of its own.
+    k = max(math.ceil(bdtrik(p, n, q)), 0)
+    return k - 1 if k > 0 and bdtr(k - 1, n, q) >= p else k
