@@ -1,1 +1,1 @@
-"""How sure a table's numbers are: intervals, survival curves, tests; no log is read here."""
+"""How sure a table's numbers are: intervals, survival, tests; no log is read here."""

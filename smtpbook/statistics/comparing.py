@@ -98,7 +98,7 @@ def rank_sum(a: ArrayLike, b: ArrayLike) -> Evidence:
     both = np.concatenate([first, second])
     if missing := int(np.isnan(both).sum()):
         raise ValueError(
-            f"{missing} of {len(both)} values are NaN; leave them out (dropna) and say so"
+            f"{missing} of {len(both)} values are NaN; leave them out (dropna), say so"
         )
     method, n = "Mann-Whitney test", len(both)
     if not (len(first) and len(second)):

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from smtpbook.statistics.interval import Interval, difference, normal_quantile
 
-_RESAMPLES: Final = 1999  # so that 0.95 of them, and one more, is a whole number
+# One more than these divides well: 0.95 of a thousand is a whole number.
+_RESAMPLES: Final = 999
 _NO_VARIANCE: Final = 1e-24  # of a proportion: what rounding leaves
 
 

@@ -92,7 +92,7 @@ def quantile_interval(
     numbers = np.asarray(values, float).ravel()
     if missing := int(np.isnan(numbers).sum()):
         raise ValueError(
-            f"{missing} of {len(numbers)} values are NaN; leave them out (dropna) and say so"
+            f"{missing} of {len(numbers)} values are NaN; leave them out (dropna), say so"
         )
     n = len(numbers)
     low, high = quantile_ranks(n, q, confidence=confidence)
@@ -112,5 +112,5 @@ def quantile_interval(
 def _binomial_quantile(p: float, n: int, q: float) -> int:
     """Give the least k for which k successes or fewer have a probability of ``p``."""
     # bdtrik gives it as a real number, and may be off by a rounding of its own.
-    k = max(math.ceil(bdtrik(p, n, q)), 0)
+    k = max(math.ceil(float(bdtrik(p, n, q))), 0)
     return k - 1 if k > 0 and bdtr(k - 1, n, q) >= p else k

@@ -124,8 +124,8 @@ def kaplan_meier(
     Raises
     ------
     ValueError
-        A duration is NaN or negative, the lengths differ, or ``confidence`` is not between
-        0 and 1.
+        A duration is NaN or negative, an event neither True nor False, the lengths differ,
+        or ``confidence`` is not between 0 and 1.
 
     References
     ----------
@@ -224,9 +224,10 @@ def check_durations(
     Raises
     ------
     ValueError
-        A duration is NaN or negative, or the lengths differ.
+        A duration is NaN or negative, an event neither True nor False, or the lengths
+        differ.
     """
-    waits, ended = np.asarray(durations, float), np.asarray(is_event, bool)
+    waits, ended = np.asarray(durations, float), np.asarray(is_event, float)
     if waits.ndim != 1 or waits.shape != ended.shape:
         raise ValueError(
             f"durations has the shape {waits.shape}, is_event {ended.shape}; "
@@ -238,4 +239,6 @@ def check_durations(
             f"durations are 0 or more; {int(wrong.sum())} of {len(waits)} are not, "
             f"the first is {waits[wrong][0]:g}"
         )
-    return waits, ended
+    if not np.isin(ended, (0, 1)).all():
+        raise ValueError("is_event is True or False; it is neither somewhere (null?)")
+    return waits, ended == 1

@@ -137,6 +137,11 @@ def test_what_is_no_duration_is_refused(durations: list[float], words: str) -> N
         kaplan_meier(durations, [True] * 3)
 
 
+def test_an_event_of_which_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="True or False"):
+        kaplan_meier([1, 2], [True, math.nan])
+
+
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(2,\), is_event \(1,\)"):
         kaplan_meier([1, 2], [True])
