@@ -209,9 +209,8 @@ def _reach(
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(clusters, times / clusters, size=_RESAMPLES)
     shares, variances = _ratio(draws, kinds)
-    off = np.full(
-        _RESAMPLES, np.inf
-    )  # a draw of clusters that are all alike knows no error
+    # A draw of clusters that are all alike knows no error.
+    off = np.full(_RESAMPLES, np.inf)
     known = variances > _NO_VARIANCE
     off[known] = np.abs(shares[known] - share) / np.sqrt(variances[known])
     return float(np.quantile(off, confidence, method="higher"))
@@ -227,9 +226,8 @@ def _score_limits(
     middle = n * share + square / 2
     half = reach * np.sqrt(n * share * (1 - share) + square / 4)
     low, high = (middle - half) / (n + square), (middle + half) / (n + square)
-    # Exactly 0 and 1 where rounding would leave 1e-17.
-    low = np.where(n * share == 0, 0.0, np.clip(low, 0, 1))
-    return low, np.where(share == 1, 1.0, np.clip(high, 0, 1))
+    # Rounding would leave some of them 2e-16 off.
+    return np.maximum(low, 0), np.where(share == 1, 1, np.minimum(high, 1))
 
 
 def _counts(

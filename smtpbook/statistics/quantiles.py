@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, bdtrik
+from scipy.special import bdtrik
 
 from smtpbook.statistics.interval import Interval, normal_quantile
 
@@ -55,7 +55,8 @@ def quantile_ranks(n: int, q: float, *, confidence: float = 0.95) -> tuple[int, 
     if n == 0:
         return 0, 1
     tail = (1 - confidence) / 2
-    return _binomial_quantile(tail, n, q), _binomial_quantile(1 - tail, n, q) + 1
+    low, below = (max(math.ceil(float(bdtrik(p, n, q))), 0) for p in (tail, 1 - tail))
+    return low, below + 1
 
 
 def quantile_interval(
@@ -107,10 +108,3 @@ def quantile_interval(
         method="order statistics",
         confidence=confidence,
     )
-
-
-def _binomial_quantile(p: float, n: int, q: float) -> int:
-    """Give the least k for which k successes or fewer have a probability of ``p``."""
-    # bdtrik gives it as a real number, and may be off by a rounding of its own.
-    k = max(math.ceil(float(bdtrik(p, n, q))), 0)
-    return k - 1 if k > 0 and bdtr(k - 1, n, q) >= p else k
