@@ -226,8 +226,8 @@ def _score_limits(
     middle = n * share + square / 2
     half = reach * np.sqrt(n * share * (1 - share) + square / 4)
     low, high = (middle - half) / (n + square), (middle + half) / (n + square)
-    # Rounding would leave some of them 2e-16 off.
-    return np.maximum(low, 0), np.where(share == 1, 1, np.minimum(high, 1))
+    # Rounding would leave some of those that are 1 off by 2e-16.
+    return low, np.where(share == 1, 1, np.minimum(high, 1))
 
 
 def _counts(
