@@ -1,7 +1,8 @@
 """Quantiles: the interval of a median or of a p99, whatever the distribution is.
 
 Latencies have long tails and clumps, so nothing is assumed of their shape: the ends are two
-of the observed times themselves.  They are taken as independent of each other.
+of the observed times themselves.  `quantile_interval` takes them as independent of each
+other, `clustered_quantile` those of different servers alone.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtrik
 
 from smtpbook.statistics.interval import Interval, normal_quantile
+from smtpbook.statistics.proportions import clustered
 
 
 def quantile_ranks(n: int, q: float, *, confidence: float = 0.95) -> tuple[int, int]:
@@ -90,11 +92,7 @@ def quantile_interval(
     >>> print(quantile_interval([0.2, 0.1, 0.4, 0.9, 0.3, 0.5, 0.8], least=0))
     0.4 (0.1 to 0.9; 95 % interval: order statistics, n = 7)
     """
-    numbers = np.asarray(values, float).ravel()
-    if missing := int(np.isnan(numbers).sum()):
-        raise ValueError(
-            f"{missing} of {len(numbers)} values are NaN; leave them out (dropna), say so"
-        )
+    numbers = _known(values)
     n = len(numbers)
     low, high = quantile_ranks(n, q, confidence=confidence)
     wanted = [rank - 1 for rank in (low, high) if 1 <= rank <= n]
@@ -108,3 +106,76 @@ def quantile_interval(
         method="order statistics",
         confidence=confidence,
     )
+
+
+def clustered_quantile(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    q: float = 0.5,
+    *,
+    confidence: float = 0.95,
+    least: float = -math.inf,
+    seed: int = 0,
+) -> Interval:
+    """Give the interval of a quantile of values that come in clusters.
+
+    How far the part of values up to the estimate may be off is taken from `clustered`; the
+    ends are the quantiles at so much less and so much more than ``q`` (Woodruff).
+
+    Parameters
+    ----------
+    values : array_like of float
+        In any order.
+    clusters : array_like
+        Which cluster each value is of, such as its domain or server.
+    q, confidence, least
+        As of `quantile_interval`.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    Interval
+        As of `quantile_interval`.
+
+    Raises
+    ------
+    ValueError
+        There is not one cluster for each value, or as of `quantile_interval`.
+
+    References
+    ----------
+    Woodruff (1952), Confidence intervals for medians and other position measures, JASA 47,
+    635-646.
+    """
+    numbers, places = _known(values), np.asarray(clusters).ravel()
+    if len(numbers) != len(places):
+        raise ValueError(f"there are {len(numbers)} values, but {len(places)} clusters")
+    if not len(numbers):
+        return quantile_interval(numbers, q, confidence=confidence, least=least)
+    if not 0 < q < 1:
+        raise ValueError(f"q lies between 0 and 1 and is not {q:g}")
+    estimate = float(np.quantile(numbers, q))
+    _, place = np.unique(places, return_inverse=True)
+    n = np.bincount(place)
+    up_to = np.bincount(place[numbers <= estimate], minlength=len(n))
+    part = clustered(up_to, n, confidence=confidence, seed=seed)
+    below, above = q - (part.estimate - part.low), q + (part.high - part.estimate)
+    return Interval(
+        estimate=estimate,
+        low=float(np.quantile(numbers, below, method="lower")) if below > 0 else least,
+        high=float(np.quantile(numbers, above, method="higher")) if above < 1 else math.inf,
+        n=len(numbers),
+        effective_n=part.effective_n,
+        method=f"Woodruff, {part.method}",
+        confidence=confidence,
+    )
+
+
+def _known(values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values, float).ravel()
+    if missing := int(np.isnan(numbers).sum()):
+        raise ValueError(
+            f"{missing} of {len(numbers)} values are NaN; leave them out (dropna), say so"
+        )
+    return numbers

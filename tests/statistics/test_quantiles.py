@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from smtpbook.statistics.interval import difference
-from smtpbook.statistics.quantiles import quantile_interval, quantile_ranks
+from smtpbook.statistics.quantiles import (
+    clustered_quantile,
+    quantile_interval,
+    quantile_ranks,
+)
 
 
 # The places of the sign test's interval of the median, as in tables of it.
@@ -90,6 +94,48 @@ def test_what_is_no_quantile_is_refused(q: float) -> None:
         quantile_interval([1, 2, 3], q)
 
 
+def test_times_of_servers_that_differ_are_worth_less() -> None:
+    fast, slow = np.linspace(1, 2, 50), np.linspace(5, 9, 50)
+    times = np.concatenate([fast, slow, fast, slow, fast])
+    plain, got = (
+        quantile_interval(times),
+        clustered_quantile(times, np.repeat([*"abcde"], 50)),
+    )
+    assert got.low <= plain.low <= got.estimate == plain.estimate <= plain.high <= got.high
+    assert got.effective_n < 10 < got.n == 250
+    assert got.method == "Woodruff, Wilson with bootstrap of 5 clusters"
+
+
+def test_times_that_are_each_of_their_own_server_are_as_independent_ones() -> None:
+    times = np.random.default_rng(10).lognormal(size=300)
+    plain, got = quantile_interval(times), clustered_quantile(times, range(300))
+    assert (got.low, got.high) == pytest.approx((plain.low, plain.high), rel=0.1)
+    assert got.effective_n == pytest.approx(299)
+
+
+def test_one_server_tells_little_and_none_nothing() -> None:
+    one = clustered_quantile([1.0, 2.0, 3.0], ["a"] * 3, least=0)
+    assert one.low <= 2 <= one.high
+    assert one.effective_n == 1
+    none = clustered_quantile([], [], least=0)
+    assert (none.low, none.high, none.n) == (0, math.inf, 0)
+    high = clustered_quantile([1.0, 2.0, 3.0], [*"abc"], 0.99, least=0)
+    assert high.high == math.inf
+    assert clustered_quantile([1.0, 2.0, 3.0], [*"abc"], 0.01, least=0).low == 0
+
+
+def test_ties_of_servers_may_leave_an_interval_without_width() -> None:
+    got = clustered_quantile([2.0] * 40, [*"abcde"] * 8)
+    assert (got.low, got.estimate) == (2, 2)
+
+
+def test_values_without_a_cluster_and_wrong_quantiles_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 values, but 1 clusters"):
+        clustered_quantile([1, 2], ["a"])
+    with pytest.raises(ValueError, match="q lies between 0 and 1"):
+        clustered_quantile([1, 2], ["a", "b"], 50)
+
+
 def test_medians_can_be_subtracted() -> None:
     rng = np.random.default_rng(4)
     a, b = (quantile_interval(rng.exponential(scale, 400)) for scale in (1, 2))
@@ -113,3 +159,18 @@ def test_latencies_quantiles_and_their_differences_are_covered(q: float) -> None
     assert np.mean([got.low <= true <= got.high for got in a]) >= 0.94
     changes = [difference(*pair) for pair in zip(a, b, strict=True)]
     assert np.mean([got.low <= 0 <= got.high for got in changes]) >= 0.94
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("clusters", [10, 40])
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_medians_of_servers_that_differ_are_covered(clusters: int, spread: float) -> None:
+    """The first has a third of all replies; each has a time of its own, log-normal."""
+    rng = np.random.default_rng(11)
+    place = np.repeat(range(clusters), np.maximum(1, 400 // np.arange(1, clusters + 1)))
+    covered = []
+    for _ in range(400):
+        own = rng.normal(0, spread, clusters)[place]
+        got = clustered_quantile(np.exp(own + rng.normal(size=len(place))), place)
+        covered.append(got.low <= 1 <= got.high)
+    assert np.mean(covered) >= 0.90
