@@ -129,6 +129,17 @@ def test_ties_of_servers_may_leave_an_interval_without_width() -> None:
     assert (got.low, got.estimate) == (2, 2)
 
 
+def test_a_clump_at_the_median_is_not_taken_for_what_lies_below() -> None:
+    """48 % take 1 s, 32 % 2 s: the median is 2, but hardly more than 1."""
+    times = [*[1.0] * 12, *[2.0] * 8, *[3.0] * 5] * 8
+    got = clustered_quantile(times, np.arange(200) % 7)
+    assert (got.low, got.estimate) == (1, 2)
+    assert "bootstrap of 7 clusters" in got.method
+    fast, slow = [2.0] * 9 + [3.0], [2.0] * 6 + [3.0] * 4
+    got = clustered_quantile([*fast, *slow, *fast], np.repeat([*"abc"], 10))
+    assert "bootstrap" in got.method
+
+
 def test_values_without_a_cluster_and_wrong_quantiles_are_refused() -> None:
     with pytest.raises(ValueError, match="2 values, but 1 clusters"):
         clustered_quantile([1, 2], ["a"])
