@@ -164,11 +164,11 @@ def clustered(
     share, variance = (float(of[0]) for of in _ratio(times[None, :], kinds))
     if variance <= _NO_VARIANCE:
         worth, reach = float(clusters), normal_quantile(confidence)
-        method = f"Wilson, each of {clusters:,} clusters counted once"
+        method = "clusters counted once (Wilson)"
     else:
         worth = min(total, share * (1 - share) / variance)
         reach = _reach(times, kinds, share, confidence, seed)
-        method = f"Wilson with bootstrap of {clusters:,} clusters"
+        method = "cluster bootstrap (Wilson)"
     low, high = _score_limits(np.array(share), np.array(worth), reach)
     return Interval(
         estimate=share,

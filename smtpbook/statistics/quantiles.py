@@ -167,7 +167,7 @@ def clustered_quantile(
         high=float(np.quantile(numbers, above, method="higher")) if above < 1 else math.inf,
         n=len(numbers),
         effective_n=part.effective_n,
-        method=f"Woodruff, {part.method}",
+        method=part.method.replace("Wilson", "Woodruff"),
         confidence=confidence,
     )
 

@@ -126,7 +126,7 @@ def test_the_effective_n_is_that_of_rao_and_scott(
     got = clustered(successes, n)
     assert got.effective_n == pytest.approx(p * (1 - p) / variance)
     assert (got.estimate, got.n) == (p, total)
-    assert got.method == "Wilson with bootstrap of 16 clusters"
+    assert got.method == "cluster bootstrap (Wilson)"
 
 
 def test_litters_that_differ_are_worth_less() -> None:
@@ -157,7 +157,7 @@ def test_clusters_that_do_not_differ_count_once_each(
     got = clustered(successes, n)
     assert (got.low, got.high) == pytest.approx((same.low, same.high))
     assert (got.effective_n, got.n) == (len(n), sum(n))
-    assert got.method == f"Wilson, each of {len(n)} clusters counted once"
+    assert got.method == "clusters counted once (Wilson)"
 
 
 def test_two_clusters_that_differ_tell_nothing() -> None:
