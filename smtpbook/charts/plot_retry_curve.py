@@ -40,8 +40,8 @@ def plot_retry_curve(log: Log, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Steps of the table `retry_curve`, Kaplan and Meier's estimate.  Where somebody is
-        no longer observed, the curve has a tick.
+        Steps of the table `retry_curve`, Kaplan and Meier's estimate, with its band of
+        95 %.  Where somebody is no longer observed, the curve has a tick.
 
     Raises
     ------
@@ -96,6 +96,16 @@ def _draw(ax: Axes, curve: pd.DataFrame) -> None:
         color=GREEN,
         linewidth=1.8,
     )
+    ax.fill_between(
+        np.append(times, end),
+        np.append(steps["low"], steps["low"].iloc[-1]),
+        np.append(steps["high"], steps["high"].iloc[-1]),
+        step="post",
+        color=GREEN,
+        alpha=0.18,
+        linewidth=0,
+        label="95 % band, pointwise (log-log)",
+    )
     lost = steps[(steps["censored"] > 0).to_numpy(bool)]
     if not lost.empty:
         still = counted(int(curve["censored"].sum()), "recipient", "recipients")
@@ -108,4 +118,4 @@ def _draw(ax: Axes, curve: pd.DataFrame) -> None:
             markeredgewidth=2,
             label=f"no longer observed: {still}",
         )
-        ax.legend(loc="best", frameon=False, fontsize="small")
+    ax.legend(loc="best", frameon=False, fontsize="small")

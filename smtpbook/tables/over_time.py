@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 
+from smtpbook.statistics.survival import survival_band
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.replies import IS_REPLY
 from smtpbook.tables.scan import Log
@@ -112,8 +113,7 @@ SELECT
     waited_s,
     at_risk,
     accepted,
-    censored,
-    1 - product(1 - accepted / at_risk) OVER (ORDER BY waited_s)
+    censored
 FROM steps ORDER BY waited_s
 """
 _RETRY_CURVE_DTYPES: Final = {
@@ -121,7 +121,6 @@ _RETRY_CURVE_DTYPES: Final = {
     "at_risk": "int64",
     "accepted": "int64",
     "censored": "int64",
-    "estimate": "float64",
 }
 _RETRY_NEEDS: Final = ("kind", "recipient", "outcome", "time", PLACE)
 
@@ -223,7 +222,9 @@ def retry_curve(log: Log) -> pd.DataFrame:
         A step for each time at which somebody is accepted or no longer observed, ascending
         from 0: ``waited_s`` (float, seconds since the end of the first try), ``at_risk``
         (int, not yet accepted and still observed just before), ``accepted`` and
-        ``censored`` (int, at this time), ``estimate`` (float, 0 to 1: accepted until then).
+        ``censored`` (int, at this time), ``estimate`` (float, 0 to 1: accepted until then),
+        ``low`` and ``high`` (its band of 95 %, pointwise), ``effective_n`` (float: how
+        many, watched to the end, would tell as much).
 
     Raises
     ------
@@ -233,6 +234,8 @@ def retry_curve(log: Log) -> pd.DataFrame:
     References
     ----------
     RFC 5321 section 4.5.4.1 (retries).  Kaplan and Meier (1958), Nonparametric estimation
-    from incomplete observations.
+    from incomplete observations.  The band: `smtpbook.statistics.survival`.
     """
-    return query(_RETRY_CURVE, _RETRY_CURVE_DTYPES, needs=_RETRY_NEEDS, log=log)
+    curve = query(_RETRY_CURVE, _RETRY_CURVE_DTYPES, needs=_RETRY_NEEDS, log=log)
+    waiting, low, high, worth = survival_band(curve["at_risk"], curve["accepted"])
+    return curve.assign(estimate=1 - waiting, low=1 - high, high=1 - low, effective_n=worth)
