@@ -102,12 +102,21 @@ class Conversation:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the server has spoken and owes no reply: its next 220 greets anew."""
+        """Whether the server has spoken and owes no reply."""
         return (
             self._is_greeted
             and not (self._waiting or self._listener.is_inside)
             and not (self._is_in_data or self._is_in_auth)
         )
+
+    @property
+    def is_220_new(self) -> bool:
+        """Whether the server's next 220 is the greeting of another session.
+
+        Neither mail data nor a login is answered by it -- RFC 5321 section 4.3.2
+        """
+        is_waiting = any(item.kind == "command" for item in self._waiting)
+        return self._is_greeted and not (is_waiting or self._listener.is_inside)
 
     @property
     def has_begun(self) -> bool:
@@ -199,6 +208,8 @@ class Conversation:
         is_unseen : bool
             The conversation goes on where nobody recorded it.
         """
+        if error is None and not self._is_greeted:
+            is_unseen = True  # what the server says was not recorded at all
         if self._listener.is_inside:
             self._heard(self._listener.finish(is_cut=True))
         if error is not None and self._is_connected and not self._is_greeted:
@@ -231,7 +242,7 @@ class Conversation:
             self._is_in_auth = False
             shown = self._login.respond(line)
             self._queue(Item("command", "AUTH", shown, at), octets)
-        elif is_command or self._is_greeted:
+        elif is_command or self._is_greeted or self._is_connected:
             self._command(verb, line, at, octets)
         else:  # nobody has heard the server yet: the dialogue begins in mail data
             self._is_in_data = True
@@ -385,6 +396,9 @@ class Conversation:
         if self._is_in_data:
             self._end_data(None, None, None)  # its dot was not recorded
             self._run = []
+        elif self._is_in_auth and not self._waiting:  # nor what answers the challenge
+            self._is_in_auth = False
+            self._waiting.append(Item("command", "AUTH", None, None))
         while self._waiting and self._waiting[0].kind == "data":
             self._record.item(self._waiting.popleft())
         if reply.code == CLOSING:

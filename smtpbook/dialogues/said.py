@@ -64,7 +64,12 @@ Speaker = Callable[[Iterable[str], Reading], Iterator[Said]]
 
 
 def rows_of(
-    source: str, speaker: Speaker, *, has_date: bool = True, is_precise: bool = False
+    source: str,
+    speaker: Speaker,
+    *,
+    has_date: bool = True,
+    is_precise: bool = False,
+    has_ids: bool = True,
 ) -> Callable[[Iterable[str], Reading], Iterator[Row]]:
     """Make a format's ``events`` of what understands its lines.
 
@@ -75,10 +80,15 @@ def rows_of(
     speaker : callable
     has_date, is_precise : bool
         As `Conversation` takes them.
+    has_ids : bool
+        Whether no two sessions of a log are called the same.  Else their names, such as a
+        client's address, only tell apart those under way at once.
     """
 
     def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
-        sessions = _Sessions(source, reading, has_date=has_date, is_precise=is_precise)
+        sessions = _Sessions(
+            source, reading, has_date=has_date, is_precise=is_precise, has_ids=has_ids
+        )
         for said in speaker(lines, reading):
             if not sessions.take(said):
                 reading.skipped(said.text)
@@ -93,9 +103,15 @@ class _Sessions:
     """The conversations of one log, by what it calls them."""
 
     def __init__(
-        self, source: str, reading: Reading, *, has_date: bool, is_precise: bool
+        self,
+        source: str,
+        reading: Reading,
+        *,
+        has_date: bool,
+        is_precise: bool,
+        has_ids: bool,
     ) -> None:
-        self._source, self._reading = source, reading
+        self._source, self._reading, self._has_ids = source, reading, has_ids
         self._has_date, self._is_precise = has_date, is_precise
         self._talks: dict[str | None, Conversation] = {}
         self._count = 0
@@ -121,9 +137,10 @@ class _Sessions:
             talk = None
         if talk is None:
             self._count += 1
+            name = said.session if self._has_ids else None
             talk = Conversation(
                 self._source,
-                said.session or self._reading.session_id(self._source, self._count),
+                name or self._reading.session_id(self._source, self._count),
                 has_date=self._has_date,
                 is_precise=self._is_precise,
             )
@@ -142,7 +159,7 @@ class _Sessions:
         if talk.is_over:
             return said.what != "disconnect"
         greets = said.what == "server" and said.text[:4] in ("220 ", "220-", "220")
-        return greets and talk.is_idle
+        return greets and talk.is_220_new
 
     def _tell(self, talk: Conversation, said: Said) -> bool:
         match said.what:

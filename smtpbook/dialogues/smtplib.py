@@ -42,19 +42,19 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             if place := _PLACE.match(rest):
                 yield Said("connect", at=at, place=(place[1], int(place[2]), None))
         elif what != "data" and not rest.startswith("retcode ("):
-            octets = _literal(rest)
+            octets = literal(rest)
             if octets is None:
                 reading.skipped(line)
             else:
                 speaker: What = "client" if what == "send" else "server"
-                for text in _cut(octets):
+                for text in cut(octets):
                     yield Said(speaker, text, at)
 
 
-def _literal(text: str) -> str | None:
+def literal(text: str) -> str | None:
     r"""Read a string or bytes as ``repr`` writes it; None = it is neither.
 
-    >>> _literal(r"b'caf\xc3\xa9\r\n'")
+    >>> literal(r"b'caf\xc3\xa9\r\n'")
     'café\r\n'
     """
     found = _LITERAL.fullmatch(text)
@@ -74,7 +74,7 @@ def _character(escape: re.Match[str]) -> str:
     return chr(int(number, 16)) if number else _SHORT.get(letter, letter)
 
 
-def _cut(text: str) -> list[str]:
+def cut(text: str) -> list[str]:
     """Cut at CRLF; what ends in LF alone keeps it."""
     return text.removesuffix("\r\n").split("\r\n")
 

@@ -15,8 +15,8 @@ _MODULES: Final = {
     "exim": "server_logs.exim",
     "sendmail": "server_logs.sendmail",
     "opensmtpd": "server_logs.opensmtpd",
-    "aiosmtpd": "server_logs.aiosmtpd",
-    "mailpit": "server_logs.mailpit",
+    "aiosmtpd": "dialogues.aiosmtpd",
+    "mailpit": "dialogues.mailpit",
     # The order of providers is that of how surely a line of theirs is told.
     "ses": "provider_events.ses",
     "sendgrid": "provider_events.sendgrid",

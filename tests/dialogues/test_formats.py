@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import smtpbook as sb
 from smtpbook.dialogues import (
+    aiosmtpd,
     curl,
     dialogue,
+    mailpit,
     maxbulk,
     msmtp,
     nodemailer,
@@ -30,7 +32,9 @@ from smtpbook.logfile.reading import Reading
 
 DATA = Path(__file__).parents[2] / "data"
 SAMPLES = {
+    "aiosmtpd": "aiosmtpd.log",
     "curl": "curl.txt",
+    "mailpit": "mailpit.log",
     "maxbulk": "maxbulk.txt",
     "msmtp": "msmtp.txt",
     "nodemailer": "nodemailer.log",
@@ -40,7 +44,7 @@ SAMPLES = {
 }
 MODULES = (
     *(curl, dialogue, maxbulk, msmtp, nodemailer, smtplib, swaks, thunderbird),
-    transcript,
+    *(transcript, aiosmtpd, mailpit),
 )
 FORMATS = {module.FORMAT.name: module.FORMAT for module in MODULES}
 TEXTS = {name: (DATA / "logs" / file).read_text() for name, file in SAMPLES.items()}
