@@ -22,6 +22,7 @@ from smtpbook.dialogues.login import Login, is_response
 from smtpbook.dialogues.record import Item, Record
 from smtpbook.dialogues.transaction import Recipient, Transaction
 from smtpbook.events import Row
+from smtpbook.logfile.path import path_in
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import MAX_AUTH_LINE
 from smtpbook.protocol.connection import CLOSING
@@ -35,11 +36,6 @@ MAX_LINE: Final = MAX_AUTH_LINE + 1024
 _MAX_WAITING: Final = 10_000
 _MAX_HEADER: Final = 64 * 1024  # characters of mail data in which Message-ID is looked for
 
-_PATH: Final = re.compile(
-    r"(?:FROM|TO)[ \t]*:[ \t]*"
-    r"(?:<(?:@[^:>]{1,500}:)?((?:\"(?:[^\"\\]|\\.)*\"|[^>\"])*)>?|(\S*))",
-    re.IGNORECASE | re.DOTALL,
-)
 _PRDR: Final = re.compile(r" PRDR(?: |$)", re.IGNORECASE)
 _STARTS: Final = frozenset({"MAIL", "SEND", "SOML", "SAML"})
 _IN_TRANSACTION: Final = _STARTS | {"RCPT", "DATA", "BDAT"}
@@ -260,7 +256,7 @@ class Conversation:
             line = self._login.masked(line)
         item = Item("command", verb, line, at)
         if verb in _STARTS:
-            item.closes, path = self._open, _path_in(line)
+            item.closes, path = self._open, path_in(line)
             self._open = self._begun(path or "")
         elif verb == "RCPT":
             self._rcpt(item, line)
@@ -281,7 +277,7 @@ class Conversation:
     def _rcpt(self, item: Item, line: str) -> None:
         if self._open is None:  # the dialogue begins after its MAIL
             self._open = self._begun(None)
-        address = _path_in(line)
+        address = path_in(line)
         item.rcpt = Recipient(address, domain_of(address or ""))
         self._open.recipients.append(item.rcpt)
 
@@ -521,14 +517,6 @@ class Conversation:
         verdicts = transaction.verdicts(self._closing, is_unseen=is_unseen)
         for one in verdicts:
             self._record.outcome(transaction, one, at, error)
-
-
-def _path_in(line: str) -> str | None:
-    """Give the address of MAIL or RCPT as it is written; None = there is none."""
-    found = _PATH.search(line[:2000])
-    if found is None:
-        return None
-    return found[1] if found[1] is not None else (found[2] or "")
 
 
 def _size(line: str) -> int:

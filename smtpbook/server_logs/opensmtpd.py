@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
+from smtpbook.logfile.path import path_in
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.said import Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
@@ -38,7 +39,6 @@ _DESTINATION: Final = re.compile(
     r"(?:\w{1,20}://)?\[?([0-9A-Fa-f.:]{2,64}?)\]?(?::(\d{1,5}))?"
 )
 _CIPHERS: Final = re.compile(r"(TLSv[\d.]{1,5}):([\w-]{1,80})")
-_PATH: Final = re.compile(r"(?i)(?:FROM|TO): ?<([^<>]{0,512})>")
 _OUTCOMES: Final = {"Ok": "accepted", "TempFail": "deferred", "PermFail": "rejected"}
 _NETWORK: Final = re.compile(r"(?i)network error|connection|timeout|timed out|MXs|dns|TLS")
 
@@ -166,7 +166,7 @@ def _refusal(host: str | None, fields: dict[str, str]) -> dict[str, Any]:
     """Read a command that the server refused; before the first it is the connection."""
     command = fields.get("command", "")[:1000].strip()
     verb = command[:20].partition(" ")[0].upper() or "GREETING"
-    said, path = reply_in(fields.get("result", "")), _PATH.search(command)
+    said, path = reply_in(fields.get("result", "")), path_in(command)
     cells: dict[str, Any] = {
         "kind": "greeting" if verb == "GREETING" else "command",
         "verb": verb,
@@ -174,12 +174,12 @@ def _refusal(host: str | None, fields: dict[str, str]) -> dict[str, Any]:
         "command": shown(command) if command and verb != "AUTH" else None,
         **said._asdict(),
     }
-    if verb == "MAIL" and path:
-        cells["reverse_path"] = path[1]
+    if verb == "MAIL":
+        cells["reverse_path"] = path
     elif verb == "RCPT" and path:
         is_temporary = str(said.reply_code).startswith("4")
         cells |= {"kind": "outcome", "outcome": "deferred" if is_temporary else "rejected"}
-        cells |= {"command": None} | recipient_cells(path[1])
+        cells |= {"command": None} | recipient_cells(path)
     return cells
 
 
