@@ -1,4 +1,4 @@
-"""Connection: one captured TCP connection, followed as a conversation of SMTP.
+"""CapturedConnection: one captured TCP connection, followed as a conversation of SMTP.
 
 It puts both directions in order, cuts them into lines, and tells the conversation of them
 with the times of the packets.  Where the conversation goes on under TLS, or octets are
@@ -31,7 +31,7 @@ _MAX_LINE: Final = 64 * 1024  # octets; what is longer is cut there
 _MAX_EARLY: Final = 50  # pieces kept until it is known what they are
 
 
-class Connection:
+class CapturedConnection:
     """One connection.
 
     Parameters

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from smtpbook.captures.connection import PORTS, Connection
+from smtpbook.captures.connection import PORTS, CapturedConnection
 from smtpbook.captures.packets import ACK, SYN, Endpoint, Segment, segment_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Row
@@ -82,7 +82,7 @@ class _Followed:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._connections: dict[_Key, Connection] = {}
+        self._connections: dict[_Key, CapturedConnection] = {}
         self._at = 0
 
     def take(self, segment: Segment) -> list[Row]:
@@ -110,7 +110,7 @@ class _Followed:
             yield from self._end(one)
         self._connections.clear()
 
-    def _end(self, one: Connection) -> list[Row]:
+    def _end(self, one: CapturedConnection) -> list[Row]:
         one.end(self._at)
         if not one.is_smtp:
             (client, port), (server, to) = one.client, one.server
@@ -119,14 +119,14 @@ class _Followed:
         return one.rows()
 
 
-def _begin(segment: Segment) -> Connection:
+def _begin(segment: Segment) -> CapturedConnection:
     """Find out who is the client: who connects, or who does not sit at a known port."""
     source, target = segment.source, segment.target
     is_answer = segment.flags & SYN and segment.flags & ACK
     is_begun = segment.flags & SYN and not segment.flags & ACK
     if is_answer or (not is_begun and _sits(source) and not _sits(target)):
         source, target = target, source
-    return Connection(source, target, segment.at, is_begun=bool(is_begun))
+    return CapturedConnection(source, target, segment.at, is_begun=bool(is_begun))
 
 
 def _sits(end: Endpoint) -> bool:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Said, What, rows_of
+from smtpbook.dialogues.happening import Happening, What, rows_of
 from smtpbook.dialogues.smtplib import cut, literal
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
@@ -36,7 +36,7 @@ _SPEAKERS: Final[dict[str, What]] = {">>": "client", "<<": "server"}
 _ENDS: Final = ("EOF received", "connection lost", "connection timeout")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand lines by the arrows behind the client's address."""
     for line in lines:
         found = _LINE.match(line)
@@ -47,12 +47,12 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         stamp, client, what, rest = found.groups()
         at = reading.stamps.iso(stamp.replace(",", ".")) if stamp else None
         if what == "handling connection":
-            yield Said("connect", at=at, session=client)
+            yield Happening("connect", at=at, session=client)
         elif what in _ENDS:
-            yield Said("disconnect", at=at, session=client)
+            yield Happening("disconnect", at=at, session=client)
         elif what in _SPEAKERS and (octets := literal(rest.strip())) is not None:
             for text in cut(octets):
-                yield Said(_SPEAKERS[what], text, at, client)
+                yield Happening(_SPEAKERS[what], text, at, client)
 
 
 def sniff(line: str) -> bool:
@@ -64,6 +64,6 @@ FORMAT: Final = LogFormat(
     name="aiosmtpd",
     title="aiosmtpd",
     sniff=sniff,
-    events=rows_of("aiosmtpd", said, has_ids=False),
+    events=rows_of("aiosmtpd", happenings, has_ids=False),
     max_line=_MAX_LINE,
 )

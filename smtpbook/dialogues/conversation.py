@@ -17,7 +17,7 @@ import re
 from collections import deque
 from typing import Final
 
-from smtpbook.dialogues.heard import Heard, Listener
+from smtpbook.dialogues.listener import Listener, RecordedReply
 from smtpbook.dialogues.login import Login, is_response
 from smtpbook.dialogues.record import Item, Record
 from smtpbook.dialogues.transaction import Recipient, Transaction
@@ -384,7 +384,7 @@ class Conversation:
             self._heard(heard)
         return True
 
-    def _heard(self, heard: Heard) -> None:
+    def _heard(self, heard: RecordedReply) -> None:
         """Find what a reply answers."""
         reply = self._login.masked_reply(heard.reply)
         heard = heard._replace(reply=reply)
@@ -411,7 +411,7 @@ class Conversation:
         else:
             self._answer(front, heard)
 
-    def _unasked(self, heard: Heard, *, is_greeting: bool) -> None:
+    def _unasked(self, heard: RecordedReply, *, is_greeting: bool) -> None:
         """Put the greeting, or what nobody asked for."""
         kind, verb = ("greeting", "GREETING") if is_greeting else ("command", None)
         since = self._connected_at if is_greeting else None
@@ -419,7 +419,7 @@ class Conversation:
         if heard.reply.code == 334:  # its AUTH was not recorded
             self._is_in_auth = True
 
-    def _answer(self, item: Item, heard: Heard) -> None:
+    def _answer(self, item: Item, heard: RecordedReply) -> None:
         reply, own, is_last = heard.reply, None, True
         digit = reply.code // 100
         if item.key in ENDS and self._verdicts.is_counted:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from smtpbook.dialogues.dialogue import COMMANDS
-from smtpbook.dialogues.said import Clock, Said, rows_of
+from smtpbook.dialogues.happening import Clock, Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -33,7 +33,7 @@ _COUNT: Final = re.compile(r"\[(\d{1,15}) bytes data\]$")
 _CLOSING: Final = ("Closing connection", "shutting down connection")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand lines by their marks; the progress meter is skipped."""
     clock = Clock()
     is_data = is_tls = False
@@ -45,30 +45,30 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         at = clock.at(found["time"]) if found["time"] else None
         mark, text = found["mark"], found["text"] or ""
         if mark == ">":
-            yield Said("client", text, at)
+            yield Happening("client", text, at)
         elif mark == "<":
             is_data = text.startswith("354")
-            yield Said("server", text, at)
+            yield Happening("server", text, at)
         elif mark == "}" and is_data and not is_tls and (count := _COUNT.match(text)):
-            yield Said("data", at=at, octets=int(count[1]))
+            yield Happening("data", at=at, octets=int(count[1]))
         elif mark == "*" and (event := _event(text, at)):
             is_tls = event.what == "tls" or (is_tls and event.what != "connect")
             yield event
 
 
-def _event(text: str, at: int | None) -> Said | None:
+def _event(text: str, at: int | None) -> Happening | None:
     """Understand what curl says of the connection; None = nothing of it happened."""
     if found := _CONNECTED.match(text):
         host, address, *ports = found.groups()
         port = next((int(one) for one in ports if one), None)
-        return Said("connect", at=at, place=(host, port, address))
+        return Happening("connect", at=at, place=(host, port, address))
     if found := _REFUSED.match(text):
         place = (found[1], int(found[2]), None)
-        return Said("connect", at=at, error="TransportError", place=place)
+        return Happening("connect", at=at, error="TransportError", place=place)
     if found := _TLS.match(text):
-        return Said("tls", at=at, tls=(found[1], found[2]))
+        return Happening("tls", at=at, tls=(found[1], found[2]))
     if text.startswith(_CLOSING):
-        return Said("disconnect", at=at)
+        return Happening("disconnect", at=at)
     return None
 
 
@@ -81,5 +81,5 @@ FORMAT: Final = LogFormat(
     name="curl",
     title="curl -v",
     sniff=sniff,
-    events=rows_of("curl", said, has_date=False, is_precise=True),
+    events=rows_of("curl", happenings, has_date=False, is_precise=True),
 )

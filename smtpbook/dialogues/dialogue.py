@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from smtpbook.codes.dialogue import is_dialogue, read_lines
-from smtpbook.dialogues.said import Said, What, rows_of
+from smtpbook.dialogues.happening import Happening, What, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.states import VERBS
@@ -27,7 +27,7 @@ _LABELLED: Final = re.compile(
 _REPLY: Final = re.compile(r"[2-5]\d\d(?:[ -]|$)")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand labelled lines; one without a label goes on with what was begun."""
     speaker: What | None = None
     is_alone = is_data = False  # a label without a text; mail data is open
@@ -41,18 +41,18 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
                     is_data = part.text != "."
                     is_alone = False
                 if not is_alone:
-                    yield Said(speaker, part.text)
+                    yield Happening(speaker, part.text)
         elif speaker is not None and is_alone:
             is_alone = not line.strip()
             if not is_alone:
                 text = line.strip() if speaker == "server" else line
                 is_data = speaker == "server" and text.startswith("354")
-                yield Said(speaker, text)
+                yield Happening(speaker, text)
         elif is_data:
             is_data = line != "."
-            yield Said("client", line)
+            yield Happening("client", line)
         elif speaker == "server" and _REPLY.match(line):
-            yield Said("server", line)
+            yield Happening("server", line)
         elif line.strip():
             reading.skipped(line)
 
@@ -66,5 +66,5 @@ FORMAT: Final = LogFormat(
     name="dialogue",
     title="a dialogue with C: and S:",
     sniff=sniff,
-    events=rows_of("dialogue", said),
+    events=rows_of("dialogue", happenings),
 )

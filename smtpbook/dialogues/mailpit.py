@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Said, rows_of
+from smtpbook.dialogues.happening import Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -33,7 +33,7 @@ _STORED: Final = "from:"  # "received (address) from:… subject:…" tells of t
 _END: Final = re.compile(r"(?:\\r\\n|\r?\n)")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand the lines of its SMTP server; those of its other parts say nothing."""
     for line in lines:
         found = _LINE.match(_COLOUR.sub("", line))
@@ -46,9 +46,9 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             what, client, words = spoken.groups()
             if what == "response":
                 for part in _END.split(words.rstrip("\r")):
-                    yield Said("server", part, at, client)
+                    yield Happening("server", part, at, client)
             elif not words.startswith(_STORED):
-                yield Said("client", words, at, client)
+                yield Happening("client", words, at, client)
 
 
 def sniff(line: str) -> bool:
@@ -61,6 +61,6 @@ FORMAT: Final = LogFormat(
     name="mailpit",
     title="Mailpit",
     sniff=sniff,
-    events=rows_of("mailpit", said, has_ids=False),
+    events=rows_of("mailpit", happenings, has_ids=False),
     max_line=_MAX_LINE,
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from smtpbook.dialogues.dialogue import said
-from smtpbook.dialogues.said import rows_of
+from smtpbook.dialogues.dialogue import happenings
+from smtpbook.dialogues.happening import rows_of
 from smtpbook.logfile.format import LogFormat
 
 _LABEL: Final = re.compile(r"[ \t]*(?:Server|Client):(?:[ \t]|$)", re.IGNORECASE)
@@ -25,5 +25,5 @@ FORMAT: Final = LogFormat(
     name="maxbulk",
     title="MaxBulk Mailer (connection log)",
     sniff=sniff,
-    events=rows_of("maxbulk", said),
+    events=rows_of("maxbulk", happenings),
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Said, rows_of
+from smtpbook.dialogues.happening import Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -29,7 +29,7 @@ _REMARKS: Final = (
 )
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand lines by their arrows, and the settings that say who is spoken to."""
     host: str | None = None
     port: int | None = None
@@ -37,14 +37,14 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
     for line in lines:
         if found := _LINE.match(line):
             if is_new:
-                yield Said("connect", place=(host, port, None))
+                yield Happening("connect", place=(host, port, None))
             is_new = is_about_tls = False
-            yield Said("client" if found[1] == "-->" else "server", found[2] or "")
+            yield Happening("client" if found[1] == "-->" else "server", found[2] or "")
         elif line == "TLS session parameters:":
             is_tls = is_about_tls = True
         elif is_tls and (tls := _TLS.match(line)):
             is_tls = False
-            yield Said("tls", tls=(tls[1].replace("TLS", "TLSv"), tls[2]))
+            yield Happening("tls", tls=(tls[1].replace("TLS", "TLSv"), tls[2]))
         elif found := _SETTING.match(line):
             if found[1] == "host":
                 host, port, is_new = found[2][:255], None, True
@@ -53,7 +53,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         elif found := _NO_CONNECTION.match(line):
             place = (found[1], int(found[2]), None)
             is_new = False
-            yield Said("connect", error="TransportError", place=place)
+            yield Happening("connect", error="TransportError", place=place)
         elif line.startswith("TLS certificate information:") or is_about_tls:
             is_about_tls = True
         elif line.strip() and not line.startswith(_REMARKS):
@@ -66,5 +66,5 @@ def sniff(line: str) -> bool:
 
 
 FORMAT: Final = LogFormat(
-    name="msmtp", title="msmtp -d", sniff=sniff, events=rows_of("msmtp", said)
+    name="msmtp", title="msmtp -d", sniff=sniff, events=rows_of("msmtp", happenings)
 )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
-from smtpbook.dialogues.said import Said, rows_of
+from smtpbook.dialogues.happening import Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -40,7 +40,7 @@ class _Entry(NamedTuple):
     session: str | None
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand lines of either kind."""
     data: set[str | None] = set()  # sessions whose mail data is being shown
     for line in lines:
@@ -50,16 +50,16 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
                 data.discard(session)
                 if speaker == "server" and text.startswith("354"):
                     data.add(session)
-                yield Said(speaker, text, at, session)
+                yield Happening(speaker, text, at, session)
             elif session not in data:
                 yield from _events(entry)
             elif count := _COUNT.match(text):  # it is not shown, or its dot was not
                 data.discard(session)
-                yield Said("data", at=at, session=session, octets=int(count[1]))
+                yield Happening("data", at=at, session=session, octets=int(count[1]))
             else:
                 if text == ".":
                     data.discard(session)
-                yield Said("client", text, at, session)
+                yield Happening("client", text, at, session)
 
 
 def _entries(line: str, reading: Reading) -> Iterator[_Entry]:
@@ -94,22 +94,22 @@ def _json(line: str) -> dict[str, Any] | None:
     return entry
 
 
-def _events(entry: _Entry) -> Iterator[Said]:
+def _events(entry: _Entry) -> Iterator[Happening]:
     """Understand what it says of a connection."""
     _, text, at, session = entry
     if found := _CONNECTED.match(text):
         host, _, port = found[2].rpartition(":")
         number = int(port) if port.isascii() and port.isdecimal() else None
         place = (None, number, host or found[2])
-        yield Said("connect", at=at, session=session, place=place)
+        yield Happening("connect", at=at, session=session, place=place)
         if found[1].startswith("Secure"):
-            yield Said("tls", at=at, session=session)
+            yield Happening("tls", at=at, session=session)
     elif text == "Connection upgraded with STARTTLS":
-        yield Said("tls", at=at, session=session)
+        yield Happening("tls", at=at, session=session)
     elif text == "Connection closed" or text.startswith("Closing connection to the"):
-        yield Said("disconnect", at=at, session=session)
+        yield Happening("disconnect", at=at, session=session)
     elif text == "Connection closed unexpectedly":
-        yield Said("disconnect", at=at, session=session, error="TransportError")
+        yield Happening("disconnect", at=at, session=session, error="TransportError")
 
 
 def sniff(line: str) -> bool:
@@ -123,5 +123,5 @@ FORMAT: Final = LogFormat(
     name="nodemailer",
     title="Nodemailer",
     sniff=sniff,
-    events=rows_of("nodemailer", said),
+    events=rows_of("nodemailer", happenings),
 )

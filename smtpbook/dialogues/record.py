@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtpbook.dialogues.heard import Heard
+from smtpbook.dialogues.listener import RecordedReply
 from smtpbook.dialogues.transaction import Recipient, Transaction, Verdict
 from smtpbook.events import Row, row_of
 from smtpbook.protocol.replies import Reply
@@ -111,7 +111,9 @@ class Record:
         )
         self._seq += 1
 
-    def reply(self, kind: str, verb: str | None, heard: Heard, since: int | None) -> None:
+    def reply(
+        self, kind: str, verb: str | None, heard: RecordedReply, since: int | None
+    ) -> None:
         """Write the row of a reply to nothing the client said."""
         at = heard.at if since is None else since
         self.put(kind, at, verb=verb, **self._reply_cells(heard, since))
@@ -119,7 +121,7 @@ class Record:
     def item(
         self,
         item: Item,
-        heard: Heard | None = None,
+        heard: RecordedReply | None = None,
         own: Recipient | None = None,
         error: str | None = None,
     ) -> None:
@@ -159,7 +161,7 @@ class Record:
             **cells,
         )
 
-    def _reply_cells(self, heard: Heard, since: int | None) -> dict[str, Any]:
+    def _reply_cells(self, heard: RecordedReply, since: int | None) -> dict[str, Any]:
         at, before = heard.at, self._previous_at
         self._previous_at = at
         cells = _cells(heard.reply) | {

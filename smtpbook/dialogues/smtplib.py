@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Clock, Said, What, rows_of
+from smtpbook.dialogues.happening import Clock, Happening, What, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -28,7 +28,7 @@ _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _PLACE: Final = re.compile(r"to \('([^']{1,255})', (\d{1,5})\)")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand debug lines; what a program prints among them is skipped."""
     clock = Clock()
     for line in lines:
@@ -40,7 +40,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         what, rest = found["what"], found["rest"]
         if what == "connect":
             if place := _PLACE.match(rest):
-                yield Said("connect", at=at, place=(place[1], int(place[2]), None))
+                yield Happening("connect", at=at, place=(place[1], int(place[2]), None))
         elif what != "data" and not rest.startswith("retcode ("):
             octets = literal(rest)
             if octets is None:
@@ -48,7 +48,7 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             else:
                 speaker: What = "client" if what == "send" else "server"
                 for text in cut(octets):
-                    yield Said(speaker, text, at)
+                    yield Happening(speaker, text, at)
 
 
 def literal(text: str) -> str | None:
@@ -91,5 +91,5 @@ FORMAT: Final = LogFormat(
     name="smtplib",
     title="Python's smtplib (debug output)",
     sniff=sniff,
-    events=rows_of("smtplib", said, has_date=False, is_precise=True),
+    events=rows_of("smtplib", happenings, has_date=False, is_precise=True),
 )

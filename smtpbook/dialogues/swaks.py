@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Said, rows_of
+from smtpbook.dialogues.happening import Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -25,7 +25,7 @@ _TLS: Final = re.compile(r"TLS started (?:with|w/) cipher ([^:\s]{1,40}):([^:\s]
 _TOOK: Final = re.compile(r"response in (\d{1,9}(?:\.\d{1,9})?)s$")
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand lines by their hints; a text of several lines repeats its hint."""
     place: tuple[str | None, int | None] = (None, None)
     took_s: float | None = None
@@ -36,9 +36,9 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         if found is None:
             reading.skipped(line)
         elif found["client"]:
-            yield Said("client", text)
+            yield Happening("client", text)
         elif found["server"]:
-            yield Said("server", text, took_s=took_s)
+            yield Happening("server", text, took_s=took_s)
             took_s = None
         elif found["info"]:
             if trying := _TRYING.match(text):
@@ -51,20 +51,22 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
                 yield event
 
 
-def _event(text: str, place: tuple[str | None, int | None], is_trying: bool) -> Said | None:
+def _event(
+    text: str, place: tuple[str | None, int | None], is_trying: bool
+) -> Happening | None:
     """Understand what swaks says of the connection; None = nothing of it happened."""
     if text.startswith("Connected to "):
-        return Said("connect", place=(*place, None))
+        return Happening("connect", place=(*place, None))
     if text.startswith("Error connecting") and is_trying:
-        return Said("connect", error="TransportError", place=(*place, None))
+        return Happening("connect", error="TransportError", place=(*place, None))
     if tls := _TLS.match(text):
-        return Said("tls", tls=(tls[1], tls[2]))
+        return Happening("tls", tls=(tls[1], tls[2]))
     if text.startswith("TLS startup failed"):
-        return Said("tls", error="TLSError")
+        return Happening("tls", error="TLSError")
     if text.startswith("Connection closed with") or text == "Dropping connection":
-        return Said("disconnect")
+        return Happening("disconnect")
     if text.endswith("closed connection unexpectedly."):
-        return Said("disconnect", error="TransportError")
+        return Happening("disconnect", error="TransportError")
     return None
 
 
@@ -76,5 +78,5 @@ def sniff(line: str) -> bool:
 
 
 FORMAT: Final = LogFormat(
-    name="swaks", title="swaks", sniff=sniff, events=rows_of("swaks", said)
+    name="swaks", title="swaks", sniff=sniff, events=rows_of("swaks", happenings)
 )

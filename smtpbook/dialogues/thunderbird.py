@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpbook.dialogues.said import Said, rows_of
+from smtpbook.dialogues.happening import Happening, rows_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 
@@ -34,14 +34,14 @@ _CONNECTING: Final = re.compile(
 _SUPPRESSED: Final = "Logging suppressed"
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand entries of either kind."""
     at: int | None = None
     is_challenge = goes_on = False  # the last reply was 334; a reply's lines may follow
     for line in lines:
         found = _LINE.match(line)
         if found is None and goes_on and _CONTINUED.match(line):
-            yield Said("server", _CODE.sub("", line), at)
+            yield Happening("server", _CODE.sub("", line), at)
             continue
         if found is None:
             if line.strip() and not _CODE.fullmatch(f" {line}"):
@@ -53,19 +53,19 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
         goes_on = speaker == "S"
         if speaker == "S":
             is_challenge = text.startswith("334")
-            yield Said("server", text, at)
+            yield Happening("server", text, at)
         elif (found["remark"] or text).startswith(_SUPPRESSED):
-            yield Said("client", "*" if is_challenge else "AUTH", at)
+            yield Happening("client", "*" if is_challenge else "AUTH", at)
         elif speaker == "C":
-            yield Said("client", text, at)
+            yield Happening("client", text, at)
         elif connecting := _CONNECTING.match(text):
             host, *ports = connecting.groups()
             port = next((int(one) for one in ports if one), None)
-            yield Said("connect", at=at, place=(host, port, None))
+            yield Happening("connect", at=at, place=(host, port, None))
             if "smtps://" in text:
-                yield Said("tls", at=at)
+                yield Happening("tls", at=at)
         elif text.rstrip(".").lower().endswith("connection closed"):
-            yield Said("disconnect", at=at)
+            yield Happening("disconnect", at=at)
 
 
 def _at(line: str, reading: Reading) -> int | None:
@@ -82,5 +82,5 @@ FORMAT: Final = LogFormat(
     name="thunderbird",
     title="Thunderbird",
     sniff=sniff,
-    events=rows_of("thunderbird", said, is_precise=True),
+    events=rows_of("thunderbird", happenings, is_precise=True),
 )

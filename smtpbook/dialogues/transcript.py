@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from smtpbook.dialogues.said import Clock, Said, What, rows_of
+from smtpbook.dialogues.happening import Clock, Happening, What, rows_of
 from smtpbook.events import CLEAR_TEXT, UNPROVED
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
@@ -36,7 +36,7 @@ _NO_SERVER: Final = "no server"
 _NOT_ENCRYPTED: Final = "not encrypted: "
 
 
-def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
+def happenings(lines: Iterable[str], reading: Reading) -> Iterator[Happening]:
     """Understand head lines and what stands below them."""
     head: re.Match[str] | None = None
     midnight: int | None = None
@@ -60,18 +60,18 @@ def said(lines: Iterable[str], reading: Reading) -> Iterator[Said]:
             yield event._replace(at=at, session=head["session"], took_s=took_s)
 
 
-def _said(found: re.Match[str], head: re.Match[str]) -> Said | None:
+def _said(found: re.Match[str], head: re.Match[str]) -> Happening | None:
     text = found["text"]
     if found["server"]:
-        return Said("server", text)
+        return Happening("server", text)
     if found["client"]:
         if data := _DATA.match(text):
-            return Said("data", octets=int(data[1].replace(",", "") or 0))
-        return Said("client", text)
+            return Happening("data", octets=int(data[1].replace(",", "") or 0))
+        return Happening("client", text)
     return _note(text, head)
 
 
-def _note(text: str, head: re.Match[str]) -> Said | None:
+def _note(text: str, head: re.Match[str]) -> Happening | None:
     """Understand what happened to the connection; None = a note on a recipient."""
     port = int(head["port"]) if head["port"] else None
     server = None if head["server"] == _NO_SERVER else head["server"]
@@ -89,14 +89,14 @@ def _note(text: str, head: re.Match[str]) -> Said | None:
             place = (server, port, None)
         took = _TOOK.search(words)
         took_s = _seconds(took[1], took[2]) if took else None
-        return Said(what, error=error or None, place=place, took_s=took_s)
+        return Happening(what, error=error or None, place=place, took_s=took_s)
     if text.startswith(_NOT_ENCRYPTED):
-        return Said("tls", CLEAR_TEXT)
+        return Happening("tls", CLEAR_TEXT)
     if words == "TLS failed":
-        return Said("tls", error=error or None)
+        return Happening("tls", error=error or None)
     if words.startswith("TLS") and (tls := _TLS.match(text)):
         version = None if tls[1] == "TLS" else tls[1]
-        return Said("tls", tls[3] or "", tls=(version, tls[2]))
+        return Happening("tls", tls[3] or "", tls=(version, tls[2]))
     return None
 
 
@@ -125,5 +125,5 @@ FORMAT: Final = LogFormat(
     name="transcript",
     title="smtpbook's transcript",
     sniff=sniff,
-    events=rows_of("transcript", said, is_precise=True),
+    events=rows_of("transcript", happenings, is_precise=True),
 )

@@ -14,7 +14,7 @@ import pandas as pd
 from smtpbook.codes.explain import explain
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.foreign_names import foreign_names
-from smtpbook.log.distinct import NEEDED, Heard, distinct_replies
+from smtpbook.log.distinct import NEEDED, DistinctReply, distinct_replies
 from smtpbook.log.frame import require_columns
 from smtpbook.protocol.replies import Reply
 
@@ -94,7 +94,7 @@ def classify(log: pd.DataFrame, *, names: str | Iterable[str] = ()) -> pd.DataFr
     return table
 
 
-def _explained(one: Heard) -> Explanation:
+def _explained(one: DistinctReply) -> Explanation:
     reply = Reply.of(one.code, one.text)
     if one.status is not None and reply.enhanced_status != one.status:
         # Some logs keep the status apart from the text.

@@ -23,7 +23,7 @@ NEEDED: Final = (
 """The columns of the event log that are looked at."""
 
 
-class Heard(NamedTuple):
+class DistinctReply(NamedTuple):
     """A reply as a log has it, and whose it is.
 
     Attributes
@@ -50,7 +50,7 @@ class Heard(NamedTuple):
     greeting: str | None
 
 
-def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[Heard]]:
+def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[DistinctReply]]:
     """Collect the distinct replies of some rows.
 
     Greetings hold ids and times, so that no two are alike; all that is wanted of one is
@@ -65,7 +65,7 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[Heard]]:
 
     Returns
     -------
-    array of int, list of Heard
+    array of int, list of DistinctReply
         For each of those rows which reply it is, and the replies in the order in which
         they first come.
 
@@ -86,7 +86,7 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[Heard]]:
     columns[2:] = [np.where(refused, column, -1) for column in columns[2:]]
     number, first = number_rows([*columns, host])
     heard = [
-        Heard(
+        DistinctReply(
             _or_none(verb),
             int(code),
             _or_none(status) if code >= 400 else None,

@@ -15,15 +15,15 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "brevo"
 
 
 def _rows(
-    event: Fields, reading: Reading, *, outcome: str, reason: str | None = None
+    event: JsonObject, reading: Reading, *, outcome: str, reason: str | None = None
 ) -> Iterator[Row]:
     yield outcome_row(
         _NAME,

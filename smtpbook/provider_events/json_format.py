@@ -15,17 +15,17 @@ from smtpbook.events import COLUMNS, Row
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.provider_events.besides import not_about_delivery
-from smtpbook.provider_events.fields import Fields
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.objects import MAX_OBJECT, find_objects
 
-ToRows = Callable[[Fields, Reading], Iterable[Row]]
+ToRows = Callable[[JsonObject, Reading], Iterable[Row]]
 """Gives the rows of an event."""
 
 _RECIPIENT: Final = COLUMNS.index("recipient")
 _SNIFFED: Final = 1 << 16
 
 
-def itself(event: Fields) -> Iterable[Fields]:
+def itself(event: JsonObject) -> Iterable[JsonObject]:
     """Give an event that has no envelope."""
     return (event,)
 
@@ -35,10 +35,10 @@ def json_format(
     name: str,
     title: str,
     mark: str,
-    kind: Callable[[Fields], str | None],
+    kind: Callable[[JsonObject], str | None],
     rows: Mapping[str, ToRows],
     besides: Iterable[str] = (),
-    unwrap: Callable[[Fields], Iterable[Fields]] = itself,
+    unwrap: Callable[[JsonObject], Iterable[JsonObject]] = itself,
 ) -> LogFormat:
     """Make the format of a provider's events.
 
@@ -66,7 +66,7 @@ def json_format(
         counted = 0  # the line that was skipped last
         for line, text, value in find_objects(lines):
             strange, beside = value is None, ""
-            for event in () if value is None else unwrap(Fields(value)):
+            for event in () if value is None else unwrap(JsonObject(value)):
                 what = kind(event) or ""
                 if what in others:
                     beside = what

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "kumomta"
@@ -31,7 +31,9 @@ _VERBS: Final = {
 }
 
 
-def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: Any) -> Row:
+def _row(
+    outcome: str, event: JsonObject, reading: Reading, to: str | None, **more: Any
+) -> Row:
     response, verb = event.at("response"), (event.text("response.command") or "").upper()
     verb = verb.partition(":")[0].strip()
     attempts, campaign = event.number("num_attempts"), event.text("queue") or ""
@@ -54,16 +56,18 @@ def _row(outcome: str, event: Fields, reading: Reading, to: str | None, **more: 
     return outcome_row(_NAME, outcome, to, **cells | more)
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str, **cells: Any) -> Iterator[Row]:
+def _rows(
+    event: JsonObject, reading: Reading, *, outcome: str, **cells: Any
+) -> Iterator[Row]:
     for to in event.texts("recipient"):
         yield _row(outcome, event, reading, to, **cells)
 
 
-def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
+def _bounce(event: JsonObject, reading: Reading) -> Iterator[Row]:
     yield from _rows(event, reading, outcome="bounced", in_session="peer_address" in event)
 
 
-def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
+def _feedback(event: JsonObject, reading: Reading) -> Iterator[Row]:
     report = event.at("feedback_report")
     # Many hide the address; KumoMTA's own trace header may still tell it.
     known = report.text("supplemental_trace.recipient")
@@ -82,7 +86,7 @@ def _feedback(event: Fields, reading: Reading) -> Iterator[Row]:
         )
 
 
-def _said(response: Fields) -> str:
+def _said(response: JsonObject) -> str:
     """Put a reply together: code, status and text are told apart."""
     code, words = response.number("code"), response.text("content") or ""
     status = _status(response.at("enhanced_code"))
@@ -91,14 +95,14 @@ def _said(response: Fields) -> str:
     return f"{code:.0f} {words}" if code is not None and 200 <= code < 600 else words
 
 
-def _status(code: Fields) -> str | None:
+def _status(code: JsonObject) -> str | None:
     parts = [code.number(name) for name in ("class", "subject", "detail")]
     if any(part is None or not 0 <= part < 1000 for part in parts):
         return None
     return ".".join(str(int(part or 0)) for part in parts)
 
 
-def _size(event: Fields) -> int | None:
+def _size(event: JsonObject) -> int | None:
     size = event.number("size")
     return int(size) if size is not None and 0 <= size < 1 << 40 else None
 

@@ -15,15 +15,15 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "mailgun"
 _ON_A_LIST: Final = "suppress-"
 
 
-def _unwrap(given: Fields) -> Iterator[Fields]:
+def _unwrap(given: JsonObject) -> Iterator[JsonObject]:
     if "items" in given:
         yield from given.objects("items")
     elif "event-data" in given:
@@ -32,7 +32,7 @@ def _unwrap(given: Fields) -> Iterator[Fields]:
         yield given
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]:
     status = event.at("delivery-status")
     told = (
         status.text("message") or status.text("description") or event.text("reject.reason")
@@ -54,7 +54,7 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     )
 
 
-def _failed(event: Fields, reading: Reading) -> Iterator[Row]:
+def _failed(event: JsonObject, reading: Reading) -> Iterator[Row]:
     if (event.text("reason") or "").startswith(_ON_A_LIST):
         yield from _rows(event, reading, outcome="suppressed")
     elif event.text("severity") == "temporary":

@@ -15,8 +15,8 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "mailjet"
@@ -38,7 +38,7 @@ _REASONS: Final = {
 _ON_A_LIST: Final = ("preblocked", "duplicate in campaign")
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]:
     error = event.text("error") or ""
     reply = event.text("smtp_reply") or ""
     if reply.startswith("sent (") and reply.endswith(")"):
@@ -55,13 +55,13 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     )
 
 
-def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
+def _bounce(event: JsonObject, reading: Reading) -> Iterator[Row]:
     # Of a greylisted message the table of errors says that it is tried again.
     is_over = event.text("error") != "greylisted"
     yield from _rows(event, reading, outcome="bounced" if is_over else "deferred")
 
 
-def _blocked(event: Fields, reading: Reading) -> Iterator[Row]:
+def _blocked(event: JsonObject, reading: Reading) -> Iterator[Row]:
     is_ours = (
         event.text("error") in _ON_A_LIST or event.text("error_related_to") == "mailjet"
     )

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "postmark"
@@ -47,7 +47,7 @@ _BESIDES: Final = frozenset(
 )
 
 
-def _row(outcome: str, event: Fields, reading: Reading, when: str, **cells: Any) -> Row:
+def _row(outcome: str, event: JsonObject, reading: Reading, when: str, **cells: Any) -> Row:
     return outcome_row(
         _NAME,
         outcome,
@@ -60,18 +60,18 @@ def _row(outcome: str, event: Fields, reading: Reading, when: str, **cells: Any)
     )
 
 
-def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
+def _bounce(event: JsonObject, reading: Reading) -> Iterator[Row]:
     kind = event.text("Type") or ""
     if kind in _TYPES:
         outcome, reason = _TYPES[kind]
         yield _row(outcome, event, reading, "BouncedAt", reason=reason)
 
 
-def _delivery(event: Fields, reading: Reading) -> Iterator[Row]:
+def _delivery(event: JsonObject, reading: Reading) -> Iterator[Row]:
     yield _row("delivered", event, reading, "DeliveredAt")
 
 
-def _kind(event: Fields) -> str | None:
+def _kind(event: JsonObject) -> str | None:
     record = event.text("RecordType")
     kind = event.text("Type") or ""
     return kind if record == "Bounce" and kind in _BESIDES else record

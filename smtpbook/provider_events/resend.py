@@ -14,15 +14,15 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import bare_address, outcome_row, stamp
 from smtpbook.provider_events.ses import REASONS, SUPPRESSED
 
 _NAME: Final = "resend"
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]:
     data = event.at("data")
     about = data.text("bounce.subType") or ""
     if outcome == "bounced" and about in SUPPRESSED:

@@ -15,8 +15,8 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "sendgrid"
@@ -25,7 +25,7 @@ _NAME: Final = "sendgrid"
 _NOT_ON_A_LIST: Final = ("Invalid", "Spam Content", "Invalid SMTPAPI header")
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]:
     yield outcome_row(
         _NAME,
         outcome,
@@ -40,7 +40,7 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     )
 
 
-def _dropped(event: Fields, reading: Reading) -> Iterator[Row]:
+def _dropped(event: JsonObject, reading: Reading) -> Iterator[Row]:
     why = event.text("reason") or ""
     was_refused = why.startswith(_NOT_ON_A_LIST)
     yield from _rows(event, reading, outcome="failed" if was_refused else "suppressed")

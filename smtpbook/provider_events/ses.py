@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "ses"
@@ -45,7 +45,7 @@ SUPPRESSED: Final = ("Suppressed", "OnAccountSuppressionList", "UnsubscribedReci
 """Subtypes of bounces whose address is on a suppression list: SES never tried."""
 
 
-def _unwrap(given: Fields) -> Iterator[Fields]:
+def _unwrap(given: JsonObject) -> Iterator[JsonObject]:
     if "Message" in given:  # SNS, with the event as text
         yield from _parsed(given.text("Message"))
     elif "Records" in given:  # what a Lambda function is called with
@@ -55,16 +55,21 @@ def _unwrap(given: Fields) -> Iterator[Fields]:
         yield given.at("detail") if "detail.eventType" in given else given
 
 
-def _parsed(text: str | None) -> Iterator[Fields]:
+def _parsed(text: str | None) -> Iterator[JsonObject]:
     try:
         value: Any = json.loads(text or "")
     except (ValueError, RecursionError):
         value = None
-    yield Fields(value if isinstance(value, Mapping) else {})
+    yield JsonObject(value if isinstance(value, Mapping) else {})
 
 
 def _row(
-    event: Fields, reading: Reading, part: str, outcome: str, to: str | None, **cells: Any
+    event: JsonObject,
+    reading: Reading,
+    part: str,
+    outcome: str,
+    to: str | None,
+    **cells: Any,
 ) -> Row:
     mail = event.at("mail")
     return outcome_row(
@@ -79,14 +84,14 @@ def _row(
     )
 
 
-def _message_id(mail: Fields) -> str | None:
+def _message_id(mail: JsonObject) -> str | None:
     for header in mail.objects("headers"):
         if (header.text("name") or "").lower() == "message-id":
             return header.text("value")
     return None
 
 
-def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
+def _bounce(event: JsonObject, reading: Reading) -> Iterator[Row]:
     bounce = event.at("bounce")
     about = bounce.text("bounceSubType") or ""
     outcome = "suppressed" if about in SUPPRESSED else "bounced"
@@ -104,14 +109,14 @@ def _bounce(event: Fields, reading: Reading) -> Iterator[Row]:
         )
 
 
-def _complaint(event: Fields, reading: Reading) -> Iterator[Row]:
+def _complaint(event: JsonObject, reading: Reading) -> Iterator[Row]:
     for one in event.objects("complaint.complainedRecipients"):
         said = event.text("complaint.complaintFeedbackType", "complaint.complaintSubType")
         to = one.text("emailAddress")
         yield _row(event, reading, "complaint", "complaint", to, said=said)
 
 
-def _delivery(event: Fields, reading: Reading) -> Iterator[Row]:
+def _delivery(event: JsonObject, reading: Reading) -> Iterator[Row]:
     delivery = event.at("delivery")
     for to in delivery.texts("recipients"):
         yield _row(
@@ -125,7 +130,7 @@ def _delivery(event: Fields, reading: Reading) -> Iterator[Row]:
         )
 
 
-def _delay(event: Fields, reading: Reading) -> Iterator[Row]:
+def _delay(event: JsonObject, reading: Reading) -> Iterator[Row]:
     delay = event.at("deliveryDelay")
     for one in delay.objects("delayedRecipients"):
         yield _row(
@@ -141,7 +146,7 @@ def _delay(event: Fields, reading: Reading) -> Iterator[Row]:
 
 
 def _to_everybody(
-    event: Fields,
+    event: JsonObject,
     reading: Reading,
     *,
     outcome: str,
@@ -158,7 +163,7 @@ def _server(mta: str | None) -> str | None:
     return mta.rpartition(";")[2].strip() or None if mta else None
 
 
-def _kind(event: Fields) -> str | None:
+def _kind(event: JsonObject) -> str | None:
     return event.text("eventType", "notificationType")
 
 

@@ -18,8 +18,8 @@ from typing import Final
 
 from smtpbook.events import Row
 from smtpbook.logfile.reading import Reading
-from smtpbook.provider_events.fields import Fields
 from smtpbook.provider_events.json_format import json_format
+from smtpbook.provider_events.json_object import JsonObject
 from smtpbook.provider_events.outcome import outcome_row, stamp
 
 _NAME: Final = "sparkpost"
@@ -41,7 +41,7 @@ _SUPPRESSED: Final = re.compile(r"suppress", re.IGNORECASE)
 _NO_BOUNCES: Final = ("60", "80", "90", "100")
 
 
-def _unwrap(given: Fields) -> Iterator[Fields]:
+def _unwrap(given: JsonObject) -> Iterator[JsonObject]:
     if "results" in given:
         yield from given.objects("results")
     elif "msys" in given:
@@ -51,7 +51,7 @@ def _unwrap(given: Fields) -> Iterator[Fields]:
         yield given
 
 
-def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
+def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]:
     retries = event.number("num_retries")
     refused = outcome in ("bounced", "deferred")
     yield outcome_row(
@@ -70,13 +70,13 @@ def _rows(event: Fields, reading: Reading, *, outcome: str) -> Iterator[Row]:
     )
 
 
-def _refused(event: Fields, reading: Reading) -> Iterator[Row]:
+def _refused(event: JsonObject, reading: Reading) -> Iterator[Row]:
     told = event.text("raw_reason", "reason") or ""
     on_a_list = _SUPPRESSED.search(told) is not None
     yield from _rows(event, reading, outcome="suppressed" if on_a_list else "failed")
 
 
-def _kind(event: Fields) -> str | None:
+def _kind(event: JsonObject) -> str | None:
     is_answer = event.text("bounce_class") in _NO_BOUNCES
     return "auto_reply" if is_answer else event.text("type")
 

@@ -27,8 +27,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
+from smtpbook.logfile.quoted import NOTHING, QuotedReply, enhanced_in, reply_in, shown
 from smtpbook.logfile.reading import Reading
-from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGE_ID, Queue, cells_of, recipient_cells
 
@@ -252,7 +252,7 @@ def _where(found: re.Match[str]) -> dict[str, Any]:
 
 def _failure(
     outcome: str, text: str
-) -> tuple[str | None, str | None, str, Said, str | None]:
+) -> tuple[str | None, str | None, str, QuotedReply, str | None]:
     """Give verb, error, outcome, reply and reason of a delivery that did not come about."""
     reason = "expired" if outcome == "bounced" and _FOR_GOOD.search(text) else None
     if found := _SAID.search(text):
@@ -263,7 +263,7 @@ def _failure(
         words = text[defer.end() :]
     else:
         words = text.partition(": ")[2] or text.strip()
-    said = Said(None, enhanced_in(words, words[:1]), shown(words))
+    said = QuotedReply(None, enhanced_in(words, words[:1]), shown(words))
     if outcome == "deferred" and _NETWORK.search(words[:1000]):
         return None, _error(words), "failed", said, None
     return None, None, outcome, said, reason
@@ -276,7 +276,9 @@ def _refusal(found: re.Match[str], text: str) -> dict[str, Any]:
         verb = "END-OF-DATA"
     said = reply_in(words or "")
     if said.reply_code is None:
-        said = Said(None, enhanced_in(words or "", (words or "")[:1]), shown(words or ""))
+        said = QuotedReply(
+            None, enhanced_in(words or "", (words or "")[:1]), shown(words or "")
+        )
     cells: dict[str, Any] = {"kind": "command", "verb": verb, "reverse_path": _sender(text)}
     if verb == "GREETING":
         cells["kind"] = "greeting"

@@ -23,8 +23,8 @@ from typing import Any, Final
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.path import path_in
+from smtpbook.logfile.quoted import QuotedReply, enhanced_in, reply_in, shown
 from smtpbook.logfile.reading import Reading
-from smtpbook.logfile.said import Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGES, Queue, cells_of, recipient_cells
 
@@ -120,7 +120,7 @@ class _Log:
         outcome = _OUTCOMES.get(fields.get("result", ""), "bounced")
         verb, error, said = None, None, reply_in(words)
         if said.reply_code is None:
-            said = Said(
+            said = QuotedReply(
                 None, enhanced_in(words, words[:1]), shown(words) if words else None
             )
             if outcome == "deferred" and event == "mta delivery" and _NETWORK.search(words):

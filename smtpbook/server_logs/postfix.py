@@ -35,8 +35,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
+from smtpbook.logfile.quoted import NOTHING, QuotedReply, enhanced_in, reply_in, shown
 from smtpbook.logfile.reading import Reading
-from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import (
     MAX_MESSAGE_ID,
@@ -333,7 +333,7 @@ def _refusal(stage: str, text: str) -> dict[str, Any]:
     words = text[: envelope.start()] if envelope else text.partition("; proto=")[0]
     said = reply_in(words)
     if said.reply_code is None:  # of a milter's verdict on a whole message
-        said = Said(None, enhanced_in(words, words[:1]), shown(words))
+        said = QuotedReply(None, enhanced_in(words, words[:1]), shown(words))
     verb = _verb(stage)
     kind = "greeting" if verb == "GREETING" else "command"
     cells: dict[str, Any] = {"kind": kind, "verb": verb} | said._asdict()
@@ -394,7 +394,7 @@ def _place(relay: str) -> tuple[str | None, str | None, int | None]:
 
 def _verdict(
     status: str, service: str, words: str
-) -> tuple[str | None, str | None, str | None, Said]:
+) -> tuple[str | None, str | None, str | None, QuotedReply]:
     """Give verb, error, outcome and reply of a status and the words behind it."""
     if status == "sent":
         said = reply_in(words) if service in _CLIENTS else NOTHING
@@ -403,7 +403,7 @@ def _verdict(
         final = {"discard": "suppressed"}.get(service, "delivered")
         if service in _CLIENTS or words.startswith("forwarded as "):
             final = "accepted"
-        return None, None, final, Said(None, None, shown(words))
+        return None, None, final, QuotedReply(None, None, shown(words))
     outcome: str | None = {"deferred": "deferred", "bounced": "rejected"}.get(status)
     if quoted := _SAID.search(words):
         text, _, reply_to = words[quoted.end() :].rpartition(_IN_REPLY_TO)
@@ -415,7 +415,7 @@ def _verdict(
         elif verb is None and "SASL authentication failed" in words[: quoted.start()]:
             verb = "AUTH"
         return verb, None, outcome, reply_in(text)
-    said = Said(None, None, shown(words))
+    said = QuotedReply(None, None, shown(words))
     step = _WHILE.search(words)
     verb = _verb(step[1]) if step else None
     if _IN_DOUBT in words:

@@ -27,8 +27,8 @@ from typing import Any, Final
 
 from smtpbook.events import Row, row_of
 from smtpbook.logfile.format import LogFormat
+from smtpbook.logfile.quoted import NOTHING, QuotedReply, enhanced_in, reply_in, shown
 from smtpbook.logfile.reading import Reading
-from smtpbook.logfile.said import NOTHING, Said, enhanced_in, reply_in, shown
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
 from smtpbook.server_logs.queue import MAX_MESSAGE_ID, Queue, cells_of, recipient_cells
 
@@ -152,16 +152,16 @@ def _verdict(stat: str, fields: dict[str, str], *, has_host: bool) -> dict[str, 
     if word == "Sent":
         words = rest.removesuffix(")").strip()
         if fields.get("mailer") in _ON_THE_MACHINE or not has_host:
-            said = Said(None, dsn, shown(words) if words else None)
+            said = QuotedReply(None, dsn, shown(words) if words else None)
             return cells | {"outcome": "delivered"} | said._asdict()
-        said = Said(250, enhanced_in(words, "2"), shown(words))
+        said = QuotedReply(250, enhanced_in(words, "2"), shown(words))
         return cells | {"verb": "END-OF-DATA", "outcome": "accepted"} | said._asdict()
     word, _, words = stat.partition(": ")
     said = reply_in(words if word == "Deferred" else stat)
     if said == NOTHING and "reply" in fields:
         said = reply_in(fields["reply"])
     if said == NOTHING:
-        said = Said(None, dsn, shown(words or stat))
+        said = QuotedReply(None, dsn, shown(words or stat))
     if word.startswith("Deferred") or (dsn or "").startswith("4"):
         cells["outcome"] = "deferred"
         if said.reply_code is None and _NETWORK.match(words):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smtpbook as sb
-from smtpbook.captures.connection import Connection
+from smtpbook.captures.connection import CapturedConnection
 from smtpbook.captures.packets import segment_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Event
@@ -43,7 +43,7 @@ def events(frames: list[Frame]) -> list[Event]:
     segments = [segment_of(ETHERNET, frame, at) for at, frame in frames]
     first = segments[0]
     assert first is not None
-    one = Connection(first.source, first.target, first.at, is_begun=True)
+    one = CapturedConnection(first.source, first.target, first.at, is_begun=True)
     for segment in segments:
         if segment is not None:
             one.take(segment)
@@ -328,7 +328,7 @@ def test_no_octets_make_a_frame_or_a_connection_raise(
     segment = segment_of(ETHERNET, bytes(spoilt), at)
     if segment is not None:
         frames = STORY.frames.copy()
-        one = Connection(segment.source, segment.target, at, is_begun=False)
+        one = CapturedConnection(segment.source, segment.target, at, is_begun=False)
         one.take(segment)
         for then, other in frames:
             follows = segment_of(ETHERNET, other, then)

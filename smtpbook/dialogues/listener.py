@@ -1,4 +1,4 @@
-"""Heard: lines of a server put together to replies, as they were recorded.
+"""Listener: lines of a server put together to replies, as they were recorded.
 
 Unlike `protocol.replies`, which drops a server that breaks the rules, this keeps what was
 said: a line with another code, or none, stays in the reply's text as it is.
@@ -14,7 +14,7 @@ from smtpbook.protocol.replies import MAX_REPLY_LINE, MAX_REPLY_LINES, Reply
 _REPLY: Final = re.compile(r"([2-5][0-9]{2})(?:(-)|[ \t]|$)(.*)", re.DOTALL)
 
 
-class Heard(NamedTuple):
+class RecordedReply(NamedTuple):
     """One reply as it was recorded.
 
     Attributes
@@ -64,7 +64,7 @@ class Listener:
         octets: int | None = None,
         first_at: int | None = None,
         took_s: float | None = None,
-    ) -> Heard | None:
+    ) -> RecordedReply | None:
         """Take a line that belongs to a reply; give the reply with its last one."""
         text = line.rstrip("\n")[:MAX_REPLY_LINE]
         found = _REPLY.match(text)
@@ -80,9 +80,11 @@ class Listener:
         is_last = found is not None and found[2] is None
         return self.finish(at) if is_last or len(self._lines) >= MAX_REPLY_LINES else None
 
-    def finish(self, at: int | None = None, *, is_cut: bool = False) -> Heard:
+    def finish(self, at: int | None = None, *, is_cut: bool = False) -> RecordedReply:
         """Give the reply as far as it has come."""
         reply = Reply(code=self._code, lines=tuple(self._lines))
         self._lines = []
         is_broken = self._is_broken or is_cut
-        return Heard(reply, is_broken, self._first_at, at, self._octets, self._took_s)
+        return RecordedReply(
+            reply, is_broken, self._first_at, at, self._octets, self._took_s
+        )

@@ -1,4 +1,4 @@
-"""What was said: a reply as a log quotes it, in the cells the event log has for it.
+"""Quoted: a reply as a log quotes it, in the cells the event log has for it.
 
 A log has one line for a reply of many; programs put them together with a space or with the
 two characters backslash and n.
@@ -20,7 +20,7 @@ _EVERYDAY: Final = {f"{x}.{y}.{z}" for x in (2, 4, 5) for y in range(8) for z in
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)")
 
 
-class Said(NamedTuple):
+class QuotedReply(NamedTuple):
     """The cells of one reply; all null = it is none.
 
     Attributes
@@ -37,10 +37,10 @@ class Said(NamedTuple):
     reply_text: str | None
 
 
-NOTHING: Final = Said(None, None, None)
+NOTHING: Final = QuotedReply(None, None, None)
 
 
-def reply_in(text: str) -> Said:
+def reply_in(text: str) -> QuotedReply:
     r"""Read a reply that a text begins with.
 
     >>> tuple(reply_in("550-5.1.1 no ann here 550 5.1.1 sorry"))
@@ -51,13 +51,13 @@ def reply_in(text: str) -> Said:
     code, joint, rest = text[:3], text[3:4], text[4:MAX_REPLY]
     if joint == " " and code in _CODES and rest.isascii() and rest.isprintable():
         status = enhanced_in(rest, code[0]) if rest[1:2] == "." else None
-        return Said(_CODES[code], status, rest)  # nearly all
+        return QuotedReply(_CODES[code], status, rest)  # nearly all
     if code not in _CODES or joint not in ("", " ", "-"):
         return NOTHING
     if joint == "-":
         lines = re.split(rf"(?:\\n|\s){code}(?:[- ]|$)", rest)
         rest = "\n".join(map(str.strip, lines))
-    return Said(_CODES[code], enhanced_in(rest, code[0]), shown(rest))
+    return QuotedReply(_CODES[code], enhanced_in(rest, code[0]), shown(rest))
 
 
 def enhanced_in(text: str, severity: str) -> str | None:

@@ -1,7 +1,7 @@
-"""Said: what a format understands of a line, and how that becomes conversations.
+"""Happening: what a format understands of a line, and how that becomes conversations.
 
-A format turns its lines into `Said` values, one for each thing that was said or happened;
-`rows_of` deals them to conversations and gives the rows.
+A format turns its lines into `Happening` values, one for each thing that was said or took
+place; `rows_of` deals them to conversations and gives the rows.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _HALF_A_DAY: Final = 12 * 3600 * 1_000_000
 What = Literal["client", "server", "data", "connect", "tls", "disconnect", "dns", "proxy"]
 
 
-class Said(NamedTuple):
-    """One thing that was said or happened.
+class Happening(NamedTuple):
+    """One thing that was said or took place.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Said(NamedTuple):
     tls: tuple[str | None, str | None] = (None, None)
 
 
-Speaker = Callable[[Iterable[str], Reading], Iterator[Said]]
+Speaker = Callable[[Iterable[str], Reading], Iterator[Happening]]
 """Turns lines into what was said; lines it does not know it hands to `Reading.skipped`."""
 
 
@@ -89,9 +89,9 @@ def rows_of(
         sessions = _Sessions(
             source, reading, has_date=has_date, is_precise=is_precise, has_ids=has_ids
         )
-        for said in speaker(lines, reading):
-            if not sessions.take(said):
-                reading.skipped(said.text)
+        for one in speaker(lines, reading):
+            if not sessions.take(one):
+                reading.skipped(one.text)
             yield from sessions.rows()
         sessions.end()
         yield from sessions.rows()
@@ -122,29 +122,29 @@ class _Sessions:
         rows, self._ready = self._ready, []
         return rows
 
-    def take(self, said: Said) -> bool:
+    def take(self, one: Happening) -> bool:
         """Deal one thing to its conversation; False = it does not belong to any."""
-        talk = self._talk_of(said)
-        is_taken = self._tell(talk, said)
+        talk = self._talk_of(one)
+        is_taken = self._tell(talk, one)
         self._collect(talk)
         return is_taken
 
-    def _talk_of(self, said: Said) -> Conversation:
-        talk = self._talks.pop(said.session, None)
-        if talk is not None and self._is_new(talk, said):
+    def _talk_of(self, one: Happening) -> Conversation:
+        talk = self._talks.pop(one.session, None)
+        if talk is not None and self._is_new(talk, one):
             talk.end()
             self._collect(talk)
             talk = None
         if talk is None:
             self._count += 1
-            name = said.session if self._has_ids else None
+            name = one.session if self._has_ids else None
             talk = Conversation(
                 self._source,
                 name or self._reading.session_id(self._source, self._count),
                 has_date=self._has_date,
                 is_precise=self._is_precise,
             )
-        self._talks[said.session] = talk  # the last in order is the last that spoke
+        self._talks[one.session] = talk  # the last in order is the last that spoke
         if len(self._talks) > _MAX_SESSIONS:
             oldest = self._talks.pop(next(iter(self._talks)))
             oldest.end()
@@ -152,35 +152,35 @@ class _Sessions:
         return talk
 
     @staticmethod
-    def _is_new(talk: Conversation, said: Said) -> bool:
+    def _is_new(talk: Conversation, one: Happening) -> bool:
         """Whether another conversation begins where the log does not say so."""
-        if said.what == "connect":
+        if one.what == "connect":
             return talk.has_begun
         if talk.is_over:
-            return said.what != "disconnect"
-        greets = said.what == "server" and said.text[:4] in ("220 ", "220-", "220")
+            return one.what != "disconnect"
+        greets = one.what == "server" and one.text[:4] in ("220 ", "220-", "220")
         return greets and talk.is_220_new
 
-    def _tell(self, talk: Conversation, said: Said) -> bool:
-        match said.what:
+    def _tell(self, talk: Conversation, one: Happening) -> bool:
+        match one.what:
             case "client":
-                talk.client(said.text, said.at)
+                talk.client(one.text, one.at)
             case "server":
-                return talk.server(said.text, said.at, took_s=said.took_s)
+                return talk.server(one.text, one.at, took_s=one.took_s)
             case "data":
-                talk.mail_data(said.octets, said.at)
+                talk.mail_data(one.octets, one.at)
             case "connect":
-                talk.place(*said.place)
-                took_us = None if said.took_s is None else round(said.took_s * 1e6)
-                talk.connect(said.at, took_us, said.error)
+                talk.place(*one.place)
+                took_us = None if one.took_s is None else round(one.took_s * 1e6)
+                talk.connect(one.at, took_us, one.error)
             case "tls":
-                version, cipher = said.tls
-                talk.start_tls(version, cipher, said.at, said.text or None, said.error)
+                version, cipher = one.tls
+                talk.start_tls(version, cipher, one.at, one.text or None, one.error)
             case "disconnect":
-                talk.disconnect(said.at, said.error)
+                talk.disconnect(one.at, one.error)
             case kind:
-                talk.place(*said.place)
-                talk.note(kind, said.at, said.error)
+                talk.place(*one.place)
+                talk.note(kind, one.at, one.error)
         return True
 
     def _collect(self, talk: Conversation) -> None:

@@ -1,4 +1,4 @@
-"""Fields: what stands in a JSON object from a stranger, without trusting its types.
+"""JsonObject: what stands in a JSON object from a stranger, without trusting its types.
 
 A field that is missing, or of another type than it should be, is null.
 """
@@ -12,19 +12,19 @@ _MAX_CHARS: Final = 1 << 16
 _MAX_LISTED: Final = 10_000
 
 
-class Fields:
+class JsonObject:
     """One object of JSON.
 
     Names may be paths: ``"mail.messageId"``.
 
     Examples
     --------
-    >>> event = Fields({"mail": {"messageId": "1", "size": 7}, "to": ["a@x.example"]})
+    >>> event = JsonObject({"mail": {"messageId": "1", "size": 7}, "to": ["a@x.example"]})
     >>> event.text("mail.messageId"), event.number("mail.size"), event.texts("to")
     ('1', 7.0, ['a@x.example'])
     >>> event.text("mail"), event.number("to"), event.text("no.such")
     (None, None, None)
-    >>> Fields({"event": True}).text("event") is None
+    >>> JsonObject({"event": True}).text("event") is None
     True
     """
 
@@ -60,14 +60,14 @@ class Fields:
                     continue
         return None
 
-    def at(self, path: str) -> Fields:
+    def at(self, path: str) -> JsonObject:
         """Give the object there; an empty one where there is none."""
         value = self._value(path)
-        return Fields(value if isinstance(value, dict) else {})
+        return JsonObject(value if isinstance(value, dict) else {})
 
-    def objects(self, path: str) -> list[Fields]:
+    def objects(self, path: str) -> list[JsonObject]:
         """Give the objects of a list; one alone counts as a list."""
-        return [Fields(one) for one in self._listed(path) if isinstance(one, dict)]
+        return [JsonObject(one) for one in self._listed(path) if isinstance(one, dict)]
 
     def texts(self, path: str) -> list[str]:
         """Give the texts of a list; one alone counts as a list."""
