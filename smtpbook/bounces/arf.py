@@ -20,8 +20,8 @@ from smtpbook.bounces.report import (
     addressed_to,
     message_id_of,
     returned,
-    typed_address,
 )
+from smtpbook.logfile.address import bare_address
 
 FEEDBACK_KIND: Final = "message/feedback-report"
 _NO_COMPLAINTS: Final = {
@@ -84,7 +84,7 @@ def _recipients(fields: Fields, original: Fields) -> list[str]:
 def _shown(value: str) -> str:
     """Give the address in a field; "" = none, or it is hidden."""
     match = _ANGLED.search(value[:1000])
-    address = typed_address(match[1] if match else value)
+    address = bare_address(match[1] if match else value)
     return "" if _HIDDEN.search(address) else address
 
 

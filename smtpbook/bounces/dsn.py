@@ -20,8 +20,8 @@ from smtpbook.bounces.report import (
     addressed_to,
     message_id_of,
     returned,
-    typed_address,
 )
+from smtpbook.logfile.address import bare_address
 
 STATUS_KINDS: Final = ("message/delivery-status", "message/global-delivery-status")
 _MAX_TEXT: Final = 1 << 16
@@ -69,9 +69,9 @@ def _is_recipient(block: Fields) -> bool:
 def _report(
     block: Fields, about: Fields, mail: Part, original: Fields, words: str
 ) -> Report:
-    asked = [typed_address(block[f"{name}-recipient"]) for name in ("original", "final")]
+    asked = [bare_address(block[f"{name}-recipient"]) for name in ("original", "final")]
     # Exchange and Postfix have a third one.
-    asked.append(typed_address(block["x-actual-recipient"]))
+    asked.append(bare_address(block["x-actual-recipient"]))
     recipients = tuple(dict.fromkeys(address for address in asked if address))
     status = block["status"][:80].strip()
     action = block["action"].partition("(")[0].strip().lower()

@@ -26,10 +26,11 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from smtpbook.bounces.report import Report, from_xtext
+from smtpbook.bounces.report import Report
 from smtpbook.errors import LocalProtocolError
 from smtpbook.log.frame import require_columns
 from smtpbook.log.join import join_logs
+from smtpbook.logfile.address import from_xtext
 from smtpbook.protocol.addresses import Mailbox
 
 WAYS: Final = ("message_id", "envelope_id", "reverse_path", "queue_id", "recipient")

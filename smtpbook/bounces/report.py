@@ -11,10 +11,6 @@ from smtpbook.bounces.mime import Fields, Part, text_of, walk
 _MAX_CHARS: Final = 1000
 _ANGLED: Final = re.compile(r"<([^<>\s]{1,998})>")
 _MESSAGE_ID: Final = re.compile(r"^Message-ID:[ \t\n]{0,8}(<[^<>\s]{1,998}>)", re.I | re.M)
-# "\x{HEXPOINT}" of a utf-8-addr-xtext -- RFC 6533 section 3
-_CODE_POINT: Final = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-# "+" and two hexadecimal digits -- RFC 3461 section 4
-_XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _RETURNED: Final = (
     *("message/rfc822", "message/global", "text/rfc822-headers"),
     *("message/global-headers", "text/rfc822", "message/rfc822-headers"),
@@ -106,34 +102,3 @@ def addressed_to(header: Fields) -> tuple[str, ...]:
             angled = _ANGLED.findall(value)
             found += angled or ([value] if "@" in value and " " not in value else [])
     return tuple(dict.fromkeys(found))
-
-
-def typed_address(value: str) -> str:
-    r"""Give the address of a field such as ``Final-Recipient``; "" = it is none.
-
-    >>> typed_address("rfc822; Ann@x.example"), typed_address("utf-8; zo\\x{EB}@x.example")
-    ('Ann@x.example', 'zoë@x.example')
-    """
-    kind, semicolon, rest = value[:_MAX_CHARS].partition(";")
-    address = rest if semicolon and "@" not in kind else value[:_MAX_CHARS]
-    address = address.strip().strip("<>").strip()
-    if kind.strip().lower() == "utf-8":
-        address = _CODE_POINT.sub(_char, address)
-    if "@" not in address:
-        address = from_xtext(address)
-    return address if "@" in address and not re.search(r"\s", address) else ""
-
-
-def from_xtext(text: str) -> str:
-    """Decode xtext, as some servers leave it in their reports.
-
-    >>> from_xtext("ann+40x.example")
-    'ann@x.example'
-    """
-    return _XTEXT.sub(lambda match: chr(int(match[1], 16)), text)
-
-
-def _char(match: re.Match[str]) -> str:
-    point = int(match[1], 16)
-    is_char = point <= 0x10FFFF and not 0xD800 <= point <= 0xDFFF
-    return chr(point) if is_char else match[0]

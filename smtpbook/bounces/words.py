@@ -21,8 +21,8 @@ from smtpbook.bounces.report import (
     addressed_to,
     message_id_of,
     returned,
-    typed_address,
 )
+from smtpbook.logfile.address import bare_address
 
 _MAX_TEXT: Final = 1 << 16
 _MAX_SAID: Final = 2000
@@ -155,7 +155,7 @@ def _begin(text: str) -> tuple[Wording, int] | None:
 def _by_header(mail: Part, text: str) -> list[Report]:
     """Read what Exim and others say in a header, whatever the words are."""
     listed = mail.header["x-failed-recipients"].split(",")[:_MAX_RECIPIENTS]
-    addresses = [typed_address(one) for one in listed]
+    addresses = [bare_address(one) for one in listed]
     said = _tidy(text) if len(addresses) == 1 else ""
     return [_report(mail, "bounced", to, said, text) for to in addresses if to]
 

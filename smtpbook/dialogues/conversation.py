@@ -22,7 +22,7 @@ from smtpbook.dialogues.login import Login, is_response
 from smtpbook.dialogues.record import Item, Record
 from smtpbook.dialogues.transaction import Recipient, Transaction
 from smtpbook.events import Row
-from smtpbook.logfile.path import path_in
+from smtpbook.logfile.address import path_in
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import MAX_AUTH_LINE
 from smtpbook.protocol.connection import CLOSING

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from smtpbook.events import Row
 from smtpbook.log.foreign import foreign_row, reason_of_words
+from smtpbook.logfile.address import bare_address
 from smtpbook.logfile.reading import Reading
 from smtpbook.protocol.diagnostic import MAX_CHARS, Diagnostic
 
@@ -63,7 +64,7 @@ def outcome_row(
     **cells
         Other columns.
     """
-    said = (said or "")[:MAX_CHARS]
+    said, asked = (said or "")[:MAX_CHARS], (recipient or "")[:_MAX_CHARS].strip()
     found = _parsed(said, status)
     if found.code is None and code is not None and 200 <= code < 600:
         whole = f"{code:.0f} {found.text}"
@@ -78,7 +79,7 @@ def outcome_row(
             "reply_code": found.code,
             "enhanced_status": found.enhanced_status,
             "reply_text": found.text or None,
-            "recipient": bare_address(recipient),
+            "recipient": bare_address(asked) or asked or None,
             "outcome": outcome,
             "reason": reason_of_words(outcome, found, reason),
             "message_id": bracketed(message_id),
@@ -93,23 +94,6 @@ def _is_refusal(said: Diagnostic) -> bool:
     """Tell whether it was refused for good, and not only given up for the time it took."""
     told = f"{said.enhanced_status or ''} {said.text}"
     return said.code is not None and said.code >= 500 and not _EXPIRED.match(told)
-
-
-def bare_address(text: str | None) -> str | None:
-    """Give an address without what reports put around it.
-
-    >>> bare_address("rfc822; <Ann@x.example>"), bare_address("Ann <ann@x.example>")
-    ('Ann@x.example', 'ann@x.example')
-    """
-    if not text:
-        return None
-    text = text[:_MAX_CHARS].strip()
-    if text.endswith(">") and "<" in text:
-        text = text[text.rfind("<") + 1 : -1]
-    kind, semicolon, rest = text.partition(";")
-    if semicolon and "@" not in kind:
-        text = rest.strip(" <>")
-    return text.strip() or None
 
 
 def bracketed(message_id: str | None) -> str | None:

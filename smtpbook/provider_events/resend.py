@@ -13,10 +13,11 @@ from functools import partial
 from typing import Final
 
 from smtpbook.events import Row
+from smtpbook.logfile.address import bare_address
 from smtpbook.logfile.reading import Reading
 from smtpbook.provider_events.json_format import json_format
 from smtpbook.provider_events.json_object import JsonObject
-from smtpbook.provider_events.outcome import bare_address, outcome_row, stamp
+from smtpbook.provider_events.outcome import outcome_row, stamp
 from smtpbook.provider_events.ses import REASONS, SUPPRESSED
 
 _NAME: Final = "resend"
@@ -38,7 +39,7 @@ def _rows(event: JsonObject, reading: Reading, *, outcome: str) -> Iterator[Row]
             reason=REASONS.get(about),
             message_id=data.text("message_id"),
             queue_id=data.text("email_id"),
-            reverse_path=bare_address(data.text("from")),
+            reverse_path=bare_address(data.text("from") or "") or None,
         )
 
 

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from smtpbook.events import Row, row_of
+from smtpbook.logfile.address import path_in
 from smtpbook.logfile.format import LogFormat
-from smtpbook.logfile.path import path_in
 from smtpbook.logfile.quoted import QuotedReply, enhanced_in, reply_in, shown
 from smtpbook.logfile.reading import Reading
 from smtpbook.logfile.syslog import MAX_LINE, Syslog, Tag, program_of
