@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from smtpbook.dialogues.lint_rules import RULES
 from smtpbook.errors import ColumnError
 from smtpbook.events import Row
 from smtpbook.log.frame import to_frame
+from tests.dialogues.sending import sent
 
 SEED = Path(__file__).parents[2] / "data" / "transcripts" / "seed-dialogue.txt"
 
@@ -195,28 +195,6 @@ def test_a_log_that_lacks_a_column_is_named() -> None:
 def test_every_rule_says_where_it_is_written() -> None:
     for name, rule in RULES.items():
         assert rule.source.startswith("RFC "), name
-
-
-def sent(account: sb.Account, pipelining: str) -> pd.DataFrame:
-    messages = [
-        sb.Message.from_bytes(
-            "ann@example.org",
-            [f"bob{n}@fullbox.example", f"ann{n}@example.org"],
-            b"Subject: hi\r\n\r\nhi\r\n",
-        )
-        for n in range(4)
-    ]
-    rows: list[Row] = []
-
-    async def main() -> None:
-        async with sb.open_session(
-            account, record=lambda event: rows.append(event.to_row())
-        ) as session:
-            async for _ in session.send_many(messages, pipelining=pipelining):
-                pass
-
-    trio.run(main)
-    return to_frame(rows)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smtpbook as sb
 from smtpbook.dialogues.conversation import Conversation
-from smtpbook.events import Row
 from smtpbook.log.frame import to_frame
+from tests.dialogues.sending import sent
 
 LOGS = Path(__file__).parents[2] / "data" / "logs"
 KINDS = ["dns", "connect", "greeting", "tls", "command", "data", "disconnect"]
@@ -52,28 +51,6 @@ def test_a_clients_log_told_as_a_transcript_reads_back_the_same(name: str) -> No
     back = read_back(log)
     assert told(back) == told(log)
     assert outcomes(back) == outcomes(log)
-
-
-def sent(account: sb.Account, pipelining: str) -> pd.DataFrame:
-    messages = [
-        sb.Message.from_bytes(
-            "ann@example.org",
-            [f"bob{n}@fullbox.example", f"ann{n}@example.org"],
-            b"Subject: hi\r\n\r\nhi\r\n",
-        )
-        for n in range(3)
-    ]
-    rows: list[Row] = []
-
-    async def main() -> None:
-        async with sb.open_session(
-            account, record=lambda event: rows.append(event.to_row())
-        ) as session:
-            async for _ in session.send_many(messages, pipelining=pipelining):
-                pass
-
-    trio.run(main)
-    return to_frame(rows)
 
 
 @pytest.mark.parametrize(
