@@ -132,7 +132,8 @@ class _Sessions:
     def _talk_of(self, one: Happening) -> Conversation:
         talk = self._talks.pop(one.session, None)
         if talk is not None and self._is_new(talk, one):
-            talk.end()
+            # Without an id, both may be under way, and the first one's end be told later.
+            talk.end(is_unseen=not self._has_ids)
             self._collect(talk)
             talk = None
         if talk is None:
