@@ -41,7 +41,6 @@ FLOORS = [
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
-    {"campaign"},
     {"charts"},  # pictures of it
     {"insight", "lessons"},
     {"widgets", "cli"},  # faces
