@@ -34,6 +34,7 @@ def test_it_carries_samples_notebooks_tables_and_types(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("tests")]
 
 
+@pytest.mark.heavy
 def test_the_demo_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     """Installed into a folder of its own, with the checkout out of reach."""
     installed = tmp_path / "installed"

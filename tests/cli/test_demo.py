@@ -90,6 +90,7 @@ def test_the_log_holds_what_the_summary_says(demo: tuple[Result, Path]) -> None:
     assert "RCPT TO:<" in (out / "transcript.txt").read_text("utf-8")
 
 
+@pytest.mark.heavy
 def test_the_same_seed_gives_the_same_outcomes(
     demo: tuple[Result, Path], tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_same_seed_gives_the_same_outcomes(
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.heavy
 def test_it_sends_to_a_server_of_the_users_own(tmp_path: Path) -> None:
     with Lab(tls="starttls", users={"ann": "s3cret"}) as lab:
         args = ["--host", "127.0.0.1", "--port", str(lab.port), "--tls", "starttls"]
@@ -168,6 +170,7 @@ def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_sent(
     assert result.stderr == f"smtpbook: File exists: {tmp_path / 'taken'}\n"
 
 
+@pytest.mark.heavy
 def test_interrupted_it_keeps_what_was_sent(tmp_path: Path) -> None:
     """One SIGINT: what had begun comes to its verdict, and everything is written."""
     command = [sys.executable, "-m", "smtpbook", "demo", "--recipients", "400"]

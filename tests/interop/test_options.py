@@ -20,7 +20,7 @@ from tests.servers.mail import DOMAIN, MailServer, mails
 pytestmark = pytest.mark.real_server
 
 ANN, SENDER = f"ann@{DOMAIN}", f"sender@{DOMAIN}"
-DATA = b"Subject: options\r\n\r\nhello\r\n"
+DATA = b"Message-ID: <options@sender.example>\r\nSubject: options\r\n\r\nhello\r\n"
 
 
 async def send(server: MailServer, recipients: list[str], **options: object) -> Result:

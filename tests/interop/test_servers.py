@@ -37,7 +37,7 @@ from tests.servers.mail import (
 from tests.servers.opensmtpd import OpenSMTPD
 from tests.servers.postfix import Postfix
 
-pytestmark = pytest.mark.real_server
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
 
 SERVERS: Final[Mapping[str, type[MailServer]]] = {
     "postfix": Postfix,

@@ -49,6 +49,7 @@ def test_nobody_is_lost_and_nobody_silently_written_to_twice(
 
 
 @pytest.mark.parametrize("without", ["intents", pytest.param("sync", marks=needs_gcc)])
+@pytest.mark.heavy
 def test_a_ledger_that_does_not_hold_is_found_out(without: str) -> None:
     """The harness has teeth."""
     found = kill("--rounds", "8", "--without", without)

@@ -43,6 +43,7 @@ def wait_for(look: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
+@pytest.mark.heavy
 def test_it_gives_at_any_moment_what_a_recorder_gives(tmp_path: Path) -> None:
     rows = list(day(900))
     assert len(rows) > 2 * BATCH_ROWS
@@ -277,6 +278,7 @@ def test_what_a_full_disk_does_not_take_stays_in_memory_and_is_told(tmp_path: Pa
     assert read_log(tmp_path).attrs["read"]["rows"] == 0
 
 
+@pytest.mark.heavy
 def test_what_was_on_disk_before_it_was_full_stays_there(tmp_path: Path) -> None:
     told = full_disk(tmp_path, 400_000)
     assert told["is_whole"]
@@ -285,6 +287,7 @@ def test_what_was_on_disk_before_it_was_full_stays_there(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("octets", [20_000, 200_000])
+@pytest.mark.heavy
 def test_when_there_is_room_again_everything_is_written(
     tmp_path: Path, octets: int
 ) -> None:

@@ -81,6 +81,7 @@ def is_dot_atom(text: str) -> bool:
 @example(["a@-x.example", "a@x-.example", "a@x..example", "a@ab--c.example", "a@x--y"])
 @example(["a@xn--fa-hia.example", "a@xn--zzzzzz.example", "a@localhost", "Info@X.LOCAL"])
 @example([f"{'a' * 64}@{'.'.join(['b' * 63] * 3)}"])
+@pytest.mark.heavy
 def test_ascii_dot_atoms_are_judged_as_the_library_judges(addresses: list[str]) -> None:
     texts = [text.strip() for text in addresses if is_dot_atom(text)]
     assert checked(texts) == [by_library(text) if text else None for text in texts]
@@ -90,6 +91,7 @@ def test_ascii_dot_atoms_are_judged_as_the_library_judges(addresses: list[str]) 
 @given(st.lists(ANY, max_size=8))
 @example(['"a b"@x.example', "a@[192.0.2.1]", '"Carl"@faß.example', "a@[IPv6:1::2]"])
 @example(["a@x\n", "a@" + "b" * 64, "\u00eb@x.example", "e\u0308@x.example"])
+@pytest.mark.heavy
 def test_what_a_list_accepts_can_be_sent_as_it_stands(addresses: list[str]) -> None:
     for address in checked(addresses):
         assert address is None or by_mailbox(address) == address
@@ -98,6 +100,7 @@ def test_what_a_list_accepts_can_be_sent_as_it_stands(addresses: list[str]) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ASCII, max_size=8))
 @example(['"a b"@x.example', "a@[192.0.2.1]", "root@localhost", '"@"@x.example'])
+@pytest.mark.heavy
 def test_what_can_be_sent_is_accepted(addresses: list[str]) -> None:
     """What is not ASCII, or has ``--`` in its domain, the library decides."""
     texts = [text.strip() for text in addresses if "--" not in text and "<" not in text]
@@ -152,6 +155,7 @@ def test_no_text_is_missing_and_not_invalid() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ANY, max_size=8))
 @example(['"Carl"@x.example', "İ@x.example", "ANN@x.example"])
+@pytest.mark.heavy
 def test_addresses_are_compared_as_mailboxes_are(texts: list[str]) -> None:
     addresses = [address for address in checked(texts) if address]
     keys = comparison_key(pa.array(addresses, pa.large_string())).to_pylist()

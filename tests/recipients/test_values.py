@@ -204,6 +204,7 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(steps=STEPS)
+@pytest.mark.heavy
 def test_the_counts_add_up_whatever_is_done(
     more: Recipients, whole: Recipients, steps: list[tuple[str, int]]
 ) -> None:

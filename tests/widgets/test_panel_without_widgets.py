@@ -13,6 +13,8 @@ import pytest
 from tests.servers.process import ROOT
 from tests.widgets.kernels import OLDER, add_kernel, older_ipykernel
 
+pytestmark = pytest.mark.heavy  # each starts a kernel or a terminal
+
 SETUP = """\
 import pandas as pd
 import smtpbook as sb
