@@ -35,6 +35,11 @@ def imap(dovecot: Dovecot) -> Iterator[imaplib.IMAP4]:
         connection.append("INBOX", "", "", mail.octets)
     connection.append(f'"{SPELT}"', "", "", (LOGS / "dmarc-report.xml").read_bytes())
     yield connection
+    # The server is everybody's, and other tests look at all that lies in its mailboxes.
+    connection.delete(f'"{SPELT}"')
+    connection.select("INBOX")
+    connection.store("1:*", "+FLAGS", r"\Deleted")
+    connection.expunge()
     connection.logout()
 
 
