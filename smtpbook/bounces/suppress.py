@@ -97,13 +97,11 @@ def suppress_bounces(
     said = classify(rows)[["reason", "advice", "confidence"]].reindex(rows.index)
     said.columns = ["meant", "advice", "confidence"]
     cells = rows[list(_NEEDED)].join(said).astype(object)
+    cells["is_ours"] = _of_the_campaign(log, rows)
     names = list(map(str, cells.columns))
-    is_ours = _of_the_campaign(log, rows)
     told = [
         _told(**dict(zip(names, one, strict=True)))
-        if ours
-        else (False, "it was joined to nothing that was sent")
-        for one, ours in zip(cells.itertuples(index=False, name=None), is_ours, strict=True)
+        for one in cells.itertuples(index=False, name=None)
     ]
     rows["is_for_good"] = [is_for_good for is_for_good, _ in told]
     rows["why"] = pd.array([why for _, why in told], dtype="string")
@@ -142,12 +140,15 @@ def _told(
     meant: Any,
     advice: Any,
     confidence: Any,
+    is_ours: bool,
     **_: Any,
 ) -> tuple[bool, str]:
     """Say whether somebody is never to be written to again, and why, or why not.
 
     What the reply itself comes to is `meant`, with its `advice` and `confidence`.
     """
+    if not is_ours:
+        return False, "it was joined to nothing that was sent"
     try:
         Mailbox.parse(recipient)
     except LocalProtocolError:

@@ -11,6 +11,7 @@ from typing import Final
 
 from smtpbook.escape import visible
 from smtpbook.logfile.stamps import Stamps
+from smtpbook.protocol.commands import REDACTED
 
 _EXAMPLES: Final = 5
 _EXAMPLE_CHARS: Final = 200
@@ -89,11 +90,11 @@ class Reading:
         """Count a line that nobody understood."""
         self.skips += 1
         if len(self.examples) < _EXAMPLES:
-            line = _LOGIN.sub(r"\1[redacted]", line[: 4 * _EXAMPLE_CHARS])
+            line = _LOGIN.sub(rf"\1{REDACTED}", line[: 4 * _EXAMPLE_CHARS])
             line = _BASE64.sub(_masked, line)
             self.examples.append(visible(line, max_chars=_EXAMPLE_CHARS))
 
 
 def _masked(word: re.Match[str]) -> str:
     """Mask a word of base64, and leave one that is written as words are."""
-    return word[0] if word[0].istitle() or word[0].islower() else "[redacted]"
+    return word[0] if word[0].istitle() or word[0].islower() else REDACTED
