@@ -65,6 +65,11 @@ if TYPE_CHECKING:
     from smtpbook.insight.what_we_speak import what_we_speak as what_we_speak
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
+    from smtpbook.lessons.catalogue import list_lessons as list_lessons
+    from smtpbook.lessons.lesson import Lesson as Lesson
+    from smtpbook.lessons.lesson import open_lesson as open_lesson
+    from smtpbook.lessons.notebooks import copy_lessons as copy_lessons
+    from smtpbook.lessons.scores import read_scores as read_scores
     from smtpbook.log.classify import classify as classify
     from smtpbook.log.join import join_logs as join_logs
     from smtpbook.log.store import write_log as write_log
@@ -244,6 +249,11 @@ _HOME = {
     "StateMachine": "insight.state_machine",
     "session_states": "insight.state_machine",
     "what_we_speak": "insight.what_we_speak",
+    "open_lesson": "lessons.lesson",
+    "Lesson": "lessons.lesson",
+    "list_lessons": "lessons.catalogue",
+    "copy_lessons": "lessons.notebooks",
+    "read_scores": "lessons.scores",
     "sample": "samples",
 }
 __all__ = list(_HOME)

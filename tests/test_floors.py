@@ -41,8 +41,9 @@ FLOORS = [
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
-    {"charts"},  # pictures of it
-    {"insight", "lessons"},
+    {"charts", "grading"},  # pictures of it; whether a student has it right
+    {"insight", "course"},
+    {"lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
 ]
@@ -58,6 +59,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "rehearsal",
         "ledger",
         "accounts",
+        "grading",
     },
     "python_socks": {"transport"},
     "truststore": {"transport"},
@@ -81,6 +83,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "samples",
         "charts",
         "insight",
+        "grading",
         "lessons",
         "widgets",
         "preflight",

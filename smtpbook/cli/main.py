@@ -20,6 +20,7 @@ from smtpbook.cli.campaigns import outcomes, resume, retry, send, status
 from smtpbook.cli.demo import demo
 from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
+from smtpbook.cli.lessons import lessons
 from smtpbook.cli.moving import export_settings, import_settings
 from smtpbook.cli.probe import probe
 from smtpbook.cli.recipients import recipients
@@ -60,6 +61,7 @@ for command in (
     status,
     outcomes,
     lab,
+    lessons,
     accounts,
     probe,
     recipients,

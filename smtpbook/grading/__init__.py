@@ -1,0 +1,1 @@
+"""Grading: what an exercise is, what a student did, and whether it is right."""

@@ -1,0 +1,144 @@
+"""Talk: a conversation by hand from ordinary Python, one line at a time.
+
+Sessions live under trio; here a student says a line and waits.  Nothing is forbidden but
+what would end a line early: a wrong command is a lesson.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from smtpbook.accounts.account import Account
+from smtpbook.errors import SMTPBookError
+from smtpbook.events import COLUMNS
+from smtpbook.protocol.replies import Reply
+from smtpbook.runner import SENDER, Job, refuse_inside_trio
+from smtpbook.session.session import Session, open_session
+
+_VERB, _CODE, _TEXT = map(COLUMNS.index, ("verb", "reply_code", "reply_text"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Said:
+    """What was said last and what came back; printed as a transcript.
+
+    Attributes
+    ----------
+    reply : Reply or None
+        None = a line of mail data, which gets no reply.
+    transcript : str
+        The lines of this turn, ``->`` ours and ``<-`` the server's.
+    """
+
+    reply: Reply | None
+    transcript: str
+
+    @property
+    def code(self) -> int | None:
+        """The reply's code; None = there is no reply."""
+        return self.reply.code if self.reply is not None else None
+
+    @property
+    def text(self) -> str:
+        """The reply's text, its lines joined by newlines; ``""`` without a reply."""
+        return self.reply.text if self.reply is not None else ""
+
+    def __repr__(self) -> str:
+        return self.transcript
+
+
+class Talk:
+    """A session that says what it is told, from the greeting on.
+
+    Parameters
+    ----------
+    account : Account
+        Where to connect; nothing is said by itself, neither EHLO nor a login.
+
+    Raises
+    ------
+    TransportError, ReplyError
+        No connection or no greeting.
+
+    Examples
+    --------
+    >>> from smtpbook.lab.lab import Lab
+    >>> with Lab() as lab, Talk(lab.account) as talk:
+    ...     talk.say("HELO ann.example").code
+    250
+    """
+
+    def __init__(self, account: Account) -> None:
+        refuse_inside_trio("open_session()")
+        ready: Future[Session] = Future()
+        self._leave = trio.Event()
+        self._job: Job[None] = SENDER.start(self._hold, account, ready)
+        self._session = ready.result()
+        self._shown = ""
+        row = next(row for row in self._session.rows if row[_VERB] == "GREETING")
+        greeting = Reply(code=row[_CODE], lines=tuple(row[_TEXT].split("\n")))
+        self.greeting = self._turn(greeting)
+        """The server's first words, a `Said`."""
+
+    async def _hold(self, account: Account, ready: Future[Session]) -> None:
+        try:
+            async with open_session(account, ehlo=False, login=False) as session:
+                ready.set_result(session)
+                await self._leave.wait()
+        except BaseException as exc:
+            if not ready.done():
+                ready.set_exception(exc)
+            raise
+
+    def say(self, *lines: str) -> Said:
+        """Say each line in turn and wait for its reply.
+
+        Between DATA's 354 and the lone dot a line is mail data, sent as it is: a dot that
+        begins a line is yours to double.
+
+        Returns
+        -------
+        Said
+            The last reply, and what all the lines came to as a transcript.
+
+        Raises
+        ------
+        LocalProtocolError
+            A line holds a line end or another control character.
+        TransportError, RemoteProtocolError
+            No reply came; the conversation is over.
+        """
+        reply: Reply | None = None
+        for line in lines:
+            reply = SENDER.run(self._session.command, line)
+        return self._turn(reply)
+
+    def _turn(self, reply: Reply | None) -> Said:
+        before, self._shown = self._shown, self._session.transcript()
+        return Said(reply, self._shown[len(before) :].strip("\n"))
+
+    def close(self) -> None:
+        """Say QUIT, unless it has been said, and hang up; twice is the same as once."""
+        SENDER.call(self._leave.set)
+        with suppress(SMTPBookError):
+            self._job.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return self._session.transcript()

@@ -1,0 +1,1 @@
+"""Lessons: opened, graded, written down, and given out as notebooks."""

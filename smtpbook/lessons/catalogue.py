@@ -1,0 +1,58 @@
+"""Catalogue: the lessons there are, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import pandas as pd
+
+from smtpbook.errors import near_miss
+from smtpbook.grading.exercise import LessonPlan
+
+# A module of `course` each, in the order of the course.
+_NAMES: Final = ("first-conversation",)
+
+
+def lesson_names() -> tuple[str, ...]:
+    """Give the names of the lessons, in the course's order."""
+    return _NAMES
+
+
+def find_plan(name: str) -> LessonPlan:
+    """Find a lesson's plan.
+
+    Raises
+    ------
+    ValueError
+        There is no such lesson; the message names those there are.
+    """
+    if name not in _NAMES:
+        hint = near_miss(name, _NAMES)
+        raise ValueError(f"no lesson {name!r}{hint}; there are: {', '.join(_NAMES)}")
+    plan = import_module(f"smtpbook.course.{name.replace('-', '_')}").PLAN
+    assert isinstance(plan, LessonPlan)
+    return plan
+
+
+def list_lessons() -> pd.DataFrame:
+    """List the lessons of the course.
+
+    Returns
+    -------
+    DataFrame
+        A row each, in the course's order: ``number`` (int64), ``lesson`` (string, what
+        `open_lesson` takes), ``title``, ``about`` (string), ``exercises`` and ``points``
+        (int64).
+    """
+    plans = [find_plan(name) for name in _NAMES]
+    return pd.DataFrame(
+        {
+            "number": [plan.number for plan in plans],
+            "lesson": pd.array([plan.name for plan in plans], dtype="string"),
+            "title": pd.array([plan.title for plan in plans], dtype="string"),
+            "about": pd.array([plan.about for plan in plans], dtype="string"),
+            "exercises": [len(plan.exercises) for plan in plans],
+            "points": [sum(one.points for one in plan.exercises) for plan in plans],
+        }
+    )

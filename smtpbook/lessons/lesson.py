@@ -1,0 +1,337 @@
+"""Lesson: a student's lab server, tasks, hints and checks, in one place.
+
+What is right is told by the exercises of `course`; who reached what is kept by `scores`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Self
+
+import pandas as pd
+
+from smtpbook.errors import near_miss
+from smtpbook.escape import to_html
+from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Work
+from smtpbook.grading.talk import Talk
+from smtpbook.grading.verdict import Verdict
+from smtpbook.lab.lab import Lab
+from smtpbook.lessons.catalogue import find_plan
+from smtpbook.lessons.scores import Score, keep, now, score_file
+
+# Who works at a shared hub is known to it under this name.
+_WHO: Final = ("SMTPBOOK_STUDENT", "JUPYTERHUB_USER")
+
+
+def open_lesson(
+    name: str,
+    *,
+    student: str | None = None,
+    scores: str | os.PathLike[str] | None = None,
+) -> Lesson:
+    """Open a lesson: its lab server is started, its tasks are drawn.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"first-conversation"``; `list_lessons` names them.
+    student : str, optional
+        Whose: the same name gets the same tasks, another name others.  Default: the
+        environment's ``SMTPBOOK_STUDENT`` or ``JUPYTERHUB_USER``, else ``"student"``.
+    scores : path, optional
+        The folder for the score file; default: ``smtpbook-scores`` here.
+
+    Returns
+    -------
+    Lesson
+        Shows itself.  Its servers end with it: `Lesson.close`, a ``with`` block, or the
+        end of Python.
+
+    Raises
+    ------
+    ValueError
+        There is no such lesson.
+    """
+    plan = find_plan(name)
+    if student is None:
+        student = next(filter(None, map(os.environ.get, _WHO)), "student")
+    return Lesson(plan, student=student, score_file=score_file(student, scores))
+
+
+class Lesson:
+    """A lesson that a student works at; `open_lesson` makes it.
+
+    Attributes
+    ----------
+    plan : LessonPlan
+    student : str
+    given : mapping of str to str
+        What was drawn for this student: the names, addresses and words of the tasks.
+    labs : mapping of str to Lab
+        The lab servers by scenario, running.
+    score_file : Path
+    """
+
+    def __init__(self, plan: LessonPlan, *, student: str, score_file: Path) -> None:
+        self.plan = plan
+        self.student = student
+        self.score_file = score_file
+        digest = hashlib.sha256(f"{plan.name}\0{student}".encode()).digest()
+        seed = int.from_bytes(digest[:4])
+        self.given: Mapping[str, str] = MappingProxyType(plan.draw(Random(seed)))  # noqa: S311
+        self.labs: Mapping[str, Lab] = MappingProxyType(
+            {name: Lab(name, seed=seed, **plan.lab_options) for name in plan.scenarios}
+        )
+        for lab in self.labs.values():
+            lab.start()
+            plan.prepare(lab, self.given)
+        self._hints: Counter[str] = Counter()
+        self._tries: Counter[str] = Counter()
+        self._verdicts: dict[str, Verdict] = {}
+        self._talks: list[Talk] = []
+
+    # -- talking
+
+    @property
+    def lab(self) -> Lab:
+        """The lesson's lab server, the first where there are several."""
+        return next(iter(self.labs.values()))
+
+    def connect(self, scenario: str | None = None) -> Talk:
+        """Open a conversation by hand with a lab server.
+
+        Raises
+        ------
+        ValueError
+            The lesson has no server of that scenario.
+        """
+        if scenario is not None and scenario not in self.labs:
+            hint = near_miss(scenario, self.labs)
+            raise ValueError(
+                f"no server {scenario!r} in this lesson{hint}; it has "
+                + ", ".join(self.labs)
+            )
+        talk = Talk((self.lab if scenario is None else self.labs[scenario]).account)
+        self._talks.append(talk)
+        return talk
+
+    # -- tasks, hints, solutions
+
+    def task(self, name: str) -> Shown:
+        """Say what is to be done, with what was drawn for this student."""
+        exercise = self._exercise(name)
+        handed = f"\n\nHand in {exercise.answer}." if exercise.answer else ""
+        call = f'lesson.check("{name}"' + (", …)" if exercise.answer else ")")
+        return Shown(
+            f"**{exercise.title}** ({_points(exercise.points)}). "
+            f"{self._filled(exercise.task)}{handed}\n\nCheck it with `{call}`."
+        )
+
+    def hint(self, name: str) -> Shown:
+        """Give the next hint; the last one stays once all have been given."""
+        exercise = self._exercise(name)
+        number = min(self._hints[name], len(exercise.hints) - 1)
+        self._hints[name] = number + 1
+        rest = len(exercise.hints) - number - 1
+        more = f" ({rest} more)" if rest else " (that was the last)"
+        return Shown(f"Hint {number + 1}{more}: {self._filled(exercise.hints[number])}")
+
+    def solution(self, name: str) -> Shown:
+        """Show how it is done, after all hints.
+
+        Raises
+        ------
+        ValueError
+            There are hints yet.
+        """
+        exercise = self._exercise(name)
+        rest = len(exercise.hints) - self._hints[name]
+        if rest > 0 and not self._verdicts.get(name):
+            raise ValueError(
+                f'there are hints yet ({rest}): lesson.hint("{name}") gives the next one'
+            )
+        return Shown(f"```python\n{self._filled(exercise.solution)}\n```")
+
+    # -- checking
+
+    def check(self, name: str | None = None, answer: Any = MISSING) -> Any:
+        """Judge one exercise, or all that are open and need no answer.
+
+        Parameters
+        ----------
+        name : str, optional
+            Which; without it every exercise is judged that the servers know about, and
+            the table of all is returned.
+        answer : object, optional
+            What the task asks to hand in.
+
+        Returns
+        -------
+        Verdict or DataFrame
+            True when solved; it says why, or why not.  The score file gets a line.
+            Without `name`, `progress`.
+
+        Raises
+        ------
+        ValueError
+            There is no such exercise.
+        """
+        if name is not None:
+            return self._judge(self._exercise(name), answer)
+        for exercise in self.plan.exercises:
+            if exercise.answer is None and not self.solved(exercise.name):
+                self._judge(exercise, MISSING)
+        return self.progress
+
+    def solved(self, name: str) -> bool:
+        """Say whether an exercise was solved by a check, for cells that grade.
+
+        Raises
+        ------
+        ValueError
+            There is no such exercise.
+        """
+        return bool(self._verdicts.get(self._exercise(name).name))
+
+    def _judge(self, exercise: Exercise, answer: Any) -> Verdict:
+        work = Work(given=self.given, answer=answer, labs=self.labs)
+        verdict = replace(exercise.check(work), exercise=exercise.title)
+        if not verdict:
+            rest = len(exercise.hints) - self._hints[exercise.name]
+            next_step = (
+                f'lesson.hint("{exercise.name}") helps ({rest})'
+                if rest > 0
+                else f'lesson.solution("{exercise.name}") shows how it is done'
+            )
+            verdict = replace(verdict, hint=next_step)
+        self._tries[exercise.name] += 1
+        if verdict or not self._verdicts.get(exercise.name):
+            self._verdicts[exercise.name] = verdict
+        keep(
+            Score(
+                time=now(),
+                student=self.student,
+                lesson=self.plan.name,
+                exercise=exercise.name,
+                points=exercise.points if verdict else 0,
+                of=exercise.points,
+                hints=self._hints[exercise.name],
+                why=verdict.why,
+            ),
+            self.score_file,
+        )
+        return verdict
+
+    @property
+    def progress(self) -> pd.DataFrame:
+        """How far this student is.
+
+        A row for each exercise: ``exercise``, ``title`` (string), ``solved`` (boolean;
+        null = not tried), ``points``, ``of``, ``tries``, ``hints`` (int64), ``why``
+        (string; null = not tried).
+        """
+        rows = [
+            (
+                exercise.name,
+                exercise.title,
+                None if verdict is None else verdict.passed,
+                exercise.points if verdict else 0,
+                exercise.points,
+                self._tries[exercise.name],
+                self._hints[exercise.name],
+                None if verdict is None else verdict.why,
+            )
+            for exercise in self.plan.exercises
+            for verdict in [self._verdicts.get(exercise.name)]
+        ]
+        frame = pd.DataFrame(
+            rows,
+            columns=[
+                "exercise",
+                "title",
+                "solved",
+                "points",
+                "of",
+                "tries",
+                "hints",
+                "why",
+            ],
+        )
+        return frame.astype(
+            {"exercise": "string", "title": "string", "solved": "boolean", "why": "string"}
+        )
+
+    # -- ending
+
+    def close(self) -> None:
+        """Hang up and stop the lab servers; scores and what they heard stay."""
+        for talk in self._talks:
+            talk.close()
+        for lab in self.labs.values():
+            lab.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- showing
+
+    def _exercise(self, name: str) -> Exercise:
+        by_name = {exercise.name: exercise for exercise in self.plan.exercises}
+        if name not in by_name:
+            hint = near_miss(name, by_name)
+            there = ", ".join(by_name)
+            raise ValueError(
+                f"no exercise {name!r} in this lesson{hint}; there are: {there}"
+            )
+        return by_name[name]
+
+    def _filled(self, text: str) -> str:
+        return text.format_map(self.given)
+
+    def __repr__(self) -> str:
+        verdicts = [self._verdicts.get(one.name) for one in self.plan.exercises]
+        points = [one.points for one in self.plan.exercises]
+        reached = sum(it for it, verdict in zip(points, verdicts, strict=True) if verdict)
+        lines = [
+            f"Lesson {self.plan.number}: {self.plan.title} ({self.student}, {reached} of "
+            f"{_points(sum(points))})"
+        ]
+        for exercise, verdict in zip(self.plan.exercises, verdicts, strict=True):
+            mark = "·" if verdict is None else "✓" if verdict else "✗"
+            lines.append(f"  {mark} {exercise.name:<20} {exercise.title}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head, *lines = repr(self).splitlines()
+        items = "".join(f"<div><code>{to_html(line)}</code></div>" for line in lines)
+        return f"<b>{to_html(head)}</b><div>{to_html(self.plan.about)}</div>{items}"
+
+
+class Shown(str):
+    """A text for a student; a notebook shows it as Markdown."""
+
+    __slots__ = ()
+
+    __repr__ = str.__str__
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def _points(number: int) -> str:
+    return f"{number} point" + "s" * (number != 1)
