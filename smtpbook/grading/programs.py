@@ -11,7 +11,7 @@ import inspect
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -21,6 +21,7 @@ import trio
 from smtpbook.runner import TrioThread
 
 LIMIT_S: Final = 10.0
+_LEAVE_S: Final = 1.0  # for a server, once its client has left
 _THREAD: Final = TrioThread("smtpbook lesson")
 
 Handler = Callable[[trio.SocketStream], Awaitable[object]]
@@ -130,23 +131,31 @@ def running_server(handler: Handler) -> Iterator[tuple[int, list[str]]]:
     errors: list[str] = []
 
     async def converse(stream: trio.SocketStream) -> None:
-        try:
-            async with stream:
+        async with stream:  # closed last: whoever sees the end finds the error
+            try:
                 await handler(stream)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client left first
-        except Exception as exc:
-            errors.append(said(exc))
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass  # the client left first
+            except Exception as exc:
+                errors.append(said(exc))
 
     async def listen() -> list[trio.SocketListener]:
         return await trio.open_tcp_listeners(0, host="127.0.0.1")
 
     async def serve(listeners: list[trio.SocketListener]) -> None:
-        await trio.serve_listeners(converse, listeners)
+        async with trio.open_nursery() as talks:
+            await trio.serve_listeners(converse, listeners, handler_nursery=talks)
+
+    async def close(listeners: list[trio.SocketListener]) -> None:
+        for listener in listeners:
+            await listener.aclose()
 
     listeners = _THREAD.run(listen)
     job = _THREAD.start(serve, listeners)
     try:
         yield listeners[0].socket.getsockname()[1], errors
     finally:
+        _THREAD.run(close, listeners)
+        with suppress(Exception):
+            job.result(_LEAVE_S)  # what was being said comes to its end
         job.cancel()

@@ -22,6 +22,8 @@ _COLORS: Final = {True: SEVERITY_COLORS[2], False: SEVERITY_COLORS[5]}
 class Verdict:
     """What a check came to; true when the exercise is solved.
 
+    A wrong one is false, so whether there is one is asked with ``is not None``.
+
     Attributes
     ----------
     passed : bool
