@@ -89,6 +89,10 @@ def _nothing_drawn(_: Random) -> dict[str, str]:
     return {}
 
 
+def _no_options(_: Mapping[str, str]) -> dict[str, Any]:
+    return {}
+
+
 def _ordinary(_lab: Lab, _given: Mapping[str, str]) -> None:
     return None
 
@@ -111,8 +115,8 @@ class LessonPlan:
         Draws from the student's seed what ``{fields}`` stand for.
     prepare : callable
         Has a lab server behave as the lesson needs, once it is started.
-    lab_options : mapping
-        Further arguments of `Lab`, such as ``users``.
+    options : callable
+        Gives further arguments of `Lab` for what was drawn, such as ``users``.
     """
 
     number: int
@@ -123,4 +127,4 @@ class LessonPlan:
     scenarios: tuple[str, ...] = ("ordinary",)
     draw: Callable[[Random], dict[str, str]] = _nothing_drawn
     prepare: Callable[[Lab, Mapping[str, str]], None] = _ordinary
-    lab_options: Mapping[str, Any] = field(default_factory=dict)
+    options: Callable[[Mapping[str, str]], dict[str, Any]] = _no_options

@@ -11,7 +11,15 @@ from smtpbook.errors import near_miss
 from smtpbook.grading.exercise import LessonPlan
 
 # A module of `course` each, in the order of the course.
-_NAMES: Final = ("first-conversation", "your-own-client", "your-own-server")
+_NAMES: Final = (
+    "first-conversation",
+    "who-acts",
+    "wrong-dialogue",
+    "envelope-and-header",
+    "ehlo",
+    "your-own-client",
+    "your-own-server",
+)
 
 
 def lesson_names() -> tuple[str, ...]:

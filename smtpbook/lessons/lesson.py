@@ -87,7 +87,10 @@ class Lesson:
         seed = int.from_bytes(digest[:4])
         self.given: Mapping[str, str] = MappingProxyType(plan.draw(Random(seed)))  # noqa: S311
         self.labs: Mapping[str, Lab] = MappingProxyType(
-            {name: Lab(name, seed=seed, **plan.lab_options) for name in plan.scenarios}
+            {
+                name: Lab(name, seed=seed, **plan.options(self.given))
+                for name in plan.scenarios
+            }
         )
         for lab in self.labs.values():
             lab.start()
