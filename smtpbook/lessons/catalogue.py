@@ -17,6 +17,10 @@ _NAMES: Final = (
     "wrong-dialogue",
     "envelope-and-header",
     "ehlo",
+    "logging-in",
+    "the-dot",
+    "trying-again",
+    "mx-and-bounces",
     "your-own-client",
     "your-own-server",
 )
