@@ -16,7 +16,9 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import SMTPBookError
-from smtpbook.events import COLUMNS
+from smtpbook.events import COLUMNS, Row
+from smtpbook.log.frame import to_frame
+from smtpbook.log.transcript import transcript
 from smtpbook.protocol.replies import Reply
 from smtpbook.runner import SENDER, Job, refuse_inside_trio
 from smtpbook.session.session import Session, open_session
@@ -32,12 +34,12 @@ class Said:
     ----------
     reply : Reply or None
         None = a line of mail data, which gets no reply.
-    transcript : str
-        The lines of this turn, ``->`` ours and ``<-`` the server's.
+    rows : tuple of tuple
+        This turn's rows of the event log.
     """
 
     reply: Reply | None
-    transcript: str
+    rows: tuple[Row, ...]
 
     @property
     def code(self) -> int | None:
@@ -50,7 +52,9 @@ class Said:
         return self.reply.text if self.reply is not None else ""
 
     def __repr__(self) -> str:
-        return self.transcript
+        """Give this turn as a transcript, ``->`` ours and ``<-`` the server's."""
+        _head, _, turn = transcript(to_frame(self.rows)).partition("\n")
+        return turn.rstrip("\n")
 
 
 class Talk:
@@ -78,17 +82,20 @@ class Talk:
         refuse_inside_trio("open_session()")
         ready: Future[Session] = Future()
         self._leave = trio.Event()
+        self._rows: list[Row] = []
         self._job: Job[None] = SENDER.start(self._hold, account, ready)
         self._session = ready.result()
-        self._shown = ""
-        row = next(row for row in self._session.rows if row[_VERB] == "GREETING")
+        self._told = 0  # rows of the session that a `Said` has
+        row = next(row for row in self._rows if row[_VERB] == "GREETING")
         greeting = Reply(code=row[_CODE], lines=tuple(row[_TEXT].split("\n")))
         self.greeting = self._turn(greeting)
         """The server's first words, a `Said`."""
 
     async def _hold(self, account: Account, ready: Future[Session]) -> None:
         try:
-            async with open_session(account, ehlo=False, login=False) as session:
+            async with open_session(
+                account, sink=self._rows.append, ehlo=False, login=False, keeps_rows=False
+            ) as session:
                 ready.set_result(session)
                 await self._leave.wait()
         except BaseException as exc:
@@ -120,8 +127,9 @@ class Talk:
         return self._turn(reply)
 
     def _turn(self, reply: Reply | None) -> Said:
-        before, self._shown = self._shown, self._session.transcript()
-        return Said(reply, self._shown[len(before) :].strip("\n"))
+        rows = tuple(self._rows[self._told :])
+        self._told += len(rows)
+        return Said(reply, rows)
 
     def close(self) -> None:
         """Say QUIT, unless it has been said, and hang up; twice is the same as once."""
@@ -141,4 +149,4 @@ class Talk:
         self.close()
 
     def __repr__(self) -> str:
-        return self._session.transcript()
+        return transcript(to_frame(self._rows))
