@@ -19,6 +19,7 @@ _NAMES: Final = (
     "ehlo",
     "logging-in",
     "the-dot",
+    "pipelining",
     "trying-again",
     "mx-and-bounces",
     "your-own-client",

@@ -17,9 +17,11 @@ from typing import Any, Final, Self
 
 import pandas as pd
 
+from smtpbook.accounts.account import Account
 from smtpbook.errors import near_miss
 from smtpbook.escape import to_html
 from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Work
+from smtpbook.grading.far_away import FarAway
 from smtpbook.grading.talk import Talk
 from smtpbook.grading.verdict import Verdict
 from smtpbook.lab.lab import Lab
@@ -98,7 +100,7 @@ class Lesson:
         self._hints: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
         self._verdicts: dict[str, Verdict] = {}
-        self._talks: list[Talk] = []
+        self._open: list[Talk | FarAway] = []
 
     # -- talking
 
@@ -122,8 +124,20 @@ class Lesson:
                 + ", ".join(self.labs)
             )
         talk = Talk((self.lab if scenario is None else self.labs[scenario]).account)
-        self._talks.append(talk)
+        self._open.append(talk)
         return talk
+
+    def far_away(self, milliseconds: float) -> Account:
+        """Give an account that reaches the lesson's server over a long line.
+
+        Parameters
+        ----------
+        milliseconds : float
+            What a round trip takes.
+        """
+        line = FarAway(self.lab.account, milliseconds / 1000)
+        self._open.append(line)
+        return line.account
 
     # -- tasks, hints, solutions
 
@@ -275,8 +289,8 @@ class Lesson:
 
     def close(self) -> None:
         """Hang up and stop the lab servers; scores and what they heard stay."""
-        for talk in self._talks:
-            talk.close()
+        for line in self._open:
+            line.close()
         for lab in self.labs.values():
             lab.stop()
 
