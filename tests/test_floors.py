@@ -60,6 +60,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "ledger",
         "accounts",
         "grading",
+        "course",
     },
     "python_socks": {"transport"},
     "truststore": {"transport"},
