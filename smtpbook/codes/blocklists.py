@@ -14,6 +14,9 @@ from typing import Final
 from smtpbook.codes.provider_tables import blocklists
 from smtpbook.codes.providers import dns_blocklist
 
+# Refusals that a blocklist may be the cause of.
+LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
+
 _MAX_CHARS: Final = 3000
 _LABELS: Final = frozenset({"bl", "dnsbl", "dnsrbl", "ipbl", "pbl", "rbl", "sbl", "xbl"})
 _HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
@@ -64,13 +67,18 @@ def blocklist_in(text: str) -> str | None:
     'SpamCop'
     """
     text = text[:_MAX_CHARS]
-    low, listed = text.lower(), dns_blocklist(text)
-    if listed is None and "bl" not in low:
-        return None
-    for match in _HOST.finditer(low):
+    for piece in text.lower().split():
+        if "." in piece and (name := _list_in(piece)):
+            return name
+    listed = dns_blocklist(text)
+    return listed.title if listed else None
+
+
+def _list_in(piece: str) -> str | None:
+    for match in _HOST.finditer(piece):
         if reason_for(match[0]):
             return match[0].removeprefix("www.")
-    return listed.title if listed else None
+    return None
 
 
 @cache

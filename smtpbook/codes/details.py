@@ -7,11 +7,8 @@ patterns take time in proportion to the text, which is cut off first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from smtpbook.codes.hints import retry_hint_s
 from smtpbook.codes.providers import url
 
 _MAX_CHARS: Final = 3000
@@ -19,11 +16,13 @@ _UNIT: Final = (
     r"messages?|mails?|e-?mails?|recipients?|rcpts?|connections?|sessions?|errors?"
     r"|octets|bytes|[kmg]i?b"
 )
+# A figure opens with its first digit, so that the search can jump from digit to digit; the
+# three numbers of an enhanced status are none.
 _LIMIT: Final = re.compile(
-    rf"\b[0-9][0-9.,]{{0,11}} ?(?:{_UNIT})\b"
+    r"[0-9](?<![\w.,].)(?:[0-9]{0,2}(?:[.,][0-9]{3}){1,3}|[0-9]{0,11}(?:\.[0-9]{1,3})?)"
+    rf" ?(?:{_UNIT})\b"
     r"(?: ?(?:per|an?|each|every|in|/) ?(?:[0-9]{1,5} ?)?"
-    r"(?:seconds?|minutes?|hours?|days?|connection|session|message|transaction)\b)?",
-    re.I,
+    r"(?:seconds?|minutes?|hours?|days?|connection|session|message|transaction)\b)?"
 )
 # Words for the results of RFC 8601 section 2.7; what none of them says is a fail.
 _RESULT: Final = (
@@ -39,25 +38,21 @@ _RESULTS: Final = {
     **{name: name for name in ("softfail", "temperror", "permerror", "neutral", "pass")},
     **dict.fromkeys(("none", "missing", "no"), "none"),
 }
-# What every hint holds: one search that saves most replies from a longer one.
-_RETRY: Final = re.compile(r"[0-9]\s?[smhd:]|retr")
 _QUEUE_ID: Final = re.compile(
-    r"\b(?:queue|message)?-?id[=:] ?<?([A-Za-z0-9._/-]{5,64})"
-    r"|([a-z0-9-]{10,}\.[0-9]+) - gsmtp",
-    re.I,
+    r"\b(?:queue|message)?-?id[=:] ?<?([a-z0-9._/-]{5,64})", re.IGNORECASE
 )
-_MAY_HOLD_ID: Final = re.compile("id[=:]|gsmtp")
+# Google's replies end in "x1-2si3 - gsmtp", and the first of both is the id.
+_GOOGLE: Final = " - gsmtp"
+_GOOGLE_ID: Final = re.compile(r"[a-z0-9-]{10,64}\.[0-9]{1,9}\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
+class Details(NamedTuple):
     """What was copied out of a reply; see `Explanation` for each."""
 
-    url: str | None = None
-    retry_s: float | None = None
-    limits: tuple[str, ...] = ()
-    authentication: tuple[str, ...] = ()
-    queue_id: str | None = None
+    url: str | None
+    limits: tuple[str, ...]
+    authentication: tuple[str, ...]
+    queue_id: str | None
 
 
 def details_of(text: str) -> Details:
@@ -70,29 +65,40 @@ def details_of(text: str) -> Details:
 
     Examples
     --------
-    >>> found = details_of("4.7.1 limit is 20 messages per hour, retry in 5 minutes ")
-    >>> found.limits, found.retry_s
-    (('20 messages per hour',), 300.0)
+    >>> details_of("4.7.1 limit is 20 messages per hour, see https://example.org ").limits
+    ('20 messages per hour',)
     >>> details_of("5.7.26 SPF did not pass, no DKIM").authentication
     ('dkim=none', 'spf=fail')
     """
     text = text[:_MAX_CHARS]
     low = text.lower()
-    queue_id = _QUEUE_ID.search(text) if _MAY_HOLD_ID.search(low) else None
+    # A letter or two of Unicode are longer in lower case, and then places differ.
+    shown = text if len(text) == len(low) else low
     return Details(
         url=url(text) if "://" in text else None,
-        retry_s=retry_hint_s(text) if _RETRY.search(low) else None,
-        limits=tuple(match[0] for match in _LIMIT.finditer(text)),
-        authentication=tuple(dict.fromkeys(_authentication(low))),
-        queue_id=next(filter(None, queue_id.groups())) if queue_id else None,
+        limits=tuple([shown[slice(*match.span())] for match in _LIMIT.finditer(low)]),
+        authentication=_authentication(low),
+        queue_id=_queue_id(text, low),
     )
 
 
-def _authentication(low: str) -> Iterator[str]:
+def _queue_id(text: str, low: str) -> str | None:
+    if "id=" in low or "id:" in low:
+        match = _QUEUE_ID.search(text)
+        if match is not None:
+            return match[1]
+    at = text.find(_GOOGLE)
+    if at < 0:
+        return None
+    last = text[:at].rpartition(" ")[2]
+    return last if _GOOGLE_ID.match(last) else None
+
+
+def _authentication(low: str) -> tuple[str, ...]:
     """Give results in the words of RFC 8601, such as ``"spf=fail"``."""
     if not ("spf" in low or "dkim" in low or "dmarc" in low or "arc" in low):
-        return
-    for match in _RESULT_BEFORE.finditer(low):
-        yield f"{match[2]}={_RESULTS.get(match[1], 'fail')}"
-    for match in _RESULT_AFTER.finditer(low):
-        yield f"{match[1]}={_RESULTS.get(match[2], 'fail')}"
+        return ()
+    found = [(match[2], match[1]) for match in _RESULT_BEFORE.finditer(low)]
+    found += [(match[1], match[2]) for match in _RESULT_AFTER.finditer(low)]
+    told = (f"{what}={_RESULTS.get(result, 'fail')}" for what, result in found)
+    return tuple(dict.fromkeys(told))

@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from smtpbook.codes.blocklists import blocklist_in
 from smtpbook.codes.conflicts import conflicts
-from smtpbook.codes.details import details_of
 from smtpbook.codes.dialogue import (
     Exchange,
     exchanges,
@@ -26,23 +24,24 @@ from smtpbook.codes.dialogue import (
 )
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.faults import command_faults, reply_faults
+from smtpbook.codes.hints import retry_hint_s
 from smtpbook.codes.phrases import text_says
 from smtpbook.codes.precedence import UNLISTED, find
-from smtpbook.codes.providers import recognise, token
+from smtpbook.codes.providers import recognise
 from smtpbook.codes.rules import SURE, Finding, Said, registered_status, status_in
 from smtpbook.codes.tables import Entry, Reason, commands, reasons
 from smtpbook.errors import near_miss
 from smtpbook.protocol.diagnostic import Diagnostic, verb_in
 from smtpbook.protocol.replies import Reply, Severity
 
+_LINE_END: Final = re.compile(r"\r?\n")
 _REPLY_LINE: Final = re.compile(r"([0-9]{3})(?:[ \t-](.*)|$)")
 # The class tells success, transient or permanent; the rest what about -- RFC 3463 section 2
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \n]|$)")
 _SECRET: Final = re.compile(r"(AUTH\s+\S+\s+)\S.*", re.IGNORECASE | re.DOTALL)
+_MAX_CHARS: Final = 3000  # of a text that is searched for when to try again
 # What is shorter may stand in any reply by chance.
 _MIN_SECRET: Final = 4
-# Refusals that a blocklist may be the cause of.
-_LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 _EXPECTED: Final = (
     "a reply ('550 5.1.1 no such user'), a command ('MAIL FROM:<ann@example.org>') or a "
     "dialogue with C: and S: at the head of its lines"
@@ -115,7 +114,7 @@ def explain(
     and its IANA registry (enhanced statuses).
     """
     for name, given in (("verb", verb), ("host", host), ("greeting", greeting)):
-        if not isinstance(given, str | None):
+        if given is not None and not isinstance(given, str):
             raise TypeError(f"{name}= takes text, not {type(given).__name__}")
     asked = _Asked(_verb(verb), host, greeting)
     if isinstance(text, Reply):
@@ -198,15 +197,9 @@ def _explain_reply(
 ) -> Explanation:
     text = "\n".join(reply.lines)
     verb = asked.verb or (verb_in(text) if "in reply to" in text else None)
-    said = Said(
-        verb=verb,
-        code=reply.code,
-        enhanced_status=reply.enhanced_status or status_in(reply.code, text),
-        text=text,
-        host=asked.host,
-        greeting=asked.greeting,
-    )
-    faults = (*command_faults(verb), *reply_faults(verb, reply, accepted_recipients))
+    status = reply.enhanced_status or status_in(reply.code, text)
+    said = Said(verb, reply.code, status, text, asked.host, asked.greeting)
+    faults = command_faults(verb) + reply_faults(verb, reply, accepted_recipients)
     return _explain_said(said, shown, reply.severity, faults)
 
 
@@ -214,9 +207,9 @@ def _explain_said(
     said: Said, shown: str, severity: Severity | None, faults: tuple[str, ...]
 ) -> Explanation:
     finding, status = find(said), registered_status(said)
-    details, provider = details_of(said.text), recognise(said)
     entry, reason = finding.entry, reasons().get(finding.entry.reason or "")
-    retry_s = details.retry_s if details.retry_s is not None else entry.retry_s
+    hint_s = retry_hint_s(said.text[:_MAX_CHARS])
+    retry_s = entry.retry_s if hint_s is None else hint_s
     advice, remedy = _advice(entry, reason, severity, retry_s)
     confidence, sources, why = _with_the_status(finding, status)
     return Explanation(
@@ -232,18 +225,13 @@ def _explain_said(
         confidence=confidence,
         meaning=entry.meaning,
         remedy=remedy,
-        provider=provider,
-        token=token(said.text, provider),
-        url=details.url,
-        blocklist=blocklist_in(said.text) if entry.reason in _LISTED else None,
+        provider=recognise(said),
         retry_s=retry_s,
-        limits=details.limits,
-        authentication=details.authentication,
-        queue_id=details.queue_id,
         conflicts=tuple(conflicts(said, finding, status)),
         source=sources,
         why=why,
         faults=faults,
+        _said=said.text,
     )
 
 
@@ -278,8 +266,8 @@ def _with_the_status(
         return entry.confidence, (entry.source,), finding.why
     both = 1 - (1 - entry.confidence) * (1 - status.entry.confidence)
     why = f"{finding.why}; so says {status.why}"
-    sources = tuple(dict.fromkeys((entry.source, status.entry.source)))
-    return round(both, 3), sources, why
+    one, other = entry.source, status.entry.source
+    return round(both, 3), (one,) if one == other else (one, other), why
 
 
 def _explain_status(status: str, shown: str, asked: _Asked) -> Explanation:
@@ -289,7 +277,7 @@ def _explain_status(status: str, shown: str, asked: _Asked) -> Explanation:
     found = _explain_reply(reply, shown, asked)
     by_class = found.why == UNLISTED
     why = f"enhanced status {status}, by its class alone" if by_class else found.why
-    faults = tuple(command_faults(asked.verb))
+    faults = command_faults(asked.verb)
     return replace(found, code=None, why=why, faults=faults, conflicts=())
 
 
@@ -322,7 +310,7 @@ def _explain_command(text: str) -> Explanation | None:
         return None
     if "\n" in text:
         raise ValueError(f"cannot explain {_redacted(text)[:60]!a}: expected {_EXPECTED}")
-    faults = tuple(command_faults(verb))
+    faults = command_faults(verb)
     return Explanation(
         text=_redacted(text),
         verb=verb,
@@ -399,7 +387,9 @@ def _read_reply(text: str) -> Reply:
     ValueError
         The code is none of SMTP's, or there is more than one reply.
     """
-    first, *rest = re.split(r"\r?\n", text) if "\n" in text else (text,)
+    first, rest = text, []
+    if "\n" in text:
+        first, *rest = _LINE_END.split(text)
     match = _REPLY_LINE.match(first)
     if match is None:
         raise ValueError(

@@ -1,17 +1,21 @@
 """An explanation: what a reply, a command or a dialogue means, and how it shows itself.
 
-It holds sentences and names, no rules; `explain` makes it.  What came from a server is
-shown only through `smtpbook.escape`.
+It holds sentences and names, no rules; `explain` makes it.  What is only copied out of the
+text (a page, limits, an id) is read when it is asked for.  What came from a server is shown
+only through `smtpbook.escape`.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from smtpbook.codes.blocklists import LISTED, blocklist_in
+from smtpbook.codes.details import details_of
 from smtpbook.codes.provider_tables import providers
+from smtpbook.codes.providers import token
 from smtpbook.escape import to_html, visible
 from smtpbook.palette import GREY, SEVERITY_COLORS
 from smtpbook.protocol.replies import Severity
@@ -74,20 +78,8 @@ class Explanation:
         What happened, and what to do next.
     provider : str or None
         Whose server it is; None = not recognised.
-    token : str or None
-        The name its provider gives such replies, such as ``"TSS04"``; None = none is read.
-    url : str or None
-        The page that the text names; foreign, so look before you open it.
-    blocklist : str or None
-        The DNS blocklist: its zone, or else its site or who runs it.
     retry_s : float or None
         Seconds after which the text asks for another try; None = no figure.
-    limits : tuple of str
-        Limits in figures, as the text states them: ``"20 messages per hour"``.
-    authentication : tuple of str
-        Results in the words of RFC 8601: ``"spf=fail"``.
-    queue_id : str or None
-        What the server calls this message, or this refusal, in its own log.
     conflicts : tuple of str
         Where code, status and text disagree, a sentence each; the code counts.
     source : tuple of str
@@ -111,17 +103,43 @@ class Explanation:
     meaning: str
     remedy: str
     provider: str | None = None
-    token: str | None = None
-    url: str | None = None
-    blocklist: str | None = None
     retry_s: float | None = None
-    limits: tuple[str, ...] = ()
-    authentication: tuple[str, ...] = ()
-    queue_id: str | None = None
     conflicts: tuple[str, ...] = ()
     source: tuple[str, ...]
     why: str
     faults: tuple[str, ...] = ()
+    # The lines after the code; empty = a command was explained.
+    _said: str = field(default="", repr=False)
+
+    @property
+    def token(self) -> str | None:
+        """The name its provider gives such replies, such as ``"TSS04"``; None = none."""
+        return token(self._said, self.provider)
+
+    @property
+    def url(self) -> str | None:
+        """The page that the text names; foreign, so look before you open it."""
+        return details_of(self._said).url
+
+    @property
+    def blocklist(self) -> str | None:
+        """The DNS blocklist behind it: its zone, or else its site or who runs it."""
+        return blocklist_in(self._said) if self.reason in LISTED else None
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Limits in figures, as the text states them: ``"20 messages per hour"``."""
+        return details_of(self._said).limits
+
+    @property
+    def authentication(self) -> tuple[str, ...]:
+        """Results in the words of RFC 8601: ``"spf=fail"``."""
+        return details_of(self._said).authentication
+
+    @property
+    def queue_id(self) -> str | None:
+        """What the server calls this message, or this refusal, in its own log."""
+        return details_of(self._said).queue_id
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         """Give label and text of each line to show; the text is not yet escaped."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from smtpbook.codes.tables import commands
@@ -36,26 +37,24 @@ class Fault(NamedTuple):
     source: str
 
 
-def command_faults(verb: str | None) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def command_faults(verb: str | None) -> tuple[str, ...]:
     """Say what is wrong with sending this command at all, or which one it should be."""
-    yield from map(_told, faults_of_command(verb))
-    if (
-        verb is not None
-        and verb not in _KNOWN
-        and (meant := near_miss(verb, (*commands(), "GREETING")))
-    ):
-        yield f"no command {visible(verb, max_chars=40)!r} is known{meant}"
+    told = tuple(fault.message for fault in faults_of_command(verb))
+    if verb is None or verb in _KNOWN:
+        return told
+    meant = near_miss(verb, (*commands(), "GREETING"))
+    if not meant:
+        return told
+    return (*told, f"no command {visible(verb, max_chars=40)!r} is known{meant}")
 
 
 def reply_faults(
     verb: str | None, reply: Reply, accepted_recipients: int | None
-) -> Iterator[str]:
+) -> tuple[str, ...]:
     """Say what is wrong with this reply to this command, as `faults_of_reply` finds it."""
-    return map(_told, faults_of_reply(verb, reply, accepted_recipients))
-
-
-def _told(fault: Fault) -> str:
-    return fault.message
+    found = faults_of_reply(verb, reply, accepted_recipients)
+    return tuple([fault.message for fault in found])
 
 
 def faults_of_command(verb: str | None) -> Iterator[Fault]:
@@ -94,8 +93,10 @@ def faults_of_reply(
             "sends RSET instead of DATA",
             "RFC 5321 section 3.3",
         )
-    stated = _STATUS.match(reply.lines[0])
-    if stated is not None and stated[0][0] != str(reply.code)[0] and verb not in _PLAIN:
+    # A status that does not fit is none of the reply's own (`Reply.enhanced_status`).
+    is_plain = verb in _PLAIN or reply.enhanced_status is not None
+    stated = None if is_plain else _STATUS.match(reply.lines[0])
+    if stated is not None and int(stated[0][0]) != reply.code // 100:
         yield Fault(
             "status_contradicts_code",
             f"enhanced status {stated[0]} does not fit the {reply.severity} reply code "

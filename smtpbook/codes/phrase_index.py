@@ -14,7 +14,9 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 # Words are of letters alone, for the name of a family of codes ("[TSS") ends at a figure.
-_NO_LETTERS: Final = {place: " " for place in range(128) if not "a" <= chr(place) <= "z"}
+_NO_LETTERS: Final = bytes(
+    place if ord("a") <= place <= ord("z") else ord(" ") for place in range(256)
+)
 
 
 class PhraseIndex(Generic[T]):
@@ -41,27 +43,32 @@ class PhraseIndex(Generic[T]):
     def __init__(self, phrases: Iterable[tuple[str, T]]) -> None:
         listed = [(phrase, set(_words_of(phrase)), value) for phrase, value in phrases]
         uses = Counter(word for _, words, _ in listed for word in words)
-        filed: defaultdict[str, list[tuple[int, str, T]]] = defaultdict(list)
+        # The longest comes first, and of two as long the one that was given first: a row
+        # begins with both, so that rows sort as they are.
+        self._filed: defaultdict[bytes, list[tuple[int, int, str, T]]] = defaultdict(list)
+        self._wordless: defaultdict[str, list[tuple[int, int, str, T]]] = defaultdict(list)
         for number, (phrase, words, value) in enumerate(listed):
-            # A word that few phrases share, and a long one: texts hold it less often.
-            rarest = min(
-                words, key=lambda word: (uses[word] / len(word) ** 2, word), default=""
-            )
-            filed[rarest].append((number, phrase, value))
-        self._wordless: defaultdict[str, list[tuple[int, str, T]]] = defaultdict(list)
-        for one in filed.pop("", ()):
-            self._wordless[one[1][:1]].append(one)
-        self._filed = dict(filed)
-        self._words = frozenset(filed)
+            row = (-len(phrase), number, phrase, value)
+            if words:
+                # A word that few phrases share, and a long one: texts hold it less often.
+                rarest = min(words, key=lambda word: (uses[word] / len(word) ** 2, word))
+                self._filed[rarest].append(row)
+            else:
+                self._wordless[phrase[:1]].append(row)
+        self._words = frozenset(self._filed)
 
     def find(self, text: str) -> list[tuple[str, T]]:
         """Give the phrases that stand in a text in lower case, the longest first."""
-        rows = [self._filed[word] for word in self._words.intersection(_words_of(text))]
-        rows += [row for first, row in self._wordless.items() if first in text]
-        found = [one for row in rows for one in row if one[1] in text]
-        found.sort(key=lambda one: (-len(one[1]), one[0]))
-        return [(phrase, value) for _, phrase, value in found]
+        filed = self._filed
+        words = self._words.intersection(_words_of(text))
+        found = [row for word in words for row in filed[word] if row[2] in text]
+        for first, rows in self._wordless.items():
+            if first in text:
+                found += [row for row in rows if row[2] in text]
+        found.sort()
+        return [(phrase, value) for _, _, phrase, value in found]
 
 
-def _words_of(text: str) -> list[str]:
-    return text.translate(_NO_LETTERS).split()
+def _words_of(text: str) -> list[bytes]:
+    # Octets, for they are translated by a plain table.
+    return text.encode("utf-8", "replace").translate(_NO_LETTERS).split()

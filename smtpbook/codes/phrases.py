@@ -7,7 +7,9 @@ concepts in one sentence mean together: a *mailbox* that is *absent* is a user u
 whatever order and with whatever between them.  Providers' tokens and figures are not read
 here.
 
-Every step takes time in proportion to the text, which is cut off first.
+Every step takes time in proportion to the text, which is cut off first.  What varies from
+one reply to the next (addresses, hosts, figures) is masked, so what is left comes back:
+what a word holds, and what a masked text says, is worked out once and then remembered.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -36,12 +38,16 @@ _TOKEN: Final = re.compile(
     r"|(?:https?://|www\.)[^\s<>\"]++"
     r"|<[^<>\s/]{0,320}>"
     r"|(?<![^\s<>()\[\]\",;:=])[^\s<>()\[\]@\",;:=]++@[^\s<>()\[\]\",;:]*+"
-    r"|\(in reply to [a-z ]{1,30}\)"
     r"|(?<![\w.-])[\w-]++(?:\.[\w-]++)++"
     r"|[a-z]++[0-9]*+"
     r"|[.!?](?=\s|$)"
 )
 _NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
+_IN_REPLY: Final = re.compile(r"\(in reply to [a-z ]{1,30}\)")
+# A number behind these is a section: "RFC2821 4.1.1.1" is no address.
+_SECTION: Final = re.compile(
+    r"\b(rfc[0-9]*|section)[\s,:(]{1,3}[0-9x]{1,3}(?:\.[0-9x]{1,3})+"
+)
 _LITTLE: Final = (
     "a an the is are was were be been being am has have had having does do did done to "
     "of for in on at by with this that these those it its you we i he they us my me our "
@@ -99,14 +105,13 @@ class Phrase:
     fits_any: bool
     finding: Finding
 
-    def fits(self, said: Said) -> bool:
+    def fits(self, verb: str | None, code: str, status: str) -> bool:
         """Tell whether the reply's code and command are those this row is about."""
-        if self.verbs and said.verb not in self.verbs:
+        if self.verbs and verb not in self.verbs:
             return False
-        if not self.codes:
-            return True
-        code, status = str(said.code), f"X{(said.enhanced_status or '')[1:]}."
-        return any(code.startswith(one) or status.startswith(one) for one in self.codes)
+        return (
+            not self.codes or code.startswith(self.codes) or status.startswith(self.codes)
+        )
 
 
 class _Node(NamedTuple):
@@ -120,9 +125,19 @@ def text_says(said: Said) -> Finding | None:
     """Explain a refusal by its words; a finding below `SURE` is a hint only."""
     if 0 < said.code < 400:
         return None
+    concepts = concepts_in(said.text)
+    return _concepts_say(concepts, said.verb, said.code, said.enhanced_status)
+
+
+# What is no concept is gone, so that few of these are new.
+@lru_cache(maxsize=4096)
+def _concepts_say(
+    concepts: tuple[int, ...], verb: str | None, code: int, enhanced_status: str | None
+) -> Finding | None:
     best: Phrase | None = None
     by_concept = _phrases()
-    for found in concepts_in(said.text):
+    code_digits, status = str(code), f"X{(enhanced_status or '')[1:]}."
+    for found in concepts:
         left = found
         while left:
             concept = left & -left
@@ -133,7 +148,7 @@ def text_says(said: Said) -> Finding | None:
                 if (
                     phrase.needs & found == phrase.needs
                     and not phrase.without & found
-                    and (phrase.fits_any or phrase.fits(said))
+                    and (phrase.fits_any or phrase.fits(verb, code_digits, status))
                 ):
                     best = phrase
                     break
@@ -158,19 +173,20 @@ def concepts_in(text: str) -> tuple[int, ...]:
     said = asides if words and words[0] in _ASIDES else sentences
     here = at = 0
     end = len(words)
-    while at < end:
-        word = words[at]
+    for place, word in enumerate(words):
+        if place < at:  # inside an expression that was found
+            continue
         node = begin(word)
-        at += 1
         if node is None:
             if word in ".!?":
                 if here:
                     (sentences if here & lists else said).append(here)
                     here = 0
-                said = asides if at < end and words[at] in _ASIDES else sentences
+                opens = place + 1 < end and words[place + 1] in _ASIDES
+                said = asides if opens else sentences
             continue
         bits, longer = node
-        ahead = at  # the longest expression counts
+        ahead = place + 1  # the longest expression counts
         while longer and ahead < end and (node := longer.get(words[ahead])):
             ahead += 1
             if node[0]:
@@ -198,20 +214,25 @@ def words_of(text: str) -> list[str]:
         text = text.replace("n't", " not").replace("'s", "")
     if "rfc" in text:
         text = text.replace("rfc-", "rfc").replace("rfc ", "rfc")
-    words = []
-    for word in _TOKEN.findall(text):
-        if word in _STOPWORDS:
-            continue
+    if "rfc" in text or "section" in text:
+        text = _SECTION.sub(r"\1", text)
+    if "(in r" in text:
+        text = _IN_REPLY.sub(" ", text)
+    return [word for piece in text.split() for word in _words_in(piece)]
+
+
+# A language has few words and replies say the same: nearly all are found here.
+@lru_cache(maxsize=4096)
+def _words_in(piece: str) -> tuple[str, ...]:
+    """Give the words that count of a piece of text without blanks."""
+    words: list[str] = []
+    for word in _TOKEN.findall(piece):
         if word.isalnum():
-            words.append(word)
-        elif not (words and _cites(words[-1]) and _NUMBERS.fullmatch(word)):
+            if word not in _STOPWORDS:
+                words.append(word)
+        else:
             words += _unmasked(word)
-    return words
-
-
-def _cites(word: str) -> bool:
-    """Tell whether a number behind it is a section: "RFC2821 4.1.1.1" is no address."""
-    return word.startswith("rfc") or word == "section"
+    return tuple(words)
 
 
 def names_of(concepts: int) -> tuple[str, ...]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from smtpbook.codes.phrase_index import PhraseIndex
 from smtpbook.codes.provider_tables import (
@@ -33,21 +32,22 @@ _MAX_HOST: Final = 255  # RFC 5321 section 4.5.3.1.2
 # Where a reply goes on: its next line, or the same after a log has put them all on one
 # ("550-5.7.1 ... 550 5.7.1 ..."); code and status are said again there.
 _GOES_ON: Final = re.compile(
-    r"\n(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}[ ]?)?"
-    r"|[ ][245][0-9]{2}[- ](?:[245]\.[0-9]{1,3}\.[0-9]{1,3}[ ])?"
+    r"[\n ](?:(?<=\n)|[245][0-9]{2}[- ])(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}[ ]?)?"
 )
 _URL: Final = re.compile(r"https?://[^\s<>\"'()\[\]{}]{1,500}", re.IGNORECASE)
 # Who has the mailboxes knows them better than what stands before or under them.
 _RANK: Final[Mapping[Kind, int]] = {"service": 0, "filter": 1, "software": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(NamedTuple):
     """What of the tables stands in one text, the longest first."""
 
     speakers: tuple[str, ...]
     replies: tuple[ProviderReply, ...]
     blocklist: Blocklist | None
+
+
+_NOTHING: Final = _Heard((), (), None)
 
 
 def recognise(said: Said) -> str | None:
@@ -65,7 +65,8 @@ def recognise(said: Said) -> str | None:
     'gmail'
     >>> recognise(Said(verb="RCPT", code=550, text="we take no mail from gmail.com"))
     """
-    return next(iter(_speakers(said)), None)
+    speakers = _speakers(said)
+    return speakers[0] if speakers else None
 
 
 def provider_hint(said: Said) -> Finding | None:
@@ -138,27 +139,17 @@ def url(text: str) -> str | None:
 
 def _speakers(said: Said) -> tuple[str, ...]:
     """Give who may be speaking, the surest first."""
+    heard = _heard(said.text[:_MAX_TEXT]).speakers
     # "421 <domain> Service not available" -- RFC 5321 section 4.2.3: the name comes first,
     # as it does in a greeting (section 4.2).
     says_name = said.code == 421 or said.verb == "GREETING"
-    return _heard_from(
-        said.host and said.host[:_MAX_HOST],
-        said.greeting and said.greeting[:_MAX_TEXT],
-        said.text[:_MAX_TEXT],
-        says_name,
-    )
-
-
-# An explanation asks more than once about one reply, a log many times about a few.
-@lru_cache(maxsize=64)
-def _heard_from(
-    host: str | None, greeting: str | None, text: str, says_name: bool
-) -> tuple[str, ...]:
+    if not (said.host or said.greeting or says_name):
+        return heard
     given = [
-        _by_host(host) if host else None,
-        _by_greeting(greeting) if greeting else None,
-        _by_first_word(text) if says_name else None,
-        *_heard(text).speakers,
+        _by_host(said.host[:_MAX_HOST]) if said.host else None,
+        _by_greeting(said.greeting[:_MAX_TEXT]) if said.greeting else None,
+        _by_first_word(said.text[:_MAX_TEXT]) if says_name else None,
+        *heard,
     ]
     return tuple(dict.fromkeys(name for name in given if name))
 
@@ -196,15 +187,16 @@ def _by_greeting(greeting: str) -> str | None:
     )
 
 
+# An explanation asks more than once about one reply.
 @lru_cache(maxsize=64)
 def _heard(text: str) -> _Heard:
-    plain = text.lower()
-    if "\n" in plain or " 5" in plain or " 4" in plain:
-        plain = _GOES_ON.sub(" ", plain)
+    found = _phrases().find(_GOES_ON.sub(" ", text.lower()))
+    if not found:
+        return _NOTHING
     marks: list[Provider] = []
     replies: list[ProviderReply] = []
     blocklist = None
-    for _, value in _phrases().find(plain):
+    for _, value in found:
         if isinstance(value, ProviderReply):
             replies.append(value)
         elif isinstance(value, Provider):
@@ -212,7 +204,7 @@ def _heard(text: str) -> _Heard:
         else:
             blocklist = blocklist or value
     marks.sort(key=lambda one: _RANK[one.kind])
-    return _Heard(tuple(one.name for one in marks), tuple(replies), blocklist)
+    return _Heard(tuple([one.name for one in marks]), tuple(replies), blocklist)
 
 
 @cache

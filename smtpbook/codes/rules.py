@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from smtpbook.codes.tables import Entry, command_replies, enhanced_statuses, reply_codes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     """A reply and what it answers: all that a rule may look at.
 
     Attributes
@@ -57,7 +57,7 @@ Rule = Callable[[Said], Finding | None]
 # From this confidence on a finding settles the reason; below, it only hints at it.
 SURE: Final = 0.6
 
-_STATUS: Final = re.compile(r"(?<![0-9.])([45]\.[0-7]\.[0-9]{1,3})(?![0-9.]*[0-9])")
+_STATUS: Final = re.compile(r"([45](?<![0-9.].)\.[0-7]\.[0-9]{1,3})(?![0-9.]*[0-9])")
 
 # Until RCPT has named somebody, no status can speak of a recipient, nor of who may write
 # to whom: 5.7.1 as a greeting refuses the client.  There the command says more, and so
@@ -97,27 +97,32 @@ def registered_status(said: Said) -> Finding | None:
     """
     if said.enhanced_status is None or said.code < 400:
         return None
-    _, _, number = said.enhanced_status.partition(".")
+    return _registered(said.enhanced_status, said.code, said.verb)
+
+
+@lru_cache(maxsize=1024)
+def _registered(stated: str, code: int, verb: str | None) -> Finding | None:
+    _, _, number = stated.partition(".")
     subject = number.partition(".")[0]
     if subject == "0":  # only the class is known, and the reply code has told that
         return None
     table = enhanced_statuses()
     for status, why in (
-        (said.enhanced_status, "enhanced status {}, as it is used with this class"),
+        (stated, "enhanced status {}, as it is used with this class"),
         (f"X.{number}", "enhanced status {} of the IANA registry"),
         (f"X.{subject}.0", "enhanced status not registered, taken by its subject as {}"),
     ):
         entry = table.get(status)
         if entry is not None:
-            if entry.reason in _ABOUT_RECIPIENT and _names_no_recipient(said):
+            if entry.reason in _ABOUT_RECIPIENT and _names_no_recipient(code, verb):
                 return None
             return Finding(entry, why.format(status))
     return None
 
 
-def _names_no_recipient(said: Said) -> bool:
-    return said.code in _LOGIN_CODES or (
-        said.verb in _BEFORE_RCPT and (said.verb, said.code) in command_replies()
+def _names_no_recipient(code: int, verb: str | None) -> bool:
+    return code in _LOGIN_CODES or (
+        verb is not None and verb in _BEFORE_RCPT and (verb, code) in command_replies()
     )
 
 

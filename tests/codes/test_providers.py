@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import time
-from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 
@@ -39,11 +38,6 @@ NAMED = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Greeted(Said):
-    greeting: str | None = None
-
-
 def refused(text: str, code: int = 550, **more: str | None) -> Said:
     return Said(verb="RCPT", code=code, text=text, **more)
 
@@ -56,7 +50,7 @@ def code_of(reply: ProviderReply) -> int:
 def of_provider(reply: ProviderReply) -> Said:
     """A reply that the row is about, from a server known by its name or its greeting."""
     provider = providers()[reply.provider]
-    return Greeted(
+    return Said(
         verb="RCPT",
         code=code_of(reply),
         enhanced_status=reply.enhanced_status,
@@ -117,9 +111,7 @@ def test_a_server_is_known_by_its_name(provider: Provider) -> None:
         for other in (f"not{host}", f"{host}.example.org", host.split(".")[0]):
             assert recognise(refused("no", host=other)) is None
     for greeting in provider.greetings:
-        said = Greeted(
-            verb="RCPT", code=550, text="no", greeting=f"mx.example.org {greeting}"
-        )
+        said = Said(verb="RCPT", code=550, text="no", greeting=f"mx.example.org {greeting}")
         assert recognise(said) == provider.name
 
 
@@ -237,7 +229,7 @@ def test_the_name_at_the_head_of_a_421_is_the_servers() -> None:
 def test_what_is_no_refusal_is_not_explained() -> None:
     said = refused("Message expired", 250, enhanced_status="4.4.7", host="mx.outlook.com")
     assert provider_status(said) is None
-    assert provider_status(replace(said, code=450)) is not None
+    assert provider_status(said._replace(code=450)) is not None
 
 
 def test_the_same_token_may_put_off_and_refuse() -> None:
@@ -287,7 +279,7 @@ def test_no_rule_contradicts_the_code(
 @settings(max_examples=40)
 @given(st.text(max_size=100), st.text(max_size=40), st.integers(400, 599))
 def test_any_text_is_read_or_left(text: str, host: str, code: int) -> None:
-    said = Greeted(verb="GREETING", code=code, text=text, host=host, greeting=text)
+    said = Said(verb="GREETING", code=code, text=text, host=host, greeting=text)
     recognise(said)
     provider_hint(said)
     provider_status(said)
@@ -313,7 +305,7 @@ def test_a_long_text_costs_no_more_than_a_full_one(piece: str) -> None:
     def cost_s(text: str) -> float:
         started = time.process_time()
         for number in range(5):
-            said = Greeted(
+            said = Said(
                 verb="GREETING", code=554, text=f"{number}{text}", host=text, greeting=text
             )
             recognise(said)
