@@ -92,7 +92,8 @@ class Phrase:
         What must stand in the sentence, and what must not.
     codes : tuple of str
         How a fitting reply code begins (``"5"``, ``"552"``), or a fitting enhanced status
-        whose class is left out (``"X.7"``, ``"X.7.1"``); empty = any.
+        whose class is left out and which ends in a dot (``"X.7."``, ``"X.7.1."``); empty =
+        any.
     verbs : frozenset of str
         Commands that it may answer; empty = any.
     """
@@ -335,7 +336,8 @@ def _phrase(rank: int, needs: int, without: int, row: dict[str, str]) -> Phrase:
         rank=rank,
         needs=needs,
         without=without,
-        codes=tuple(row["codes"].split()),
+        # With the dot behind it, X.7.1 does not begin X.7.133.
+        codes=tuple(f"{one}." if one[0] == "X" else one for one in row["codes"].split()),
         verbs=frozenset(row["verbs"].split()),
         fits_any=not row["codes"] and not row["verbs"],
         finding=Finding(entry, f"words of the text: {words}"),
