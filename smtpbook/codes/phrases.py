@@ -42,6 +42,8 @@ _TOKEN: Final = re.compile(
     r"|[a-z]++[0-9]*+"
     r"|[.!?](?=\s|$)"
 )
+# The page that servers send those to whose SPF failed.
+_SPF_PAGE: Final = "openspf."
 _NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
 _IN_REPLY: Final = re.compile(r"\(in reply to [a-z ]{1,30}\)")
 # A number behind these is a section: "RFC2821 4.1.1.1" is no address.
@@ -246,6 +248,8 @@ def _unmasked(name: str) -> Iterable[str]:
     first = name[0]
     if len(name) == 1:
         return name
+    if _SPF_PAGE in name:
+        return ("spf",)
     if first in "<(" or "@" in name or name[-1] == "=":
         return ()
     if first in "0123456789x" and _NUMBERS.fullmatch(name):

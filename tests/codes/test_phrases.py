@@ -133,3 +133,20 @@ def test_any_text_is_read(text: str) -> None:
 @pytest.mark.parametrize("piece", ["a-", "a.", "a@", "<", "x" * 50, "user unknown ", "1."])
 def test_a_long_text_is_cut_off(piece: str) -> None:
     assert len(words_of(piece * 100_000)) <= 3000
+
+
+def test_a_row_about_a_status_is_not_about_its_longer_namesakes() -> None:
+    """X.7.13 is a disabled account, X.7.133 is Exchange's: a sender was not permitted."""
+    short, long = (
+        text_says(Said(verb=None, code=550, enhanced_status=status, text="you are refused"))
+        for status in ("5.7.13", "5.7.133")
+    )
+    assert short is not None
+    assert short.entry.reason == "login"
+    assert long is None or long.entry.reason != "login"
+
+
+def test_a_section_of_an_rfc_and_a_quoted_command_hide_nothing_behind_them() -> None:
+    assert words_of(
+        "see RFC 2821, 4.1.1.1: mailbox full (in reply to RCPT TO command)"
+    ) == [*("see", "rfc2821", "mailbox", "full")]
