@@ -16,7 +16,7 @@ from smtpbook.codes import tables
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
 from smtpbook.insight.summaries import refused
-from smtpbook.insight.wordings import mask, merge
+from smtpbook.tables.wordings import mask, merge
 from smtpbook.log.distinct import number_of, number_rows
 from smtpbook.log.frame import require_columns
 

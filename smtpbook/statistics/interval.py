@@ -60,7 +60,7 @@ class Interval:
         return f"{told}, worth {self.effective_n:,.0f} independent ones"
 
 
-def difference(a: Interval, b: Interval) -> Interval:
+def difference(a: Interval, b: Interval, *, correlation: float = 0.0) -> Interval:
     """Give the interval of ``b`` minus ``a``.
 
     The distances from the estimates to the ends are squared and added, at each end those
@@ -70,8 +70,10 @@ def difference(a: Interval, b: Interval) -> Interval:
     Parameters
     ----------
     a, b : Interval
-        Of independent observations.  If the same domains stand in both, what they have in
-        common cancels out, and the interval is wider than it need be.
+        Of samples that are independent of each other, or else of this correlation.
+    correlation : float, -1 to 1
+        Between the two estimates.  If the same domains stand in both samples, what they
+        have in common cancels out; see `smtpbook.statistics.proportions.Clusters`.
 
     Returns
     -------
@@ -87,8 +89,9 @@ def difference(a: Interval, b: Interval) -> Interval:
     References
     ----------
     Newcombe (1998), Interval estimation for the difference between independent proportions,
-    Statistics in Medicine 17, 873-890, method 10.  Zou and Donner (2008), Construction of
-    confidence limits about effect measures, Statistics in Medicine 27, 1693-1702.
+    Statistics in Medicine 17, 873-890, method 10; and, of paired ones, 17, 2635-2650.  Zou
+    and Donner (2008), Construction of confidence limits about effect measures, Statistics
+    in Medicine 27, 1693-1702.
     """
     if a.confidence != b.confidence:
         raise ValueError(
@@ -99,8 +102,8 @@ def difference(a: Interval, b: Interval) -> Interval:
     if math.isnan(change):
         low, high = b.low - a.high, b.high - a.low
     else:
-        low = change - math.hypot(b.estimate - b.low, a.high - a.estimate)
-        high = change + math.hypot(b.high - b.estimate, a.estimate - a.low)
+        low = change - _off(b.estimate - b.low, a.high - a.estimate, correlation)
+        high = change + _off(b.high - b.estimate, a.estimate - a.low, correlation)
     both = a.method if a.method == b.method else f"{a.method} and {b.method}"
     return Interval(
         estimate=change,
@@ -111,6 +114,14 @@ def difference(a: Interval, b: Interval) -> Interval:
         method="Newcombe" if both == "Wilson" else f"difference of {both}",
         confidence=a.confidence,
     )
+
+
+def _off(one: float, other: float, correlation: float) -> float:
+    """Give how far a difference is off if its parts are so far off, in opposite ways."""
+    if math.isinf(one) or math.isinf(other):
+        return math.inf
+    shared = 2 * correlation * one * other
+    return math.sqrt(max(one**2 + other**2 - shared, 0.0))
 
 
 def normal_quantile(confidence: float) -> float:

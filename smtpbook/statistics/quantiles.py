@@ -8,6 +8,7 @@ other, `clustered_quantile` those of different servers alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -160,15 +161,53 @@ def clustered_quantile(
     n = np.bincount(place)
     up_to = np.bincount(place[numbers <= estimate], minlength=len(n))
     part = clustered(up_to, n, confidence=confidence, seed=seed)
+    return around_quantile(
+        estimate,
+        q,
+        part,
+        lower=lambda level: float(np.quantile(numbers, level, method="lower")),
+        higher=lambda level: float(np.quantile(numbers, level, method="higher")),
+        least=least,
+    )
+
+
+def around_quantile(
+    estimate: float,
+    q: float,
+    part: Interval,
+    *,
+    lower: Callable[[float], float],
+    higher: Callable[[float], float],
+    least: float = -math.inf,
+) -> Interval:
+    """Give the interval of a quantile from that of the part of values up to it (Woodruff).
+
+    Parameters
+    ----------
+    estimate : float
+        The quantile ``q`` of the values.
+    q : float, 0 to 1, neither of them
+    part : Interval
+        Of the part of values that are no greater than the estimate.
+    lower, higher : callable
+        Give the quantile at another level: of two values between which it lies, the less
+        and the greater.
+    least : float
+        As of `quantile_interval`.
+
+    Returns
+    -------
+    Interval
+    """
     below, above = q - (part.estimate - part.low), q + (part.high - part.estimate)
     return Interval(
         estimate=estimate,
-        low=float(np.quantile(numbers, below, method="lower")) if below > 0 else least,
-        high=float(np.quantile(numbers, above, method="higher")) if above < 1 else math.inf,
-        n=len(numbers),
+        low=lower(below) if below > 0 else least,
+        high=higher(above) if above < 1 else math.inf,
+        n=part.n,
         effective_n=part.effective_n,
         method=part.method.replace("Wilson", "Woodruff"),
-        confidence=confidence,
+        confidence=part.confidence,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpbook.insight.wordings import mask, merge
+from smtpbook.tables.wordings import mask, merge
 
 
 @pytest.mark.parametrize(
