@@ -16,9 +16,9 @@ from smtpbook.codes import tables
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
 from smtpbook.insight.summaries import refused
-from smtpbook.tables.wordings import mask, merge
 from smtpbook.log.distinct import number_of, number_rows
 from smtpbook.log.frame import require_columns
+from smtpbook.tables.wordings import mask, merge
 
 _NEEDED: Final = ("reason", "reply_text", "recipient_domain", "time")
 _SHORT: Final = {"domain": "recipient_domain"}

@@ -77,7 +77,9 @@ def evidence_of(change: Interval) -> Evidence:
     if value == 0 or math.isinf(off):
         return _evidence(0.0, n, method)
     reach = normal_quantile(change.confidence)
-    return _evidence(reach * value / off if off else math.copysign(math.inf, value), n, method)
+    return _evidence(
+        reach * value / off if off else math.copysign(math.inf, value), n, method
+    )
 
 
 def log_rank(

@@ -125,6 +125,7 @@ def clustered(
     n: ArrayLike,
     *,
     times: ArrayLike | None = None,
+    around: float | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
@@ -145,6 +146,8 @@ def clustered(
         do not count.
     times : array_like of int, optional
         How many clusters each pair stands for; one each if omitted.
+    around : float, 0 to 1, optional
+        Another proportion of such observations, whose interval is wanted instead.
     confidence : float
     seed : int
         Of the resampling: the same observations give the same interval, in any order.
@@ -188,9 +191,10 @@ def clustered(
         else:
             reach = _reach(number, kinds, share, confidence, seed)
             method = "cluster bootstrap (Wilson)"
-    low, high = _score_limits(np.array(share), np.array(worth), reach)
+    middle = share if around is None else around
+    low, high = _score_limits(np.array(middle), np.array(worth), reach)
     return Interval(
-        estimate=share,
+        estimate=middle,
         low=float(low),
         high=float(high),
         n=round(total),
@@ -240,10 +244,10 @@ class Clusters:
             )
         self.totals = float(self._n[0].sum()), float(self._n[1].sum())
         self._is_clustered = is_clustered
-        self._sizes = [np.unique(n, return_inverse=True, return_counts=True) for n in self._n]
-        self._products = [
-            [float(one @ other) for other in self._n] for one in self._n
+        self._sizes = [
+            np.unique(n, return_inverse=True, return_counts=True) for n in self._n
         ]
+        self._products = [[float(one @ other) for other in self._n] for one in self._n]
 
     def compare(self, where: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> Change:
         """Give a proportion in either sample, and the interval of ``b`` minus ``a``.
@@ -323,9 +327,7 @@ def _kinds(
     return pairs[:, first], number
 
 
-def _freedom(
-    times: NDArray[np.int64], kinds: NDArray[np.float64], share: float
-) -> float:
+def _freedom(times: NDArray[np.int64], kinds: NDArray[np.float64], share: float) -> float:
     """Tell of how many clusters the variance is, were all to have the same part of it."""
     squares = (kinds[0] - share * kinds[1]) ** 2
     squares = squares / squares.max()

@@ -121,7 +121,8 @@ def clustered_quantile(
     """Give the interval of a quantile of values that come in clusters.
 
     How far the part of values up to the estimate may be off is taken from `clustered`; the
-    ends are the quantiles at so much less and so much more than ``q`` (Woodruff).
+    ends are the quantiles at so much less and so much more than ``q`` (Woodruff).  What so
+    many independent values would not bound is not bounded.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def clustered_quantile(
     _, place = np.unique(places, return_inverse=True)
     n = np.bincount(place)
     up_to = np.bincount(place[numbers <= estimate], minlength=len(n))
-    part = clustered(up_to, n, confidence=confidence, seed=seed)
+    part = clustered(up_to, n, around=q, confidence=confidence, seed=seed)
     return around_quantile(
         estimate,
         q,
@@ -188,7 +189,7 @@ def around_quantile(
         The quantile ``q`` of the values.
     q : float, 0 to 1, neither of them
     part : Interval
-        Of the part of values that are no greater than the estimate.
+        Around ``q``, from how far the part of values up to the estimate may be off.
     lower, higher : callable
         Give the quantile at another level: of two values between which it lies, the less
         and the greater.
@@ -199,11 +200,16 @@ def around_quantile(
     -------
     Interval
     """
-    below, above = q - (part.estimate - part.low), q + (part.high - part.estimate)
+    # As of so many independent values, none may be sure to lie beyond: `quantile_ranks`.
+    tail, worth = (1 - part.confidence) / 2, part.effective_n
+    is_low, is_high = (
+        part.low > 0 and (1 - q) ** worth <= tail,
+        part.high < 1 and q**worth <= tail,
+    )
     return Interval(
         estimate=estimate,
-        low=lower(below) if below > 0 else least,
-        high=higher(above) if above < 1 else math.inf,
+        low=lower(part.low) if is_low else least,
+        high=higher(part.high) if is_high else math.inf,
         n=part.n,
         effective_n=part.effective_n,
         method=part.method.replace("Wilson", "Woodruff"),

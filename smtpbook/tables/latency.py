@@ -1,8 +1,7 @@
 """Latency: how long replies took, for each command, and which took longest.
 
-Quantiles are exact wherever there is room for it.  Where there is not, each command has a
-histogram of the logarithms of its times: two of them are put together by adding what they
-count, and a quantile is off by half a percent of itself at most.
+Quantiles are exact wherever there is room for it.  Where there is not, they are those of a
+histogram (`times`), off by a thousandth of themselves at most.
 """
 
 from __future__ import annotations
@@ -10,12 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from smtpbook.events import SCHEMA
+from smtpbook.statistics.interval import Interval
 from smtpbook.tables.engine import PLACE, query
-from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.replies import IS_REPLY, Replies, replies_of
 from smtpbook.tables.scan import Log, Scan
+from smtpbook.tables.times import (
+    CLASS_ERROR,
+    Times,
+    is_timed,
+    needs_of,
+    quantile_intervals,
+    times_of,
+)
 
 # The order in which a session says them (RFC 5321 section 4.1.4, 3207, 4954, 3030).
 SESSION_ORDER: Final = (
@@ -40,38 +49,20 @@ SESSION_ORDER: Final = (
 EXACT_BYTES: Final = 32
 """What a time that is kept to find quantiles may take of a scan's memory."""
 
-# A class of the histogram is so much wider than the one before.
-_STEP: Final = 1.01
-_ERROR: Final = _STEP**0.5 - 1
-_IS_TIMED: Final = f"{IS_REPLY} AND verb IS NOT NULL AND seconds IS NOT NULL"
-_EXACT: Final = f"""
+CAPTION: Final = "95 % intervals: cluster bootstrap by session (Woodruff)"
+"""What a chart says of the intervals."""
+
+_EXACT: Final = """
 WITH found AS (
     SELECT
         verb,
         count(*) AS replies,
         avg(seconds) AS mean,
-        quantile_cont(seconds, [%s]) AS times
-    FROM log WHERE {_IS_TIMED} GROUP BY verb
+        quantile_cont(seconds, [{levels}]) AS times
+    FROM log WHERE {is_timed} GROUP BY verb
 )
-SELECT verb, replies, mean, %s FROM found
+SELECT verb, replies, mean, {each} FROM found
 """
-_CLASSES: Final = f"""
-SELECT
-    verb,
-    CAST(floor(ln(greatest(seconds, 1e-9)) / ln({_STEP})) AS INTEGER) AS class,
-    count(*),
-    sum(seconds),
-    max(seconds)
-FROM log WHERE {_IS_TIMED} GROUP BY verb, class ORDER BY verb, class
-"""
-_CLASS_DTYPES: Final = {
-    "verb": "category",
-    "class": "int64",
-    "replies": "int64",
-    "sum_s": "float64",
-    "max_s": "float64",
-}
-_TIMED: Final = f"SELECT verb, seconds FROM log WHERE {_IS_TIMED} ORDER BY place"
 _ROWS: Final = "SELECT count(*) FROM log WHERE seconds IS NOT NULL"
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _TOLD: Final = (
@@ -88,10 +79,11 @@ def latency_by_command(
     log: Log,
     *,
     quantiles: Sequence[float] = (0.5, 0.95, 0.99),
-    column: str = "service_s",
+    column: str | None = None,
     exact: bool | None = None,
+    intervals: bool | None = None,
 ) -> pd.DataFrame:
-    """Tell how long replies took, for each command.
+    """Tell how long replies took, for each command, and how sure that is.
 
     Parameters
     ----------
@@ -99,12 +91,17 @@ def latency_by_command(
         Event log.
     quantiles : sequence of float, 0 to 1
         Which quantiles to give, interpolated linearly.
-    column : str
+    column : str, optional
         ``"service_s"`` is what the server took for this command alone; ``"latency_s"``
-        and ``"first_byte_s"`` also hold the wait behind earlier commands of a group.
+        and ``"first_byte_s"`` also hold the wait behind earlier commands of a group.  If
+        omitted, the first of these of which the log has any; ``attrs["column"]`` tells
+        which.
     exact : bool, optional
         Whether every single time is looked at to find quantiles.  If omitted, that is so
         for a DataFrame, and for a scan with 32 octets of memory for each time.
+    intervals : bool, optional
+        Whether to give an interval of each quantile.  It takes two more looks at the log;
+        if omitted, they are given for a DataFrame, and not for a scan.
 
     Returns
     -------
@@ -112,40 +109,88 @@ def latency_by_command(
         One row per verb in the order in which a session says them: ``verb``, ``replies``
         (int), ``mean_s``, one column per quantile (``p50_s``, ``p95_s``, …), ``max_s``;
         all in seconds.  Where the quantiles are not exact, there is ``quantile_error``
-        (float) besides: by which part of itself a quantile may be off, 0.005.
+        (float) besides: by which part of itself a quantile may be off, 0.001.
+
+        With ``intervals``, behind each quantile the ends of its interval of 95 %
+        (``p50_low_s``, ``p50_high_s``); ``attrs["effective_n"]["p50_s"]["MAIL"]`` tells how
+        many independent replies would be worth as much.  Replies of one session (where none
+        is told, of one recipient domain) resemble each other: how far sessions differ is
+        asked of sessions drawn again and again (cluster bootstrap), and the ends are
+        quantiles so much lower and higher (Woodruff).  0 and infinity are ends that the
+        replies do not bound: those of one or two sessions tell nothing of others.
+        ``attrs["interval"]`` says the same for a caption.
+
+        In logs without a dialogue, as those of mail servers, ``outcome`` rows count; see
+        `reply_codes`.
 
     Raises
     ------
     ColumnError
-        The log lacks ``column`` or ``verb``.
+        The log lacks ``column`` or ``verb``, or, with intervals, ``session_id`` or
+        ``recipient_domain``.
     ValueError
         A quantile is not between 0 and 1.
+
+    References
+    ----------
+    `smtpbook.statistics.quantiles.clustered_quantile`.
     """
     if not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"quantiles lie between 0 and 1, not {list(quantiles)}")
-    needs = {**_needs(column), "verb": "verb"}
-    named = {f"p{q * 100:g}_s": float(q) for q in quantiles}
-    if exact is None:
-        exact = _has_room(log, column)
-    if not exact:
-        return _of_classes(query(_CLASSES, _CLASS_DTYPES, needs=needs, log=log), named)
-    asked = {**named, "max_s": 1.0}
+    named = {f"p{q * 100:g}": float(q) for q in quantiles}
+    replies = replies_of(log)
+    taken = column or "service_s"
+    table = _found(log, replies, taken, named, exact)
+    if table.empty and column is None:
+        taken = "latency_s"
+        table = _found(log, replies, taken, named, exact)
+    table = _in_session_order(table)
+    if intervals or (intervals is None and isinstance(log, pd.DataFrame)):
+        inside = {name: q for name, q in named.items() if 0 < q < 1}
+        _put_intervals(
+            table, quantile_intervals(log, replies, taken, [*inside.values()]), inside
+        )
+    table.attrs |= {"column": taken, "outcomes_counted": replies.deciding}
+    return table
+
+
+def _put_intervals(
+    table: pd.DataFrame, intervals: Mapping[str, Sequence[Interval]], names: Iterable[str]
+) -> None:
+    """Put the ends of each quantile's intervals behind it."""
+    worth = {}
+    for number, name in enumerate(names):
+        own = [intervals[str(verb)][number] for verb in table["verb"]]
+        place = list(table.columns).index(f"{name}_s") + 1
+        table.insert(place, f"{name}_high_s", np.array([one.high for one in own], float))
+        table.insert(place, f"{name}_low_s", np.array([one.low for one in own], float))
+        worth[f"{name}_s"] = dict(
+            zip(map(str, table["verb"]), (one.effective_n for one in own), strict=True)
+        )
+    table.attrs |= {"interval": CAPTION, "effective_n": worth}
+
+
+def _found(
+    log: Log, replies: Replies, column: str, named: Mapping[str, float], exact: bool | None
+) -> pd.DataFrame:
+    """Make the table without intervals."""
+    asked = {f"{name}_s": q for name, q in named.items()}
+    if not (_has_room(log, column) if exact is None else exact):
+        return _of_classes(times_of(log, replies, column), asked)
+    asked["max_s"] = 1.0
     each = ", ".join(f"times[{number}]" for number in range(1, len(asked) + 1))
-    table = query(
-        _EXACT % (", ".join(map(repr, asked.values())), each),
+    levels = ", ".join(map(repr, asked.values()))
+    return query(
+        _EXACT.format(levels=levels, each=each, is_timed=is_timed(replies)),
         {
             "verb": "category",
             "replies": "int64",
             **dict.fromkeys(("mean_s", *asked), "float64"),
         },
-        needs=needs,
+        needs=needs_of(replies, column),
+        parameters=replies.parameters,
         log=log,
     )
-    return _in_session_order(table)
-
-
-def _needs(column: str) -> dict[str, str]:
-    return {"kind": "kind", "reply_code": "reply_code", "seconds": column}
 
 
 def _has_room(log: Log, column: str) -> bool:
@@ -155,44 +200,28 @@ def _has_room(log: Log, column: str) -> bool:
     return int(rows["rows"].iloc[0]) * EXACT_BYTES <= log.memory_bytes
 
 
-def _of_classes(classes: pd.DataFrame, quantiles: Mapping[str, float]) -> pd.DataFrame:
-    """Make the table of a histogram: how many times of a verb are in which class."""
-    verbs = classes.groupby("verb", observed=True)
-    replies = verbs["replies"].sum()
-    table = pd.DataFrame({"replies": replies, "mean_s": verbs["sum_s"].sum() / replies})
-    below = verbs["replies"].cumsum() - classes["replies"]
-    last = verbs["replies"].transform("sum") - 1
-    for name, q in quantiles.items():
-        # Of the time at this place the class is known: the last that begins before it.
-        begun = classes[below <= q * last]
-        found = _STEP ** (begun.groupby("verb", observed=True)["class"].last() + 0.5)
-        table[name] = found.clip(upper=verbs["max_s"].max())
-    table["max_s"] = verbs["max_s"].max()
-    table["quantile_error"] = _ERROR
-    return _in_session_order(table.rename_axis("verb").reset_index())
+def _of_classes(times: Mapping[str, Times], asked: Mapping[str, float]) -> pd.DataFrame:
+    """Make the table of histograms."""
+    own = list(times.values())
+    return pd.DataFrame(
+        {
+            "verb": pd.Categorical(list(times)),
+            "replies": np.array([one.n for one in own], np.int64),
+            "mean_s": np.array([one.sum_s / one.n for one in own], float),
+            **{
+                name: np.array([one.quantile(q) for one in own], float)
+                for name, q in asked.items()
+            },
+            "max_s": np.array([one.max_s for one in own], float),
+            "quantile_error": np.full(len(own), CLASS_ERROR),
+        }
+    )
 
 
 def _in_session_order(table: pd.DataFrame) -> pd.DataFrame:
     verbs = [str(verb) for verb in table["verb"]]
     order = [verbs.index(verb) for verb in session_order(verbs)]
     return table.iloc[order].reset_index(drop=True)
-
-
-def timed_replies(log: Log, column: str = "service_s") -> pd.DataFrame:
-    """Give ``verb`` and the time in ``column``, where both are known, of each reply.
-
-    Returns
-    -------
-    DataFrame
-        In the log's order: ``verb`` (category) and ``column`` (float, seconds).
-
-    Raises
-    ------
-    ColumnError
-        The log lacks a column.
-    """
-    needs = {**_needs(column), "verb": "verb", PLACE: PLACE}
-    return query(_TIMED, {"verb": "category", column: "float64"}, needs=needs, log=log)
 
 
 def session_order(verbs: Iterable[str]) -> list[str]:
@@ -209,7 +238,7 @@ def slowest_command(log: Log) -> tuple[str, float, float] | None:
     tuple of str, float, float, or None
         Times in seconds; None if no reply was timed.
     """
-    table = latency_by_command(log, quantiles=(0.5, 0.95))
+    table = latency_by_command(log, quantiles=(0.5, 0.95), intervals=False)
     if table.empty:
         return None
     slowest = table.iloc[int(table["p50_s"].argmax())]
@@ -243,7 +272,13 @@ def slowest(log: Log, n: int = 20, *, column: str = "service_s") -> pd.DataFrame
     return query(
         _SLOWEST,
         {name: _DTYPES[name] for name in _TOLD},
-        needs={**_needs(column), PLACE: PLACE, **{name: name for name in _TOLD}},
+        needs={
+            "kind": "kind",
+            "reply_code": "reply_code",
+            "seconds": column,
+            PLACE: PLACE,
+            **{name: name for name in _TOLD},
+        },
         parameters={"n": n},
         log=log,
     )

@@ -15,6 +15,7 @@ import pandas as pd
 from smtpbook.escape import to_cell
 from smtpbook.events import OUTCOMES, SCHEMA
 from smtpbook.states import state
+from smtpbook.statistics.proportions import wilson_limits
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.scan import Log
 from smtpbook.tables.whose import providers_of
@@ -158,8 +159,12 @@ def by_domain(log: Log) -> pd.DataFrame:
     DataFrame
         ``recipient_domain`` (null = not known), ``provider`` (category: whose its server
         is, by the name of the last one that mail was relayed to; null = not known),
-        ``recipients`` (int), and one column of int for each outcome of
-        `smtpbook.events.OUTCOMES` that occurs.
+        ``recipients`` (int), one column of int for each outcome of
+        `smtpbook.events.OUTCOMES` that occurs, and ``accepted_share`` (float, 0 to 1: of
+        those to whom it was tried, suppressed ones left out, the part that was accepted or
+        delivered) with ``accepted_low`` and ``accepted_high``, its interval of 95 %
+        (Wilson): what the domain would do with other such recipients.  Where nobody was
+        tried, the share is null, and the interval from 0 to 1.
 
     Raises
     ------
@@ -168,7 +173,8 @@ def by_domain(log: Log) -> pd.DataFrame:
 
     References
     ----------
-    RFC 5321 section 5.1 (the server of a domain), RFC 8314 (submission).
+    RFC 5321 section 5.1 (the server of a domain), RFC 8314 (submission).  Wilson (1927):
+    `smtpbook.statistics.proportions.wilson`.
     """
     counts = dict.fromkeys(("recipients", *OUTCOMES), "int64")
     table = query(
@@ -181,7 +187,14 @@ def by_domain(log: Log) -> pd.DataFrame:
         log=log,
     )
     table.insert(1, "provider", providers_of(table.pop("server")))
-    return table.drop(columns=[name for name in OUTCOMES if not table[name].any()])
+    tried = table["recipients"] - table["suppressed"]
+    accepted = table["accepted"] + table["delivered"]
+    low, high = wilson_limits(accepted, tried)
+    table = table.drop(columns=[name for name in OUTCOMES if not table[name].any()])
+    table["accepted_share"] = accepted / tried.where(tried > 0)
+    table["accepted_low"], table["accepted_high"] = low, high
+    table.attrs["interval"] = "95 % intervals: Wilson, within each domain"
+    return table
 
 
 def write_outcomes(log: Log, path: str | os.PathLike[str]) -> Path:

@@ -1,13 +1,16 @@
 """Replies: what servers said, counted.
 
-``outcome`` rows are left out, because they repeat the reply that decided; so is what is no
-reply code of SMTP (200 to 599, RFC 5321 section 4.2).  Why mail was refused is not told
-here, and how long a reply took is for `latency`.
+``outcome`` rows repeat the reply that decided, so they are left out where that has a row of
+its own.  Logs of mail servers and of providers have no dialogue: there they are all that is
+known of a reply, and count.  What is no reply code of SMTP (200 to 599, RFC 5321 section
+4.2) never does.  Why mail was refused is not told here, and how long a reply took is for
+`latency`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -21,17 +24,36 @@ from smtpbook.tables.whose import providers_of
 IS_REPLY: Final = "(reply_code BETWEEN 200 AND 599 AND kind IS DISTINCT FROM 'outcome')"
 """What makes a row a reply, in SQL."""
 
+# What this package sends has a row for each reply.  To look no further is a matter of speed:
+# either answer is found in the first rows.
+_IS_TO_BE_ASKED: Final = f"""
+SELECT EXISTS (
+    SELECT 1 FROM log WHERE kind = 'outcome' AND reply_code BETWEEN 200 AND 599
+    AND coalesce(source, '') NOT IN ('live', 'lab')
+) OR NOT EXISTS (SELECT 1 FROM log WHERE {IS_REPLY})
+"""
+_SAID: Final = """
+WITH said AS (
+    SELECT DISTINCT kind, source, verb FROM log WHERE reply_code BETWEEN 200 AND 599
+)
+SELECT DISTINCT coalesce(kind = 'outcome', false), coalesce(source, ''), coalesce(verb, '')
+FROM said ORDER BY ALL
+"""
+_OR_DECIDING: Final = """(reply_code BETWEEN 200 AND 599 AND (
+    kind IS DISTINCT FROM 'outcome'
+    OR list_contains(${0}_deciding, [coalesce(source, ''), coalesce(verb, '')])
+))"""
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _COUNTED: Final = {"reply_code": "Int16", "replies": "int64", "share": "float64"}
 _HOUR_US: Final = 3_600_000_000
 _BY: Final = {"domain": "recipient_domain", "hour": "time"}
-_CODES: Final = f"""
+_CODES: Final = """
 SELECT reply_code, count(*) AS replies, replies / sum(replies) OVER ()
-FROM log WHERE {IS_REPLY} GROUP BY reply_code ORDER BY reply_code
+FROM log WHERE %s GROUP BY reply_code ORDER BY reply_code
 """
-_CODES_BY: Final = f"""
+_CODES_BY: Final = """
 WITH parts AS (
-    SELECT %s AS part, reply_code FROM log WHERE {IS_REPLY} AND key IS NOT NULL
+    SELECT %s AS part, reply_code FROM log WHERE %s AND key IS NOT NULL
 )
 SELECT
     part,
@@ -40,6 +62,71 @@ SELECT
     replies / sum(replies) OVER (PARTITION BY part)
 FROM parts GROUP BY part, reply_code ORDER BY part, reply_code
 """
+
+
+class Replies(NamedTuple):
+    """Which rows of a log are replies: `replies_of`.
+
+    Attributes
+    ----------
+    sql : str
+        The condition.
+    needs : mapping of str to str
+        Columns that it looks at.
+    parameters : mapping of str to list
+        What it asks for besides.
+    deciding : list of str
+        Whose ``outcome`` rows count, such as ``"postfix: RCPT"``; commonly nobody's.
+    """
+
+    sql: str
+    needs: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    deciding: list[str]
+
+
+def replies_of(log: Log, name: str = "log") -> Replies:
+    """Tell which rows of a log are replies, each counted once.
+
+    An ``outcome`` row counts if its source has no reply to that verb in the log: what it
+    tells stands nowhere else then.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+    name : str
+        What the log is called in the query.
+
+    Returns
+    -------
+    Replies
+    """
+    needs = {column: column for column in ("kind", "reply_code")}
+    told = {column: column for column in ("source", "verb")}
+    dtypes = {"is_outcome": "bool", **dict.fromkeys(told, "string")}
+    plain = Replies(IS_REPLY, needs, {}, [])
+    try:
+        asked = query(_IS_TO_BE_ASKED, {"is": "bool"}, needs={**needs, **told}, log=log)
+        if not asked["is"].iloc[0]:
+            return plain
+        found = query(_SAID, dtypes, needs={**needs, **told}, log=log)
+    except ColumnError:  # which source, or which verb, is not told
+        return plain
+    pairs = list(zip(found["source"], found["verb"], strict=True))
+    own = {
+        pair
+        for pair, repeats in zip(pairs, found["is_outcome"], strict=True)
+        if not repeats
+    }
+    deciding = [pair for pair in pairs if pair not in own]
+    if not deciding:
+        return plain
+    return Replies(
+        _OR_DECIDING.format(name),
+        {**needs, **told},
+        {f"{name}_deciding": [list(pair) for pair in deciding]},
+        [f"{source or 'no source'}: {verb or 'no verb'}" for source, verb in deciding],
+    )
 
 
 def reply_codes(log: Log, by: str | None = None) -> pd.DataFrame:
@@ -62,6 +149,9 @@ def reply_codes(log: Log, by: str | None = None) -> pd.DataFrame:
         (Int16), ``severity`` (what its first digit means), ``replies`` (int), ``share``
         (float, 0 to 1, of all replies or of those with the same ``by``).
 
+        ``attrs["outcomes_counted"]`` tells whose ``outcome`` rows count as replies, such as
+        ``"postfix: RCPT"``, because the log holds no others to that command from there.
+
     Raises
     ------
     ColumnError
@@ -75,27 +165,40 @@ def reply_codes(log: Log, by: str | None = None) -> pd.DataFrame:
 
 
 def _count(log: Log, by: str | None) -> pd.DataFrame:
-    needs = {"kind": "kind", "reply_code": "reply_code"}
+    replies = replies_of(log)
+    told = {"outcomes_counted": replies.deciding}
     if by is None or by == "reply_code":
-        return query(_CODES, _COUNTED, needs=needs, log=log)
+        counted = query(
+            _CODES % replies.sql,
+            _COUNTED,
+            needs=replies.needs,
+            parameters=replies.parameters,
+            log=log,
+        )
+        counted.attrs |= told
+        return counted
     column = _BY.get(by, by)
     there = COLUMNS if isinstance(log, Scan) else [str(name) for name in log.columns]
     if by not in _BY and column not in there:
         hint = near_miss(by, [*_BY, "provider", *there])
         raise ColumnError(f"column {by!r} not found{hint}")
-    return query(
-        _CODES_BY % (f"key - key % {_HOUR_US}" if by == "hour" else "key"),
+    counted = query(
+        _CODES_BY % (f"key - key % {_HOUR_US}" if by == "hour" else "key", replies.sql),
         {"hour" if by == "hour" else column: _dtype(log, column), **_COUNTED},
-        needs={**needs, "key": column},
+        needs={**replies.needs, "key": column},
+        parameters=replies.parameters,
         log=log,
     )
+    counted.attrs |= told
+    return counted
 
 
 def _by_provider(table: pd.DataFrame) -> pd.DataFrame:
     """Put together what servers of one provider said."""
     table["provider"] = providers_of(table["server"])
-    groups = table.groupby(["provider", "reply_code"], observed=True)
+    groups, told = table.groupby(["provider", "reply_code"], observed=True), table.attrs
     table = groups["replies"].sum().reset_index()
+    table.attrs |= told
     within = table.groupby("provider", observed=True)["replies"].transform("sum")
     return table.assign(share=table["replies"] / within)
 

@@ -102,7 +102,7 @@ def _change(
 
 
 def times(chance: Chance, sessions: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Give log-normal times of median 1 and the session of each, which has its own speed."""
+    """Give log-normal times of median 1, and their sessions, which have a speed each."""
     place = np.repeat(np.arange(sessions), 40)
     own = chance.normal(0, 0.5, sessions)[place]
     return np.exp(own + chance.normal(size=len(place))), place
@@ -157,7 +157,11 @@ def main() -> None:
     """Simulate and print."""
     given = parser(__doc__, rounds=1000).parse_args()
     rows: list[Row] = [
-        {"interval": name, "clustered": kind, "holds the true value": covered(case, given.rounds)}
+        {
+            "interval": name,
+            "clustered": kind,
+            "holds the true value": covered(case, given.rounds),
+        }
         for kind, cases in (("no", INDEPENDENT), ("yes", CLUSTERED))
         for name, case in cases.items()
     ]
