@@ -60,3 +60,16 @@ def test_intervals_of_different_confidence_are_refused() -> None:
 def test_what_is_no_confidence_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         normal_quantile(confidence)
+
+
+def test_what_two_samples_have_in_common_cancels_out() -> None:
+    a, b = interval(0.3, 0.4, 0.5), interval(0.4, 0.5, 0.6)
+    widths = [difference(a, b, correlation=given).high - 0.1 for given in (0.8, 0.0, -0.8)]
+    assert widths == sorted(widths)
+    same = difference(a, a, correlation=1.0)
+    assert (same.low, same.high) == (0, 0)
+
+
+def test_an_end_that_is_not_bounded_stays_so_in_a_difference() -> None:
+    one = interval(0, 1, math.inf)
+    assert difference(one, one, correlation=0.5).high == math.inf

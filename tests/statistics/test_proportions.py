@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from smtpbook.statistics.interval import Interval
-from smtpbook.statistics.proportions import clustered, newcombe, wilson, wilson_limits
+from smtpbook.statistics.interval import Interval, difference
+from smtpbook.statistics.proportions import (
+    Clusters,
+    clustered,
+    newcombe,
+    wilson,
+    wilson_limits,
+)
 
 # Pups that survived of those alive at four days, in 16 litters each: Weil (1970), as given
 # by Williams (1975), Biometrics 31, 949-952.
@@ -195,6 +201,68 @@ def test_whatever_the_clusters_the_interval_holds_the_estimate(
     assert 0 <= got.effective_n <= max(got.n, len(pairs))
     if got.n:
         assert got.low <= got.estimate <= got.high
+
+
+def test_clusters_that_are_alike_may_be_told_once() -> None:
+    each = clustered([3, 1, 1, 0, 0, 0], [5, 4, 4, 2, 2, 2])
+    assert clustered([3, 1, 0], [5, 4, 2], times=[1, 2, 3]) == each
+    assert clustered([3, 1, 0, 9], [5, 4, 2, 9], times=[1, 2, 3, 0]) == each
+
+
+def test_where_many_clusters_share_the_variance_none_is_resampled() -> None:
+    rng = np.random.default_rng(3)
+    n = np.full(400, 10)
+    counts = rng.binomial(n, rng.beta(2, 8, 400))
+    got = clustered(counts, n)
+    assert got.method == "many clusters (Wilson)"
+    few = clustered(np.where(np.arange(400) < 3, 10, 0), n)
+    assert few.method == "cluster bootstrap (Wilson)"
+
+
+def test_an_interval_may_be_wanted_around_another_proportion() -> None:
+    got = clustered([3, 1, 2], [5, 4, 4], around=0.5)
+    assert got.estimate == 0.5
+    assert got.effective_n == clustered([3, 1, 2], [5, 4, 4]).effective_n
+
+
+def test_clusters_without_any_need_not_be_named() -> None:
+    n_a, n_b = [5, 4, 4, 0, 3], [6, 0, 2, 2, 3]
+    x_a, x_b = [3, 0, 1, 0, 0], [5, 0, 0, 1, 0]
+    of = Clusters(n_a, n_b)
+    named = [0, 2, 3]
+    some = of.compare(named, [x_a[n] for n in named], [x_b[n] for n in named])
+    every = of.compare(range(5), x_a, x_b)
+    assert some.a == every.a == clustered(x_a, n_a)
+    assert some.b == every.b == clustered(x_b, n_b)
+    assert some.change.low == pytest.approx(every.change.low)
+    residuals = [
+        np.array(x) - sum(x) / sum(n) * np.array(n) for x, n in ((x_a, n_a), (x_b, n_b))
+    ]
+    first, second = residuals
+    shared = first @ second / math.sqrt((first @ first) * (second @ second))
+    wanted = difference(every.a, every.b, correlation=shared)
+    assert every.change.low == pytest.approx(wanted.low)
+    assert every.change.high == pytest.approx(wanted.high)
+
+
+def test_what_a_domain_does_in_both_samples_is_no_change() -> None:
+    n = [40, 30, 20, 10, 10, 10]
+    x = [40, 3, 18, 1, 9, 2]
+    of = Clusters(n, n).compare(range(6), x, x)
+    assert of.change.estimate == 0
+    assert of.change.high - of.change.low < of.a.high - of.a.low
+
+
+def test_independent_observations_are_newcombes() -> None:
+    of = Clusters([40, 40], [30, 40], is_clustered=False).compare(
+        [0, 1], [28, 20], [26, 30]
+    )
+    assert of.change == newcombe(48, 80, 56, 70)
+
+
+def test_clusters_of_two_samples_stand_at_the_same_places() -> None:
+    with pytest.raises(ValueError, match="1 clusters are in n_a, 2 in n_b"):
+        Clusters([1], [1, 2])
 
 
 @pytest.mark.parametrize("n", [5, 10, 20, 50, 200, 1000])

@@ -125,8 +125,15 @@ def test_one_server_tells_little_and_none_nothing() -> None:
 
 
 def test_ties_of_servers_may_leave_an_interval_without_width() -> None:
-    got = clustered_quantile([2.0] * 40, [*"abcde"] * 8)
-    assert (got.low, got.estimate) == (2, 2)
+    got = clustered_quantile([2.0] * 48, [*"abcdef"] * 8)
+    assert (got.low, got.estimate, got.high) == (2, 2, 2)
+
+
+def test_servers_are_too_few_where_as_many_single_times_would_be() -> None:
+    """Of five, none may be above the median: 1 in 32 is more than 2.5 %."""
+    for clusters in ([*"abcde"] * 8, ["a"] * 40):
+        got = clustered_quantile([2.0] * 40, clusters, least=0)
+        assert (got.low, got.high) == (0, math.inf)
 
 
 def test_a_clump_at_the_median_is_not_taken_for_what_lies_below() -> None:

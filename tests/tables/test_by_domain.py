@@ -81,3 +81,17 @@ def test_replies_are_counted_by_the_provider_whose_server_said_them() -> None:
     assert table["reply_code"].tolist() == [250, 550]
     assert table["replies"].tolist() == [2, 1]
     assert table["share"].tolist() == [2 / 3, 1 / 3]
+
+
+def test_a_rate_of_acceptance_has_its_interval() -> None:
+    """8 of 10 is 0.490 to 0.943 by Wilson; a suppressed recipient was not tried."""
+    outcomes = ["accepted"] * 7 + ["delivered"] + ["rejected", "deferred", "suppressed"]
+    events = [ended(f"{n}@x.example", outcome=name) for n, name in enumerate(outcomes)]
+    events.append(ended("no@never.example", outcome="suppressed"))
+    table = by_domain(to_frame(event.to_row() for event in events))
+    named = table.set_index("recipient_domain")
+    shares = named[["accepted_share", "accepted_low", "accepted_high"]]
+    assert shares.loc["x.example"].round(3).tolist() == [0.8, 0.490, 0.943]
+    assert pd.isna(shares.loc["never.example", "accepted_share"])
+    assert shares.loc["never.example"].tolist()[1:] == [0, 1]
+    assert "Wilson" in table.attrs["interval"]

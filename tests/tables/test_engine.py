@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from smtpbook.errors import ColumnError, SMTPBookError
-from smtpbook.events import COLUMNS, Event
+from smtpbook.events import COLUMNS, OUTCOMES, Event
 from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.store import write_log
 from smtpbook.log.stream import Stream
 from smtpbook.tables.compare import compare
 from smtpbook.tables.engine import query
-from smtpbook.tables.latency import latency_by_command, slowest, timed_replies
+from smtpbook.tables.latency import latency_by_command, slowest
 from smtpbook.tables.outcomes import by_domain, count_outcomes, outcomes
 from smtpbook.tables.over_time import retry_curve, retry_times, throughput
 from smtpbook.tables.replies import reply_codes
@@ -46,9 +46,9 @@ TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
             "seq",
         )
     },
-    "latency": latency_by_command,
-    "latency from a histogram": partial(latency_by_command, exact=False),
-    "timed replies": timed_replies,
+    "latency": partial(latency_by_command, intervals=False),
+    "latency from a histogram": partial(latency_by_command, exact=False, intervals=False),
+    "latency with intervals": partial(latency_by_command, intervals=True),
     "slowest": slowest,
     "sessions": sessions,
     "TLS": tls_posture,
@@ -57,7 +57,7 @@ TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
     "retry curve": retry_curve,
     **{
         f"compared by {by}": partial(compare, OTHER, by=by)
-        for by in ("outcome", "recipient", "command", "reply")
+        for by in ("outcome", "change", "recipient", "command", "reply", "retry")
     },
 }
 every_table = pytest.mark.parametrize("name", TABLES)
@@ -82,7 +82,7 @@ def test_an_empty_log_gives_an_empty_table_of_the_same_columns(
     found = TABLES[name](same_nothing).dtypes.astype(str)
     dtypes = expected(name).dtypes.astype(str)
     if name == "by domain":  # outcomes that nobody came to have no column
-        dtypes = dtypes[["recipient_domain", "provider", "recipients"]]
+        dtypes = dtypes.drop([name for name in OUTCOMES if name in dtypes])
     assert found.to_dict() == dtypes.to_dict()
     assert "float" not in str(found.get("reply_code"))
 

@@ -9,20 +9,21 @@ import pytest
 from smtpbook.errors import ColumnError
 from smtpbook.log.frame import to_frame
 from smtpbook.log.store import write_log
+from smtpbook.samples import sample
+from smtpbook.statistics.quantiles import clustered_quantile
 from smtpbook.tables import latency
 from smtpbook.tables.latency import (
     latency_by_command,
     session_order,
     slowest,
     slowest_command,
-    timed_replies,
 )
-from smtpbook.tables.scan import MIN_MEMORY_BYTES, scan_log
+from smtpbook.tables.scan import MIN_MEMORY_BYTES, Log, scan_log
 from tests.log.story import Story
 
 
 def test_latency_by_command_is_in_the_order_of_a_session(log: pd.DataFrame) -> None:
-    table = latency_by_command(log, quantiles=(0.5, 0.999))
+    table = latency_by_command(log, quantiles=(0.5, 0.999), intervals=False)
     assert list(table.columns) == [
         "verb",
         "replies",
@@ -65,15 +66,15 @@ def test_a_quantile_of_a_histogram_is_off_by_no_more_than_it_says() -> None:
         story.said("MAIL", "MAIL", "250 Ok", service_s=float(seconds))
     log = to_frame(story.rows)
     asked = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
-    table = latency_by_command(log, quantiles=asked, exact=False)
-    times = timed_replies(log)["service_s"].to_numpy()
+    table = latency_by_command(log, quantiles=asked, exact=False, intervals=False)
+    times = log["service_s"].to_numpy()
     for q in asked[1:]:
-        true = np.quantile(times, q, method="lower")
+        true = np.quantile(times, q)
         found = table[f"p{q * 100:g}_s"].iloc[0]
         assert abs(found / true - 1) <= table["quantile_error"].iloc[0] * 1.001
     assert table["p0_s"].iloc[0] < 2e-9
     assert table["max_s"].iloc[0] == 600.0
-    exact = latency_by_command(log, quantiles=asked)
+    exact = latency_by_command(log, quantiles=asked, intervals=False)
     assert "quantile_error" not in exact.columns
     same = ["verb", "replies", "mean_s", "max_s"]
     pd.testing.assert_frame_equal(table[same], exact[same])
@@ -116,7 +117,7 @@ def test_the_slowest_replies_come_first_and_lead_to_their_session(
     log: pd.DataFrame,
 ) -> None:
     table = slowest(log, 5)
-    times = timed_replies(log)["service_s"].nlargest(5)
+    times = log.loc[log["kind"] != "outcome", "service_s"].nlargest(5)
     assert table["service_s"].tolist() == times.tolist()
     first = table.iloc[0]
     same = (log["session_id"] == first["session_id"]) & (log["seq"] == first["seq"])
@@ -126,8 +127,51 @@ def test_the_slowest_replies_come_first_and_lead_to_their_session(
     )
 
 
-def test_timed_replies_keep_the_logs_order(log: pd.DataFrame) -> None:
-    table = timed_replies(log, "latency_s")
-    assert list(table.columns) == ["verb", "latency_s"]
-    is_reply = log["reply_code"].notna() & (log["kind"] != "outcome")
-    assert table["latency_s"].tolist() == log.loc[is_reply, "latency_s"].tolist()
+def in_sessions(sessions: int, *, each: int = 40, seed: int = 1) -> pd.DataFrame:
+    """Log-normal times of MAIL in sessions that have a speed each."""
+    chance = np.random.default_rng(seed)
+    rows = []
+    for number in range(sessions):
+        story, own = Story(f"s{number}"), chance.normal(-4, 0.5)
+        for seconds in chance.lognormal(own, 1, each):
+            story.said("MAIL", "MAIL", "250 Ok", service_s=float(seconds))
+        rows += story.rows
+    return to_frame(rows)
+
+
+def test_a_quantile_has_the_interval_of_times_clustered_by_session() -> None:
+    log = in_sessions(30)
+    table = latency_by_command(log, quantiles=(0.5, 0.95, 1))
+    assert list(table.columns) == [
+        *("verb", "replies", "mean_s", "p50_s", "p50_low_s", "p50_high_s"),
+        *("p95_s", "p95_low_s", "p95_high_s", "p100_s", "max_s"),
+    ]
+    for q in (0.5, 0.95):
+        name = f"p{q * 100:g}"
+        wanted = clustered_quantile(log["service_s"], log["session_id"], q, least=0)
+        found = table.iloc[0]
+        assert found[f"{name}_low_s"] == pytest.approx(wanted.low, rel=0.002)
+        assert found[f"{name}_high_s"] == pytest.approx(wanted.high, rel=0.002)
+        worth = table.attrs["effective_n"][f"{name}_s"]["MAIL"]
+        assert worth == pytest.approx(wanted.effective_n)
+    assert "by session" in table.attrs["interval"]
+
+
+def test_one_session_tells_nothing_of_others() -> None:
+    (row,) = latency_by_command(in_sessions(1), quantiles=(0.5,)).to_dict("records")
+    assert (row["p50_low_s"], row["p50_high_s"]) == (0, np.inf)
+
+
+def test_a_scan_has_intervals_if_they_are_asked_for(same_log: Log) -> None:
+    plain = latency_by_command(same_log)
+    full = latency_by_command(same_log, intervals=True)
+    assert ("p50_low_s" in plain) == isinstance(same_log, pd.DataFrame)
+    assert (full["p50_low_s"] <= full["p50_s"]).all()
+
+
+def test_a_mail_servers_log_has_the_latencies_that_it_tells() -> None:
+    table = latency_by_command(sample("postfix.log"))
+    assert table["verb"].tolist() == ["RCPT", "END-OF-DATA"]
+    assert table["max_s"].tolist() == [1.5, 1.1]
+    assert table.attrs["column"] == "latency_s"
+    assert latency_by_command(sample("postfix.log"), column="service_s").empty

@@ -13,6 +13,7 @@ from smtpbook.errors import ColumnError
 from smtpbook.events import Event
 from smtpbook.insight.summaries import replies
 from smtpbook.log.frame import to_frame
+from smtpbook.samples import sample
 from smtpbook.tables.replies import reply_codes
 from tests.log.story import Story
 
@@ -20,6 +21,7 @@ events = st.builds(
     Event,
     kind=st.sampled_from(["command", "greeting", "outcome", None]),
     verb=st.sampled_from(["EHLO", "RCPT", "X\u202e'\"", None]),
+    source=st.sampled_from(["postfix", None]),
     reply_code=st.sampled_from([None, 0, 199, 200, 250, 450, 599, 600, 999]),
 )
 
@@ -41,14 +43,36 @@ def test_reply_codes_add_up_to_the_replies(log: pd.DataFrame) -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.lists(events, max_size=30))
 def test_what_is_counted_is_what_a_loop_would_count(rows: list[Event]) -> None:
+    said = [row for row in rows if row.reply_code and 200 <= row.reply_code <= 599]
+    own = {(row.source, row.verb) for row in said if row.kind != "outcome"}
     counts: dict[tuple[str, int], int] = {}
-    for row in rows:
-        code = row.reply_code
-        if row.verb and code and 200 <= code <= 599 and row.kind != "outcome":
-            counts[row.verb, code] = counts.get((row.verb, code), 0) + 1
+    for row in said:
+        repeats = row.kind == "outcome" and (row.source, row.verb) in own
+        if row.verb and row.reply_code and not repeats:
+            key = row.verb, row.reply_code
+            counts[key] = counts.get(key, 0) + 1
     table = reply_codes(to_frame(row.to_row() for row in rows), by="verb")
     found = zip(table["verb"], table["reply_code"], table["replies"], strict=True)
     assert [((verb, code), n) for verb, code, n in found] == sorted(counts.items())
+
+
+def test_a_mail_servers_log_has_the_reply_codes_of_its_outcomes() -> None:
+    table = reply_codes(sample("postfix.log"), by="verb")
+    found = table.groupby("verb", observed=True)["replies"].sum().to_dict()
+    assert found == {"END-OF-DATA": 2, "GREETING": 1, "RCPT": 4}
+    assert table.attrs["outcomes_counted"] == ["postfix: END-OF-DATA", "postfix: RCPT"]
+
+
+def test_beside_a_mail_servers_log_a_dialogue_is_counted_once(log: pd.DataFrame) -> None:
+    both = pd.concat([log, sample("postfix.log")], ignore_index=True)
+    alone = reply_codes(log)
+    assert alone.attrs["outcomes_counted"] == []
+    assert reply_codes(both)["replies"].sum() == alone["replies"].sum() + 7
+
+
+def test_outcomes_alone_are_counted_whoever_they_are_of(log: pd.DataFrame) -> None:
+    outcomes = log[log["kind"] == "outcome"]
+    assert reply_codes(outcomes)["replies"].sum() == outcomes["reply_code"].count()
 
 
 def test_reply_codes_by_something_have_shares_within_it(log: pd.DataFrame) -> None:
