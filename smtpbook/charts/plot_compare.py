@@ -1,11 +1,14 @@
-"""Chart of two runs: whose outcome is another, and which command was slower."""
+"""Chart of two runs: whose outcome is another, which command was slower, how surely."""
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from smtpbook.charts.canvas import (
     FLOOR_S,
@@ -25,7 +28,6 @@ from smtpbook.palette import BLUE, ORANGE
 from smtpbook.states import state
 from smtpbook.tables.compare import compare
 from smtpbook.tables.latency import session_order
-from smtpbook.tables.outcomes import count_outcomes
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted, duration, percent
 
@@ -38,6 +40,11 @@ _MAX_VERBS: Final = 14
 _MAX_CHARS: Final = 24  # of a run's name
 _COLORS: Final = (BLUE, ORANGE)
 _MARKERS: Final = ("o", "D")
+_SURE: Final = 0.05
+_FILLED: Final = "filled: p < 0.05 (Holm)"
+_CAPTION_CHARS: Final = 44
+_WIDEST: Final = 100.0  # times as long, or as short, that an axis shows
+_FACTORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 20, 50, 100)
 
 
 def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figure:
@@ -53,10 +60,12 @@ def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figu
     Returns
     -------
     Figure
-        Three charts: the share of each outcome in either log; how many of the recipients
-        that are in both came to another outcome, the most frequent change on top; the
-        median of what the server took for each command, from the one to the other.
-        Whether a difference is more than chance is not told here.
+        The share of each outcome in either log; how many of the recipients that are in
+        both came to another outcome, the most frequent change on top; the median of what
+        the server took for each command, from the one to the other.  Beside shares and
+        medians stands by how much they changed, with the interval of 95 % that the axis
+        names: those of `compare`.  A mark is filled if the p-value is below 0.05 after
+        Holm; an arrow is an end beyond the axis.
 
     Raises
     ------
@@ -64,32 +73,38 @@ def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figu
         A log lacks a column.
     """
     shown = [visible(name, max_chars=_MAX_CHARS) for name in names]
-    shares = _shares(a, b)
-    changes = compare(a, b)
-    changes = changes.dropna(subset=["outcome_a", "outcome_b"])
+    shares = compare(a, b)
+    shares = shares.sort_values("outcome", key=_rank, ignore_index=True)
+    changes = compare(a, b, by="change").dropna(subset=["outcome_a", "outcome_b"])
     commands = compare(a, b, by="command")
+    timed = commands.dropna(subset=["p50_a_s", "p50_b_s"], how="all").set_index("verb")
+    verbs = session_order([str(verb) for verb in timed.index])[:_MAX_VERBS]
     rows = (
-        max(len(shares), 2),
+        max(len(shares), 3),
         max(min(len(changes), _MAX_CHANGES), 2),
-        max(len(commands), 2),
+        max(len(verbs), 3),
     )
-    heights = [1.0 + 0.3 * min(number, _MAX_VERBS) for number in rows]
-    figure = new_figure(8.0, sum(heights) + 0.6)
-    above, middle, below = figure.subplots(3, height_ratios=heights)
-    _draw_outcomes(above, shares, shown)
-    _draw_changes(middle, changes, shown)
-    _draw_commands(below, commands, shown)
+    heights = [1.0 + 0.3 * number for number in rows]
+    figure = new_figure(10.0, sum(heights) + 1.4)
+    grid = figure.add_gridspec(3, 2, height_ratios=heights, width_ratios=(3, 2))
+    _draw_outcomes(figure.add_subplot(grid[0, 0]), shares, shown)
+    _draw_changes(figure.add_subplot(grid[1, :]), changes, shown)
+    below = figure.add_subplot(grid[2, 0])
+    _draw_commands(below, timed.loc[verbs], shown, _slower(commands))
+    interval = str(commands.attrs["interval"]).partition(";")[0]
+    if not shares.empty:
+        _draw_share_changes(figure.add_subplot(grid[0, 1]), shares)
+    if verbs:
+        _draw_time_changes(figure.add_subplot(grid[2, 1]), timed.loc[verbs], interval)
     return figure
 
 
-def _shares(a: Log, b: Log) -> pd.DataFrame:
-    """Give recipients by outcome (row) and log (column), those of nothing left out."""
-    table = pd.DataFrame({"a": count_outcomes(a), "b": count_outcomes(b)})
-    return table.loc[[name for name in OUTCOMES if table.loc[name].any()]]
+def _rank(outcomes: pd.Series[Any]) -> pd.Series[Any]:
+    return outcomes.astype(str).map({name: place for place, name in enumerate(OUTCOMES)})
 
 
 def _draw_outcomes(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
-    sizes = [int(table[name].sum()) for name in ("a", "b")]
+    sizes = [int(table[f"recipients_{run}"].sum()) for run in "ab"]
     told = ", ".join(
         f"{name}: {counted(size, 'recipient', 'recipients')}"
         for name, size in zip(names, sizes, strict=True)
@@ -98,16 +113,18 @@ def _draw_outcomes(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     if table.empty:
         say(ax, "No recipient has an outcome in these logs.")
         return
-    for run, (name, size) in enumerate(zip(("a", "b"), sizes, strict=True)):
-        share = table[name].to_numpy(float) / max(size, 1)
+    for run, name in enumerate("ab"):
+        share = table[f"share_{name}"].fillna(0).to_numpy()
         places = np.arange(len(table)) + (run - 0.5) * 0.36
         ax.barh(places, share, 0.34, color=_COLORS[run], lw=0, label=names[run])
-        for place, count, one in zip(places, table[name], share, strict=True):
+        for place, count, one in zip(
+            places, table[f"recipients_{name}"], share, strict=True
+        ):
             text = f"{int(count):,} ({percent(float(one))})"
             number = ax.annotate(text, (one, place), (4, 0), textcoords="offset points")
             number.set(va="center", size="x-small")
-    label_ticks(ax.yaxis, [str(state(str(name))) for name in table.index])
-    ax.set_ylim(len(table) - 0.5, -0.5)
+    label_ticks(ax.yaxis, [str(state(str(name))) for name in table["outcome"]])
+    ax.set_ylim(max(len(table), 2) - 0.5, -0.5)
     ax.set_xlim(0, 1.18)
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
@@ -145,15 +162,12 @@ def _draw_changes(ax: Axes, changes: pd.DataFrame, names: list[str]) -> None:
         ax.set_xlabel(f"{len(changes) - len(first):,} rarer changes are not shown")
 
 
-def _draw_commands(ax: Axes, commands: pd.DataFrame, names: list[str]) -> None:
+def _draw_commands(ax: Axes, timed: pd.DataFrame, names: list[str], told: str) -> None:
     title = "Median of what the server took for a command"
-    tidy(ax, title, "Dot plot", _slower(commands), above=HEAD)
-    timed = commands.dropna(subset=["p50_a_s", "p50_b_s"], how="all").set_index("verb")
+    tidy(ax, title, "Dot plot", told, above=HEAD)
     if timed.empty:
         say(ax, "No reply in these logs has a time.")
         return
-    verbs = session_order([str(verb) for verb in timed.index])[:_MAX_VERBS]
-    timed = timed.loc[verbs]
     places = np.arange(len(timed))
     times = timed[["p50_a_s", "p50_b_s"]].clip(lower=FLOOR_S).to_numpy(float)
     ax.hlines(places, times.min(axis=1), times.max(axis=1), color="gray", lw=1.5, zorder=1)
@@ -166,7 +180,7 @@ def _draw_commands(ax: Axes, commands: pd.DataFrame, names: list[str]) -> None:
             ms=6 - run,
             label=names[run],
         )
-    label_ticks(ax.yaxis, verbs)
+    label_ticks(ax.yaxis, [str(verb) for verb in timed.index])
     ax.tick_params("y", length=0, labelsize="small")
     log_time_axis(ax, *log_limits(float(np.nanmin(times)), float(np.nanmax(times))))
     ax.set_axisbelow(True)
@@ -174,17 +188,81 @@ def _draw_commands(ax: Axes, commands: pd.DataFrame, names: list[str]) -> None:
     for head, column, points in ((names[0], "p50_a_s", 58.0), (names[1], "p50_b_s", 116.0)):
         cells = ["" if pd.isna(t) else duration(t) for t in timed[column]]
         label_beside(ax, visible(head, max_chars=9), cells, points=points)
-    label_beside(ax, "change", [_change(row) for _, row in timed.iterrows()], points=174.0)
     legend_above(ax)
 
 
-def _change(row: Any) -> str:
-    old, new = row["p50_a_s"], row["p50_b_s"]
-    if pd.isna(old) or pd.isna(new):
-        return ""
-    if old <= 0 or new / old >= 10:
-        return f"+{duration(new - old)}" if new > old else "0 s"
-    return f"{new / old - 1:+.0%}"
+def _draw_share_changes(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw by how many percentage points each share changed, with its interval."""
+    values, low, high = (100 * table[name].to_numpy() for name in ("change", "low", "high"))
+    told = [
+        f"{name} {value:+.1f} ({one:+.1f} to {other:+.1f})"
+        for name, value, one, other in zip(table["outcome"], values, low, high, strict=True)
+        if not np.isnan(value)
+    ]
+    tidy(ax, "Change of the share", "Intervals", "; ".join(told[:4]), above=HEAD)
+    reach = float(np.nanmax(np.abs([values, low, high]), initial=1.0)) * 1.1
+    ax.set_xlim(-reach, reach)
+    ax.axvline(0, color="gray", linewidth=0.8)
+    _draw_intervals(ax, values, low, high, table["p_holm"])
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(
+        f"percentage points\n{_wrapped(table.attrs['interval'])}\n{_FILLED}",
+        fontsize="small",
+    )
+
+
+def _draw_time_changes(ax: Axes, timed: pd.DataFrame, interval: str) -> None:
+    """Draw how many times as long each median became, with its interval."""
+    before = timed["p50_a_s"].clip(lower=FLOOR_S).to_numpy()
+    values, low, high = (
+        np.maximum(1 + timed[name].to_numpy() / before, 0)
+        for name in ("p50_change_s", "p50_low_s", "p50_high_s")
+    )
+    told = [
+        f"{verb} {value:.2g}"
+        for verb, value in zip(timed.index, values, strict=True)
+        if not np.isnan(value)
+    ]
+    tidy(ax, "Change of the median", "Intervals", "; ".join(told[:4]), above=HEAD)
+    ends = np.concatenate([values, low, high])
+    seen = ends[np.isfinite(ends) & (ends > 0)]
+    most = float(np.exp(np.abs(np.log(seen)).max(initial=np.log(1.25))))
+    most = min(most * 1.1, _WIDEST)
+    ax.set_xscale("log")
+    ax.set_xlim(1 / most, most)
+    ax.axvline(1, color="gray", linewidth=0.8)
+    _draw_intervals(ax, values, low, high, timed["p50_p_holm"])
+    steps = [step for step in _FACTORS if 1 / most <= step <= most]
+    ax.set_xticks(steps, [f"{step:g}" for step in steps])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(f"times as long\n{_wrapped(interval)}\n{_FILLED}", fontsize="small")
+
+
+def _draw_intervals(ax: Axes, values: Any, low: Any, high: Any, p_values: Any) -> None:
+    """Draw a row for each: a mark, a line, and an arrow where the line goes on."""
+    ink, (left, right) = rcParams["text.color"], ax.get_xlim()
+    for row, (value, one, other, p) in enumerate(
+        zip(values, low, high, p_values, strict=True)
+    ):
+        if np.isnan(value):
+            continue
+        ax.hlines(row, max(one, left), min(other, right), color=ink, linewidth=1.2)
+        for end, is_beyond, mark in ((left, one < left, "<"), (right, other > right, ">")):
+            if is_beyond:
+                ax.plot(end, row, mark, color=ink, ms=5, clip_on=False)
+        fill = ink if p < _SURE else ax.get_facecolor()
+        place = min(max(value, left), right)
+        ax.plot(place, row, "o", color=ink, markerfacecolor=fill, ms=6, zorder=3)
+    ax.set_ylim(max(len(values), 2) - 0.5, -0.5)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", alpha=0.25)
+    ax.set_axisbelow(True)
+    ax.tick_params("x", labelsize="small")
+
+
+def _wrapped(caption: str) -> str:
+    return "\n".join(wrap(caption, _CAPTION_CHARS))
 
 
 def _slower(commands: pd.DataFrame) -> str:

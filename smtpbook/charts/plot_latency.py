@@ -25,8 +25,9 @@ from smtpbook.escape import visible
 from smtpbook.palette import LINES, PLAIN
 from smtpbook.tables.engine import query
 from smtpbook.tables.latency import latency_by_command
-from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
+from smtpbook.tables.times import is_timed, needs_of
 from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -49,16 +50,15 @@ _FEW: Final = 20
 _BINS: Final = 80
 _HEIGHT: Final = 0.62  # of a distribution; rows are 1 apart
 _STEPS: Final = 400  # bins of a curve
-_IS_TIMED: Final = f"{IS_REPLY} AND verb IS NOT NULL AND seconds IS NOT NULL"
-_LIMITS: Final = f"SELECT min(seconds), max(seconds) FROM log WHERE {_IS_TIMED}"
-_BINNED: Final = f"""
+_LIMITS: Final = "SELECT min(seconds), max(seconds) FROM log WHERE {}"
+_BINNED: Final = """
 SELECT
     verb,
     CAST(greatest(least(
         floor((ln(greatest(seconds, $floor)) - $low) / $width), $last
     ), 0) AS BIGINT) AS bin,
     count(*)
-FROM log WHERE {_IS_TIMED} GROUP BY verb, bin ORDER BY verb, bin
+FROM log WHERE {} GROUP BY verb, bin ORDER BY verb, bin
 """
 _LEVELS: Final = (0.0, 0.25, 0.5, 0.75, 0.95)  # labels of 99% and 100% have no room
 _TOP: Final = 0.99
@@ -68,7 +68,7 @@ def plot_latency(
     log: Log,
     *,
     kind: str = "histogram",
-    column: str = "service_s",
+    column: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Distributions of the time replies took, one for each command, on a log scale.
@@ -82,9 +82,10 @@ def plot_latency(
         a line for each bin if there are fewer than 20 replies.  ``"box"``: from the first
         quartile to the third, whiskers from the 5th percentile to the 95th.  ``"ecdf"``:
         which share of the replies took at most so long, as curves upon each other.
-    column : str
-        ``"service_s"`` (default): what the server took for this command.  In
-        ``"latency_s"`` a pipelined MAIL is blamed for the message before it.
+    column : str, optional
+        ``"service_s"``: what the server took for this command.  In ``"latency_s"`` a
+        pipelined MAIL is blamed for the message before it; it is taken if omitted and the
+        log has no other.
     ax : Axes, optional
         Where to draw.  A new figure is made if omitted; the current one is never touched.
 
@@ -92,7 +93,9 @@ def plot_latency(
     -------
     Axes
         Commands from top to bottom in the order of a session.  Median (circle), p95
-        (triangle) and p99 (diamond) are those of `latency_by_command`, and written beside.
+        (triangle) and p99 (diamond) are those of `latency_by_command`, and written beside;
+        those of a DataFrame have their intervals as lines, except in curves and where an
+        interval has an end that nothing bounds.
 
     Raises
     ------
@@ -106,6 +109,7 @@ def plot_latency(
             f"kind is {', '.join(KINDS)}, not {kind!r}{near_miss(kind, KINDS)}"
         )
     table = latency_by_command(log, quantiles=_QUANTILES, column=column)
+    column = str(table.attrs["column"])
     if ax is None:
         rows = 4.2 if kind == "ecdf" else 1.7 + 0.42 * max(len(table), 3)
         ax = new_axes(8.0, rows)
@@ -130,8 +134,17 @@ def plot_latency(
         label += "\n0 s: came together with the reply before"
     if "quantile_error" in table:
         label += f"\nquantiles to {float(table['quantile_error'].max()):.1%} of themselves"
+    if kind != "ecdf" and _has_intervals(table):
+        label += f"\nlines: {table.attrs['interval']}"
     ax.set_xlabel(label, parse_math=False, fontsize="small")
     return ax
+
+
+def _has_intervals(table: pd.DataFrame) -> bool:
+    ends = [f"{name[:-2]}_high_s" for name, _, _ in _TOLD]
+    return all(end in table for end in ends) and bool(
+        np.isfinite(table[ends]).any(axis=None)
+    )
 
 
 def _binned(log: Log, column: str, bins: int) -> tuple[dict[str, Any], Any, bool]:
@@ -142,15 +155,23 @@ def _binned(log: Log, column: str, bins: int) -> tuple[dict[str, Any], Any, bool
     dict of str to array, array, bool
         Counts by verb; the bins' edges in seconds; whether a reply took no time at all.
     """
-    needs = {"kind": "kind", "reply_code": "reply_code", "verb": "verb", "seconds": column}
-    limits = query(_LIMITS, dict.fromkeys(("low", "high"), "float64"), needs=needs, log=log)
+    replies = replies_of(log)
+    needs, timed = needs_of(replies, column), is_timed(replies)
+    limits = query(
+        _LIMITS.format(timed),
+        dict.fromkeys(("low", "high"), "float64"),
+        needs=needs,
+        parameters=replies.parameters,
+        log=log,
+    )
     shortest, longest = (float(cell) for cell in limits.iloc[0])
     low, high = log_limits(shortest, longest)
     table = query(
-        _BINNED,
+        _BINNED.format(timed),
         {"verb": "string", "bin": "int64", "replies": "int64"},
         needs=needs,
         parameters={
+            **replies.parameters,
             "floor": FLOOR_S,
             "low": float(np.log(low)),
             "width": float(np.log(high / low)) / bins,
@@ -178,6 +199,11 @@ def _draw_rows(
         for name, _, marker in _TOLD:
             place = row if kind == "box" else row + _HEIGHT / 2
             time = max(times[name], FLOOR_S)
+            low, high = (
+                times.get(f"{name[:-2]}_{end}_s", np.nan) for end in ("low", "high")
+            )
+            if low > 0 and np.isfinite(high):
+                ax.plot([low, high], [place, place], color=ink, linewidth=1.2, zorder=2)
             ax.plot(time, place, marker, color=ink, markersize=4.5, zorder=3)
     label_ticks(ax.yaxis, verbs, [f" ({n:,})" for n in table["replies"]])
     ax.tick_params("y", length=0, labelsize="small")

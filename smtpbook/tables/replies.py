@@ -24,8 +24,8 @@ from smtpbook.tables.whose import providers_of
 IS_REPLY: Final = "(reply_code BETWEEN 200 AND 599 AND kind IS DISTINCT FROM 'outcome')"
 """What makes a row a reply, in SQL."""
 
-# What this package sends has a row for each reply.  To look no further is a matter of speed:
-# either answer is found in the first rows.
+# What this package sends has a row for each reply.  To look no further is a matter of
+# speed: either answer is found in the first rows.
 _IS_TO_BE_ASKED: Final = f"""
 SELECT EXISTS (
     SELECT 1 FROM log WHERE kind = 'outcome' AND reply_code BETWEEN 200 AND 599

@@ -297,7 +297,7 @@ def test_a_comparison_shows_who_came_to_another_outcome() -> None:
     first = to_frame([decided(n, "deferred") for n in range(3)] + [decided(3, "accepted")])
     second = to_frame([decided(n, "accepted") for n in range(4)])
     figure = plot_compare(first, second, names=("before", "$x$"))
-    above, middle, below = figure.axes
+    above, middle, below, changes = figure.axes
     legend = above.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["before", "$x$"]
@@ -307,6 +307,27 @@ def test_a_comparison_shows_who_came_to_another_outcome() -> None:
     assert labels(middle) == ["▲ deferred → ✓ accepted"]
     assert middle.containers[0].datavalues.tolist() == [3]
     assert texts(below) == ["No reply in these logs has a time."]
+    marks = [line for line in changes.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in marks] == pytest.approx([75, -75])
+    assert "Newcombe" in changes.get_xlabel()
+
+
+def test_a_command_that_became_slower_has_a_filled_mark_right_of_1() -> None:
+    def sessions(seconds: float) -> pd.DataFrame:
+        stories = [Story(f"s{number}") for number in range(20)]
+        for number, story in enumerate(stories):
+            for part in range(10):
+                service_s = seconds * (1 + number / 100 + part / 50)
+                story.said("MAIL", "MAIL", "250 Ok", service_s=service_s)
+                story.said("RCPT", "RCPT", "250 Ok", service_s=0.001 * (1 + part / 50))
+        return to_frame([row for story in stories for row in story.rows])
+
+    *_, changes = plot_compare(sessions(0.01), sessions(0.02)).axes
+    mail, rcpt = (line for line in changes.lines if line.get_marker() == "o")
+    assert mail.get_xdata()[0] == pytest.approx(2, rel=0.01)
+    assert rcpt.get_xdata()[0] == pytest.approx(1)
+    assert mail.get_markerfacecolor() == mail.get_color() != rcpt.get_markerfacecolor()
+    assert "cluster bootstrap by session" in changes.get_xlabel().replace("\n", " ")
 
 
 def test_places_that_do_not_fit_are_spread_evenly() -> None:

@@ -225,6 +225,17 @@ def test_latency_marks_the_median_and_p95_of_the_table(log: pd.DataFrame) -> Non
     assert [label.split(" ")[0] for label in labels(ax, "y")] == table["verb"].tolist()
 
 
+def test_latencies_have_their_intervals_as_lines_and_name_them() -> None:
+    log = to_frame(day(300, sessions=20))
+    ax = plot_latency(log, ax=empty_axes())
+    table = latency_by_command(log)
+    lines = [list(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
+    wanted = table[["p50_low_s", "p50_high_s"]].to_numpy().tolist()
+    assert all(any(one == pytest.approx(pair) for one in lines) for pair in wanted)
+    assert "cluster bootstrap by session" in ax.get_xlabel()
+    assert "interval" not in plot_latency(log, kind="ecdf", ax=empty_axes()).get_xlabel()
+
+
 def test_the_caption_of_latencies_of_no_time_is_not_cut(log: pd.DataFrame) -> None:
     log.loc[log["verb"] == "DATA", "service_s"] = 0.0
     ax = plot_latency(log)
