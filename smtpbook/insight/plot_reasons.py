@@ -12,9 +12,9 @@ from matplotlib.colors import to_rgba
 from smtpbook.charts.canvas import new_axes, say, tidy
 from smtpbook.errors import near_miss
 from smtpbook.escape import visible
-from smtpbook.insight.summaries import refused
-from smtpbook.log.frame import require_columns
 from smtpbook.palette import PLAIN
+from smtpbook.tables.refusals import refusals_by
+from smtpbook.tables.scan import Log
 from smtpbook.wording import counted
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _FAINTEST: Final = 0.25  # the smallest count is still seen
 _STRONG: Final = 0.6  # from here on a white number is easier to read
 
 
-def plot_reasons(log: pd.DataFrame, *, by: str = "domain", ax: Axes | None = None) -> Axes:
+def plot_reasons(log: Log, *, by: str = "domain", ax: Axes | None = None) -> Axes:
     """Heat map: for which reasons mail was refused, by domain or over time.
 
     Parameters
     ----------
-    log : DataFrame
+    log : DataFrame or Scan
         Event log.  Counted are recipients that were refused, by their ``outcome`` rows, at
         each attempt; in a session without those, 4yz and 5yz replies are.
     by : {"domain", "hour"}
@@ -64,13 +64,13 @@ def plot_reasons(log: pd.DataFrame, *, by: str = "domain", ax: Axes | None = Non
     """
     if by not in _BY:
         raise ValueError(f'by is "domain" or "hour", not {by!r}{near_miss(by, _BY)}')
-    require_columns(log, "reason", "recipient_domain", "time")
-    rows = refused(log)
+    rows = refusals_by(log, ["reason", by])
     if by == "hour":
-        rows = rows[rows["time"].notna()]
-    total = counted(len(rows), "refusal", "refusals")
+        rows = rows[rows["hour"].notna()]
+    times = rows["times"].to_numpy()
+    total = counted(int(times.sum()), "refusal", "refusals")
     row, reasons = pd.factorize(rows["reason"].astype("string").fillna("unknown"))
-    order = np.argsort(-np.bincount(row, minlength=len(reasons)), kind="stable")
+    order = np.argsort(-np.bincount(row, times, minlength=len(reasons)), kind="stable")
     height = 1.9 + 0.33 * max(len(reasons), 2)
     ax = new_axes(8.0, height) if ax is None else ax
     if rows.empty:
@@ -79,10 +79,10 @@ def plot_reasons(log: pd.DataFrame, *, by: str = "domain", ax: Axes | None = Non
 
     row = np.argsort(order)[row]
     names = [visible(reasons[place], max_chars=_MAX_CHARS) for place in order]
-    column, labels, caption = _domains(rows) if by == "domain" else _times(rows["time"])
+    column, labels, caption = _domains(rows) if by == "domain" else _times(rows["hour"])
     counts = np.zeros((len(names), len(labels)), int)
-    np.add.at(counts, (row, column), 1)
-    tidy(ax, f"{total} by reason and {by}: {counts[0].sum() / len(rows):.0%} {names[0]}")
+    np.add.at(counts, (row, column), times)
+    tidy(ax, f"{total} by reason and {by}: {counts[0].sum() / times.sum():.0%} {names[0]}")
     _draw(ax, counts)
     _label(ax, names, labels, slanted=by == "domain")
     ax.set_xlabel(caption, loc="left")
@@ -93,7 +93,7 @@ def _domains(rows: pd.DataFrame) -> tuple[Any, list[str], str]:
     """Give each row's column, the columns' labels and what they are."""
     number, domains = pd.factorize(rows["recipient_domain"].astype("string"))
     number = np.where(number < 0, len(domains), number)
-    sizes = np.bincount(number, minlength=len(domains) + 1)
+    sizes = np.bincount(number, rows["times"].to_numpy(), minlength=len(domains) + 1)
     order = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
     shown = order if len(order) <= _MAX_DOMAINS else order[: _MAX_DOMAINS - 1]
     names = [*domains, "no domain"]

@@ -13,19 +13,17 @@ import numpy as np
 import pandas as pd
 
 from smtpbook.codes import tables
-from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
-from smtpbook.insight.summaries import refused
 from smtpbook.log.distinct import number_of, number_rows
-from smtpbook.log.frame import require_columns
+from smtpbook.tables.refusals import refusals_by
+from smtpbook.tables.scan import Log
 from smtpbook.tables.wordings import mask, merge
 
-_NEEDED: Final = ("reason", "reply_text", "recipient_domain", "time")
-_SHORT: Final = {"domain": "recipient_domain"}
+_NEEDED: Final = ("reason", "reply_code", "reply_text", "recipient_domain")
 _MAX_CHARS: Final = 300  # of an example
 
 
-def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
+def reasons(log: Log, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     """Tell why mail was refused: each wording with its reason, how often, where and when.
 
     Counted are recipients that were refused, by their ``outcome`` rows, at each attempt; in
@@ -35,8 +33,8 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
 
     Parameters
     ----------
-    log : DataFrame
-        Event log.
+    log : DataFrame or Scan
+        Event log.  Of a scan, the different texts of refusals must fit into memory.
     by : str or iterable of str
         Count within each value of these, too: ``"domain"`` (short for
         ``"recipient_domain"``), ``"hour"`` (the time of the refusal, UTC, cut to the hour),
@@ -84,9 +82,10 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     0  user_unknown                    5.1.1 <address>: no such user      2
     1    greylisted  4.7.1 Greylisted, come back in <number> seconds      1
     """
-    require_columns(log, *_NEEDED)
-    rows = refused(log)
-    keys = _keys(rows, [by] if isinstance(by, str) else list(by))
+    names = [by] if isinstance(by, str) else list(by)
+    rows = refusals_by(log, [*names, *_NEEDED])
+    keys = {name: rows[name] for name in map(_long, names)}
+    times = rows["times"].to_numpy()
     wording, shown = _wordings(rows)
     whole, first = number_rows([*(number_of(key)[0] for key in keys.values()), wording])
     chosen, domain = rows.iloc[first], rows["recipient_domain"]
@@ -98,34 +97,29 @@ def reasons(log: pd.DataFrame, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
             "group": chosen["reason"].astype("string").map(groups).astype("string").array,
             "reply_code": chosen["reply_code"].array,
             "wording": pd.array([shown[number] for number in wording[first]], "string"),
-            "count": np.bincount(whole, minlength=len(first)),
+            "count": _sums(whole, times, len(first)),
         }
     )
     within = table.groupby(list(keys) or (lambda _: 0), dropna=False, observed=True)
     table["share"] = table["count"] / within["count"].transform("sum")
     table["domains"] = domain.groupby(whole).nunique().to_numpy()
-    table["domain"] = _most_frequent(whole, domain)
-    times = rows["time"].groupby(whole)
-    table["first"], table["last"] = times.min().array, times.max().array
-    example = pd.Series(_most_frequent(whole, rows["reply_text"]))
+    table["domain"] = _most_frequent(whole, domain, times)
+    table["first"] = rows["first"].groupby(whole).min().array
+    table["last"] = rows["last"].groupby(whole).max().array
+    example = pd.Series(_most_frequent(whole, rows["reply_text"], times))
     table["example"] = example.map(
         lambda text: visible(text, max_chars=_MAX_CHARS), na_action="ignore"
     ).astype("string")
     return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 
-def _keys(rows: pd.DataFrame, by: list[str]) -> dict[str, pd.Series[Any]]:
-    keys = {}
-    for name in by:
-        column = _SHORT.get(name, name)
-        if column == "hour":
-            keys[column] = rows["time"].dt.floor("h")
-        elif column in rows.columns:
-            keys[column] = rows[column]
-        else:
-            hint = near_miss(name, [*_SHORT, "hour", *map(str, rows.columns)])
-            raise ColumnError(f"column {name!r} not found{hint}")
-    return keys
+def _long(name: str) -> str:
+    return {"domain": "recipient_domain"}.get(name, name)
+
+
+def _sums(number: Any, times: Any, length: int) -> Any:
+    """Add up times of each number."""
+    return np.bincount(number, times, minlength=length).astype(np.int64)
 
 
 def _wordings(rows: pd.DataFrame) -> tuple[Any, list[str]]:
@@ -137,7 +131,9 @@ def _wordings(rows: pd.DataFrame) -> tuple[Any, list[str]]:
     kinds = list(zip(same[0][first], same[1][first], strict=True))
     counts: dict[tuple[Any, str], int] = {}
     alike = list(zip(kinds, masked, strict=True))
-    for pair, count in zip(alike, np.bincount(text, minlength=len(first)), strict=True):
+    for pair, count in zip(
+        alike, _sums(text, rows["times"].to_numpy(), len(first)), strict=True
+    ):
         counts[pair] = counts.get(pair, 0) + int(count)
     order = sorted(counts, key=lambda pair: -counts[pair])
     numbers, shown = merge([said for _, said in order], [kind for kind, _ in order])
@@ -145,11 +141,11 @@ def _wordings(rows: pd.DataFrame) -> tuple[Any, list[str]]:
     return np.array([place[pair] for pair in alike], int)[text], shown
 
 
-def _most_frequent(group: Any, column: pd.Series[Any]) -> Any:
+def _most_frequent(group: Any, column: pd.Series[Any], times: Any) -> Any:
     """Give each group its most frequent value, the first of equals, or else null."""
     values, names = number_of(column)
     pair, first = number_rows([group, values])
-    counts = np.where(values[first] >= 0, np.bincount(pair, minlength=len(first)), -1)
+    counts = np.where(values[first] >= 0, _sums(pair, times, len(first)), -1)
     # Of each group the first after sorting: the most frequent, or else the earliest.
     order = np.lexsort((first, -counts, group[first]))
     chosen = order[np.unique(group[first][order], return_index=True)[1]]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
-from smtpbook.log.distinct import number_of
 from smtpbook.log.frame import require_columns
+from smtpbook.tables.refusals import refusals_by
+from smtpbook.tables.scan import Log
 
 _REFUSAL: Final = ["verb", "reply_code", "enhanced_status"]
 
@@ -26,24 +26,7 @@ def replies(log: pd.DataFrame) -> pd.DataFrame:
     return log[own.to_numpy(bool)]
 
 
-def refused(log: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of the 4yz and 5yz replies that decided.
-
-    They are the ``outcome`` rows; in a session that has none, as one that ends with its
-    greeting, they are the replies themselves.
-    """
-    require_columns(log, "kind", "reply_code", "session_id")
-    session, _ = number_of(log["session_id"])
-    outcome = (log["kind"] == "outcome").to_numpy(bool)
-    # The last place is that of rows without a session, -1.
-    is_decided = np.zeros(session.max(initial=-1) + 2, bool)
-    is_decided[session[outcome]] = True
-    is_refused = log["reply_code"].between(400, 599).fillna(False).to_numpy(bool)
-    rows: pd.DataFrame = log[is_refused & (outcome | ~is_decided[session])]
-    return rows
-
-
-def refusals(log: pd.DataFrame) -> pd.DataFrame:
+def refusals(log: Log) -> pd.DataFrame:
     """Count the 4yz and 5yz replies that decided, most frequent first.
 
     Counted are recipients, by their ``outcome`` rows: a 554 to the DATA that was pipelined
@@ -58,16 +41,10 @@ def refusals(log: pd.DataFrame) -> pd.DataFrame:
         ``reply_text`` (the most frequent one), ``reason``, ``times`` (int), ``texts``
         (int, how many different ones there were).
     """
-    require_columns(log, *_REFUSAL, "kind", "reply_text", "reason")
-    rows = refused(log)
+    texts = refusals_by(log, [*_REFUSAL, "reply_text", "reason"])
     # Most frequent text first, so that the first of each group is its text.
-    texts = (
-        rows.groupby([*_REFUSAL, "reply_text", "reason"], observed=True, dropna=False)
-        .size()
-        .rename("times")
-        .reset_index()
-        .sort_values("times", ascending=False, kind="stable")
-    )
+    texts = texts.drop(columns=["first", "last"])
+    texts = texts.sort_values("times", ascending=False, kind="stable", ignore_index=True)
     groups = texts.groupby(_REFUSAL, observed=True, dropna=False, sort=False)
     table = texts[~texts.duplicated(_REFUSAL)].reset_index(drop=True)
     number = groups.ngroup()
@@ -76,7 +53,7 @@ def refusals(log: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("times", ascending=False, kind="stable", ignore_index=True)
 
 
-def most_frequent_refusal(log: pd.DataFrame) -> dict[str, Any] | None:
+def most_frequent_refusal(log: Log) -> dict[str, Any] | None:
     """Give the first row of `refusals` as a dict, nulls as None; None if there is none."""
     table = refusals(log)
     if table.empty:

@@ -45,7 +45,7 @@ _OR_DECIDING: Final = """(reply_code BETWEEN 200 AND 599 AND (
 ))"""
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _COUNTED: Final = {"reply_code": "Int16", "replies": "int64", "share": "float64"}
-_HOUR_US: Final = 3_600_000_000
+HOUR_US: Final = 3_600_000_000
 _BY: Final = {"domain": "recipient_domain", "hour": "time"}
 _CODES: Final = """
 SELECT reply_code, count(*) AS replies, replies / sum(replies) OVER ()
@@ -183,8 +183,8 @@ def _count(log: Log, by: str | None) -> pd.DataFrame:
         hint = near_miss(by, [*_BY, "provider", *there])
         raise ColumnError(f"column {by!r} not found{hint}")
     counted = query(
-        _CODES_BY % (f"key - key % {_HOUR_US}" if by == "hour" else "key", replies.sql),
-        {"hour" if by == "hour" else column: _dtype(log, column), **_COUNTED},
+        _CODES_BY % (f"key - key % {HOUR_US}" if by == "hour" else "key", replies.sql),
+        {"hour" if by == "hour" else column: dtype_of(log, column), **_COUNTED},
         needs={**replies.needs, "key": column},
         parameters=replies.parameters,
         log=log,
@@ -203,7 +203,8 @@ def _by_provider(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(share=table["replies"] / within)
 
 
-def _dtype(log: Log, column: str) -> Any:
+def dtype_of(log: Log, column: str) -> Any:
+    """Give the dtype that a column of the log has in a table."""
     if column in _DTYPES or isinstance(log, Scan):
         return _DTYPES[column]
     return log[column].dtype

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from smtpbook.errors import ColumnError
 from smtpbook.insight.reasons import reasons
 from smtpbook.log.frame import to_frame
+from smtpbook.log.store import write_log
+from smtpbook.tables.scan import scan_log
 from tests.insight.conftest import LOGS
 from tests.log.story import Story
 
@@ -136,3 +140,11 @@ def test_the_log_is_left_as_it_was(log: pd.DataFrame) -> None:
     before = log.copy()
     reasons(log, by=["domain", "hour"])
     pd.testing.assert_frame_equal(log, before)
+
+
+def test_files_tell_the_same_as_a_frame(log: pd.DataFrame, tmp_path: Path) -> None:
+    scan = scan_log(write_log(log, tmp_path / "log.parquet"))
+    for by in ((), "domain", ("hour", "verb")):
+        pd.testing.assert_frame_equal(
+            reasons(scan, by=by), reasons(log, by=by), check_categorical=False
+        )
