@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from smtpbook.errors import near_miss
+from smtpbook.events import OUTCOMES
 from smtpbook.statistics.comparing import evidence_of, holm, log_rank
 from smtpbook.statistics.interval import Interval, difference
 from smtpbook.statistics.proportions import Change, Clusters, clustered, wilson
@@ -244,11 +245,9 @@ def _by_outcome(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
     clusters = Clusters(n_a, n_b, is_clustered=is_clustered)
     names, changes = [], []
     for name, own in found.groupby("outcome", observed=True):
-        names.append(name)
+        names.append(str(name))
         changes.append(clusters.compare(place[own.index], own["a"], own["b"]))
-    table = pd.DataFrame(
-        {"outcome": pd.Categorical(names, found["outcome"].dtype.categories)}
-    )
+    table = pd.DataFrame({"outcome": pd.Categorical(names, list(OUTCOMES))})
     _put_shares(table, "recipients", changes)
     table.attrs["interval"] = _SHARES + _BY_DOMAIN * is_clustered
     return _largest_first(table, "change")
@@ -264,8 +263,9 @@ def _said(a: Log, b: Log, both: Sequence[Replies]) -> pd.DataFrame:
         _ask(_SAID, dtypes, log, replies) for log, replies in ((a, both[0]), (b, both[1]))
     ]
     found = sums[0].merge(sums[1], "outer", ["verb", "cluster"], suffixes=("_a", "_b"))
-    counts = [name for name in found if name not in ("verb", "cluster")]
-    return found.assign(**{name: found[name].fillna(0).astype(float) for name in counts})
+    for name in ("n_a", "n_b", "refused_a", "refused_b"):
+        found[name] = found[name].fillna(0).astype(float)
+    return found
 
 
 def _ask(sql: str, dtypes: dict[str, str], log: Log, replies: Replies) -> pd.DataFrame:
@@ -301,18 +301,18 @@ def _by_command(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
     changes: dict[str, list[Change]] = {}
     for number, name in enumerate(_TIMES):
         changes[name] = [
-            _slower(*(own.get(verb) for own in times), number) for verb in verbs
+            _slower(times[0].get(verb), times[1].get(verb), number) for verb in verbs
         ]
     changes["refused"] = refused
     adjusted = iter(
         _adjusted([change.change for own in changes.values() for change in own])
     )
-    for name, own in changes.items():
+    for name, each in changes.items():
         unit = "" if name == "refused" else "_s"
-        _put(table, f"{name}_a{unit}", [change.a.estimate for change in own])
-        _put(table, f"{name}_b{unit}", [change.b.estimate for change in own])
-        _put_changes(table, own, before=f"{name}_", unit=unit)
-        _put(table, f"{name}_p_holm", [next(adjusted) for _ in own])
+        _put(table, f"{name}_a{unit}", [change.a.estimate for change in each])
+        _put(table, f"{name}_b{unit}", [change.b.estimate for change in each])
+        _put_changes(table, each, before=f"{name}_", unit=unit)
+        _put(table, f"{name}_p_holm", [next(adjusted) for _ in each])
     table.attrs["interval"] = (
         f"{_OF_TIMES[is_clustered]}; of refusals: Newcombe{_BY_SESSION * is_clustered}"
     )
@@ -340,14 +340,14 @@ def _by_reply(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
         for verb, own in said.groupby("verb")
     }
     heads, changes = [], []
-    for number, own in texts.groupby("wording"):
+    for place, (_, own) in enumerate(texts.groupby("wording")):
         counts = own.groupby(["verb", "cluster"], sort=False)[["a", "b"]].sum()
         where = places.to_numpy()[there.get_indexer(counts.index)]
         verb = str(own["verb"].iloc[0])
         change = clusters[verb].compare(where, counts["a"], counts["b"])
         # Also what only one log was asked: it has a share, if nothing to compare it with.
         if counts["a"].sum() != counts["b"].sum() or change.change.estimate:
-            heads.append((own.index[0], shown[int(number)]))  # type: ignore[call-overload]
+            heads.append((own.index[0], shown[place]))
             changes.append(change)
     table = texts.loc[[index for index, _ in heads], _KIND].reset_index(drop=True)
     table["verb"] = table["verb"].astype("category")

@@ -8,7 +8,7 @@ refused RCPT decides nothing.  How texts are worded alike is for `wordings`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -56,7 +56,9 @@ def refusals_by(log: Log, columns: Iterable[str]) -> pd.DataFrame:
         The log lacks a column.
     """
     there = COLUMNS if isinstance(log, Scan) else [str(name) for name in log.columns]
-    names, dtypes, needs = [], {}, {}
+    names: list[str] = []
+    dtypes: dict[str, Any] = {}
+    needs: dict[str, str] = {}
     for given in columns:
         name = _SHORT.get(given, given)
         column = "time" if name == "hour" else name
