@@ -82,6 +82,75 @@ def evidence_of(change: Interval) -> Evidence:
     )
 
 
+def score_test(a: Interval, b: Interval) -> Evidence:
+    """Test whether two proportions are the same.
+
+    Each counts with its effective n, so it also serves for clustered ones (Rao and Scott
+    1992, section 3); of independent observations it is Pearson's chi-squared test.
+
+    Parameters
+    ----------
+    a, b : Interval
+        Of `smtpbook.statistics.proportions.wilson` or ``clustered``.
+
+    Returns
+    -------
+    Evidence
+
+    References
+    ----------
+    Pearson (1900), Philosophical Magazine 50, 157-175, without a correction for continuity.
+    Rao and Scott (1992), Biometrics 48, 577-585.
+    """
+    worth = a.effective_n + b.effective_n
+    method, n = "score test", a.n + b.n
+    if not (a.effective_n and b.effective_n):
+        return Evidence(statistic=math.nan, p_value=math.nan, n=n, method=method)
+    pooled = (a.estimate * a.effective_n + b.estimate * b.effective_n) / worth
+    error = math.sqrt(pooled * (1 - pooled) * (1 / a.effective_n + 1 / b.effective_n))
+    return _evidence((b.estimate - a.estimate) / error if error else 0.0, n, method)
+
+
+def rank_sum(a: ArrayLike, b: ArrayLike) -> Evidence:
+    """Test whether the values of one sample tend to be greater than those of the other.
+
+    Parameters
+    ----------
+    a, b : array_like of float
+        Latencies, say, independent of each other.  Ties are corrected for; the normal
+        distribution stands for the exact one, so let there be 8 of each or more.
+
+    Returns
+    -------
+    Evidence
+
+    Raises
+    ------
+    ValueError
+        A value is NaN.
+
+    References
+    ----------
+    Mann and Whitney (1947), On a test of whether one of two random variables is
+    stochastically larger than the other, Annals of Mathematical Statistics 18, 50-60.
+    """
+    first, second = np.asarray(a, float).ravel(), np.asarray(b, float).ravel()
+    both = np.concatenate([first, second])
+    if missing := int(np.isnan(both).sum()):
+        raise ValueError(
+            f"{missing} of {len(both)} values are NaN; leave them out (dropna), say so"
+        )
+    method, n = "Mann-Whitney test", len(both)
+    if not (len(first) and len(second)):
+        return Evidence(statistic=math.nan, p_value=math.nan, n=n, method=method)
+    ranks, (_, ties) = stats.rankdata(both), np.unique(both, return_counts=True)
+    pairs = float(len(first)) * len(second)
+    greater = ranks[len(first) :].sum() - len(second) * (len(second) + 1) / 2
+    tied = (ties.astype(float) ** 3 - ties).sum() / (n * (n - 1))
+    error = math.sqrt(pairs / 12 * max(n + 1 - tied, 0))
+    return _evidence((greater - pairs / 2) / error if error else 0.0, n, method)
+
+
 def log_rank(
     durations_a: ArrayLike,
     is_event_a: ArrayLike,

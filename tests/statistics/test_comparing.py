@@ -8,9 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smtpbook.statistics.comparing import Evidence, evidence_of, holm, log_rank
+from smtpbook.statistics.comparing import (
+    Evidence,
+    evidence_of,
+    holm,
+    log_rank,
+    rank_sum,
+    score_test,
+)
 from smtpbook.statistics.interval import Interval, difference
-from smtpbook.statistics.proportions import clustered, newcombe
+from smtpbook.statistics.proportions import clustered, newcombe, wilson
 from tests.statistics.remissions import ON_6MP, ON_PLACEBO
 
 
@@ -36,6 +43,29 @@ def test_a_statistic_is_positive_if_b_is_longer_or_more_frequent() -> None:
     )
     assert evidence_of(newcombe(1, 9, 8, 9)).statistic > 0
     assert evidence_of(newcombe(8, 9, 1, 9)).statistic < 0
+
+
+def test_a_score_test_is_pearsons() -> None:
+    found = score_test(wilson(48, 80), wilson(56, 70))
+    wanted = stats.chi2_contingency([[48, 32], [56, 14]], correction=False)
+    assert found.statistic**2 == pytest.approx(wanted.statistic)
+    assert found.p_value == pytest.approx(wanted.pvalue)
+    assert found.n == 150
+
+
+def test_clusters_count_with_their_effective_n() -> None:
+    a, b = [9, 1, 8, 2, 9], [10, 2, 9, 8, 10]
+    clear = score_test(wilson(sum(a), 50), wilson(sum(b), 50))
+    unclear = score_test(clustered(a, [10] * 5), clustered(b, [10] * 5))
+    assert clear.p_value < 0.05 < unclear.p_value
+
+
+def test_ranks_are_summed_as_by_scipy_ties_and_all() -> None:
+    rng = np.random.default_rng(7)
+    a, b = rng.poisson(3, 40), rng.poisson(4, 60)
+    found = rank_sum(a, b)
+    wanted = stats.mannwhitneyu(a, b, method="asymptotic", use_continuity=False)
+    assert found.p_value == pytest.approx(wanted.pvalue)
 
 
 def test_a_p_value_is_that_of_its_interval() -> None:
@@ -73,6 +103,8 @@ def test_what_does_not_differ_at_all_is_no_traceback() -> None:
     for found in (
         evidence_of(newcombe(3, 3, 40, 40)),
         evidence_of(interval(0, 0, 0)),
+        score_test(wilson(3, 3), wilson(40, 40)),
+        rank_sum([2, 2], [2, 2, 2]),
         evidence_of(interval(-math.inf, 2, math.inf)),
         log_rank([1, 2], [False, False], [3], [False]),
         log_rank([3], [True], [3], [True]),
@@ -95,6 +127,19 @@ def test_whatever_the_waits_a_log_rank_is_a_number(
     found = log_rank(*columns)
     assert 0 <= found.p_value <= 1
     assert math.isfinite(found.statistic)
+
+
+def test_a_million_values_are_as_clear_as_can_be() -> None:
+    rng = np.random.default_rng(8)
+    values = rng.exponential(1, 100_000)
+    found = rank_sum(values, 2 * values)
+    assert 100 < found.statistic < 200
+    assert found.p_value == 0
+
+
+def test_values_that_are_missing_are_counted() -> None:
+    with pytest.raises(ValueError, match="1 of 3 values are NaN"):
+        rank_sum([1, math.nan], [2])
 
 
 def test_holm_multiplies_the_least_by_their_number() -> None:
@@ -137,8 +182,13 @@ def test_false_alarms_are_as_rare_as_stated() -> None:
         end_a, end_b = rng.exponential(2, (2, 60))
         k_a, k_b = rng.binomial(60, 0.3, 2)
         waits = np.minimum(a, end_a), a <= end_a, np.minimum(b, end_b), b <= end_b
-        share = evidence_of(newcombe(k_a, 60, k_b, 60))
-        alarms.append([log_rank(*waits).p_value, share.p_value])
+        tests = (
+            log_rank(*waits),
+            rank_sum(a, b),
+            score_test(wilson(k_a, 60), wilson(k_b, 60)),
+            evidence_of(newcombe(k_a, 60, k_b, 60)),
+        )
+        alarms.append([test.p_value for test in tests])
     rates = (np.array(alarms) <= 0.05).mean(axis=0)
     assert (rates <= 0.065).all()
     assert np.mean([min(holm(row)) <= 0.05 for row in alarms]) <= 0.065
