@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
     from smtpbook.insight.reasons import reasons as reasons
-    from smtpbook.insight.report import report as report
+    from smtpbook.reports.report import report as report
     from smtpbook.insight.state_machine import StateMachine as StateMachine
     from smtpbook.insight.state_machine import session_states as session_states
     from smtpbook.insight.state_machine import state_machine as state_machine
@@ -244,7 +244,7 @@ _HOME = {
     "plot_waterfall": "charts.plot_waterfall",
     "plot_conversation": "charts.plot_conversation",
     "plot_compare": "charts.plot_compare",
-    "report": "insight.report",
+    "report": "reports.report",
     "state_machine": "insight.state_machine",
     "StateMachine": "insight.state_machine",
     "session_states": "insight.state_machine",

@@ -43,7 +43,7 @@ FLOORS = [
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course"},
-    {"lessons"},
+    {"lessons", "reports"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
 ]
@@ -86,6 +86,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "insight",
         "grading",
         "lessons",
+        "reports",
         "widgets",
         "preflight",
         "formats",
@@ -103,14 +104,18 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "statistics",
         "insight",
         "lessons",
+        "reports",
     },
     "scipy": {"statistics"},
     "pyarrow": {
         *("log", "table", "tables", "databases", "sources", "recipients", "insight"),
+        "reports",
         "logfile",  # unpacks zstd
         "formats",
     },
-    "matplotlib": {"charts", "insight"},
+    "matplotlib": {"charts", "insight", "reports"},
+    "reportlab": {"reports"},
+    "pypdf": {"reports"},
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},

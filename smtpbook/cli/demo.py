@@ -205,16 +205,16 @@ def _print_findings(run: Run) -> None:
 
 
 def _write_files(run: Run, folder: Path) -> None:
-    from smtpbook.insight.report import report
-    from smtpbook.insight.save import save_charts
     from smtpbook.log.store import write_log
+    from smtpbook.reports.pictures import save_pictures
+    from smtpbook.reports.report import report
     from smtpbook.tables.outcomes import write_outcomes
 
     log = run.log
     write_log(log, folder / "events.parquet")
     write_outcomes(log, folder / "outcomes.csv")
     (folder / "transcript.txt").write_text(run.transcript(), encoding="utf-8")
-    save_charts(log, folder)
+    save_pictures(log, folder)
     report(log, folder / "report.html", title="The sample campaign")
     names = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file()))
     click.echo(f"\nWrote {folder}/: {names}")

@@ -97,14 +97,30 @@ def explain(
 
 
 @main.command()
-@click.argument("log", type=click.Path(exists=True, dir_okay=False))
-@click.option("--out", default="report.html", show_default=True, help="The file to write.")
-def report(log: str, out: str) -> None:
-    """Write a self-contained HTML report of a log: ours, or a mail server's."""
-    from smtpbook.formats.read import read_log
-    from smtpbook.insight.report import report as write_report
+@click.argument("log", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--out",
+    default="report.html",
+    show_default=True,
+    help="The file to write: .html, .pdf, .md, or with --share .parquet.",
+)
+@click.option("--title", help="The heading; default: the campaign's name.")
+@click.option(
+    "--share", is_flag=True, help="No address and no secret in it: pseudonyms instead."
+)
+def report(log: Path, out: str, title: str | None, *, share: bool) -> None:
+    """Write a report of a log: ours, a mail server's, or a campaign's folder.
 
-    click.echo(f"wrote {write_report(read_log(log), out)}")
+    With --share it can be given away; --out case.parquet is the log itself, made so.
+    """
+    from smtpbook.formats.read import read_log
+    from smtpbook.reports.report import report as write_report
+    from smtpbook.tables.scan import scan_log
+
+    # A campaign's folder may hold more than memory does.
+    is_campaign = (log / "events").is_dir()
+    read = scan_log(log) if is_campaign else read_log(log)
+    click.echo(f"wrote {write_report(read, out, title=title, share=share)}")
 
 
 @main.command()

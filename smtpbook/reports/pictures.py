@@ -1,0 +1,156 @@
+"""Pictures: the charts a report shows, drawn for light or dark pages.
+
+A chart that has nothing to show is left out.  The user's own figures and settings of
+matplotlib are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import Bbox
+
+from smtpbook.charts.canvas import alt_text
+from smtpbook.charts.plot_domains import plot_domains
+from smtpbook.charts.plot_latency import plot_latency
+from smtpbook.charts.plot_outcomes import plot_outcomes
+from smtpbook.charts.plot_reply_codes import plot_reply_codes
+from smtpbook.charts.plot_retry_curve import plot_retry_curve
+from smtpbook.charts.plot_sessions import plot_sessions
+from smtpbook.charts.plot_throughput import plot_throughput
+from smtpbook.charts.plot_timeline import plot_timeline
+from smtpbook.charts.plot_waterfall import plot_waterfall
+from smtpbook.insight.plot_reasons import plot_reasons
+from smtpbook.reports.content import Picture
+from smtpbook.tables.scan import Log
+
+_INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
+_PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
+DPI: Final = 130
+_WIDTH: Final = 9.0  # inches
+_STEPS: Final = 20  # of a waterfall
+_Plot = Callable[..., Axes]
+# Name, chart, and how many inches high.
+_CHARTS: Final[tuple[tuple[str, _Plot, float], ...]] = (
+    ("outcomes", plot_outcomes, 4.0),
+    ("domains", plot_domains, 5.4),
+    ("reasons", partial(plot_reasons, by="hour"), 4.0),
+    ("retry_curve", plot_retry_curve, 4.0),
+    ("reply_codes", plot_reply_codes, 3.6),
+    ("latency", plot_latency, 5.2),
+    ("throughput", plot_throughput, 3.8),
+    ("sessions", plot_sessions, 4.4),
+    ("timeline", plot_timeline, 4.4),
+)
+_INKED: Final = (
+    *("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
+)
+_PAPERED: Final = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
+
+
+def pictures(log: Log) -> Iterator[Picture]:
+    """Draw every chart that has something to show of this log, each when it is asked for.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log; of a `Scan` the chart that needs all of it in memory is left out.
+    """
+    for name, plot, height in _CHARTS:
+        if name == "reasons" and not _lasts_hours(log):
+            continue
+        picture = _picture(name, height, plot, log)
+        if picture is not None:
+            yield picture
+
+
+def _lasts_hours(log: Log) -> bool:
+    """Tell whether hours can be compared, in a log that is in memory as their chart needs it.
+
+    Without them the reasons stand beside the domains.
+    """
+    if not isinstance(log, pd.DataFrame) or log.empty:
+        return False
+    return bool(log["time"].max() - log["time"].min() >= pd.Timedelta(hours=2))
+
+
+def save_pictures(log: Log, folder: Path) -> list[Path]:
+    """Draw every chart that has something to show into PNG files.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log.
+    folder : Path
+        Must be there; files of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    written = []
+    for picture in pictures(log):
+        written.append(folder / f"{picture.name}.png")
+        picture.light.savefig(written[-1], dpi=DPI)
+    return written
+
+
+def waterfall(
+    log: Log, session_id: str, recipient: str | None, *, steps: int, name: str
+) -> Picture | None:
+    """Draw where the time of one session went; None = its times are not known.
+
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log.
+    session_id : str
+    recipient : str or None
+        Only the transactions of this address; None = the session's first steps.
+    steps : int
+        How many there are.
+    name : str
+        The picture's.
+    """
+    plot = partial(plot_waterfall, recipient=recipient, max_rows=_STEPS)
+    height = 1.9 + 0.22 * max(min(steps, _STEPS), 4)
+    return _picture(name, height, plot, log, session_id)
+
+
+def _picture(name: str, height: float, plot: _Plot, *about: Any) -> Picture | None:
+    light, ax = _draw("light", height, plot, about)
+    if not ax.axison:  # a sentence stands there instead
+        return None
+    place = ax.get_position()
+
+    def draw(theme: str) -> Figure:
+        # To find the Axes' place takes as long as drawing; another theme's is the same.
+        return _draw(theme, height, plot, about, place)[0]
+
+    return Picture(name=name, alt=alt_text(ax), light=light, draw=draw)
+
+
+def _draw(
+    theme: str, height: float, plot: _Plot, about: Any, place: Bbox | None = None
+) -> tuple[Figure, Axes]:
+    colors: Any = dict.fromkeys(_INKED, _INK[theme]) | dict.fromkeys(_PAPERED, _PAPER[theme])
+    with mpl.rc_context(colors):
+        figure = Figure(figsize=(_WIDTH, height))
+        ax = plot(*about, ax=figure.subplots())
+        if place is None:
+            # Once: as the figure's own engine it would work again at each drawing.
+            engine: Any = ConstrainedLayoutEngine()
+            engine.execute(figure)
+        else:
+            ax.set_position(place)
+    return figure, ax
+
