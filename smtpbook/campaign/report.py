@@ -75,6 +75,15 @@ class DeliveryReport:
         names = ["section", "item", "value"]
         return pd.DataFrame(list(self.items), columns=names, dtype="string")
 
+    @property
+    def setup(self) -> dict[str, str]:
+        """What the send was set up to do, by item; what `smtpbook.report` takes."""
+        given: dict[str, list[str]] = {}
+        for section, item, value in self.items:
+            if section in ("Setup", "List and letter"):
+                given.setdefault(item, []).append(value)
+        return {item: "; ".join(values) for item, values in given.items()}
+
     def _sections(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         for section in dict.fromkeys(one for one, _, _ in self.items):
             yield (

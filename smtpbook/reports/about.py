@@ -32,6 +32,10 @@ _NEEDS: Final = (
     *("campaign_id", "account", "server", "port", "reverse_path", "tls_version"),
     *("tls_cipher", "arm", "block", "source"),
 )
+_NAMED: Final = """
+SELECT %s AS name, count(*) AS rows FROM log WHERE name IS NOT NULL
+GROUP BY name ORDER BY rows DESC, name LIMIT 1000
+"""
 _MOST: Final = """
 SELECT max(attempt), count(pipelined) > 0, count(*) FILTER (kind = 'command') FROM log
 """
@@ -81,8 +85,7 @@ def found_settings(log: Log) -> dict[str, str]:
 def _names(log: Log, of: str) -> list[str]:
     """Give the different values of an expression over a log, the most frequent first."""
     table = query(
-        f"SELECT {of} AS name, count(*) AS rows FROM log WHERE name IS NOT NULL "
-        "GROUP BY name ORDER BY rows DESC, name LIMIT 1000",
+        _NAMED % of,
         {"name": "string", "rows": "int64"},
         needs=tuple(name for name in _NEEDS if name in of),
         log=log,

@@ -47,11 +47,41 @@ _SETTING: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?|[^0-9]+")
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _TLS: Final = re.compile(r"(?:TLS|SSL)v[0-9](?:\.[0-9])?")
 _CIPHER_PARTS: Final = frozenset(
-    "TLS AES AES128 AES256 128 256 GCM CBC CCM CCM8 SHA SHA256 SHA384 CHACHA20 POLY1305 "
-    "ECDHE ECDH DHE DH EDH ADH AECDH RSA ECDSA DSS PSK SRP WITH ARIA128 ARIA256 CAMELLIA128 "
-    "CAMELLIA256 DES CBC3 EDE 3DES RC4 MD5 SEED IDEA NULL ANON EXPORT".split()
+    (
+        *(
+            "TLS",
+            "WITH",
+            "ECDHE",
+            "ECDH",
+            "DHE",
+            "DH",
+            "EDH",
+            "ADH",
+            "AECDH",
+            "RSA",
+            "ECDSA",
+        ),
+        *(
+            "DSS",
+            "PSK",
+            "SRP",
+            "AES",
+            "AES128",
+            "AES256",
+            "128",
+            "256",
+            "GCM",
+            "CBC",
+            "CCM",
+        ),
+        *("CCM8", "CHACHA20", "POLY1305", "SHA", "SHA256", "SHA384", "ARIA128", "ARIA256"),
+        *("CAMELLIA128", "CAMELLIA256", "DES", "CBC3", "EDE", "3DES", "RC4", "MD5", "SEED"),
+        *("IDEA", "NULL", "ANON", "EXPORT"),
+    )
 )
-_ENVELOPE: Final = re.compile(r"(MAIL FROM|RCPT TO): ?<(.*)>(.*)", re.IGNORECASE | re.DOTALL)
+_ENVELOPE: Final = re.compile(
+    r"(MAIL FROM|RCPT TO): ?<(.*)>(.*)", re.IGNORECASE | re.DOTALL
+)
 # RFC 1870, 6152, 3030, 3461, 6531, 8689: what their values can be is known.
 _PARAMETER: Final = re.compile(
     r"SIZE=[0-9]+|BODY=(?:7BIT|8BITMIME|BINARYMIME)|RET=(?:FULL|HDRS)|SMTPUTF8|REQUIRETLS"
@@ -153,8 +183,12 @@ def _texts(log: pd.DataFrame, called: defaultdict[str, frozenset[str]]) -> pa.Ar
     sets: list[frozenset[str]] = []
     for column in ("recipient", "reverse_path"):
         numbers, addresses = number_of(log[column])
-        found = [names_in(one) if isinstance(one, str) else frozenset() for one in addresses]
-        for row in np.flatnonzero(np.isin(numbers, [n for n, one in enumerate(found) if one])):
+        found = [
+            names_in(one) if isinstance(one, str) else frozenset() for one in addresses
+        ]
+        for row in np.flatnonzero(
+            np.isin(numbers, [n for n, one in enumerate(found) if one])
+        ):
             words = found[numbers[row]]
             if transactions[row] >= 0:
                 called[str(ids[transactions[row]])] |= words

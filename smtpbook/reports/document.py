@@ -21,11 +21,18 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Spacer
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    PageTemplate,
+    Spacer,
+    XPreformatted,
+)
 from reportlab.platypus import Paragraph as Words
-from reportlab.platypus import Preformatted
 from reportlab.platypus import Table as Grid
 
+from smtpbook.escape import visible
 from smtpbook.reports.content import (
     Block,
     Content,
@@ -186,7 +193,8 @@ def _lines(text: str) -> Flowable:
     )
     style.borderPadding = 4
     style.spaceBefore = style.spaceAfter = 8
-    return Preformatted(text, style, maxLineLength=_LINE_CHARS, newLineChars="")
+    lines = (visible(line, max_chars=_LINE_CHARS) for line in text.split("\n"))
+    return XPreformatted(escape("\n".join(lines)), style)
 
 
 def _tiles(tiles: Tiles) -> Flowable:
@@ -242,7 +250,8 @@ def _grid(table: Table) -> Flowable:
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+        ("LEFTPADDING", (1, 0), (-1, -1), 5),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
         ("TOPPADDING", (0, 0), (-1, -1), 1.5),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
     ]
@@ -253,13 +262,16 @@ def _fitting(texts: list[list[str]]) -> tuple[float, list[float]]:
     """Give the largest size of type at which no word is cut, and the columns' widths."""
 
     def width(text: str, size: float) -> float:
-        return float(pdfmetrics.stringWidth(text, "Report-Bold", size)) + 7
+        return float(pdfmetrics.stringWidth(text, "Report-Bold", size)) + 10
 
     columns = list(zip(*texts, strict=True))
     for size in (8.0, 7.0, 6.0, 5.0):
         wanted = [max(width(text, size) for text in column) for column in columns]
         least = [
-            min(max(width(word, size) for text in column for word in text.split() or [""]), 90)
+            min(
+                max(width(word, size) for text in column for word in text.split() or [""]),
+                90,
+            )
             for column in columns
         ]
         if sum(least) <= _WIDTH:

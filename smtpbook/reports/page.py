@@ -189,9 +189,7 @@ def _table(table: Table) -> str:
         f'<th scope="col"{class_}>{to_html(name)}</th>'
         for class_, name in zip(classes, table.heads, strict=True)
     )
-    rows = "".join(
-        f"<tr>{''.join(map(_cell, classes, row))}</tr>\n" for row in table.rows
-    )
+    rows = "".join(f"<tr>{''.join(map(_cell, classes, row))}</tr>\n" for row in table.rows)
     more = counted(table.left_out, "more row is", "more rows are")
     note = f'<p class="note">{more} not shown.</p>' if table.left_out else ""
     return (

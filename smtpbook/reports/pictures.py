@@ -73,7 +73,7 @@ def pictures(log: Log) -> Iterator[Picture]:
 
 
 def _lasts_hours(log: Log) -> bool:
-    """Tell whether hours can be compared, in a log that is in memory as their chart needs it.
+    """Tell whether hours can be compared, in a log in memory as their chart needs it.
 
     Without them the reasons stand beside the domains.
     """
@@ -142,15 +142,18 @@ def _picture(name: str, height: float, plot: _Plot, *about: Any) -> Picture | No
 def _draw(
     theme: str, height: float, plot: _Plot, about: Any, place: Bbox | None = None
 ) -> tuple[Figure, Axes]:
-    colors: Any = dict.fromkeys(_INKED, _INK[theme]) | dict.fromkeys(_PAPERED, _PAPER[theme])
+    colors: Any = dict.fromkeys(_INKED, _INK[theme]) | dict.fromkeys(
+        _PAPERED, _PAPER[theme]
+    )
     with mpl.rc_context(colors):
         figure = Figure(figsize=(_WIDTH, height))
         ax = plot(*about, ax=figure.subplots())
         if place is None:
-            # Once: as the figure's own engine it would work again at each drawing.
+            # As the figure's own engine it would work again at each drawing.  Labels that
+            # slant have their size only after the first pass.
             engine: Any = ConstrainedLayoutEngine()
-            engine.execute(figure)
+            for _ in range(2):
+                engine.execute(figure)
         else:
             ax.set_position(place)
     return figure, ax
-

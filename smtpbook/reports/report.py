@@ -64,10 +64,10 @@ def report(
     share : bool
         Leave no address and no secret in it.  People, domains, servers, sessions, accounts
         and campaigns have pseudonyms, the same throughout the file and of no use outside of
-        it; only providers of mailboxes keep their names.  Of replies and commands only words
-        stay that say nothing about anybody.  Times, codes and figures stay as they are, and
-        so do the settings for pace, connections, retries and stopping.  A title of your own
-        is yours to choose.
+        it; only providers of mailboxes keep their names.  Of replies and commands only
+        words stay that say nothing about anybody.  Times, codes and figures stay as they
+        are, and so do the settings for pace, connections, retries and stopping.  A title
+        of your own is yours to choose.
 
     Returns
     -------
@@ -111,8 +111,8 @@ def _check_suffix(path: Path, *, share: bool) -> None:
         )
     if suffix == CASE and not share:
         raise SMTPBookError(
-            f"a {CASE} file is a case file, which is made to be given away: say share=True; "
-            f"the log as it is, names and all, is written by write_log"
+            f"a {CASE} file is a case file, made to be given away: say share=True; the log "
+            f"as it is, names and all, is written by write_log"
         )
 
 

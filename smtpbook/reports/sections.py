@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -45,6 +45,7 @@ from smtpbook.wording import counted
 _MAX_REFUSALS: Final = 5  # that are explained
 _MAX_KINDS: Final = 50  # of refusals in a table
 _OF_REASONS: Final = ("reason", "reply_code", "wording", "count", "share", "domains")
+_OF_TLS: Final = {"failed": "failed handshakes"}  # not a recipient's state
 _SOFTWARE: Final = ("duckdb", "matplotlib", "numpy", "pandas", "pyarrow", "scipy")
 
 
@@ -73,7 +74,7 @@ def content_of(log: Log, title: str | None, settings: Mapping[str, str]) -> Cont
             table_of(latency_by_command(log)),
         ),
         "Reply codes by command": (table_of(reply_codes(log, "verb")),),
-        "TLS by server": (table_of(tls_posture(log)),),
+        "TLS by server": (table_of(tls_posture(log).rename(columns=_OF_TLS)),),
         "Settings": (_facts({**found_settings(log), **settings}),),
         "Versions": (_facts(versions()),),
     }
@@ -98,6 +99,7 @@ def _refusals(log: Log) -> tuple[Block, ...]:
     if table.empty:
         return (Paragraph(text="Nothing was refused."),)
     blocks: list[Block] = []
+    row: Any  # of many kinds of cells
     for row in table.itertuples(index=False):
         text = "" if pd.isna(row.reply_text) else row.reply_text
         verb = None if pd.isna(row.verb) else row.verb

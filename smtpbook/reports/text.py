@@ -8,7 +8,7 @@ and no HTML in it acts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -59,12 +59,12 @@ def _block(block: Block, folder: Path) -> Iterator[str]:
         case Tiles(counts=counts):
             rows = [(f"{one}", f"{n:,}", one.meaning) for one, n in counts]
             yield _grid(("state", "recipients", "meaning"), (False, True, False), rows)
-        case Facts(rows=rows_):
-            yield "\n".join(f"- {_escaped(name)}: {_escaped(text)}" for name, text in rows_)
+        case Facts(rows=facts):
+            yield "\n".join(f"- {_escaped(name)}: {_escaped(text)}" for name, text in facts)
         case Table():
-            rows_ = [tuple(cell.text for cell in row) for row in block.rows[:_MAX_ROWS]]
-            yield _grid(block.heads, block.is_number, rows_)
-            if left_out := block.left_out + len(block.rows) - len(rows_):
+            cells = [[cell.text for cell in row] for row in block.rows[:_MAX_ROWS]]
+            yield _grid(block.heads, block.is_number, cells)
+            if left_out := block.left_out + len(block.rows) - len(cells):
                 yield f"*{counted(left_out, 'more row is', 'more rows are')} not shown.*"
         case Picture():
             folder.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def _block(block: Block, folder: Path) -> Iterator[str]:
 
 
 def _grid(
-    heads: tuple[str, ...], is_number: tuple[bool, ...], rows: list[tuple[str, ...]]
+    heads: Sequence[str], is_number: Sequence[bool], rows: Iterable[Sequence[str]]
 ) -> str:
     rule = ("---:" if flag else "---" for flag in is_number)
     lines = [map(_escaped, heads), rule, *(map(_escaped, row) for row in rows)]

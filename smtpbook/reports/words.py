@@ -22,7 +22,10 @@ _TABLES: Final = (
 _NOT_WORDS: Final = {"source", "rfc", "section", "confidence"}
 # What servers say besides when nothing is wrong; and those of the tables' words that are
 # people's names.
-_ALSO: Final = "ok queued bye hello pleased meet closing transmission channel go ahead ready"
+_ALSO: Final = (
+    *("ok", "queued", "bye", "hello", "pleased", "meet", "closing", "transmission"),
+    *("channel", "go", "ahead", "ready", "additional", "redacted"),
+)
 _NAMES: Final = frozenset(("drew", "june", "max", "rich", "young"))
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 _AROUND: Final = "<>()[]{}\"'`,.;:!?*#"
@@ -63,7 +66,10 @@ def _line(line: str, names: Set[str]) -> str:
     head = [status[0]] if status else []
     kept = list(_kept(line[status.end() :] if status else line, names))
     return " ".join(
-        [*head, *(one for n, one in enumerate(kept) if one != "*" or kept[n - 1 : n] != ["*"])]
+        [
+            *head,
+            *(one for n, one in enumerate(kept) if one != "*" or kept[n - 1 : n] != ["*"]),
+        ]
     )
 
 
@@ -106,7 +112,7 @@ def vocabulary() -> frozenset[str]:
     texts += [name for one in blocklists().values() for name in one.names]
     words = {chunk.strip(_AROUND).lower() for text in texts for chunk in text.split()}
     words |= {word.lower() for text in texts for word in _LETTERS.findall(text)}
-    return frozenset((words | {*_ALSO.split(), "redacted"}) - _NAMES - {""})
+    return frozenset(words.union(_ALSO) - _NAMES - {""})
 
 
 def names_in(address: str) -> frozenset[str]:

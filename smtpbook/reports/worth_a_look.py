@@ -54,9 +54,7 @@ def _shown(
     log: Log, session_id: str, recipient: str | None, number: int
 ) -> Iterator[Block]:
     """Show where the time went and what was said, in all of it or about one recipient."""
-    rows, steps = one_session(
-        log, session_id, recipient, columns=COLUMNS, most=_MAX_EVENTS
-    )
+    rows, steps = one_session(log, session_id, recipient, columns=COLUMNS, most=_MAX_EVENTS)
     name = f"session_{number}"
     picture = waterfall(log, session_id, recipient, steps=steps, name=name)
     if picture is not None:
@@ -73,6 +71,7 @@ def _chosen(log: Log, every: pd.DataFrame) -> tuple[dict[str, list[str]], dict[s
         if not pd.isna(session_id):
             chosen.setdefault(str(session_id), []).append(why)
 
+    row: Any  # of many kinds of cells
     for row in slowest(log, 1).itertuples(index=False):
         verb = "a reply" if pd.isna(row.verb) else f"the reply to {row.verb}"
         choose(row.session_id, f"the slowest: {verb} took {duration(row.service_s)}")
@@ -80,19 +79,24 @@ def _chosen(log: Log, every: pd.DataFrame) -> tuple[dict[str, list[str]], dict[s
             recipient[str(row.session_id)] = whom
     if every.empty:
         return chosen, recipient
-    refused = every.loc[every["refusals"].idxmax()]
+    refused = every.iloc[int(every["refusals"].to_numpy().argmax())]
     if refused["refusals"]:
         said = counted(int(refused["refusals"]), "refusal", "refusals")
         choose(refused["session_id"], f"the most refusals: {said}")
     lost = every[every["error"].notna()]
     if len(lost):
-        of = counted(len(lost), "session was", "sessions were")
-        choose(lost["session_id"].iloc[0], f"lost: {lost['error'].iloc[0]}; {of} so")
+        why = f"lost: {lost['error'].iloc[0]}"
+        choose(lost["session_id"].iloc[0], why + _as_more(len(lost)))
     clear = every[every["tls_version"].isna() & (every["messages"] > 0)]
     if len(clear):
-        of = counted(len(clear), "session was", "sessions were")
-        choose(clear["session_id"].iloc[0], f"mail in clear text, no TLS; {of} so")
+        why = "mail in clear text, no TLS"
+        choose(clear["session_id"].iloc[0], why + _as_more(len(clear)))
     return chosen, recipient
+
+
+def _as_more(sessions: int) -> str:
+    more = counted(sessions - 1, "more session", "more sessions")
+    return f", as {more}" if sessions > 1 else ""
 
 
 def _whom(log: Log, row: Any) -> str | None:
@@ -121,12 +125,12 @@ def _facts(one: Any) -> Iterator[tuple[str, str]]:
 
 
 def shortened(dialogue: str) -> str:
-    """Leave out of a dialogue what is the same a hundred times.
+    r"""Leave out of a dialogue what is the same a hundred times.
 
     Its beginning and its end stay, and what stands around the first refusals and losses.
 
     >>> lines = [f"-> NOOP {n}" for n in range(40)]
-    >>> print(shortened("\\n".join(lines)).splitlines()[6])
+    >>> print(shortened("\n".join(lines)).splitlines()[6])
            … 31 lines …
     """
     lines = [plain(line)[:_CHARS] for line in dialogue.splitlines()]

@@ -9,9 +9,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from smtpbook.insight.report import report
 
 from smtpbook.errors import ColumnError
-from smtpbook.insight.report import report
 from smtpbook.log.frame import to_frame
 from tests.log.story import Story
 
