@@ -33,7 +33,7 @@ from smtpbook.log.frame import arrow_schema, from_table
 from smtpbook.log.stream import SUFFIX as STREAM
 from smtpbook.log.stream import read_stream
 from smtpbook.reports.pseudonyms import Pseudonyms
-from smtpbook.reports.words import kept_words, names_in
+from smtpbook.reports.words import kept_words, names_in, vocabulary
 from smtpbook.tables.scan import Log
 
 SUFFIX: Final = ".parquet"
@@ -43,7 +43,9 @@ _ATTRS: Final = b"PANDAS_ATTRS"  # where pandas' own to_parquet keeps a frame's 
 _BATCH_ROWS: Final = 250_000
 # Settings that concern nobody; their values are looked at all the same.
 _SETTINGS: Final = ("pace", "connections", "retry", "together", "stops when")
-_SETTING: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?|[^0-9]+")
+_UNITS: Final = ("s", "min", "h", "d")
+_PARTS: Final = re.compile(r"[0-9.]+|[^\W0-9]+|.", re.DOTALL)
+_FIGURE: Final = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,2})?|[ /,;:()%-]")
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _TLS: Final = re.compile(r"(?:TLS|SSL)v[0-9](?:\.[0-9])?")
 _CIPHER_PARTS: Final = frozenset(
@@ -211,20 +213,16 @@ def _texts(log: pd.DataFrame, called: defaultdict[str, frozenset[str]]) -> pa.Ar
 
 
 def _shareable(settings: Mapping[str, str]) -> dict[str, str]:
+    """Keep figures, units and known words of those settings that concern nobody."""
+    known = vocabulary().union(_UNITS)
     return {
         name: "".join(
-            part if part[0].isdigit() else _spaced(part)
-            for part in _SETTING.findall(str(settings[name]))
+            part if part in known or _FIGURE.fullmatch(part) else "*"
+            for part in _PARTS.findall(str(settings[name]))
         )
         for name in _SETTINGS
         if name in settings
     }
-
-
-def _spaced(text: str) -> str:
-    """Keep known words, and the blanks at both ends."""
-    kept = kept_words(text.strip()) if text.strip(" /") else text.strip()
-    return f"{' ' * text.startswith(' ')}{kept}{' ' * (text.endswith(' ') and text != ' ')}"
 
 
 # -- what becomes of each column

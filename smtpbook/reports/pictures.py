@@ -36,6 +36,7 @@ _INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 _PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
 DPI: Final = 130
 _WIDTH: Final = 9.0  # inches
+_PAD: Final = 0.12
 _STEPS: Final = 20  # of a waterfall
 _Plot = Callable[..., Axes]
 # Name, chart, and how many inches high.
@@ -149,11 +150,10 @@ def _draw(
         figure = Figure(figsize=(_WIDTH, height))
         ax = plot(*about, ax=figure.subplots())
         if place is None:
-            # As the figure's own engine it would work again at each drawing.  Labels that
-            # slant have their size only after the first pass.
-            engine: Any = ConstrainedLayoutEngine()
-            for _ in range(2):
-                engine.execute(figure)
+            # As the figure's own engine it would work again at each drawing.  A PDF's
+            # letters are a little wider than those that are measured here.
+            engine: Any = ConstrainedLayoutEngine(h_pad=_PAD, w_pad=_PAD)
+            engine.execute(figure)
         else:
             ax.set_position(place)
     return figure, ax

@@ -30,6 +30,7 @@ _NAMES: Final = frozenset(("drew", "june", "max", "rich", "young"))
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 _AROUND: Final = "<>()[]{}\"'`,.;:!?*#"
 _JOINED: Final = re.compile(r"[-/=_:']")
+_MAX_CODE: Final = 11  # characters of a provider's code, with its brackets
 _MAX_MARKS: Final = 2  # around a word: more would be a message of their own
 _LETTERS: Final = re.compile("[A-Za-z]+")
 
@@ -82,6 +83,8 @@ def _kept(line: str, names: Set[str]) -> Iterator[str]:
 
 def _word(chunk: str, core: str, names: Set[str]) -> str:
     plain = core.lower()
+    if len(chunk) <= _MAX_CODE and chunk[0] in "[(" and _is_code(chunk.rstrip(".,;:")):
+        return core
     if not core:
         return chunk if chunk in ("-", "--", ":", "...") else "*"
     if core.isascii() and plain not in names:
@@ -95,6 +98,12 @@ def _word(chunk: str, core: str, names: Set[str]) -> str:
     if "@" in chunk:
         return "<address>" if "<" not in chunk else "address"
     return "<number>" if core.isascii() and core.isdigit() else "*"
+
+
+def _is_code(chunk: str) -> bool:
+    """Tell whether it is what a provider calls one of its rules, such as "[TSS04]"."""
+    patterns = (one.token for one in providers().values())
+    return any(one.fullmatch(chunk) for one in patterns if one is not None)
 
 
 @cache
@@ -112,7 +121,8 @@ def vocabulary() -> frozenset[str]:
     texts += [name for one in blocklists().values() for name in one.names]
     words = {chunk.strip(_AROUND).lower() for text in texts for chunk in text.split()}
     words |= {word.lower() for text in texts for word in _LETTERS.findall(text)}
-    return frozenset(words.union(_ALSO) - _NAMES - {""})
+    words = {word for word in words.union(_ALSO) if not word.isdigit()}
+    return frozenset(words - _NAMES - {""})
 
 
 def names_in(address: str) -> frozenset[str]:
