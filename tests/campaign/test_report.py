@@ -67,6 +67,8 @@ async def test_it_tells_setup_results_timing_servers_sizes_and_replies(
     assert cell(report, "Setup", "from") == "Ann <ann@x.test>"
     assert cell(report, "Setup", "connections") == "at most 2"
     assert cell(report, "Setup", "id") == campaign.id
+    assert report.setup["from"] == "Ann <ann@x.test>"
+    assert "greeting" not in report.setup  # the log tells that
     accepted = run.counts["accepted"]
     assert cell(report, "Results", "accepted").startswith(f"{accepted} (")
     assert cell(report, "Results", "all") == "36"

@@ -22,8 +22,12 @@ FILES = {
     "events.parquet",
     "outcomes.csv",
     "transcript.txt",
+    "outcomes.png",
+    "domains.png",
     "reply_codes.png",
     "latency.png",
+    "throughput.png",
+    "sessions.png",
     "timeline.png",
     "report.html",
 }

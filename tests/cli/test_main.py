@@ -16,7 +16,7 @@ import smtpbook
 from smtpbook.cli.main import main
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.log.frame import to_frame
-from smtpbook.log.store import write_log
+from smtpbook.log.store import read_log, write_log
 from smtpbook.samples import share_path
 from tests.log.story import day
 
@@ -85,6 +85,17 @@ def test_report_of_a_log_file(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     assert run("report", str(log), "--out", str(out)).exit_code == 0
     assert "<html" in out.read_text("utf-8")
+
+
+def test_a_log_is_shared_as_a_case_file_that_opens_again(tmp_path: Path) -> None:
+    log = write_log(to_frame(day(20)), tmp_path / "log.parquet")
+    case = tmp_path / "case.parquet"
+    assert run("report", str(log), "--out", str(case), "--share").exit_code == 0
+    assert len(read_log(case)) == len(read_log(log))
+    assert "person1@" not in str(read_log(case)["recipient"].tolist())
+    refused = run("report", str(log), "--out", str(tmp_path / "case.zip"), "--share")
+    assert refused.exit_code == 2
+    assert "'case.zip' ends in '.zip'" in refused.output
 
 
 def test_notebooks_are_copied_once(tmp_path: Path) -> None:

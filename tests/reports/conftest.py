@@ -20,8 +20,9 @@ from smtpbook.reports.content import (
     Tiles,
     table_of,
 )
+from smtpbook.samples import sample
 from smtpbook.states import state
-from tests.log.story import day, suppressed
+from tests.log.story import Story, day, suppressed
 
 mpl.use("Agg")
 
@@ -36,6 +37,43 @@ def _figures_are_closed() -> Iterator[None]:
 def one_day() -> pd.DataFrame:
     """300 recipients and one that is suppressed; not to be changed."""
     return to_frame([*day(300), suppressed("no@x.example")])
+
+
+@pytest.fixture
+def log(one_day: pd.DataFrame) -> pd.DataFrame:
+    """300 recipients and one that is suppressed."""
+    return one_day.copy()
+
+
+@pytest.fixture
+def empty_log() -> pd.DataFrame:
+    return to_frame([])
+
+
+def _hours() -> pd.DataFrame:
+    story = Story().opened()
+    for n in range(60):
+        story.message(f"p{n}@x.example", rcpt="450 4.2.0 later" if n % 5 else "250 Ok")
+        story.time += 180_000_000
+    return to_frame(story.rows)
+
+
+@pytest.fixture(
+    params=[
+        lambda: to_frame([]),
+        lambda: to_frame([suppressed("no@x.example")]),
+        lambda: to_frame(Story().opened().rows[:1]),
+        lambda: sample("swaks.txt"),
+        lambda: sample("postfix.log"),
+        lambda: sample("smtp.pcap"),
+        _hours,
+    ],
+    ids=["empty", "outcome only", "one row", "no times", "postfix", "capture", "hours"],
+)
+def any_log(request: pytest.FixtureRequest) -> pd.DataFrame:
+    """Logs of every size and oddity, one after the other."""
+    log: pd.DataFrame = request.param()
+    return log
 
 
 @pytest.fixture

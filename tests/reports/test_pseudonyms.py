@@ -19,7 +19,8 @@ def test_the_same_name_has_the_same_pseudonym_and_another_key_another() -> None:
 def test_an_address_keeps_its_domain_s_pseudonym_and_the_null_path_none() -> None:
     names = Pseudonyms(KEY)
     domain = names.address("ann@x.example").partition("@")[2]
-    assert domain == names.domain("X.example.") and domain.endswith(".invalid")
+    assert domain == names.domain("X.example.")
+    assert domain.endswith(".invalid")
     assert names.address("") == ""
     assert "@" not in names.address("postmaster")
 
