@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
     from smtpbook.insight.reasons import reasons as reasons
-    from smtpbook.reports.report import report as report
     from smtpbook.insight.state_machine import StateMachine as StateMachine
     from smtpbook.insight.state_machine import session_states as session_states
     from smtpbook.insight.state_machine import state_machine as state_machine
@@ -106,6 +105,7 @@ if TYPE_CHECKING:
     from smtpbook.rehearsal.model import Refusal as Refusal
     from smtpbook.rehearsal.model import ServerModel as ServerModel
     from smtpbook.rehearsal.rehearsal import Rehearsal as Rehearsal
+    from smtpbook.reports.report import report as report
     from smtpbook.samples import sample as sample
     from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session

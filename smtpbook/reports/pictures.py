@@ -34,7 +34,7 @@ from smtpbook.tables.scan import Log
 
 _INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
 _PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
-DPI: Final = 130
+DPI: Final = 110
 _WIDTH: Final = 9.0  # inches
 _PAD: Final = 0.12
 _STEPS: Final = 20  # of a waterfall

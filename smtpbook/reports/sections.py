@@ -75,7 +75,7 @@ def content_of(log: Log, title: str | None, settings: Mapping[str, str]) -> Cont
         ),
         "Reply codes by command": (table_of(reply_codes(log, "verb")),),
         "TLS by server": (table_of(tls_posture(log).rename(columns=_OF_TLS)),),
-        "Settings": (_facts({**found_settings(log), **settings}),),
+        "Settings": (_settings({**found_settings(log), **settings}),),
         "Versions": (_facts(versions()),),
     }
     return Content(
@@ -149,6 +149,10 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:  # a checkout that was not installed
             found[name] = "(not installed)"
     return found | {"Python": f"{platform.python_version()} on {platform.system()}"}
+
+
+def _settings(found: Mapping[str, str]) -> Block:
+    return _facts(found) if found else Paragraph(text="This log tells of none.")
 
 
 def _facts(rows: Mapping[str, str], color: str | None = None) -> Facts:

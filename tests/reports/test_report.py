@@ -103,6 +103,7 @@ def test_every_picture_has_a_text_for_those_who_do_not_see_it(html: str) -> None
         assert alt.startswith(beginning)
 
 
+@pytest.mark.heavy
 def test_foreign_text_is_only_text(tmp_path: Path) -> None:
     story = Story("<b>session").opened()
     story.message("x@<img src=x onerror=alert(1)>", rcpt=HOSTILE, outcome="rejected")
