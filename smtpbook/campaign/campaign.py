@@ -23,6 +23,7 @@ from smtpbook.campaign.keeping import Keeping, folder_of
 from smtpbook.campaign.known import Known
 from smtpbook.campaign.live import Live
 from smtpbook.campaign.sending import Agree, Sending, unasked
+from smtpbook.delivery.arms import Arms
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
@@ -98,6 +99,8 @@ class Campaign(Known):
     in_doubt : {"hold", "resend"}
         Whether those who may or may not have got their message are left alone, or written
         to again with the same Message-ID.
+    arms : Arms, optional
+        What differs from recipient to recipient, as an `Experiment` makes it.
 
     Attributes
     ----------
@@ -138,6 +141,7 @@ class Campaign(Known):
         stop_when: StopWhen | Iterable[StopWhen] = (),
         folder: str | os.PathLike[str] | None = CAMPAIGNS,
         in_doubt: InDoubt = "hold",
+        arms: Arms | None = None,
     ) -> None:
         settings = Settings(
             pace=Pace.of(pace),
@@ -147,11 +151,12 @@ class Campaign(Known):
             stop_when=rules_of(stop_when),
             together=together,
             in_doubt=in_doubt,
+            arms=arms,
         )
         people = people if isinstance(people, Recipients) else read_recipients(people)
         path = None if folder is None else Path(folder) / checked_name(name)
         accounts = shares_of(account)
-        begun = None if path is None else folder_of(path, accounts, people, letter)
+        begun = None if path is None else folder_of(path, accounts, people, letter, arms)
         keeping = Keeping(name, suppress, in_doubt, people=people, path=path, folder=begun)
         self._set_up(name, accounts, letter, settings, keeping)
 

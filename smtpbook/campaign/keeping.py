@@ -16,6 +16,7 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.store import list_accounts, load_account
+from smtpbook.delivery.arms import Arms
 from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books, InDoubt
@@ -207,7 +208,11 @@ class Keeping:
 
 
 def folder_of(
-    path: Path, accounts: Mapping[Account, float], people: Recipients, letter: Template
+    path: Path,
+    accounts: Mapping[Account, float],
+    people: Recipients,
+    letter: Template,
+    arms: Arms | None,
 ) -> CampaignFolder | None:
     """Give the folder of a campaign that goes on; None = it begins.
 
@@ -217,7 +222,7 @@ def folder_of(
     Raises
     ------
     LedgerError
-        Something was sent of it already, with another list or letter.
+        Something was sent of it already, with another list, letter or arms.
     """
     if not path.exists():
         return None
@@ -229,6 +234,7 @@ def folder_of(
         return None
     try:
         folder.compare(people, letter)
+        _compare_arms(before.get("arms"), arms)
     except LedgerError:
         with folder.standings() as standings:
             if standings.is_begun:
@@ -237,6 +243,14 @@ def folder_of(
             raise
         return None
     return folder
+
+
+def _compare_arms(before: Mapping[str, Any] | None, arms: Arms | None) -> None:
+    if before != (None if arms is None else arms.to_plain()):
+        raise LedgerError(
+            "the arms are not those this experiment began with; go on with those, or begin "
+            "one with another name"
+        )
 
 
 def plain_accounts(accounts: Mapping[Account, float]) -> dict[str, Any]:

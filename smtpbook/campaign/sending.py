@@ -137,7 +137,7 @@ class Sending:
             yield Delivery(
                 begun.books,
                 begun.chosen,
-                campaign.letter,
+                campaign.settings.letters(campaign.letter),
                 campaign.accounts,
                 campaign.settings,
                 pacer=self._pacer,

@@ -33,8 +33,9 @@ from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.hearing import Hearing
 from smtpbook.delivery.outbox import Letter, Outbox, Tray
 from smtpbook.delivery.queue import Queue, Source
+from smtpbook.delivery.queues import Queues
 from smtpbook.delivery.recall import recall
-from smtpbook.delivery.routes import Route, Routes, shared_out
+from smtpbook.delivery.routes import Route, Routes
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.verdicts import Verdicts
@@ -137,42 +138,37 @@ class Delivery:
         self.error: Exception | None = None
         self.is_paused = False
         self._books, self._settings = books, settings
-        self._pacer, self._pace, self._clock = pacer, pacer.pace, clock
+        self._clock = clock
         self._campaign_id, self._run, self._connector = campaign_id, run, connector
-        self._queue = Queue(chosen, pacer, clock.instant)
+        self._queues = Queues(chosen, settings.arms, pacer, clock)
         retry, rules = settings.retry, settings.stop_when
         self._outbox = Outbox(
             books,
             letter,
-            self._queue,
-            Verdicts(books, self._queue, clock, display, retry, rules),
+            self._queues.of,
+            Verdicts(books, self._queues.of, clock, display, retry, rules),
             clock,
             together=settings.together,
+            is_experiment=settings.arms is not None,
             run=run,
             campaign_id=campaign_id,
             account=next(iter(accounts)),
             on_end=self._end,
         )
-        self._routes = self._routes_of(accounts)
+        routes = self._queues.routes(accounts, settings.connections, self._sink_of)
+        self._routes = Routes(routes, self._next_at)
         self._away: set[Waiter] = set()
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._broken: LedgerError | None = None
         self._naps = 0
 
-    def _routes_of(self, accounts: Mapping[Account, float]) -> Routes:
-        connections = min(self._settings.connections, len(self._queue))
-        routes = []
-        for account, number in zip(
-            accounts, shared_out(connections, accounts), strict=True
-        ):
-            sink: Sink = self._run.record
-            if self._pacer.adaptive is not None:
-                sink = Hearing(
-                    self._run, self._pacer.adaptive, self._clock, account.host, self._wake
-                )
-            routes.append(Route(account, accounts[account], sink, number))
-        return Routes(routes)
+    def _sink_of(self, account: Account, queue: Queue) -> Sink:
+        """Give what takes the rows of an account's sessions, and may learn from them."""
+        limiter = queue.pacer.adaptive
+        if limiter is None:
+            return self._run.record
+        return Hearing(self._run, limiter, self._clock, account.host, self._wake)
 
     @property
     def waits_until(self) -> datetime | None:
@@ -223,10 +219,11 @@ class Delivery:
         UserWarning
             An account could not be used, and others took its share.
         """
-        if not len(self._queue):
+        if not any(route.queue for route in self._routes):
             return
         now_s = self._clock.wall(self._clock.now()).timestamp()
-        recall(self._pacer, self._books, self._clock, now_s)
+        for pacer in self._queues.pacers:
+            recall(pacer, self._books, self._clock, now_s)
         for route in self._routes:
             if isinstance(route.sink, Hearing):
                 route.sink.begin()
@@ -241,7 +238,7 @@ class Delivery:
         self._tell_refusals()
         if self._stopped.is_set():
             return
-        for entry in self._queue.drain():
+        for entry in self._queues.drain():
             if self._stopped.is_set():  # by a stop rule that saw these failures
                 return
             if entry.due is None:  # who waits for a retry keeps what the last try came to
@@ -250,7 +247,8 @@ class Delivery:
 
     def _tell_refusals(self) -> None:
         refused = [route for route in self._routes if route.refusal is not None]
-        if len(refused) == len(self._routes):
+        # Without an arm there is nothing to compare the others with.
+        if len(refused) == len(self._routes) or (refused and self._settings.arms):
             assert refused[0].refusal is not None
             raise refused[0].refusal
         for route in refused:
@@ -291,6 +289,8 @@ class Delivery:
                     return
                 if not route.opened.is_set():
                     route.refusal = error
+                    if self._settings.arms is not None:
+                        self.stop()
                     return
                 self.error = error
                 now = self._clock.now()
@@ -326,7 +326,7 @@ class Delivery:
         waiter = self._clock.waiter(self._clock.now() + pause_s)
         self._away.add(waiter)
         try:
-            while self._is_work_left and not await waiter.wait():
+            while self._is_work_left(route) and not await waiter.wait():
                 pass
         finally:
             self._away.remove(waiter)
@@ -334,13 +334,12 @@ class Delivery:
 
     # -- whose turn it is
 
-    @property
-    def _is_work_left(self) -> bool:
-        """Whether somebody waits, or may come back to wait."""
+    def _is_work_left(self, route: Route) -> bool:
+        """Whether somebody waits for a route, or may come back to wait."""
         if self._stopped.is_set():
             return False
         may_come_back = self._settings.retry is not None or len(self._routes) > 1
-        return bool(self._queue) or (may_come_back and self._outbox.in_flight > 0)
+        return bool(route.queue) or (may_come_back and self._outbox.in_flight > 0)
 
     async def _take(self, route: Route, patience_s: float = math.inf) -> Entry | None:
         """Take the next recipient at their instant.
@@ -352,7 +351,7 @@ class Delivery:
         waiter = self._clock.waiter(end)
         line.append(waiter)
         try:
-            while self._is_work_left:
+            while self._is_work_left(route):
                 at = self._next_at(route, now)
                 if at > end:
                     return None
@@ -377,13 +376,13 @@ class Delivery:
         is_first = line[0] is waiter
         line.remove(waiter)
         if is_first and line:
-            if self._is_work_left:
+            if self._is_work_left(route):
                 line[0].aim(self._next_at(route, self._clock.now()))
             else:
                 line[0].ring()
 
     def _take_now(self, route: Route, now: float) -> Entry | None:
-        entry = self._outbox.take(now)
+        entry = self._outbox.take(route.queue, now)
         if entry is not None and len(self._routes) > 1:
             self._routes.take(route, now)
             self._wake()
@@ -393,11 +392,11 @@ class Delivery:
         """Give the instant from which a route's next message may begin."""
         if self.is_paused:
             return math.inf
-        at = max(self._queue.next_at(now), route.rests_until)
-        if not self._pace.has_hours or at == math.inf:
+        at, pace = max(route.queue.next_at(now), route.rests_until), route.queue.pacer.pace
+        if not pace.has_hours or at == math.inf:
             return at
         moment = self._clock.wall(at)
-        opens = self._pace.open_at(moment)
+        opens = pace.open_at(moment)
         return at if opens <= moment else self._clock.instant(opens.timestamp())
 
     async def _wait_until(self, waiter: Waiter, at: float) -> float:
@@ -462,17 +461,18 @@ class Delivery:
         while stint.entry is not None and not self._stopped.is_set():
             async for result in session.send_many(
                 self._messages(route, stint),
+                pipelining=route.pipelining,
                 on_mail_data=lambda message: self._outbox.begin(message, stint.tray),
             ):
                 stint.is_answered = stint.is_answered or result.reply is not None
                 stint.quiet_since = self._clock.now()
-                waiting = len(self._queue)
+                waiting = len(route.queue)
                 self._outbox.note(result, stint.tray)
                 if (reply := result.reply) is not None:
                     verb = result.recipients[0].verb
                     route.hear(verb, reply.code, reply.text, stint.quiet_since)
                 # Somebody is to be tried again, or nobody can come back any more.
-                if len(self._queue) > waiting or not self._is_work_left:
+                if len(route.queue) > waiting or not self._is_work_left(route):
                     self._wake()
             if stint.left <= 0:
                 return
@@ -502,7 +502,8 @@ class Delivery:
     def _messages(
         self, route: Route, stint: _Stint
     ) -> Iterable[Message] | AsyncIterable[Message]:
-        if self._pace.is_free and self._books.is_immediate and len(self._routes) == 1:
+        is_free = route.queue.pacer.pace.is_free and len(self._routes) == 1
+        if is_free and self._books.is_immediate:
             return self._at_once(route, stint)
         return self._paced(route, stint)
 
@@ -513,7 +514,7 @@ class Delivery:
             now = self._clock.now()
             if self._is_held(stint) or self.is_paused or route.rests_until > now:
                 return
-            stint.entry = self._outbox.take(now)
+            stint.entry = self._outbox.take(route.queue, now)
 
     async def _paced(self, route: Route, stint: _Stint) -> AsyncIterator[Message]:
         while stint.entry is not None:

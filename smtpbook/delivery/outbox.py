@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from smtpbook.accounts.account import Account
+from smtpbook.delivery.arms import labels_of
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.queue import Queue, QueueOf
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Show, Together
 from smtpbook.delivery.verdicts import Verdicts
@@ -59,10 +60,13 @@ class Outbox:
     ----------
     books : Books
     letter : Letter
-    queue : Queue
+    queue_of : callable
+        Gives the queue of a recipient.
     verdicts : Verdicts
     clock : Clock
     together : Together or None
+    is_experiment : bool
+        Rows tell of arms and blocks.
     run : Run
         Takes the rows of those for whom no session was found.
     campaign_id : str
@@ -81,25 +85,26 @@ class Outbox:
         self,
         books: Books,
         letter: Letter,
-        queue: Queue,
+        queue_of: QueueOf,
         verdicts: Verdicts,
         clock: Clock,
         *,
         together: Together | None,
+        is_experiment: bool,
         run: Run,
         campaign_id: str,
         account: Account,
         on_end: Callable[[str | LedgerError], None],
     ) -> None:
         self.in_flight = 0
-        self._books, self._letter, self._queue = books, letter, queue
+        self._books, self._letter, self._queue_of = books, letter, queue_of
         self._verdicts, self._clock, self._together = verdicts, clock, together
         self._run, self._campaign_id, self._account = run, campaign_id, account
-        self._on_end = on_end
+        self._on_end, self._is_experiment = on_end, is_experiment
 
-    def take(self, now: float) -> Entry | None:
-        """Take the next recipient out of the queue; None: the time of none has come."""
-        entry = self._queue.take(now)
+    def take(self, queue: Queue, now: float) -> Entry | None:
+        """Take the next recipient out of a queue; None: the time of none has come."""
+        entry = queue.take(now)
         if entry is not None:
             self.in_flight += 1
         return entry
@@ -107,7 +112,7 @@ class Outbox:
     def put_back(self, entry: Entry) -> None:
         """Put one who was taken back at its place in the queue."""
         self.in_flight -= 1
-        self._queue.put_back(entry)
+        self._queue_of(entry).put_back(entry)
 
     def claim(self, first: Entry, tray: Tray, extensions: Extensions) -> Message | None:
         """Make the message of a recipient and those who share it.
@@ -141,14 +146,14 @@ class Outbox:
             return group
         size = min(self._together.size, extensions.max_recipients or self._together.size)
         domains = {domain_of(first.address)}
-        now = self._clock.now()
+        now, queue = self._clock.now(), self._queue_of(first)
 
         def fits(entry: Entry) -> bool:
             many = len(domains | {domain_of(entry.address)})
             is_like = (entry.attempts, entry.again_id) == (first.attempts, first.again_id)
             return is_like and many <= (extensions.max_domains or many)
 
-        while len(group) < size and (entry := self._queue.take_along(now, fits)):
+        while len(group) < size and (entry := queue.take_along(now, fits)):
             domains.add(domain_of(entry.address))
             group.append(entry)
             self.in_flight += 1
@@ -190,8 +195,10 @@ class Outbox:
             recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
         )
         self._conclude(entry, verdict, error)
-        row = outcome_row(entry, "failed", self._campaign_id, self._account, error)
-        self._run.note(row)
+        labels = labels_of(entry.row) if self._is_experiment else (None, None)
+        self._run.note(
+            outcome_row(entry, "failed", self._campaign_id, self._account, error, labels)
+        )
 
     def _conclude(
         self,
@@ -215,8 +222,12 @@ def outcome_row(
     campaign_id: str,
     account: Account,
     error: Exception | None = None,
+    labels: tuple[str | None, str | None] = (None, None),
 ) -> Row:
-    """Give the only row of a recipient for whom no session was needed or found."""
+    """Give the only row of a recipient for whom no session was needed or found.
+
+    The labels are those of an experiment: arm and block.
+    """
     return Event(
         time=datetime.now(UTC),
         campaign_id=campaign_id,
@@ -229,5 +240,7 @@ def outcome_row(
         outcome=outcome,
         error=None if error is None else type(error).__name__,
         account=account.name,
+        arm=labels[0],
+        block=labels[1],
         source="live",
     ).to_row()

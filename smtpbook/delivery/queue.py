@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pacer
@@ -37,22 +37,31 @@ class Source(Protocol):
         """Hand out the next one; None: nobody is left."""
 
 
+QueueOf: TypeAlias = "Callable[[Entry], Queue]"
+"""Gives the queue that a recipient waits in."""
+
+
 class Queue:
-    """The recipients of one send.
+    """The recipients of one send, or those of them who go one way.
 
     Parameters
     ----------
     source : Source
         Of the recipients; each gets its place in the order in which they come.
     pacer : Pacer
-        Told of what is taken.
+        Told of what is taken; it may be shared with other queues.
     instant : callable
         Gives the instant of `Entry.due`.
+
+    Attributes
+    ----------
+    pacer : Pacer
     """
 
     def __init__(
         self, source: Source, pacer: Pacer, instant: Callable[[float], float] = float
     ) -> None:
+        self.pacer = pacer
         self._source, self._pacer, self._instant = source, pacer, instant
         self._places = 0
         self._entries: dict[int, Entry] = {}  # those that wait here, by place
@@ -163,7 +172,10 @@ class Queue:
                 place, domain = self._open[0]
                 lane = self._lanes.get(domain)
                 if lane and lane[0] == place and domain not in self._is_aside:
-                    return place
+                    # Another queue may have taken of the domain since it was opened.
+                    if (at := self._pacer.next_of(domain, now)) <= now:
+                        return place
+                    self._set_aside(domain, at)
                 heappop(self._open)
             if not self._fetch():
                 return None

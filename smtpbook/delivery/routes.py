@@ -2,8 +2,10 @@
 
 Theory of operation.  Who takes the next message is settled by counting: of all routes that
 may take one, the one whose share is least used.  So of every ten messages seven go by one
-account and three by another, however fast each is.  A route whose server asked for a rest,
-or whose connections are gone, holds back no other, and what it missed is not made up for.
+account and three by another, however fast each is.  The ways of an experiment's arms take
+turns likewise, each with a queue of its own, so that every hour weighs on all alike.  A
+route whose server asked for a rest, or whose connections are gone, holds back no other, and
+what it missed is not made up for.
 
 Nothing here waits; instants come in.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -20,8 +22,10 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.codes.hints import retry_hint_s
 from smtpbook.delivery.clock import Waiter
+from smtpbook.delivery.queue import Queue
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Sink
+from smtpbook.transfer.pipeline import Pipelining
 
 # The first rest after a server has turned a whole transaction away; doubled with each that
 # follows, until a message is accepted.  Our own choice, as is the longest one.
@@ -42,6 +46,9 @@ class Route:
         Takes the rows of its sessions.
     connections : int
         How many at once, at most.
+    queue : Queue
+        Of those it may take; routes that take the same ones share it.
+    pipelining : {"auto", "off", "stream"}
 
     Attributes
     ----------
@@ -61,10 +68,16 @@ class Route:
     """
 
     def __init__(
-        self, account: Account, share: float, sink: Sink, connections: int
+        self,
+        account: Account,
+        share: float,
+        sink: Sink,
+        connections: int,
+        queue: Queue,
+        pipelining: Pipelining = "auto",
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
-        self.connections = connections
+        self.connections, self.queue, self.pipelining = connections, queue, pipelining
         self.workers, self.pausing, self.taken = 1, 0, 0.0
         self.line: deque[Waiter] = deque()
         self.opened = trio.Event()
@@ -103,10 +116,14 @@ class Routes:
     Parameters
     ----------
     routes : sequence of Route, length >= 1
+    next_at : callable
+        Gives the instant from which a route's next message may begin.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self._routes = routes
+    def __init__(
+        self, routes: Sequence[Route], next_at: Callable[[Route, float], float]
+    ) -> None:
+        self._routes, self._next_at = routes, next_at
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
@@ -120,19 +137,23 @@ class Routes:
         return all(
             mine <= _after_next(one)
             for one in self._routes
-            if one is not route and one.may_take(now)
+            if one is not route and one.may_take(now) and self._next_at(one, now) <= now
         )
 
     def are_others(self, route: Route) -> bool:
-        """Whether another route has connections that are not given up."""
-        return any(one.workers for one in self._routes if one is not route)
+        """Whether another route, with connections, takes what this one would have."""
+        return any(
+            one.workers
+            for one in self._routes
+            if one is not route and one.queue is route.queue
+        )
 
     def take(self, route: Route, now: float) -> None:
         """Note that a route has taken a message."""
         route.taken += 1
-        level = _after_next(route)
+        level, at = _after_next(route), self._next_at(route, now)
         for one in self._routes:  # what a route misses is not made up for
-            if not one.may_take(now):
+            if not one.may_take(now) or self._next_at(one, now) > at:
                 one.taken = max(one.taken, level * one.share - 1)
 
 
@@ -166,12 +187,11 @@ def shares_of(account: Account | Mapping[Account, float]) -> dict[Account, float
     return dict(account)
 
 
-def shared_out(connections: int, shares: Mapping[Account, float]) -> list[int]:
-    """Give how many connections each account gets, at least one.
+def shared_out(connections: int, shares: Sequence[float]) -> list[int]:
+    """Give how many connections each route gets, at least one.
 
-    >>> ann, bob = Account(host="a.example"), Account(host="b.example")
-    >>> shared_out(4, {ann: 3, bob: 1})
+    >>> shared_out(4, [3, 1])
     [3, 1]
     """
-    whole = sum(shares.values())
-    return [max(1, round(connections * share / whole)) for share in shares.values()]
+    whole = sum(shares)
+    return [max(1, round(connections * share / whole)) for share in shares]

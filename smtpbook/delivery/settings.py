@@ -11,14 +11,17 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar, get_args
 
+from smtpbook.delivery.arms import Arms, Letters
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.books import InDoubt
+from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopRule, StopWhen, stop_rule
 
 Show = Literal["to", "cc", "bcc"]
 _LACKS: Final = "lacks"
+_ARMS: Final = "arms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class Settings:
     stop_when : tuple of callable
     together : Together or None
     in_doubt : {"hold", "resend"}
+    arms : Arms or None
+        An experiment's; None = everybody gets the same.
     """
 
     pace: Pace = Pace()  # noqa: RUF009 (frozen)
@@ -68,6 +73,7 @@ class Settings:
     stop_when: tuple[StopWhen, ...] = ()
     together: Together | None = None
     in_doubt: InDoubt = "hold"
+    arms: Arms | None = None
 
     def __post_init__(self) -> None:
         if self.in_doubt not in ("hold", "resend"):
@@ -76,6 +82,15 @@ class Settings:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"{name}={number!r}: at least one is needed")
+        if self.arms is not None and self.together is not None:
+            raise ValueError(
+                "together= puts recipients of several arms into one message; an experiment "
+                "sends each a message of their own"
+            )
+
+    def letters(self, letter: Template) -> Template | Letters:
+        """Give what messages are made of: a letter, or each arm's own."""
+        return letter if self.arms is None else self.arms.letters(letter)
 
     def given(self, **changes: Any) -> Settings:
         """Give the settings with those changed that are not None."""
@@ -89,6 +104,8 @@ class Settings:
         rules = [rule for rule in self.stop_when if isinstance(rule, StopRule)]
         if len(rules) < len(self.stop_when):
             lacks.append("stop_when")
+        if self.arms is not None and self.arms.lacks:
+            lacks.append(_ARMS)
         return {
             "connections": self.connections,
             "messages_per_connection": self.messages_per_connection,
@@ -97,6 +114,7 @@ class Settings:
             "retry": _plain(self.retry),
             "together": _plain(self.together),
             "stop_when": [{"rule": str(rule), "after": rule.after} for rule in rules],
+            _ARMS: None if self.arms is None else self.arms.to_plain(),
             _LACKS: lacks,
         }
 
@@ -110,6 +128,11 @@ class Settings:
             One that no file can keep is not given.
         """
         for name in plain.get(_LACKS, ()):
+            if name == _ARMS:
+                raise LedgerError(
+                    "it is an experiment whose arms hold what no file keeps, such as a "
+                    "Template; go on with experiment.run(…), as it began"
+                )
             if given.get(name) is None:
                 raise LedgerError(
                     f"{name}= was given as a function, which no file keeps; give it again"
@@ -123,6 +146,7 @@ class Settings:
             stop_when=tuple(stop_rule(one["rule"], after=one["after"]) for one in rules),
             together=_made(Together, plain["together"]) if "together" in plain else None,
             in_doubt=plain["in_doubt"],
+            arms=Arms.from_plain(plain[_ARMS]) if _ARMS in plain else None,
         )
         return kept.given(**given)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.queue import QueueOf
 from smtpbook.errors import LocalProtocolError, TemplateError
 from smtpbook.ledger.books import Books, cause
 from smtpbook.ledger.entries import Entry
@@ -29,8 +29,8 @@ class Verdicts:
     ----------
     books : Books
         Keep what became of each.
-    queue : Queue
-        Takes back who is tried again.
+    queue_of : callable
+        Gives the queue that takes back who is tried again.
     clock : Clock
     display : Display
     retry : Retry or None
@@ -40,16 +40,16 @@ class Verdicts:
     def __init__(
         self,
         books: Books,
-        queue: Queue,
+        queue_of: QueueOf,
         clock: Clock,
         display: Display,
         retry: Retry | None,
         stop_when: tuple[StopWhen, ...],
     ) -> None:
-        self._books, self._queue, self._clock = books, queue, clock
+        self._books, self._queue_of, self._clock = books, queue_of, clock
         self._display, self._retry, self._stop_when = display, retry, stop_when
         self._tally = Tally()
-        self._waiting: dict[int, tuple[float, int]] = {}  # by place: first try, tries
+        self._waiting: dict[int, tuple[float, int]] = {}  # by position: first try, tries
 
     def conclude(
         self,
@@ -60,7 +60,7 @@ class Verdicts:
     ) -> str | None:
         """Note what a try came to; give why a stop rule finds it enough, or None."""
         now = self._clock.now()
-        first, tries = self._waiting.pop(entry.place, (now, 0))
+        first, tries = self._waiting.pop(entry.position, (now, 0))
         if tries:  # counted where the last try left it
             self._tally.add(entry.outcome or "", entry.reason, -1)
         pause_s = None
@@ -74,6 +74,6 @@ class Verdicts:
         self._tally.add(verdict.outcome, entry.reason)
         self._display.update(self._tally.tried, self._tally.outcomes)
         if pause_s is not None:
-            self._waiting[entry.place] = (first, tries + 1)
-            self._queue.put_later(entry, now + pause_s)
+            self._waiting[entry.position] = (first, tries + 1)
+            self._queue_of(entry).put_later(entry, now + pause_s)
         return why_enough(self._stop_when, self._tally)

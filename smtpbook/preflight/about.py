@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from smtpbook.accounts.account import Account
+from smtpbook.delivery.arms import Letters
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.recall import recall
 from smtpbook.delivery.settings import Settings, Together
@@ -164,7 +165,8 @@ def look_over(
         With `strict`; the message names the recipient.
     """
     together, total = campaign.settings.together, len(entries)
-    seen = _Pass(campaign.letter, together, pacer, total, strict=strict)
+    letter = campaign.settings.letters(campaign.letter)
+    seen = _Pass(letter, together, pacer, total, strict=strict)
     display = show("checking", total, progress=progress and total > _WORTH_SHOWING)
     try:
         seen.walk(entries, display)
@@ -219,7 +221,7 @@ class _Pass:
 
     def __init__(
         self,
-        letter: Template,
+        letter: Template | Letters,
         together: Together | None,
         pacer: Pacer,
         total: int,

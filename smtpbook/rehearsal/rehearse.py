@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,7 @@ import trio
 
 from smtpbook import progress as progress_displays
 from smtpbook.accounts.account import Account
+from smtpbook.delivery.arms import Letters
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.settings import Settings, Show
@@ -125,7 +126,9 @@ def rehearse(
         The first connection could not be opened.
     """
     refuse_inside_trio("await trio.to_thread.run_sync(campaign.rehearse)")
-    strict = _Strict(letter.replace(sign=(), options=None))
+    if settings.arms is not None:
+        settings = replace(settings, arms=settings.arms.without_tls())
+    strict = _Strict(settings.letters(letter.replace(sign=(), options=None)))
     now, earliest = datetime.now(UTC), settings.pace.not_before
     began = now if earliest is None else max(now, earliest)
     clock = VirtualClock()
@@ -166,7 +169,7 @@ class _Strict:
     each time.
     """
 
-    def __init__(self, letter: Template) -> None:
+    def __init__(self, letter: Template | Letters) -> None:
         self.error: TemplateError | None = None
         self.stop: Callable[[], None] = lambda: None
         self._letter = letter

@@ -12,6 +12,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Times
 from smtpbook.delivery.delivery import MAX_FAILURES, Delivery
+from smtpbook.delivery.queue import Queue
 from smtpbook.delivery.routes import Route, Routes, shared_out, shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
@@ -141,10 +142,13 @@ async def test_an_account_whose_server_goes_away_leaves_nobody_behind(
 
 
 def test_a_share_is_of_those_that_can_take_and_what_was_missed_is_not_made_up_for() -> None:
+    books = MemoryBooks(["p@x.test"])
+    queue = Queue(books.select(), Pacer(Pace()))
     one, other = (
-        Route(Account(host=f"{name}.example"), 1.0, lambda row: None, 1) for name in "ab"
+        Route(Account(host=f"{name}.example"), 1.0, lambda row: None, 1, queue)
+        for name in "ab"
     )
-    routes = Routes([one, other])
+    routes = Routes([one, other], lambda route, now: now)
     taken: list[str] = []
 
     def take(now: float) -> None:
@@ -170,8 +174,7 @@ def test_a_share_is_of_those_that_can_take_and_what_was_missed_is_not_made_up_fo
 def test_connections_are_shared_out_and_everybody_gets_one(
     connections: int, shares: list[float], expected: list[int]
 ) -> None:
-    accounts = {Account(host=f"a{n}.example"): share for n, share in enumerate(shares)}
-    assert shared_out(connections, accounts) == expected
+    assert shared_out(connections, shares) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""Queues: everybody who waits in a send, in a queue for each way that messages go.
+
+There is one way, unless an experiment's arms differ in how they travel.  The list is read
+in its order; whom one way is ahead of the others waits here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from smtpbook.accounts.account import Account
+from smtpbook.delivery.arms import Arms, Way
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.queue import Queue, Source
+from smtpbook.delivery.routes import Route, shared_out
+from smtpbook.events import Sink
+from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.pace import Pacer
+
+_ONE_WAY: Final = Way()
+
+
+class Queues:
+    """The recipients of one send.
+
+    Parameters
+    ----------
+    chosen : Source
+    arms : Arms or None
+    pacer : Pacer
+        Of all ways that have no pace of their own.
+    clock : Clock
+
+    Attributes
+    ----------
+    pacers : list of Pacer
+    """
+
+    def __init__(
+        self, chosen: Source, arms: Arms | None, pacer: Pacer, clock: Clock
+    ) -> None:
+        self._chosen, self._arms = chosen, arms
+        self._weights = {_ONE_WAY: 1} if arms is None else arms.ways
+        self._ahead: dict[Way, deque[Entry]] = {way: deque() for way in self._weights}
+        self.pacers = [pacer]
+        self._queues: dict[Way, Queue] = {}
+        for way in self._weights:
+            own = pacer if way.pace is None else Pacer(way.pace)
+            if own is not pacer:
+                self.pacers.append(own)
+            source = chosen if len(self._weights) == 1 else _Part(self, way)
+            self._queues[way] = Queue(source, own, clock.instant)
+
+    def of(self, entry: Entry) -> Queue:
+        """Give the queue that a recipient waits in."""
+        return self._queues[self._way_of(entry)]
+
+    def drain(self) -> Iterator[Entry]:
+        """Take all who wait, whatever their time."""
+        for queue in self._queues.values():
+            yield from queue.drain()
+
+    def routes(
+        self,
+        accounts: Mapping[Account, float],
+        connections: int,
+        sink_of: Callable[[Account, Queue], Sink],
+    ) -> list[Route]:
+        """Let each account, by each way, have its share of messages and connections."""
+        found = [
+            (way, account, share * weight)
+            for way, weight in self._weights.items()
+            for account, share in way.accounts(accounts)
+        ]
+        numbers = shared_out(min(connections, len(self._chosen)), [one[2] for one in found])
+        return [
+            Route(
+                account,
+                share,
+                sink_of(account, self._queues[way]),
+                number,
+                self._queues[way],
+                way.pipelining,
+            )
+            for (way, account, share), number in zip(found, numbers, strict=True)
+        ]
+
+    def left(self, way: Way) -> int:
+        """Give how many are left to be handed out by a way at most, as far as is known."""
+        return len(self._ahead[way]) + len(self._chosen)
+
+    def take(self, way: Way) -> Entry | None:
+        """Hand out the next one who goes a way; None: nobody is left."""
+        if ahead := self._ahead[way]:
+            return ahead.popleft()
+        while (entry := self._chosen.take()) is not None:
+            if (own := self._way_of(entry)) == way:
+                return entry
+            self._ahead[own].append(entry)
+        return None
+
+    def _way_of(self, entry: Entry) -> Way:
+        return _ONE_WAY if self._arms is None else self._arms.of(entry.row).way
+
+
+class _Part:
+    """Those of a source who go one way: a `Source` of its own."""
+
+    def __init__(self, queues: Queues, way: Way) -> None:
+        self._queues, self._way = queues, way
+
+    def __len__(self) -> int:
+        return self._queues.left(self._way)
+
+    def take(self) -> Entry | None:
+        return self._queues.take(self._way)
