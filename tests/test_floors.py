@@ -44,6 +44,8 @@ FLOORS = [
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course"},
     {"lessons", "reports"},
+    {"insight", "course", "experiments"},
+    {"lessons"},
     {"widgets", "cli"},  # faces
     {"__init__", "__main__"},
 ]
@@ -83,6 +85,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "rehearsal",
         "samples",
         "charts",
+        "experiments",
         "insight",
         "grading",
         "lessons",
@@ -102,11 +105,12 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "samples",
         "charts",
         "statistics",
+        "experiments",
         "insight",
         "lessons",
         "reports",
     },
-    "scipy": {"statistics"},
+    "scipy": {"statistics", "experiments"},
     "pyarrow": {
         *("log", "table", "tables", "databases", "sources", "recipients", "insight"),
         "reports",

@@ -1,0 +1,1 @@
+"""Experiments: who gets which, drawn by chance, and what difference it made."""

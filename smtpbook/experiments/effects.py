@@ -1,0 +1,254 @@
+"""Effects: what an experiment came to, read from a log and shown.
+
+The log needs only its own columns, so it may have been read anywhere.  How the figures come
+about is told in `estimates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from smtpbook.errors import SMTPBookError
+from smtpbook.escape import to_html, visible
+from smtpbook.experiments.assign import SEED, name_of
+from smtpbook.experiments.design import Design
+from smtpbook.experiments.estimates import (
+    is_mismatch,
+    latency_rows,
+    mismatch,
+    share_rows,
+)
+from smtpbook.states import INK
+from smtpbook.statistics.comparing import Evidence
+from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.scan import Log
+
+_LAST: Final = """
+SELECT arm, block, recipient_domain, outcome, count(*) AS recipients FROM (
+    SELECT
+        campaign_id,
+        recipient,
+        arg_max(arm, place) AS arm,
+        arg_max(block, place) AS block,
+        arg_max(recipient_domain, place) AS recipient_domain,
+        arg_max(outcome, place) AS outcome
+    FROM log
+    WHERE kind = 'outcome' AND recipient IS NOT NULL AND arm IS NOT NULL
+        AND ($attempt = 0 OR attempt = $attempt)
+    GROUP BY campaign_id, recipient
+) GROUP BY arm, block, recipient_domain, outcome
+ORDER BY arm, block, recipient_domain, outcome
+"""
+_SAID: Final = """
+SELECT arm, block, verb, session_id, service_s FROM log
+WHERE kind = 'command' AND arm IS NOT NULL AND verb IS NOT NULL
+    AND reply_code IS NOT NULL AND service_s IS NOT NULL
+ORDER BY place
+"""
+_SHARES: Final = dict.fromkeys(
+    ("arm", "block", "recipient_domain", "outcome"), "string"
+) | {"recipients": "int64"}
+_TIMES: Final = dict.fromkeys(("arm", "block", "verb", "session_id"), "string") | {
+    "service_s": "float64"
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """What an experiment came to; shows itself in a notebook.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row for each comparison of a level with the first of its factor, pooled
+        (``block`` is null), then by block.  ``share`` and ``share_versus`` (float64, 0 to
+        1) are those who came to `outcomes`, ``difference`` is the first less the second,
+        ``low`` and ``high`` its interval, which ``method`` names; ``effective_n`` (float64)
+        is of how many independent recipients that is worth.  ``p_value`` (float64; null by
+        block) is for one comparison, ``p_adjusted`` for all of them together (Holm).
+    latency : DataFrame
+        A row for each comparison, command and quantile: ``service_s``,
+        ``service_versus_s``, ``difference_s`` with ``low_s`` and ``high_s``; and what
+        speaks against "no difference" in the command's times, ``p_value`` and
+        ``p_adjusted`` (Mann-Whitney, Holm).
+    sizes : Series of int64
+        Recipients in the log, by arm.
+    mismatch : Evidence
+        Against the arms being of one size, as they were drawn.
+    outcomes : tuple of str
+        What counted.
+    design : Design
+    confidence : float
+    """
+
+    table: pd.DataFrame
+    latency: pd.DataFrame
+    sizes: pd.Series[Any]
+    mismatch: Evidence
+    outcomes: tuple[str, ...]
+    design: Design
+    confidence: float
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether the arms have lost recipients so unequally that none should be believed.
+
+        True where chance would do so less than once in a thousand times.
+        """
+        return is_mismatch(self.mismatch)
+
+    @property
+    def pooled(self) -> pd.DataFrame:
+        """The rows of `table` that are of all blocks together."""
+        return self.table[self.table["block"].isna()].reset_index(drop=True)
+
+    def _lines(self) -> list[str]:
+        what = " or ".join(self.outcomes)
+        lines = [
+            f"{row.factor}: {visible(row.level)} against {visible(row.versus)}: "
+            f"{row.share:.1%} {what} against {row.share_versus:.1%}, "
+            f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to "
+            f"{100 * row.high:+.1f}), p = {row.p_value:.3g}, adjusted {row.p_adjusted:.3g}"
+            for row in self.pooled.itertuples()
+        ]
+        return [*lines, *self._notes()]
+
+    def _notes(self) -> list[str]:
+        first = self.pooled.iloc[0]
+        notes = [
+            f"{self.confidence * 100:g} % intervals: {first['method']}; adjusted by Holm "
+            f"for {len(self.pooled)} comparisons"
+        ]
+        if self.design.words:
+            mixed = "; ".join(f"{a}: {b}" for a, b in self.design.aliases())
+            notes.append(f"Not to be told apart in this fraction: {mixed}")
+        told = ", ".join(f"{n:,}" for n in self.sizes)
+        said = f"Arms of {told} recipients, p = {self.mismatch.p_value:.2g}"
+        if self.is_mismatch:
+            said += (
+                ": they were drawn alike in size and are not any more. Find out why some "
+                "were lost before any difference is believed"
+            )
+        return [*notes, said]
+
+    def __repr__(self) -> str:
+        return "\n".join(["Effects of an experiment", *self._lines()])
+
+    def _repr_html_(self) -> str:
+        left, right = (
+            f"text-align: {side}; padding: .1em .8em .1em 0" for side in ("left", "right")
+        )
+        heads = ("factor", "level", "against", " or ".join(self.outcomes), "against")
+        heads += ("difference in points", "interval", "p", "p adjusted")
+        head = "".join(
+            f'<th scope="col" style="{left if place < 3 else right}">{to_html(one)}</th>'
+            for place, one in enumerate(heads)
+        )
+        rows = ""
+        for row in self.pooled.itertuples():
+            cells = (
+                *(str(row.factor), str(row.level), str(row.versus)),
+                *(f"{row.share:.1%}", f"{row.share_versus:.1%}"),
+                f"{100 * row.difference:+.1f}",
+                f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
+                *(f"{row.p_value:.3g}", f"{row.p_adjusted:.3g}"),
+            )
+            rows += "<tr>" + "".join(
+                f'<td style="{left if place < 3 else right}">{to_html(cell)}</td>'
+                for place, cell in enumerate(cells)
+            )
+            rows += "</tr>"
+        notes = "".join(f"<div>{to_html(note)}</div>" for note in self._notes())
+        return (
+            f'<div style="{INK}"><b>Effects of an experiment</b>'
+            f'<table style="color: inherit"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>{notes}</div>"
+        )
+
+
+def effects_of(
+    log: Log,
+    design: Design,
+    seed: int,
+    *,
+    outcomes: str | Collection[str] = "accepted",
+    attempt: int | None = None,
+    quantiles: Sequence[float] = (0.5, 0.95),
+    clustered: bool = False,
+    confidence: float = 0.95,
+) -> Effects:
+    """Read an experiment's effects from a log; parameters as `Experiment.effects`.
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
+    SMTPBookError
+        It has no row of this experiment; the message says of which it has.
+    """
+    wanted = (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
+    needs = ("kind", "recipient", "recipient_domain", "campaign_id", "attempt")
+    found = query(
+        _LAST,
+        _SHARES,
+        needs=(*needs, "arm", "block", "outcome", PLACE),
+        parameters={"attempt": attempt or 0},
+        log=log,
+    )
+    said = query(
+        _SAID,
+        _TIMES,
+        needs=(
+            "kind",
+            "arm",
+            "block",
+            "verb",
+            "session_id",
+            "service_s",
+            "reply_code",
+            PLACE,
+        ),
+        log=log,
+    )
+    own = _own(found, design, seed)
+    sizes = own.groupby("arm")["recipients"].sum().reindex(design.names, fill_value=0)
+    said = said[_is_own(said, design, seed)]
+    rows = latency_rows(said, design, quantiles, clustered=clustered, confidence=confidence)
+    shares = share_rows(own, design, wanted, clustered=clustered, confidence=confidence)
+    return Effects(
+        table=pd.DataFrame(list(shares)).astype({"block": "string"}),
+        latency=pd.DataFrame(rows),
+        sizes=sizes.astype("int64"),
+        mismatch=mismatch(sizes.tolist()),
+        outcomes=wanted,
+        design=design,
+        confidence=confidence,
+    )
+
+
+def _own(found: pd.DataFrame, design: Design, seed: int) -> pd.DataFrame:
+    own = found[_is_own(found, design, seed)]
+    if own.empty:
+        others = sorted(set(found["arm"].dropna()))[:4]
+        seeds = sorted({str(name_of(str(one))[1]) for one in found["block"].dropna()})[:4]
+        has = (
+            f"its arms are {', '.join(map(visible, others))}, seed {', '.join(seeds)}"
+            if others
+            else "no row of it names an arm"
+        )
+        raise SMTPBookError(
+            f"the log has no recipient of this experiment (seed {seed}): {has}; ask the "
+            f"Experiment with which it was sent"
+        )
+    return own
+
+
+def _is_own(rows: pd.DataFrame, design: Design, seed: int) -> Any:
+    is_arm = rows["arm"].isin(design.names)
+    return (
+        (is_arm & rows["block"].str.endswith(f"{SEED}{seed}")).fillna(False).to_numpy(bool)
+    )
