@@ -78,10 +78,10 @@ def plot_effects(effects: HasTable, *, blocks: bool = True, ax: Axes | None = No
         return say(ax, "There is nobody to compare.")
     _draw(ax, rows)
     methods = " / ".join(dict.fromkeys(pooled["method"]))
-    left_out = len(table) - len(rows) if blocks else 0
-    note = f"; {left_out:,} smaller blocks are not shown" if left_out else ""
+    note = f"; {_MAX_BLOCKS} largest blocks" if blocks and len(table) > len(rows) else ""
     ax.set_xlabel(
-        f"difference in points, {effects.confidence * 100:g} % interval: {methods}{note}"
+        f"difference in points, {effects.confidence * 100:g} % interval: {methods}{note}",
+        size="small",
     )
     return ax
 
@@ -121,8 +121,8 @@ def _draw(ax: Axes, rows: pd.DataFrame) -> None:
     label_ticks(ax.yaxis, [_label(row) for _, row in rows.iterrows()], max_chars=_MAX_CHARS)
     for label, bold in zip(ax.get_yticklabels(), is_pooled, strict=True):
         label.set_alpha(1.0 if bold else 0.75)
-    reach = float(np.nanmax(np.abs(figures[np.isfinite(figures)]))) * 1.08 or 1.0
-    ax.set_xlim(-reach, reach)
+    ends = np.append(figures[np.isfinite(figures)], [-1.0, 1.0])
+    ax.set_xlim(ends.min() * 1.08, ends.max() * 1.08)
     ax.set_ylim(max(len(rows), 2) - 0.5, -0.5)
     ax.tick_params("y", length=0, labelsize="small")
     ax.grid(axis="x", alpha=0.25)

@@ -26,6 +26,7 @@ from smtpbook.states import INK
 from smtpbook.statistics.comparing import Evidence
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.scan import Log
+from smtpbook.wording import counted
 
 _LAST: Final = """
 SELECT arm, block, recipient_domain, outcome, count(*) AS recipients FROM (
@@ -121,7 +122,7 @@ class Effects:
         first = self.pooled.iloc[0]
         notes = [
             f"{self.confidence * 100:g} % intervals: {first['method']}; adjusted by Holm "
-            f"for {len(self.pooled)} comparisons"
+            f"for {counted(len(self.pooled), 'comparison', 'comparisons')}"
         ]
         if self.design.words:
             mixed = "; ".join(f"{a}: {b}" for a, b in self.design.aliases())
