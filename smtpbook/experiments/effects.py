@@ -107,16 +107,23 @@ class Effects:
         """The rows of `table` that are of all blocks together."""
         return self.table[self.table["block"].isna()].reset_index(drop=True)
 
-    def _lines(self) -> list[str]:
+    def _cells(self) -> list[dict[str, str]]:
+        """Give the pooled rows in words, by what stands above them."""
         what = " or ".join(self.outcomes)
-        lines = [
-            f"{row.factor}: {visible(row.level)} against {visible(row.versus)}: "
-            f"{row.share:.1%} {what} against {row.share_versus:.1%}, "
-            f"{100 * row.difference:+.1f} points ({100 * row.low:+.1f} to "
-            f"{100 * row.high:+.1f}), p = {row.p_value:.3g}, adjusted {row.p_adjusted:.3g}"
-            for row in self.pooled.itertuples()
+        return [
+            {
+                "factor": row["factor"],
+                "level": row["level"],
+                "against": row["versus"],
+                what: f"{row['share']:.1%}",
+                f"{what} (against)": f"{row['share_versus']:.1%}",
+                "difference in points": f"{100 * row['difference']:+.1f}",
+                "interval": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                "p": f"{row['p_value']:.3g}",
+                "p adjusted": f"{row['p_adjusted']:.3g}",
+            }
+            for row in self.pooled.to_dict("records")
         ]
-        return [*lines, *self._notes()]
 
     def _notes(self) -> list[str]:
         first = self.pooled.iloc[0]
@@ -137,32 +144,28 @@ class Effects:
         return [*notes, said]
 
     def __repr__(self) -> str:
-        return "\n".join(["Effects of an experiment", *self._lines()])
+        lines = ["Effects of an experiment"]
+        for row in self._cells():
+            factor, level, versus, share, other, change, interval, p, adjusted = (
+                row.values()
+            )
+            lines.append(
+                f"{factor}: {visible(level)} {share}, {visible(versus)} {other} "
+                f"{' or '.join(self.outcomes)}: {change} points ({interval}), p = {p}, "
+                f"adjusted {adjusted}"
+            )
+        return "\n".join([*lines, *self._notes()])
 
     def _repr_html_(self) -> str:
-        left, right = (
-            f"text-align: {side}; padding: .1em .8em .1em 0" for side in ("left", "right")
-        )
-        heads = ("factor", "level", "against", " or ".join(self.outcomes), "against")
-        heads += ("difference in points", "interval", "p", "p adjusted")
+        style = "text-align: left; padding: .1em .8em .1em 0"
+        cells = self._cells()
         head = "".join(
-            f'<th scope="col" style="{left if place < 3 else right}">{to_html(one)}</th>'
-            for place, one in enumerate(heads)
+            f'<th scope="col" style="{style}">{to_html(name)}</th>' for name in cells[0]
         )
         rows = ""
-        for row in self.pooled.itertuples():
-            cells = (
-                *(str(row.factor), str(row.level), str(row.versus)),
-                *(f"{row.share:.1%}", f"{row.share_versus:.1%}"),
-                f"{100 * row.difference:+.1f}",
-                f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
-                *(f"{row.p_value:.3g}", f"{row.p_adjusted:.3g}"),
-            )
-            rows += "<tr>" + "".join(
-                f'<td style="{left if place < 3 else right}">{to_html(cell)}</td>'
-                for place, cell in enumerate(cells)
-            )
-            rows += "</tr>"
+        for row in cells:
+            tds = (f'<td style="{style}">{to_html(one)}</td>' for one in row.values())
+            rows += f"<tr>{''.join(tds)}</tr>"
         notes = "".join(f"<div>{to_html(note)}</div>" for note in self._notes())
         return (
             f'<div style="{INK}"><b>Effects of an experiment</b>'
@@ -232,7 +235,7 @@ def effects_of(
 
 
 def _own(found: pd.DataFrame, design: Design, seed: int) -> pd.DataFrame:
-    own = found[_is_own(found, design, seed)]
+    own: pd.DataFrame = found[_is_own(found, design, seed)]
     if own.empty:
         others = sorted(set(found["arm"].dropna()))[:4]
         seeds = sorted({str(name_of(str(one))[1]) for one in found["block"].dropna()})[:4]

@@ -65,24 +65,28 @@ class Assignment:
     assumed: str
     title: str
 
+    def _cells(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (
+                row["factor"],
+                f"{row['level']} ({row['recipients']:,})",
+                f"{row['versus']} ({row['recipients_versus']:,})",
+                _told_fall(row["fall"]),
+            )
+            for row in self.power.to_dict("records")
+        ]
+
     def __repr__(self) -> str:
         lines = [
-            f"  {row.factor}: {visible(row.level)} ({row.recipients:,}) against "
-            f"{visible(row.versus)} ({row.recipients_versus:,}): {_told_fall(row.fall)}"
-            for row in self.power.itertuples()
+            f"  {factor}: {visible(level)} against {visible(versus)}: {fall}"
+            for factor, level, versus, fall in self._cells()
         ]
         return "\n".join([self.title, *lines, f"  {self.assumed}"])
 
     def _repr_html_(self) -> str:
         style = "text-align: left; padding: .1em .8em .1em 0"
         rows = ""
-        for row in self.power.itertuples():
-            cells = (
-                str(row.factor),
-                f"{row.level} ({row.recipients:,})",
-                f"{row.versus} ({row.recipients_versus:,})",
-                _told_fall(row.fall),
-            )
+        for cells in self._cells():
             tds = (f'<td style="{style}">{to_html(cell)}</td>' for cell in cells)
             rows += f"<tr>{''.join(tds)}</tr>"
         heads = ("factor", "level", "against", "likely to be found")
