@@ -82,6 +82,8 @@ class Account:
         STARTTLS where it is offered, whatever the certificate, else clear text.  It keeps
         out who only listens; the log's ``tls`` row says which it was.  There is no login
         then, because nothing proves who would be told the password.
+    tls_version : {"1.2", "1.3"}, optional
+        The only one that is offered.  Default: both (RFC 8314 section 4.1).
     username : str, optional
         None = no login.
     password : str, Secret or callable, optional
@@ -145,6 +147,7 @@ class Account:
     protocol: Protocol = "smtp"
     port: int = 0
     tls: TlsMode | None = None
+    tls_version: Literal["1.2", "1.3"] | None = None
     username: str | None = None
     password: Password = None
     auth: str = "auto"
@@ -175,6 +178,8 @@ class Account:
                 f"tls={self.tls!r} is not one of {choices}"
                 f"{near_miss(str(self.tls), get_args(TlsMode))}"
             )
+        if self.tls_version not in (None, "1.2", "1.3"):
+            raise ValueError(f"tls_version={self.tls_version!r} is not '1.2' or '1.3'")
         if self.protocol not in PROTOCOLS:
             choices = ", ".join(map(repr, PROTOCOLS))
             raise ValueError(

@@ -43,9 +43,8 @@ _TEXT: Final = (
     "username",
     "auth",
     "helo",
-    "source_address",
-    "proxy",
-    "ca_file",
+    *("source_address", "tls_version"),
+    *("proxy", "ca_file"),
     "client_certificate",
     "client_key_file",
     "name",
@@ -263,7 +262,8 @@ def _settings(account: Account) -> dict[str, Any]:
         "tls": account.tls,
     }
     plain = Account(host=account.host, username=account.username)
-    for key in ("protocol", "username", "auth", "helo", "source_address", "name", "is_lab"):
+    kept = ("protocol", "username", "auth", "helo", "source_address", "name", "is_lab")
+    for key in (*kept, "tls_version"):
         value = getattr(account, key)
         if value is not None and (key == "username" or value != getattr(plain, key)):
             settings[key] = value

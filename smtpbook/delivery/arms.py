@@ -23,7 +23,7 @@ from smtpbook.transfer.pipeline import Pipelining
 ARM: Final = "arm"
 BLOCK: Final = "block"
 
-OF_ACCOUNT: Final = ("helo", "source_address", "tls")
+OF_ACCOUNT: Final = ("helo", "source_address", "tls", "tls_version")
 """What an arm may change of an account.  Never whose server it is: whoever agreed to a
 send agreed to that."""
 
@@ -215,7 +215,9 @@ def labels_of(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _but_tls(way: Way) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in way.account if name != "tls")
+    return tuple(
+        (name, value) for name, value in way.account if name not in ("tls", "tls_version")
+    )
 
 
 def _plain_arm(arm: Arm) -> dict[str, Any]:

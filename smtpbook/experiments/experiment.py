@@ -107,9 +107,9 @@ class Experiment:
         What is varied, and its levels; the first one is what the others are compared with,
         and a mapping gives them names.  A parameter of `Template` (``subject``,
         ``header_from`` or ``sender``, ``text`` …) or ``letter`` for another one altogether;
-        of the account ``helo``, ``tls``, ``source_address``, or ``account`` with accounts
-        for levels; ``pipelining``; ``pace``; ``hours``, the part of the day in which an arm
-        is sent, ``"09:00-11:00 Europe/Paris"``.
+        of the account ``helo``, ``tls``, ``tls_version`` and ``source_address``, or
+        ``account`` with accounts for levels; ``pipelining``; ``pace``; ``hours``, the part
+        of the day in which an arm is sent, ``"09:00-11:00 Europe/Paris"``.
     blocks : str, callable or None
         Arms are drawn within these: ``"recipient_domain"``, ``"provider"`` (as far as a
         domain's name tells), a field of the list, or a function of the address; None =
@@ -268,11 +268,14 @@ class Experiment:
         names = {one.name for one in self.design.factors}
         if "pace" in names and settings.get("pace") is not None:
             raise ValueError("pace= is a factor of this experiment; give it there only")
+        accounts = self._accounts(account)
+        if "tls_version" in names - {"tls"} and any(one.tls == "none" for one in accounts):
+            raise ValueError("tls_version is a factor, and there is an account without TLS")
         arms = self._arms(pace)
         arms.letters(letter)  # refuses what cannot be compiled
         return Campaign(
             name,
-            self._accounts(account),
+            accounts,
             self.assign(people).people,
             letter,
             arms=arms,

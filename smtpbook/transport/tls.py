@@ -80,8 +80,11 @@ def _check_pins(der: bytes, account: Account) -> None:
 # --- contexts -----------------------------------------------------------------------------
 
 
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
 def tls_context(account: Account) -> ssl.SSLContext:
-    """Give the context of an account's connections: TLS 1.2 or newer, and verified.
+    """Give the context of an account's connections: verified, TLS 1.2 or newer, or as told.
 
     Reading the authorities takes as long as a handshake, so a context is kept until one of
     its files changes.  Whoever gets one shares it.
@@ -112,7 +115,7 @@ def tls_context(account: Account) -> ssl.SSLContext:
             changed += [_state_of(path) for path in (own.file, own.key_file) if path]
         except OSError as exc:
             raise _unreadable("client_certificate", exc.filename, exc) from exc
-    return _context(ca_file, is_verified, own, tuple(changed))
+    return _context(ca_file, is_verified, account.tls_version, own, tuple(changed))
 
 
 def _state_of(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -126,7 +129,11 @@ def _unreadable(field: str, path: str | Path | None, exc: Exception) -> TLSError
 
 @lru_cache(maxsize=16)
 def _context(
-    ca_file: str | None, is_verified: bool, own: ClientCertificate | None, changed: object
+    ca_file: str | None,
+    is_verified: bool,
+    version: str | None,
+    own: ClientCertificate | None,
+    changed: object,
 ) -> ssl.SSLContext:
     """Read the files; `changed` is only there to be another one when they are."""
     if not is_verified:
@@ -140,7 +147,9 @@ def _context(
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as exc:  # an SSLError is one too
             raise _unreadable("ca_file", ca_file, exc) from exc
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = _VERSIONS[version or "1.2"]
+    if version is not None:
+        context.maximum_version = _VERSIONS[version]
     # A handshake in the middle of a session of TLS 1.2, which `TlsStream` has no turn for,
     # is declined by an alert (RFC 5246 section 7.2.2), and not left half done.
     context.options |= ssl.OP_NO_RENEGOTIATION

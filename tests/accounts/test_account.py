@@ -84,6 +84,7 @@ def test_defaults() -> None:
         ({"tls": "ssl"}, "tls='ssl' is not one of"),
         ({"tls": "start_tls"}, "did you mean 'starttls'"),
         ({"tls": True}, "tls=True"),
+        ({"tls_version": "1.1"}, "tls_version='1.1' is not"),
         ({"password": "x"}, "needs a username"),
         ({"timeouts": 0}, "must be positive"),
         ({"source_address": "mx.test"}, "source_address 'mx.test' is not an IP address"),

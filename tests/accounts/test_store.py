@@ -63,7 +63,7 @@ def by_hand(home: Path, text: str | bytes) -> Path:
     [
         {},
         {"port": 2525, "tls": "none"},
-        {"tls": "implicit", "auth": "PLAIN"},
+        {"tls": "implicit", "auth": "PLAIN", "tls_version": "1.3"},
         {"helo": "client.example.org", "source_address": "192.0.2.1"},
         {"ca_file": "/etc/ssl/own.pem", "name": "my server"},
         {"timeouts": Timeouts(rcpt_s=5.5, quit_s=1)},

@@ -71,6 +71,22 @@ def test_everybody_gets_the_message_of_their_own_arm_and_the_log_tells_it(
         assert (mine == outcomes["arm"].str.extract("helo=(.*)")[0]).all()
 
 
+def test_each_arm_speaks_its_own_version_of_tls(people: People, letter: Template) -> None:
+    experiment = Experiment({"tls_version": ["1.2", "1.3"]})
+    with Lab(tls="starttls") as lab:
+        run = experiment.run(
+            "ab", lab.account, people(12), letter, folder=None, progress=False
+        )
+    sent = run.log[run.log["kind"] == "outcome"]
+    assert set(zip(sent["arm"], sent["tls_version"], strict=True)) == {
+        ("tls_version=1.2", "TLSv1.2"),
+        ("tls_version=1.3", "TLSv1.3"),
+    }
+    clear = Account(host="mx.example", port=25, tls="none")
+    with pytest.raises(ValueError, match="an account without TLS"):
+        experiment.campaign("ab", clear, people(12), letter)
+
+
 async def test_arms_take_turns_so_that_time_weighs_on_all_alike(
     autojump_clock: object, people: People, letter: Template, serve_here: ServeHere
 ) -> None:
