@@ -223,11 +223,11 @@ async def test_an_account_that_cannot_be_used_ends_it_for_all_arms(
     )
     bad = good.replace(password="wrong", name="bad")
     experiment = Experiment({"account": [good, bad]})
-    campaign = experiment.campaign("ab", None, people(400), letter, folder=None)
+    campaign = experiment.campaign("ab", None, people(24), letter, folder=None, pace="20/s")
     with pytest.raises(AuthenticationError):
         await campaign.send_async()
     assert campaign.counts.get("failed", 0) == 0
-    assert campaign.counts["pending"] >= 200
+    assert campaign.counts["pending"] > 12  # the other arm did not go on alone
 
 
 async def test_with_accounts_for_levels_each_arm_goes_by_its_own(
