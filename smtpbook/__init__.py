@@ -249,7 +249,6 @@ _HOME = {
     "report": "reports.report",
     "Experiment": "experiments.experiment",
     "plot_effects": "charts.plot_effects",
-    "report": "insight.report",
     "state_machine": "insight.state_machine",
     "StateMachine": "insight.state_machine",
     "session_states": "insight.state_machine",
