@@ -67,6 +67,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "python_socks": {"transport"},
     "truststore": {"transport"},
     "trustme": {"lab"},
+    "h11": {"lab"},
     "pandas": {
         "recipients",
         "language",

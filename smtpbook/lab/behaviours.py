@@ -1,19 +1,16 @@
 """Behaviours: what the lab server does otherwise than an ordinary server would.
 
-A behaviour says what; a rule says where: for which command, and for which recipients.
-Chance is drawn from the seed, the command, the address and the count, so the same seed
-gives the same replies however the connections interleave.  Nothing here does I/O.
+A behaviour says what and when; a rule says where: for which command, and for which
+recipients.  These are values; what comes of them, command by command, is for `rules`.
 """
 
 from __future__ import annotations
 
 import math
-import random
 import re
-from collections import Counter
-from dataclasses import dataclass
-from fnmatch import translate
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 from smtpbook.errors import near_miss
 from smtpbook.protocol.replies import Reply
@@ -43,28 +40,73 @@ PLACES: Final = (
     "QUIT",
 )
 _CODE: Final = re.compile(r"([2-5][0-9]{2})(?=[ \n-]|$)")
-# 550-5.1.1.anything@… asks for "550 5.1.1"
-_BY_ADDRESS: Final = re.compile(r"([45]\d\d)(?:-([45]\.\d{1,3}\.\d{1,3}))?\.")
+
+
+class Seen(NamedTuple):
+    """What the server knows when a command has come: what behaviours go by.
+
+    Attributes
+    ----------
+    session : str
+        The lab's own name for it.
+    recipients : tuple of str
+        Whom the command concerns: one for RCPT, all accepted ones from DATA on; what was
+        asked for at VRFY and EXPN; else none.
+    now : float
+        Of the server's clock, in seconds.
+    sessions : int
+        How many are open, this one included.
+    is_secure, is_authenticated : bool
+        Whether the session is under TLS, and has logged in.
+    reverse_path : str
+        From MAIL on; ``""`` before it, and for the null reverse-path.
+    data : bytes
+        The mail data at its end, dot-stuffing undone; empty before.
+    """
+
+    session: str
+    recipients: tuple[str, ...] = ()
+    now: float = 0.0
+    sessions: int = 1
+    is_secure: bool = False
+    is_authenticated: bool = False
+    reverse_path: str = ""
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    r"""What to do at one place of the conversation.
+    r"""What to do at one place of the conversation, and when.
 
     Attributes
     ----------
     reply : str or None
         Such as ``"450 4.2.0 Try later"``, ``\n`` between lines; None = what an ordinary
         server says.
-    delay_s : float or tuple of two floats
-        Seconds before the reply; of a range, drawn evenly on the log scale.
+    delay_s : float or tuple of two or more floats
+        Seconds before the reply.  A tuple is a distribution: quantiles, evenly spaced from
+        the shortest to the longest, between which it is drawn evenly on the log scale.
+    drip_s : float
+        Seconds from one octet of the reply to the next.
     drop : bool
         Close the connection instead of replying.
+    reset : bool
+        The same, with a TCP reset: what is under way is lost.
     close : bool
         Close it behind the reply.
+    when : callable, optional
+        Only where this says yes to what the server has `Seen`.
+    over : tuple of int and float, optional
+        Only what is beyond so many in so many seconds: a limit by the clock, over a sliding
+        window, for all together to whom the rule applies.  What was let through counts.
+    skip : int
+        Not the first so many times.
     times : int or None
-        Only the first so many times for the same address (or, where no recipient is known,
-        in the same session); None = always.
+        Then only so many times; None = always.
+    for_s : float or None
+        Only until so many seconds after the first time, as greylisting does; None = always.
+        This and the two above count for the same address (or, where no recipient is known,
+        in the same session).
     probability : float
         Of doing it at all, from the seed.
 
@@ -72,32 +114,69 @@ class Behaviour:
     ------
     ValueError
         A field cannot be what it says.
+
+    Examples
+    --------
+    The third recipient of a session is refused once; more than 30 messages a minute are.
+
+    >>> third = Behaviour(reply="452 4.5.3 Too many recipients", skip=2, times=1)
+    >>> limit = Behaviour(reply="450 4.7.1 Slow down", over=(30, 60.0))
     """
 
     reply: str | None = None
-    delay_s: float | tuple[float, float] = 0.0
+    delay_s: float | tuple[float, ...] = 0.0
+    drip_s: float = 0.0
     drop: bool = False
+    reset: bool = False
     close: bool = False
+    when: Callable[[Seen], bool] | None = None
+    over: tuple[int, float] | None = None
+    skip: int = 0
     times: int | None = None
+    for_s: float | None = None
     probability: float = 1.0
 
     def __post_init__(self) -> None:
         if self.reply is not None:
             self.parsed()
-        low, high = self.delay_range
-        if not 0 <= low <= high < math.inf:
+        times = self.delays
+        if (
+            not times
+            or list(times) != sorted(times)
+            or not 0 <= times[0] <= times[-1] < math.inf
+        ):
             raise ValueError(
-                f"delay_s={self.delay_s!r} is not a time in seconds or a range"
+                f"delay_s={self.delay_s!r} is not a time in seconds, or several from the "
+                f"shortest to the longest"
             )
+        if not 0 <= self.drip_s < math.inf:
+            raise ValueError(f"drip_s={self.drip_s!r} is not a time in seconds")
+        if self.over is not None and not (
+            self.over[0] >= 0 and 0 < self.over[1] < math.inf
+        ):
+            raise ValueError(f"over={self.over!r} is not a count and a time in seconds")
+        if self.skip < 0 or (self.times is not None and self.times < 0):
+            raise ValueError(f"skip={self.skip!r}, times={self.times!r}: not two counts")
+        if self.for_s is not None and not self.for_s >= 0:
+            raise ValueError(f"for_s={self.for_s!r} is not a time in seconds")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability={self.probability!r} is not between 0 and 1")
 
     @property
-    def delay_range(self) -> tuple[float, float]:
-        """The shortest and the longest delay, in seconds."""
-        if isinstance(self.delay_s, tuple):
-            return self.delay_s
-        return self.delay_s, self.delay_s
+    def delays(self) -> tuple[float, ...]:
+        """The delay's quantiles in seconds, from the shortest to the longest."""
+        return self.delay_s if isinstance(self.delay_s, tuple) else (self.delay_s,)
+
+    def faster(self, speed: float) -> Self:
+        """Give the same with all its times divided by a number."""
+        delays = tuple(delay / speed for delay in self.delays)
+        return replace(
+            self,
+            delay_s=delays if len(delays) > 1 else delays[0],
+            drip_s=self.drip_s / speed,
+            over=None if self.over is None else (self.over[0], self.over[1] / speed),
+            for_s=None if self.for_s is None else self.for_s / speed,
+        )
 
     def parsed(self) -> Reply | None:
         """Give the reply as a value."""
@@ -123,114 +202,19 @@ class Rule:
     pattern : str or None
         Recipients it is for, with ``*`` and ``?``; None = whoever it is.
     behaviour : Behaviour
+
+    Raises
+    ------
+    ValueError
+        There is no such place.
     """
 
     place: str
     pattern: str | None
     behaviour: Behaviour
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What a behaviour comes to this time: the draw has been made."""
-
-    reply: Reply | None
-    delay_s: float
-    drop: bool
-    close: bool
-
-
-NOTHING: Final = Action(None, 0.0, False, False)
-
-
-class Rules:
-    """The rules of one lab server, with what they have to remember.
-
-    Parameters
-    ----------
-    rules : sequence of Rule
-        The first that fits a command decides.
-    seed : int
-    """
-
-    def __init__(self, rules: tuple[Rule, ...], seed: int) -> None:
-        self._seed = seed
-        self._counts: Counter[tuple[int, str]] = Counter()
-        self._rules: tuple[tuple[Rule, re.Pattern[str] | None], ...] = ()
-        for rule in reversed(rules):
-            self.add(rule)
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules as they are now; the first that fits decides."""
-        return tuple(rule for rule, _ in self._rules)
-
-    def add(self, rule: Rule) -> None:
-        """Put a rule in front of the others.
-
-        Raises
-        ------
-        ValueError
-            There is no such place.
-        """
-        if rule.place not in PLACES:
+    def __post_init__(self) -> None:
+        if self.place not in PLACES:
             raise ValueError(
-                f"no place {rule.place!r} in a conversation{near_miss(rule.place, PLACES)}"
+                f"no place {self.place!r} in a conversation{near_miss(self.place, PLACES)}"
             )
-        pattern = (
-            None if rule.pattern is None else re.compile(translate(rule.pattern), re.I)
-        )
-        # Another tuple, not a changed list: the lab's thread may be going through it.
-        self._rules = ((rule, pattern), *self._rules)
-
-    def action(self, place: str, recipients: tuple[str, ...], session: str) -> Action:
-        """Decide what to do about a command.
-
-        Parameters
-        ----------
-        place : str
-            The verb.
-        recipients : tuple of str
-            Whom it concerns: one for RCPT, all accepted ones from DATA on, else none.
-        session : str
-            For counting where no recipient is known.
-        """
-        if place == "RCPT" and (found := _BY_ADDRESS.match(recipients[0])):
-            code, status = found[1], found[2] or f"{found[1][0]}.0.0"
-            reply = Reply(code=int(code), lines=(f"{status} As the address asks",))
-            return Action(reply, 0.0, False, False)
-        rules = self._rules
-        for number, (rule, pattern) in enumerate(rules):
-            if rule.place != place:
-                continue
-            who = next((r for r in recipients if pattern is None or pattern.match(r)), None)
-            if who is None and pattern is not None:
-                continue
-            action = self._draw(len(rules) - number, rule.behaviour, place, who or session)
-            if action is not None:
-                return action
-        return NOTHING
-
-    def _draw(self, rule: int, behaviour: Behaviour, place: str, key: str) -> Action | None:
-        count = self._counts[rule, key]
-        self._counts[rule, key] += 1
-        if behaviour.times is not None and count >= behaviour.times:
-            return None
-        low, high = behaviour.delay_range
-        if behaviour.probability == 1.0 and low == high:
-            delay_s = low
-        else:
-            # Seeded by what is asked, not by when: interleaving changes nothing.
-            draw = random.Random(f"{self._seed} {place} {key.lower()} {count}")  # noqa: S311
-            if draw.random() >= behaviour.probability:
-                return None
-            delay_s = _log_uniform(draw, low, high)
-        return Action(behaviour.parsed(), delay_s, behaviour.drop, behaviour.close)
-
-
-def _log_uniform(draw: random.Random, low: float, high: float) -> float:
-    if low == high:
-        return low
-    if low == 0:
-        return draw.uniform(low, high)
-    return math.exp(draw.uniform(math.log(low), math.log(high)))

@@ -1,7 +1,8 @@
 """Lab: start and stop the lab server, say how it behaves, see what it got.
 
 It runs in a thread of its own with its own trio loop, so it answers while the notebook
-computes.  The conversations themselves are `server`'s.
+computes; or in a trio loop that is there, with its clock.  The conversations themselves are
+`server`'s, the web page `web`'s.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,10 +24,15 @@ import trustme
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.binding import tls_server_end_point
+from smtpbook.errors import near_miss
 from smtpbook.events import Event, Row, to_sink
-from smtpbook.lab.behaviours import Behaviour, Rule, Rules
+from smtpbook.lab.behaviours import Behaviour, Rule
+from smtpbook.lab.received import Maildir, Received
+from smtpbook.lab.rules import Rules
+from smtpbook.lab.scenarios import Scenario
 from smtpbook.lab.scenarios import scenario as find_scenario
-from smtpbook.lab.server import Conversation, Received, Shared
+from smtpbook.lab.server import Conversation, Shared
+from smtpbook.lab.web import Desk, serve_pages
 from smtpbook.log.frame import Log, Recorder
 from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
 from smtpbook.runner import Job, TrioThread
@@ -40,16 +47,20 @@ class Lab:
 
     Parameters
     ----------
-    scenario : str
+    scenario : str or Scenario
         How it behaves: ``"ordinary"``, ``"mixed-day"``, ``"greylisting"``, …; an unknown
         name gets the list.
     seed : int
         Chance is drawn from it: the same seed, the same replies.
-    tls : {"none", "starttls"}
-        What `account` uses.  STARTTLS is offered either way unless the scenario says not.
+    speed : float
+        The scenario's times are divided by it: with 60, greylisting's five minutes are five
+        seconds.  What is `set` takes the time it says.
+    tls : {"none", "starttls"}, optional
+        What `account` uses; default: ``"starttls"`` where the scenario is about it, else
+        ``"none"``.  STARTTLS is offered either way unless the scenario says not.
     users : dict of str to str, optional
         User name to password (or token).  When given, a login is needed before MAIL, and
-        `account` logs in as the first.
+        `account` logs in as the first.  Who has a `client_certificate` may use EXTERNAL.
     port : int
         0 = any free one.
     host : str
@@ -62,6 +73,8 @@ class Lab:
         Offered in EHLO besides the scenario's, such as ``"DSN"`` or
         ``"FUTURERELEASE 86400 2030-01-01T00:00:00Z"``.  Their parameters are read and kept
         in `log`; nothing is done about them, but for PRDR.
+    maildir : path, optional
+        Each message is written there before it is accepted, for other programs to read.
     record : callable, optional
         Called with each `Event` as it happens, in the lab's thread; must not block.
 
@@ -69,26 +82,36 @@ class Lab:
     ------
     ValueError
         No such scenario, port, TLS mode or protocol, or a host that others could reach.
+    OSError
+        The maildir cannot be made.
+
+    Notes
+    -----
+    An address may ask for its own reply: ``550-5.1.1.bob@lab.test`` gets just that,
+    ``450-4.7.1-2x.bob@lab.test`` twice, ``3s.bob@lab.test`` is slow and
+    ``drop-end.bob@lab.test`` is lost behind the lone dot; see `smtpbook.lab.by_address`.
 
     Examples
     --------
-    >>> with Lab("greylisting", seed=1) as lab:
+    >>> with Lab("greylisting", seed=1, speed=60) as lab:
     ...     lab.account.port == lab.port
     True
     """
 
     def __init__(
         self,
-        scenario: str = "ordinary",
+        scenario: str | Scenario = "ordinary",
         *,
         seed: int = 0,
-        tls: str = "none",
+        speed: float = 1.0,
+        tls: str | None = None,
         users: dict[str, str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         max_size_bytes: int = 10 * 1024 * 1024,
         protocol: Protocol = "smtp",
         extensions: Sequence[str] = (),
+        maildir: str | Path | None = None,
         record: Callable[[Event], None] | None = None,
     ) -> None:
         if host not in _LOOPBACK:
@@ -98,27 +121,36 @@ class Lab:
             )
         if not 0 <= port <= 65535:
             raise ValueError(f"port={port!r} is not a number from 0 to 65535")
-        if tls not in ("none", "starttls"):
+        if tls not in (None, "none", "starttls"):
             raise ValueError(f'tls={tls!r} is not one of "none", "starttls"')
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}")
-        found = find_scenario(scenario)
-        self.scenario = replace(found, extensions=(*found.extensions, *extensions))
+        found = find_scenario(scenario) if isinstance(scenario, str) else scenario
+        self.scenario = replace(
+            found if speed == 1 else found.faster(speed),
+            extensions=(*found.extensions, *extensions),
+        )
         self.port = port
         self._host = host
-        self._tls = tls
+        self._tls = tls or ("starttls" if found.wants_tls else "none")
         self._recorder = Recorder()
         self._callback = None if record is None else to_sink(record)
         self._shared = Shared(
             scenario=self.scenario,
             rules=Rules(self.scenario.rules, seed),
-            users=dict(users or {}),
+            users=dict(found.users if users is None else users),
             record=self._record,
             max_size_bytes=max_size_bytes,
             protocol=protocol,
+            seed=seed,
+            keep=None if maildir is None else Maildir(maildir).add,
         )
+        self._of_scenario = self._shared.rules.added
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._authority: trustme.CA | None = None
         self._job: Job[None] | None = None
+        self._web: Job[None] | None = None
+        self._url = ""
 
     def __repr__(self) -> str:
         where = f"{self._host}:{self.port}" if self._job is not None else "stopped"
@@ -142,22 +174,28 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Close the port and every connection; what was received stays readable."""
-        job, self._job = self._job, None
-        if job is not None:
+        """Close the ports and every connection; what was received stays readable."""
+        jobs, self._job, self._web, self._url = (self._job, self._web), None, None, ""
+        for job in jobs:
+            if job is not None:
+                job.cancel()
+                with suppress(CancelledError):
+                    job.result()
+        if jobs[0] is not None:
             _RUNNING.pop(self.port, None)
-            job.cancel()
-            with suppress(CancelledError):
-                job.result()
         if self._folder is not None:
             self._folder.cleanup()
 
     def _make_certificate(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="smtpbook-lab-")
-        authority = trustme.CA()
+        authority = self._authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_file))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate = authority.issue_cert("localhost", "127.0.0.1", "::1")
+        # Who has a certificate of ours may show it; nobody must.
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        until = datetime.now(UTC) - timedelta(days=1) if self.scenario.is_expired else None
+        certificate = authority.issue_cert("localhost", "127.0.0.1", "::1", not_after=until)
         certificate.configure_cert(context)
         der = ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
         self._shared.tls = context
@@ -170,6 +208,43 @@ class Lab:
             raise RuntimeError("the lab server has not been started")
         return Path(self._folder.name) / "ca.pem"
 
+    def client_certificate(self, username: str) -> Path:
+        """Make a certificate by which a user logs in: AUTH EXTERNAL, under TLS.
+
+        Parameters
+        ----------
+        username : str
+            One of the lab's users.
+
+        Returns
+        -------
+        Path
+            PEM: certificate and key; gone after `stop`.
+
+        Raises
+        ------
+        ValueError
+            There is no such user.
+        RuntimeError
+            The lab server has not been started.
+
+        Examples
+        --------
+        >>> with Lab("auth-zoo") as lab:
+        ...     account = lab.account.replace(
+        ...         auth="EXTERNAL", client_certificate=lab.client_certificate("ann")
+        ...     )
+        """
+        users = self._shared.users
+        if username not in users:
+            hint = near_miss(username, users)
+            raise ValueError(f"no user {username!r} of this lab{hint}; give users=")
+        path = self.ca_file.with_name(f"client-{sorted(users).index(username)}.pem")
+        assert self._authority is not None  # as `ca_file` found the folder
+        made = self._authority.issue_cert("client.lab.test", common_name=username)
+        made.private_key_and_cert_chain_pem.write_to_path(str(path))
+        return path
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -181,19 +256,38 @@ class Lab:
     ) -> None:
         self.stop()
 
-    async def _open(self) -> list[trio.SocketListener]:
-        return await trio.open_tcp_listeners(self.port, host=self._host)
+    async def _open(self, port: int | None = None) -> list[trio.SocketListener]:
+        return await trio.open_tcp_listeners(
+            self.port if port is None else port, host=self._host
+        )
 
     async def _serve(self, listeners: list[trio.SocketListener]) -> None:
         await trio.serve_listeners(self._converse, listeners)
+
+    async def serve(
+        self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve in the trio loop that calls this, until cancelled; gives its port.
+
+        Its clock is the loop's: with `trio.testing.MockClock`, five minutes of greylisting
+        pass at once.  TLS and `account` need `start`.
+
+        Examples
+        --------
+        ``port = await nursery.start(lab.serve)``
+        """
+        listeners = await self._open()
+        self.port = listeners[0].socket.getsockname()[1]
+        task_status.started(self.port)
+        await self._serve(listeners)
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         await Conversation(self._shared, stream).run()
 
     # -- saying how it behaves
 
-    def set(self, recipients: str | None = None, /, **places: Behaviour) -> None:
-        """Have it behave otherwise from now on.
+    def set(self, recipients: str | None = None, /, **places: Behaviour | None) -> None:
+        """Have it behave otherwise from now on, the next command of open sessions included.
 
         Parameters
         ----------
@@ -201,7 +295,7 @@ class Lab:
             Whom it is for, with ``*`` and ``?``, such as ``"*@slow.example"``.
         **places : Behaviour
             By command: ``rcpt=``, ``end_of_data=``, ``greeting=``, …  What is set last
-            comes first.
+            comes first.  None takes back what was set for these recipients there.
 
         Raises
         ------
@@ -214,11 +308,15 @@ class Lab:
         --------
         ``lab.set(rcpt=sb.Behaviour(reply="450 4.2.0 Try later", times=2))``
         """
-        for place, behaviour in places.items():
-            if not isinstance(behaviour, Behaviour):
-                raise TypeError(f"{place}= takes a Behaviour, not {behaviour!r}")
-            rule = Rule(place.upper().replace("_", "-"), recipients, behaviour)
-            self._shared.rules.add(rule)
+        for name, behaviour in places.items():
+            if not isinstance(behaviour, Behaviour | None):
+                raise TypeError(f"{name}= takes a Behaviour or None, not {behaviour!r}")
+            place = name.upper().replace("_", "-")
+            rule = Rule(place, recipients, behaviour or Behaviour())
+            if behaviour is None:
+                self._shared.rules.remove(place, recipients, since=self._of_scenario)
+            else:
+                self._shared.rules.add(rule)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -253,6 +351,57 @@ class Lab:
         """The messages it accepted, in order."""
         return list(self._shared.received)
 
+    def save_maildir(self, folder: str | Path) -> int:
+        """Write the messages it accepted into a maildir, for a mail program to read.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there; what is in it already stays.
+
+        Returns
+        -------
+        int
+            How many.
+
+        Raises
+        ------
+        OSError
+            It cannot be written, or is a folder of other things.
+        """
+        return Maildir(folder).add_all(self.received)
+
+    def web(self, port: int = 0) -> str:
+        """Show what it accepted on a web page of this machine, and give its address.
+
+        The page follows what comes in.  A message's HTML is shown in a frame that runs
+        nothing and loads nothing.
+
+        Parameters
+        ----------
+        port : int
+            0 = any free one.  The page stays where it is once it is there.
+
+        Raises
+        ------
+        RuntimeError
+            The lab server is not running.
+        OSError
+            The port is taken.
+        """
+        if self._job is None:
+            raise RuntimeError("the lab server is not running; start it before its page")
+        if self._web is None:
+            desk = Desk(
+                title=self.scenario.name, received=self._shared.received, log=self._log_of
+            )
+            listeners = _THREAD.start(self._open, port).result()
+            taken = listeners[0].socket.getsockname()[1]
+            self._web = _THREAD.start(serve_pages, listeners, desk)
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            self._url = f"http://{host}:{taken}/"
+        return self._url
+
     @property
     def outcomes(self) -> dict[str, str]:
         """Recipient to accepted, deferred or rejected: its last word on each."""
@@ -270,6 +419,10 @@ class Lab:
     def log(self) -> Log:
         """The server's side of every conversation, as an event log (``source`` is lab)."""
         return self._recorder.frame()
+
+    def _log_of(self, session_id: str) -> Log:
+        log = self.log
+        return log[log["session_id"] == session_id]
 
     def _record(self, row: Row) -> None:
         self._recorder.append(row)

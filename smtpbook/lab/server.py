@@ -7,18 +7,23 @@ becomes a row with ``source="lab"``.
 
 from __future__ import annotations
 
-import secrets
+import re
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Final
 
 import trio
 
 from smtpbook.events import Row, row_of
-from smtpbook.lab.behaviours import Action, Rules
+from smtpbook.lab.behaviours import Behaviour, Seen
+from smtpbook.lab.received import Received
+from smtpbook.lab.rules import NOTHING, Action, Rules
 from smtpbook.lab.scenarios import Scenario
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import (
@@ -47,37 +52,15 @@ SERVER_NAME: Final = "lab.test"
 # RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
 IDLE_S: Final = 300.0
 _OF_TRANSACTION: Final = frozenset({"MAIL", "RCPT", "DATA", "END-OF-DATA", "BDAT"})
+_LIKE_MAIL: Final = ("SEND", "SOML", "SAML")  # RFC 821 section 3.4
+_IN_BRACKETS: Final = re.compile(r"<([^<>]*)>")
 _OK: Final = Reply(code=250, lines=("2.0.0 OK",))
 _EACH: Final = Reply(code=353, lines=("A reply for each recipient follows",))
 _NOBODY: Final = Reply(code=550, lines=("5.7.1 No recipient takes it",))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """A message the lab server accepted.
-
-    Attributes
-    ----------
-    reverse_path : str
-        ``""`` is the null reverse-path.
-    recipients : tuple of str
-        Those accepted.
-    data : bytes
-        Header and body as they came, dot-stuffing undone.
-    queue_id : str
-        As in the 250.
-    time : datetime
-        When it was accepted, UTC.
-    session_id : str
-        The lab's own name for the session, as in ``lab.log``.
-    """
-
-    reverse_path: str
-    recipients: tuple[str, ...]
-    data: bytes = field(repr=False)
-    queue_id: str
-    time: datetime
-    session_id: str
+_NO_ROOM: Final = Reply(code=452, lines=("4.3.1 The maildir cannot be written",))
+_STATUS: Final = re.compile(r"^[245]\.\d{1,3}\.\d{1,3} ")
+# SO_LINGER on, for 0 s: what is unsent is thrown away, and the peer gets a reset.
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,8 +72,12 @@ class Shared:
     received : list of Received
     outcomes : dict of str to str
         Recipient to ``accepted``, ``deferred`` or ``rejected``: the last word on each.
-    accepted, sessions : int
-        Messages accepted and connections made so far.
+    accepted, sessions, open : int
+        Messages accepted and connections made so far, and those that are open.
+    seed : int
+        From which challenges are drawn.
+    keep : callable, optional
+        Takes each message before it is accepted; an OSError refuses it for now.
     binding : bytes
         ``tls-server-end-point`` of the certificate that `tls` shows.
     """
@@ -107,6 +94,9 @@ class Shared:
     outcomes: dict[str, str] = field(default_factory=dict)
     accepted: int = 0
     sessions: int = 0
+    open: int = 0
+    seed: int = 0
+    keep: Callable[[Received], object] | None = None
 
 
 class Conversation:
@@ -126,16 +116,19 @@ class Conversation:
         self._is_prdr = False  # the client asked for a reply for each of them
         self._mechanism: ServerMechanism | None = None
         self._out = bytearray()  # replies not yet written
+        self._idle = trio.CancelScope()
 
     async def run(self) -> None:
         """Serve until the client leaves, or is left."""
+        self._shared.open += 1
         try:
-            with trio.move_on_after(IDLE_S) as idle:
+            with self._idle:
+                self._stay(0)
                 if not await self._answer(Greeting(), time.perf_counter()):
                     return
                 await self._flush()
                 while data := await self._stream.receive_some(64 * 1024):
-                    idle.deadline = trio.current_time() + IDLE_S
+                    self._stay(0)
                     self._server.receive_data(data)
                     if not await self._serve_commands():
                         return
@@ -143,8 +136,13 @@ class Conversation:
         except trio.BrokenResourceError:
             pass  # the client went away; there is nobody left to tell
         finally:
+            self._shared.open -= 1
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self._stream)
+
+    def _stay(self, for_s: float) -> None:
+        """Do not give up before so long, and the time that every client has besides."""
+        self._idle.deadline = trio.current_time() + for_s + IDLE_S
 
     async def _serve_commands(self) -> bool:
         """Answer every whole command that has come; False ends the conversation."""
@@ -159,6 +157,8 @@ class Conversation:
                 return True
             if not await self._answer(command, arrived):
                 return False
+            if self._shared.scenario.loses_group:
+                self._server.forget_unread()
 
     async def _answer(self, command: Command, arrived: float) -> bool:
         if command.key in ENDS and self._recipients and self._has_verdicts:
@@ -167,7 +167,7 @@ class Conversation:
         if not await self._linger(action):
             return False
         reply = self._ordinary(command, action)
-        await self._say(command, reply, arrived)
+        await self._say(command, reply, arrived, drip_s=action.drip_s)
         if self._server.state is State.TLS:
             await self._begin_tls()
         if action.close or self._server.state is State.CLOSED:
@@ -192,19 +192,19 @@ class Conversation:
             is_there = await self._linger(action)
             if not is_there:
                 break
-            reply = action.reply or self._reply_to(command)
-            await self._say(command, reply, arrived, recipient)
+            reply = action.reply or self._usual(command)
+            await self._say(command, reply, arrived, recipient, drip_s=action.drip_s)
             self._count([recipient], reply)
             taken += [recipient] * (reply.code < 300)
             if action.close or self._server.state is State.CLOSED:
                 is_there = False
                 break
         if is_prdr and is_there:
-            reply = self._reply_to(command) if taken else _NOBODY
+            reply = self._usual(command) if taken else _NOBODY
             await self._say(command, reply, arrived)
         # LMTP's replies stand each for itself, whatever becomes of the others.
         if taken and (is_there or not is_prdr):
-            self._keep(taken)
+            is_there = self._keep(taken) and is_there
         await self._flush()
         return is_there
 
@@ -213,27 +213,55 @@ class Conversation:
         return self._shared.protocol == "lmtp" or self._is_prdr
 
     def _action(self, command: Command, recipients: tuple[str, ...]) -> Action:
+        is_end = command.key in ENDS
+        seen = Seen(
+            session=self.id,
+            recipients=recipients,
+            now=trio.current_time(),
+            sessions=self._shared.open,
+            is_secure=self._is_secure,
+            is_authenticated=self._server.is_authenticated,
+            reverse_path=self._reverse_path_of(command),
+            data=self._server.mail_data if is_end else b"",
+        )
+        rules = self._shared.rules
         # What is said of EHLO holds for LMTP's form of it.
         place = "EHLO" if command.verb == "LHLO" else command.verb
-        return self._shared.rules.action(place, recipients, self.id)
+        action = rules.action(place, seen)
+        if action is NOTHING and is_end and place == "BDAT":
+            action = rules.action("END-OF-DATA", seen)
+        return action
+
+    def _reverse_path_of(self, command: Command) -> str:
+        if isinstance(command, Mail):
+            return str(command.reverse_path or "")
+        return self._reverse_path if command.verb in _OF_TRANSACTION else ""
 
     async def _linger(self, action: Action) -> bool:
         """Wait before a reply as long as it is to take; False = there is none."""
         if action.delay_s:
             await self._flush()
+            self._stay(action.delay_s)
             await trio.sleep(action.delay_s)
-        if action.drop:
+        if action.reset:
+            self._out.clear()
+            raw = getattr(self._stream, "transport_stream", self._stream)
+            if isinstance(raw, trio.SocketStream):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        elif action.drop:
             await self._flush()
         return not action.drop
 
     def _concerned(self, command: Command) -> tuple[str, ...]:
         if isinstance(command, Rcpt):
             return (str(command.recipient),)
+        if isinstance(command, Raw) and command.verb in ("VRFY", "EXPN"):
+            return (command.text.partition(" ")[2].strip(),)
         return tuple(self._recipients)
 
     def _ordinary(self, command: Command, action: Action) -> Reply:
         """Give the reply, and do what it promises."""
-        reply = action.reply or self._server.refusal(command) or self._reply_to(command)
+        reply = action.reply or self._server.refusal(command) or self._usual(command)
         is_yes = reply.code < 400
         if isinstance(command, Mail):
             self._recipients.clear()
@@ -246,15 +274,19 @@ class Conversation:
                 self._recipients.append(address)
             else:
                 self._count([address], reply)
+        elif command.verb in _LIKE_MAIL and is_yes and isinstance(command, Raw):
+            self._recipients.clear()
+            found = _IN_BRACKETS.search(command.text)
+            self._reverse_path = found[1] if found else ""
         elif command.key in ENDS:
             recipients, self._recipients = self._recipients, []
+            if is_yes and recipients and not self._keep(recipients):
+                reply = _NO_ROOM
             self._count(recipients, reply)
-            if is_yes and recipients:
-                self._keep(recipients)
         return reply
 
-    def _keep(self, recipients: list[str]) -> None:
-        """Take a message for these recipients."""
+    def _keep(self, recipients: list[str]) -> bool:
+        """Take a message for these recipients; False = it cannot be written down."""
         message = Received(
             reverse_path=self._reverse_path,
             recipients=tuple(recipients),
@@ -263,8 +295,14 @@ class Conversation:
             time=datetime.now(UTC),
             session_id=self.id,
         )
+        if self._shared.keep is not None:
+            try:
+                self._shared.keep(message)
+            except OSError:
+                return False
         self._shared.received.append(message)
         self._shared.accepted += 1
+        return True
 
     def _count(self, recipients: list[str], reply: Reply) -> None:
         outcome = {2: "accepted", 4: "deferred", 5: "rejected"}.get(reply.code // 100)
@@ -273,6 +311,15 @@ class Conversation:
 
     def _queue_id(self) -> str:
         return f"L{self._shared.accepted + 1:06d}"
+
+    def _usual(self, command: Command) -> Reply:
+        """Give what this server says, if nothing is to be done otherwise."""
+        scenario = self._shared.scenario
+        reply = self._reply_to(command)
+        said = scenario.wording.get(command.verb)
+        if said is not None and reply.code < 400:
+            reply = Behaviour(reply=said).parsed() or reply
+        return reply
 
     def _reply_to(self, command: Command) -> Reply:
         """Give what an ordinary server says to a command that is in order."""
@@ -324,6 +371,8 @@ class Conversation:
                 return Reply(code=250, lines=("2.0.0 Queuing started",))
             case "EXPN":
                 return Reply(code=502, lines=("5.5.1 Not implemented",))
+            case verb if verb in _LIKE_MAIL and verb in self._shared.scenario.wording:
+                return _OK
             case "SEND" | "SOML" | "SAML" | "TURN":
                 text = f"5.5.1 {command.verb} is of RFC 821"
                 return Reply(code=502, lines=(text,))
@@ -340,8 +389,8 @@ class Conversation:
         if not self._is_secure:
             # It is offered under TLS alone -- RFC 8689 section 2
             keywords = [word for word in keywords if word != "REQUIRETLS"]
-        if shared.users:
-            keywords.append("AUTH " + " ".join(sasl.servable(self._known())))
+        if mechanisms := sasl.servable(self._known()):
+            keywords.append("AUTH " + " ".join(mechanisms))
         return keywords
 
     def _mail(self, command: Mail) -> Reply:
@@ -375,11 +424,23 @@ class Conversation:
 
     def _known(self) -> Known:
         """Give what is known about a client that wants to log in."""
+        # From the seed, not from chance: a transcript is to be the same again.
+        draw = Random(f"{self._shared.seed} nonce {self.id}")  # noqa: S311
         return Known(
             passwords=self._shared.users,
-            nonce=f"<{secrets.token_hex(8)}@{SERVER_NAME}>",
+            nonce=f"<{draw.getrandbits(64):016x}@{SERVER_NAME}>",
             binding=self._shared.binding if self._is_secure else b"",
+            identity=self._identity(),
         )
+
+    def _identity(self) -> str:
+        """Say which user the client's certificate names; empty: none."""
+        shown = (
+            self._stream.getpeercert() if isinstance(self._stream, trio.SSLStream) else None
+        )
+        subject = (pair for part in (shown or {}).get("subject", ()) for pair in part)
+        names = [value for kind, value in subject if kind == "commonName"]
+        return next((name for name in names if name in self._shared.users), "")
 
     @property
     def _kind(self) -> str:
@@ -400,10 +461,28 @@ class Conversation:
         self._server.end_tls()
 
     async def _say(
-        self, command: Command, reply: Reply, arrived: float, recipient: str | None = None
+        self,
+        command: Command,
+        reply: Reply,
+        arrived: float,
+        recipient: str | None = None,
+        *,
+        drip_s: float = 0.0,
     ) -> None:
+        if "ENHANCEDSTATUSCODES" not in self._shared.scenario.extensions:
+            # They are for clients that were told of them -- RFC 2034 section 4
+            reply = replace(
+                reply, lines=tuple(_STATUS.sub("", text, count=1) for text in reply.lines)
+            )
         octets = self._server.reply(reply)
-        self._out += octets
+        if drip_s:
+            await self._flush()
+            self._stay(drip_s * len(octets))
+            for octet in octets:
+                await self._stream.send_all(bytes([octet]))
+                await trio.sleep(drip_s)
+        else:
+            self._out += octets
         if len(self._out) > 32 * 1024:
             await self._flush()
         self._write_row(command, reply, arrived, len(octets), recipient)

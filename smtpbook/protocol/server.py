@@ -259,6 +259,10 @@ class Server:
             self.extensions = NO_EXTENSIONS
             self.is_authenticated = self.is_authenticated and verb == "HELO"
 
+    def forget_unread(self) -> None:
+        """Forget what came together with the last command, as broken servers do."""
+        self._buffer = b""
+
     def begin_tls(self) -> None:
         """Note that the handshake begins; what came in clear text before it is forgotten.
 
@@ -266,7 +270,7 @@ class Server:
         ----------
         RFC 3207 section 4.2, CVE-2011-0411.
         """
-        self._buffer = b""
+        self.forget_unread()
 
     def end_tls(self) -> None:
         """Note that the handshake is done; the client must greet, and log in, again."""

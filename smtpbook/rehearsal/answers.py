@@ -14,7 +14,8 @@ from hashlib import blake2b
 from random import Random
 from typing import Final, NamedTuple
 
-from smtpbook.lab.behaviours import NOTHING, Behaviour, Rules
+from smtpbook.lab.behaviours import Behaviour, Seen
+from smtpbook.lab.rules import NOTHING, Rules
 from smtpbook.lab.server import SERVER_NAME
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.extensions import ehlo_reply
@@ -132,7 +133,8 @@ class Answers:
         times = self._times.get(verb, self._others)
         delay_s = _draw(times, chance()) if times[-1] else 0.0
         if self._rules is not None:
-            action = self._rules.action(verb, tuple(recipients), session)
+            seen = Seen(session, tuple(recipients), now)
+            action = self._rules.action(verb, seen)
             if action is not NOTHING:
                 octets = None if action.reply is None else action.reply.to_bytes()
                 code = 0 if action.reply is None else action.reply.code

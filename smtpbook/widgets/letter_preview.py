@@ -14,12 +14,11 @@ from __future__ import annotations
 import base64
 import email
 import html
-import re
 from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from typing import Final
 
-from smtpbook.escape import to_html, visible
+from smtpbook.escape import to_html, unreaching, visible
 from smtpbook.protocol.message import Message
 
 _HEADERS: Final = ("From", "Reply-To", "To", "Cc", "Subject", "List-Unsubscribe")
@@ -36,8 +35,6 @@ _HEAD: Final = (
     '<base target="_blank"><meta name="referrer" content="no-referrer">'
     "<style>html{background:#fff;color:#000;font-family:sans-serif}</style>"
 )
-# They reach beyond what a policy governs: <link rel="preconnect"> connects to its server.
-_REACHING: Final = re.compile(r"<(?=(?:link|meta|base)[\s/>])", re.IGNORECASE)
 _MAX_TEXT: Final = 20_000  # characters shown of a text
 _MAX_HTML: Final = 2_000_000  # octets put into a frame, pictures included
 
@@ -74,7 +71,7 @@ def _page(mail: EmailMessage) -> str:
     content = _with_pictures(_content(part), mail)
     if len(content) > _MAX_HTML:
         return _figure("HTML", "<p>too large to be shown here</p>")
-    page = _frame(_HEAD + _REACHING.sub("<x-", content))
+    page = _frame(_HEAD + unreaching(content))
     return _figure("HTML", _frame(_AROUND + page))
 
 

@@ -187,7 +187,7 @@ async def test_lost_connections_are_counted(
 async def test_of_a_kept_campaign_it_tells_all_sends(
     tmp_path: Path, people: People, letter: Template, serve_here: ServeHere
 ) -> None:
-    lab = Lab("greylisting")
+    lab = Lab("greylisting", speed=1e9)
     account = await serve_here(lab)
     campaign = Campaign("c", account, people(6), letter, folder=tmp_path)
     first = await campaign.send_async(limit=4)

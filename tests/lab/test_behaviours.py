@@ -1,4 +1,4 @@
-"""Behaviours: which rule decides, how often, and that chance is the seed's."""
+"""Behaviours and rules: which decides, how often, when, and that chance is the seed's."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from smtpbook.lab.behaviours import NOTHING, Action, Behaviour, Rule, Rules
+from smtpbook.lab.behaviours import Behaviour, Rule, Seen
+from smtpbook.lab.rules import NOTHING, Action, Rules
 
 
 def decide(rules: Rules, place: str, recipient: str = "bob@y.test") -> Action:
-    return rules.action(place, (recipient,), "lab-1")
+    return rules.action(place, Seen("lab-1", (recipient,)))
 
 
 def code(action: Action) -> int | None:
@@ -91,9 +92,9 @@ def test_a_pattern_is_for_the_whole_address_whatever_its_case() -> None:
 
 def test_after_the_envelope_any_accepted_recipient_may_fit() -> None:
     rules = Rules((Rule("END-OF-DATA", "*@y.test", REFUSE),), 0)
-    assert code(rules.action("END-OF-DATA", ("a@x.test", "b@y.test"), "s")) == 450
-    assert rules.action("END-OF-DATA", ("a@x.test",), "s") == NOTHING
-    assert rules.action("END-OF-DATA", (), "s") == NOTHING
+    assert code(rules.action("END-OF-DATA", Seen("s", ("a@x.test", "b@y.test")))) == 450
+    assert rules.action("END-OF-DATA", Seen("s", ("a@x.test",))) == NOTHING
+    assert rules.action("END-OF-DATA", Seen("s")) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_times_are_counted_for_each_address() -> None:
 
 def test_times_are_counted_for_each_session_where_nobody_is_named() -> None:
     rules = Rules((Rule("MAIL", None, Behaviour(reply="451 later", times=1)),), 0)
-    codes = [code(rules.action("MAIL", (), name)) for name in ("s1", "s2", "s1", "s2")]
+    codes = [code(rules.action("MAIL", Seen(name))) for name in ("s1", "s2", "s1", "s2")]
     assert codes == [451, 451, None, None]
 
 
@@ -164,7 +165,7 @@ def draw(seed: int, order: Callable[[list[str]], None]) -> dict[str, list[object
     order(asked)
     told: dict[str, list[object]] = {}
     for place, who in enumerate(asked):
-        action = rules.action("RCPT", (who,), f"lab-{place % 3}")
+        action = rules.action("RCPT", Seen(f"lab-{place % 3}", (who,)))
         told.setdefault(who, []).append(action)
     return told
 

@@ -97,7 +97,7 @@ def test_a_lab_can_be_started_again() -> None:
 
 
 def test_labs_side_by_side_do_not_know_each_other() -> None:
-    with Lab() as one, Lab("greylisting") as two, Lab("full-mailboxes") as three:
+    with Lab() as one, Lab("greylisting", speed=1e9) as two, Lab("full-mailboxes") as three:
         assert len({one.port, two.port, three.port}) == 3
         assert send(one, "a@y.test") == ["accepted"]
         assert send(two, "a@y.test") == ["deferred"]
@@ -148,7 +148,7 @@ def test_set_refuses_what_is_no_place_and_no_behaviour() -> None:
 
 
 def test_outcomes_are_the_last_word_on_each() -> None:
-    with Lab("greylisting") as lab:
+    with Lab("greylisting", speed=1e9) as lab:
         send(lab, "a@y.test", "550-5.1.1.b@y.test")
         assert lab.outcomes == {"a@y.test": "deferred", "550-5.1.1.b@y.test": "rejected"}
         send(lab, "a@y.test")
