@@ -22,9 +22,42 @@ from smtpbook.lab.scenarios import SCENARIOS
     help="Port on 127.0.0.1.",
 )
 @click.option("--seed", default=0, show_default=True, help="Chance is drawn from it.")
-@click.option("--list", "lists", is_flag=True, help="List the scenarios and leave.")
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="The scenario's times are divided by it.",
+)
+@click.option(
+    "--web",
+    is_flag=False,
+    flag_value=0,
+    type=click.IntRange(0, 65535),
+    help="Show what is accepted on a web page, at this port or any free one.",
+)
+@click.option(
+    "--maildir", type=click.Path(file_okay=False), help="Keep what is accepted there, too."
+)
+@click.option(
+    "--list",
+    "--scenario-list",
+    "lists",
+    is_flag=True,
+    help="List the scenarios and leave.",
+)
 @click.option("--quiet", is_flag=True, help="Do not print the conversations.")
-def lab(scenario: str, port: int, seed: int, lists: bool, quiet: bool) -> None:
+def lab(
+    scenario: str,
+    port: int,
+    seed: int,
+    speed: float,
+    web: int | None,
+    maildir: str | None,
+    *,
+    lists: bool,
+    quiet: bool,
+) -> None:
     """Serve the lab server on loopback until Ctrl-C.
 
     SCENARIO says how it behaves; --list names them.
@@ -39,10 +72,15 @@ def lab(scenario: str, port: int, seed: int, lists: bool, quiet: bool) -> None:
         raise click.UsageError(
             f"no scenario {scenario!r}{near_miss(scenario, SCENARIOS)}; see --list"
         )
-    with Lab(scenario, seed=seed, port=port, record=None if quiet else _print) as server:
+    said = None if quiet else _print
+    with Lab(
+        scenario, seed=seed, speed=speed, port=port, maildir=maildir, record=said
+    ) as server:
         click.echo(f"{server.scenario.about}")
         click.echo(f"listening on 127.0.0.1:{server.port}; certificate: {server.ca_file}")
         click.echo(f"try: swaks --server 127.0.0.1:{server.port} --to ann@lab.test")
+        if web is not None:
+            click.echo(f"mailbox: {server.web(web)}")
         try:
             threading.Event().wait()
         finally:

@@ -128,7 +128,9 @@ class ServerModel:
         Parameters
         ----------
         server : str, Scenario, Lab or ServerModel
-            A scenario of the lab by its name, or a lab with what was `set` there.
+            A scenario of the lab by its name, or a lab with what was `set` there.  What
+            depends on more than commands, recipients and time (TLS, logins, the mail data)
+            is left out.
 
         Raises
         ------
@@ -139,8 +141,9 @@ class ServerModel:
             return server
         found = scenario(server) if isinstance(server, str) else server
         if isinstance(found, Lab):
-            return replace(cls.of(found.scenario), rules=found.rules)
-        return cls(name=found.name, rules=found.rules, extensions=found.extensions)
+            return cls.of(replace(found.scenario, rules=found.rules))
+        rules = tuple(rule for rule in found.rules if rule.behaviour.when is None)
+        return cls(name=found.name, rules=rules, extensions=found.extensions)
 
     @classmethod
     def fit(cls, log: pd.DataFrame) -> Self:

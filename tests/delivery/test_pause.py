@@ -82,7 +82,8 @@ async def test_it_knows_until_when_it_waits_and_the_books_by_which_session(
     letter: Template,
     serve_here: Callable[[Lab], Awaitable[Account]],
 ) -> None:
-    lab = Lab("greylisting")
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="450 4.7.1 Greylisted, please try again later", times=1))
     who = read_recipients(people(3))
     books = MemoryBooks(who.addresses, rows=who.rows)
     settings = Settings(connections=2, retry=Retry(after_s={"greylisted": [900.0]}))

@@ -60,9 +60,7 @@ def test_the_tarpit_takes_its_time() -> None:
     """The same rules with shorter times; the delays of the scenario are only looked at."""
     places = {rule.place for rule in scenario("tarpit").rules}
     assert {"GREETING", "MAIL", "RCPT", "END-OF-DATA"} <= places
-    assert all(
-        rule.behaviour.delays == (0.2, 1.0) for rule in scenario("tarpit").rules
-    )
+    assert all(rule.behaviour.delays == (0.2, 1.0) for rule in scenario("tarpit").rules)
     with Lab() as lab:
         lab.set(rcpt=Behaviour(delay_s=0.05))
         outcomes(lab, "bob@y.test")
