@@ -12,7 +12,7 @@ from smtpbook.grading import draws
 from smtpbook.grading.answers import text
 from smtpbook.grading.exercise import Exercise, LessonPlan, Work
 from smtpbook.grading.verdict import Verdict, right, wrong
-from smtpbook.lab.server import Received
+from smtpbook.lab.received import Received
 
 _SOURCE: Final = "RFC 5321 section 2.3.1"
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from smtpbook.grading.heard import Heard, sessions_heard
 from smtpbook.grading.verdict import Verdict
 from smtpbook.lab.lab import Lab
-from smtpbook.lab.server import Received
+from smtpbook.lab.received import Received
 
 MISSING: Final = object()
 """No answer was given; None may be one."""
