@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smtpbook.bounces.read import read_bounces as read_bounces
     from smtpbook.bounces.suppress import suppress_bounces as suppress_bounces
     from smtpbook.campaign.campaign import Campaign as Campaign
+    from smtpbook.campaign.compacting import compact as compact
     from smtpbook.campaign.live import Live as Live
     from smtpbook.campaign.opening import open_campaign as open_campaign
     from smtpbook.campaign.trial import send_test as send_test
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from smtpbook.lessons.notebooks import copy_lessons as copy_lessons
     from smtpbook.lessons.scores import read_scores as read_scores
     from smtpbook.log.classify import classify as classify
+    from smtpbook.log.compact import Compacted as Compacted
     from smtpbook.log.join import join_logs as join_logs
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
@@ -213,6 +215,8 @@ _HOME = {
     "read_log": "formats.read",
     "write_log": "log.store",
     "join_logs": "log.join",
+    "compact": "campaign.compacting",
+    "Compacted": "log.compact",
     "read_bounces": "bounces.read",
     "suppress_bounces": "bounces.suppress",
     "read_dmarc_reports": "bounces.dmarc",

@@ -1,4 +1,4 @@
-"""``smtpbook send``, ``resume``, ``retry``, ``status``, ``outcomes``: kept campaigns."""
+"""``smtpbook send``, ``resume``, ``retry``, ``status``, ``outcomes``, ``compact``."""
 
 from __future__ import annotations
 
@@ -188,6 +188,25 @@ def outcomes(name: str, only: tuple[str, ...], as_json: bool) -> None:
         for one in found
     ]
     click.echo(table(["recipient", "state", "reason", "tries", "reply"], rows))
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_json
+def compact(names: tuple[str, ...], as_json: bool) -> None:
+    """Put the event logs of campaigns into few, well compressed files.
+
+    The logs stay the same, row for row.  A campaign that is being sent is refused.
+    """
+    import json
+    from dataclasses import asdict
+
+    from smtpbook.campaign.compacting import compact
+
+    for name in names:
+        done = compact(name, progress=not as_json)
+        told = json.dumps({"name": name, **asdict(done)}) if as_json else f"{name}: {done}"
+        click.echo(told)
 
 
 def _open(name: str, account: str | None) -> Campaign:

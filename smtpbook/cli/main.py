@@ -16,7 +16,7 @@ import click
 
 import smtpbook
 from smtpbook.cli.accounts import accounts
-from smtpbook.cli.campaigns import outcomes, resume, retry, send, status
+from smtpbook.cli.campaigns import compact, outcomes, resume, retry, send, status
 from smtpbook.cli.demo import demo
 from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
@@ -60,6 +60,7 @@ for command in (
     retry,
     status,
     outcomes,
+    compact,
     lab,
     lessons,
     accounts,

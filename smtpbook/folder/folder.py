@@ -37,12 +37,13 @@ from smtpbook.recipients.saved import SavedRows, is_file_name, read_list, write_
 
 CAMPAIGNS: Final = Path("campaigns")
 """Where campaigns are kept unless another folder is named: below the working folder."""
+EVENTS: Final = "events"
+"""In a campaign's folder, where its event log is."""
 
 _SETTINGS: Final = "campaign.toml"
 _LIST: Final = "people.parquet"
 _LETTER: Final = "letter.toml"
 _FILES: Final = "files"
-_EVENTS: Final = "events"
 _FORMAT: Final = 1
 # Nobody takes so long to make a folder.
 _LEFT_S: Final = 24 * 3600.0
@@ -165,7 +166,7 @@ class CampaignFolder:
     @property
     def events(self) -> Path:
         """The folder of the event log."""
-        return self.path / _EVENTS
+        return self.path / EVENTS
 
     def people(self) -> Recipients:
         """Give the list as it was frozen; errors as `Recipients` that were saved."""
@@ -383,7 +384,7 @@ def _fill(
 ) -> None:
     """Write everything; ``campaign.toml``, which makes it one, comes last."""
     plain, files = freeze_letter(letter)
-    (folder / _EVENTS).mkdir()
+    (folder / EVENTS).mkdir()
     (folder / _FILES).mkdir()
     for name, octets in files.items():
         _write(folder / _FILES / name, octets)

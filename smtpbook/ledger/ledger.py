@@ -89,7 +89,7 @@ class Ledger(Books):
         self._is_closed = False
         self._lease = Lease.ours(uuid.uuid4().hex, time.time())
         with ExitStack() as undo:
-            self._lock = _locked(folder)
+            self._lock = _lock(folder)
             undo.callback(self._lock.release)
             reader = Reader(schema.connect(folder / FILE))
             undo.callback(reader.close)
@@ -190,7 +190,23 @@ class Ledger(Books):
             )
 
 
-def _locked(folder: Path) -> RunnerLock:
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a campaign's folder to oneself without opening its ledger.
+
+    Raises
+    ------
+    LedgerError
+        Another runs the campaign (the message says who), or the folder cannot be written.
+    """
+    lock = _lock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(folder: Path) -> RunnerLock:
     try:
         return RunnerLock(folder / _LOCK)
     except BlockingIOError:

@@ -11,8 +11,8 @@ thread *seals* it: the same rows are written as Parquet, ``STEM-0001.parquet``, 
 is removed, and memory forgets them.  So memory holds one segment and a bit, however long
 the campaign; and as it does hold that one, a stream that cannot be written is simply
 written later, or over again.  Rows keep the order in which they happened, sealed or not:
-by session they would take 28 octets each, not 33, but the last outcome of a recipient
-would no longer be its last.
+by session they would take a seventh less, but the last outcome of a recipient would no
+longer be its last.
 
 Nothing is flushed to the device before it is sealed: a power cut may take a segment.
 """
@@ -32,6 +32,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtpbook.errors import LogWarning
+from smtpbook.log.files import PARQUET
 from smtpbook.log.frame import (
     BATCH_ROWS,
     Recorder,
@@ -43,7 +44,7 @@ from smtpbook.log.frame import (
     to_batches,
     to_table,
 )
-from smtpbook.log.store import PARQUET, read_table, told, write_table
+from smtpbook.log.store import read_part, told, write_table
 from smtpbook.log.stream import SUFFIX, Stream, read_stream
 
 LINGER_S: Final = 0.5
@@ -51,7 +52,7 @@ LINGER_S: Final = 0.5
 SEGMENT_BATCHES: Final = 50
 """Batches in a segment: 100,000 rows, some 16 MB of memory.
 
-Larger ones take as many octets a row (33), and longer to seal.
+Larger ones take as many octets a row (36), and longer to seal.
 """
 # At a slow pace a batch holds a few rows, and takes a reader as long as a full one, about
 # a millisecond.  With so many of them a stream is written anew, in full batches.
@@ -135,7 +136,7 @@ class Journal(Recorder):
             sealed = self._sealed.copy()
             batches, rows = self._batches.copy(), self._rows.copy()
         held = to_table([*batches, *to_batches(rows)])
-        return from_table(join_tables([*map(read_table, sealed), held]))
+        return from_table(join_tables([*map(read_part, sealed), held]))
 
     def flush(self) -> None:
         """Make everything appended so far readable by others, who use `read_log`.

@@ -112,7 +112,7 @@ def query(
     """
     needed = needs if isinstance(needs, Mapping) else {name: name for name in needs}
     for _ in range(_LOOKS):
-        with suppress(FileNotFoundError):  # a stream that was sealed meanwhile
+        with suppress(FileNotFoundError):  # it was sealed meanwhile, or compacted
             answer = _ask(sql, needed, dict(parameters or {}), logs)
             return _to_pandas(answer, dtypes, logs)
     raise SMTPBookError("the log's files come and go; ask again")
@@ -146,9 +146,18 @@ def _ask(
             f"scan_log(…, memory_bytes={2 * memory_bytes})"
         ) from exc
     except duckdb.Error as exc:
+        _notice_removed(
+            path for name in logs for path in parameters.get(f"{name}_files", ())
+        )
         raise SMTPBookError(
             f"the log cannot be read: {visible(str(exc), max_chars=300)}"
         ) from exc
+
+
+def _notice_removed(paths: Iterable[str | Path]) -> None:
+    """Raise FileNotFoundError if a file of a scan is not there any more."""
+    for path in paths:
+        os.stat(path)
 
 
 def _following(sql: str) -> str:
@@ -321,6 +330,7 @@ def _columns_in(
             params={"files": list(map(os.fspath, paths))},
         ).columns
     except duckdb.Error as exc:
+        _notice_removed(paths)
         raise SMTPBookError(
             f"damaged, or not an event log: {visible(str(exc), max_chars=300)}"
         ) from exc

@@ -16,7 +16,7 @@ from typing import Final
 import pandas as pd
 
 from smtpbook.errors import SMTPBookError
-from smtpbook.log.store import log_files
+from smtpbook.log.files import log_files, settled, standing
 
 MEMORY_BYTES: Final = 2**30
 """What a table of a scan may take, as long as nothing else is said."""
@@ -52,19 +52,21 @@ class Scan:
 
         That is by name, for the files of a campaign are called after the time at which it
         began; files that were given one by one keep their order.  A stream that has become
-        Parquet is left out.
+        Parquet is left out, and files in whose place there is a compacted one.
 
         Raises
         ------
         SMTPBookError
             There is nothing of a name or a pattern.
         """
-        found: dict[tuple[Path, str], Path] = {}
+        return settled(self._look)
+
+    def _look(self) -> tuple[Path, ...]:
+        paths: list[Path] = []
         for pattern in self.patterns:
-            paths = [path for match in _matches(pattern) for path in _log(match)]
-            for path in sorted(paths, key=lambda path: (path.name, path)):
-                found[path.parent, path.stem] = path
-        return tuple(found.values())
+            found = {path for match in _matches(pattern) for path in _log(match)}
+            paths += sorted(found, key=lambda path: (path.name, path))
+        return tuple(standing(paths))
 
 
 Log = pd.DataFrame | Scan

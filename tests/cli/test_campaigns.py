@@ -109,6 +109,17 @@ def test_status_writes_a_report(begin: tuple[str, ...]) -> None:
     assert "may: ✓ 3 accepted" in Path("may.html").read_text("utf-8")
 
 
+def test_compact_tells_what_became_of_the_files(begin: tuple[str, ...]) -> None:
+    run(*begin)
+    result = run("compact", "may")
+    assert result.exit_code == 0, result.output
+    assert "may: " in result.output
+    assert "events: 1 file of" in result.output
+    told = json.loads(run("compact", "may", "--json").stdout)
+    assert (told["name"], told["files"], told["bytes"]) == ("may", 1, told["bytes_before"])
+    assert run("compact", "mai").exit_code == 2
+
+
 def test_a_dry_run_keeps_nothing(begin: tuple[str, ...], lab: Lab) -> None:
     result = run(*begin, "--dry-run")
     assert result.exit_code == 0

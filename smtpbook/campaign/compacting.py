@@ -1,0 +1,52 @@
+"""Compacting: what campaigns have said, in few files, while nobody sends.
+
+It finds the folder and keeps it to itself; how files become few is `log.compact`'s affair.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from smtpbook.folder.folder import EVENTS, CampaignFolder, campaign_path
+from smtpbook.ledger.ledger import locked
+from smtpbook.ledger.standings import FILE
+from smtpbook.log.compact import Compacted, compact_folder
+
+
+def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted:
+    """Put a campaign's event log into few, well compressed files.
+
+    Parameters
+    ----------
+    name : str or path
+        A campaign; a bare name is looked for in ``campaigns/``.  Or another folder of event
+        logs, to which nobody may write meanwhile.
+    progress : bool
+        Whether to show how far it is, where it takes long.
+
+    Returns
+    -------
+    Compacted
+        How many files and octets there were, and are.  The log is the same, row for row;
+        tables, charts and ``read_log`` go on meanwhile.  Killed at any moment, nothing is
+        lost and nothing is there twice; what was begun is finished the next time.
+
+    Raises
+    ------
+    LedgerError
+        There is no such campaign, or it is being sent.
+    SMTPBookError
+        A file of the log is damaged.
+    OSError
+        A file cannot be written: the disk is full, say.  The log is as it was.
+    """
+    path = Path(name)
+    home = path.parent if path.name == EVENTS else campaign_path(name)
+    is_campaign = (home / FILE).exists()
+    if not is_campaign and path.is_dir():
+        return compact_folder(path, progress=progress)
+    if not is_campaign:
+        home = CampaignFolder(home).path  # which tells what is amiss
+    with locked(home):
+        return compact_folder(home / EVENTS, progress=progress)

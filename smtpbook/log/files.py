@@ -1,0 +1,99 @@
+"""Files: which of a folder's files are the event log, each row once.
+
+Files take the place of others: a segment's Parquet that of its stream, a compacted file
+that of many.  The new one is there before the old ones go.  So for a while, or for good
+where a process was killed, a folder holds rows twice; and while it happens, a look at the
+folder may show neither.  Both are known here only.  What is in a file is for the `store`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smtpbook.errors import SMTPBookError
+from smtpbook.log.stream import SUFFIX
+
+PARQUET: Final = ".parquet"
+"""How a sealed file's name ends."""
+SPAN: Final = ".."
+"""What stands in a compacted file's name, between those of the first and the last."""
+PARTS: Final = b"smtpbook.parts"
+"""Where a compacted file's metadata tell, as JSON, what `parts_of` gives."""
+LOOKS: Final = 5
+"""How often a folder is looked at again whose files were replaced under our hands."""
+
+_SUFFIXES: Final = (PARQUET, SUFFIX)
+_Seen = TypeVar("_Seen")
+
+
+def log_files(folder: Path) -> list[Path]:
+    """Give the files of a log in their order, those that count."""
+    return settled(
+        lambda: standing(
+            path
+            for path in sorted(folder.iterdir())
+            if path.suffix in _SUFFIXES and not path.name.startswith(".")
+        )
+    )
+
+
+def settled(look: Callable[[], _Seen]) -> _Seen:
+    """Look at folders until two looks see the same.
+
+    While a file takes the place of another one look may pass over both: over the new name
+    before it is there, and over the old one when it is gone.
+
+    Raises
+    ------
+    SMTPBookError
+        They never do.
+    """
+    seen = look()
+    for _ in range(LOOKS):
+        before, seen = seen, look()
+        if seen == before:
+            return seen
+    raise SMTPBookError("the log's files come and go; ask again")
+
+
+def standing(paths: Iterable[Path]) -> list[Path]:
+    """Leave out the files whose rows another one of those given holds.
+
+    That is a stream that has become Parquet, and what a compacted file was made of.
+    """
+    found: dict[tuple[Path, str], Path] = {}
+    for path in paths:
+        key = path.parent, path.stem
+        if found.setdefault(key, path).suffix == SUFFIX:
+            found[key] = path
+    parts = {path: parts_of(path) for path in found.values()}
+    most: dict[tuple[Path, str], int] = {}
+    for path, names in parts.items():
+        for name in names:
+            most[path.parent, name] = max(len(names), most.get((path.parent, name), 0))
+    return [
+        path
+        for path, names in parts.items()
+        if len(names) == most[path.parent, next(iter(names))]
+    ]
+
+
+def parts_of(path: Path) -> dict[str, int]:
+    """Give the names without suffix of the files one is made of, and the rows of each.
+
+    Of one that was not compacted that is itself, with no telling how many rows.
+    """
+    if SPAN in path.stem and path.suffix == PARQUET:
+        # Whoever reads it is told what is wrong with it.
+        with suppress(pa.ArrowException, OSError, ValueError, RecursionError):
+            parts = json.loads((pq.read_metadata(path).metadata or {}).get(PARTS, b""))
+            if parts and isinstance(parts, dict):
+                return parts
+    return {path.stem: 0}
