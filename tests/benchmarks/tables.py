@@ -1,6 +1,7 @@
 """Tables of a log too large to hold: what each costs beside pandas, from the same Parquet.
 
-    python -m tests.benchmarks.tables [--events N] [--rounds N] [--folder PATH] [--json]
+    python -m tests.benchmarks.tables [--events N] [--rounds N] [--folder PATH]
+                                      [--alone] [--memory BYTES] [--json]
 
 The log is made once: sealed pieces of 100,000 events, as a campaign writes them, with
 recipients, ids and times that do not repeat.  Every table is made in an interpreter of its
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from smtpbook.log.frame import arrow_schema, fill_reasons, join_tables, to_batches, to_table
+from smtpbook.tables.scan import MEMORY_BYTES
 from tests.benchmarks.memory import measure
 from tests.benchmarks.output import Row, parser, show
 from tests.log.story import Story, day
@@ -30,6 +32,13 @@ _PIECE: Final = 100_000  # events in a sealed file of a campaign, and so in a ro
 _MESSAGES: Final = 16_000  # of the part that is repeated; some 96,000 events
 _IDS: Final = ("session_id", "transaction_id", "message_id", "recipient")
 _APART_US: Final = 600_000_000
+_NUMBER: Final = "\0"  # in a text, where the number of the part is to stand
+_PLAIN: Final = pa.schema(
+    [
+        (field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+        for field in arrow_schema()
+    ]
+)
 
 # What pandas does is written as its users would: read what is needed, group it.
 _PANDAS: Final = {
@@ -123,7 +132,7 @@ _PREPARE_OURS: Final = """
 import smtpbook as sb
 from smtpbook.log.frame import to_frame
 sb.reply_codes(to_frame([]))
-scan = sb.scan_log(given["path"])
+scan = sb.scan_log(given["path"], memory_bytes=given["memory_bytes"])
 """
 _PREPARE_PANDAS: Final = """
 import pandas as pd
@@ -162,13 +171,15 @@ def write_campaign(path: Path, events: int) -> int:
     """Write a log of about so many events; the answer is how many."""
     part = _part(min(_MESSAGES, events // 7 + 1))
     rows = 0
+    unfinished = path.with_suffix(".part")
     with pq.ParquetWriter(
-        path, arrow_schema(), compression="zstd", compression_level=3, store_schema=False
+        unfinished, part.schema, compression="zstd", compression_level=3, store_schema=False
     ) as file:
         for number in range(-(-events // part.num_rows)):
-            piece = part.slice(0, events - rows)
-            file.write_table(_moved(piece, number), row_group_size=_PIECE)
+            piece = _moved(part, number).slice(0, events - rows)
+            file.write_table(piece, row_group_size=_PIECE)
             rows += piece.num_rows
+    unfinished.rename(path)
     return rows
 
 
@@ -186,37 +197,58 @@ def _part(messages: int) -> pa.Table:
         elif number % 5:
             late.message(recipient, attempt=2)
     table = join_tables([to_table(list(to_batches([*rows, *late.closed().rows])))])
-    return fill_reasons(table).cast(arrow_schema())
+    table = fill_reasons(table)
+    ids = table["transaction_id"].cast(pa.string())
+    texts = pc.binary_join_element_wise(f"2.0.0 Ok: queued as {_NUMBER}", ids, "")
+    queued = pc.and_(pc.equal(table["reply_code"], 250), pc.is_valid(table["message_id"]))
+    texts = pc.if_else(queued, texts, table["reply_text"].cast(pa.string()))
+    table = table.set_column(table.column_names.index("reply_text"), "reply_text", texts)
+    plain = table.cast(_PLAIN)
+    return pa.table(
+        [
+            column.combine_chunks().dictionary_encode()
+            if pa.types.is_string(column.type)
+            else column
+            for column in plain.columns
+        ],
+        plain.column_names,
+    )
 
 
 def _moved(part: pa.Table, number: int) -> pa.Table:
     """Give the part as it would be later, of other sessions with other recipients."""
-    for name in _IDS:
-        moved = pc.binary_join_element_wise(str(number), part[name].cast(pa.string()), "")
-        part = part.set_column(part.column_names.index(name), name, moved)
-    ids = pc.binary_join_element_wise("2.0.0 Ok: queued as ", part["transaction_id"], "")
-    is_queued = pc.and_(pc.equal(part["reply_code"], 250), pc.is_valid(part["message_id"]))
-    texts = pc.if_else(is_queued, ids, part["reply_text"].cast(pa.string()))
-    part = part.set_column(part.column_names.index("reply_text"), "reply_text", texts)
+    moved = part
+    for name in (*_IDS, "reply_text"):
+        column = part[name].chunk(0)
+        texts = (
+            pc.binary_join_element_wise(str(number), column.dictionary, "")
+            if name in _IDS
+            else pc.replace_substring(column.dictionary, _NUMBER, str(number))
+        )
+        column = pa.DictionaryArray.from_arrays(column.indices, texts)
+        moved = moved.set_column(part.column_names.index(name), name, column)
     shift = pa.scalar(np.timedelta64(number * _APART_US, "us"))
-    part = part.set_column(0, "time", pc.add(part["time"], shift))
-    return part.cast(arrow_schema())
+    return moved.set_column(0, "time", pc.add(part["time"], shift))
 
 
-def _race(path: Path, rounds: int) -> list[Row]:
+def _race(path: Path, rounds: int, *, memory_bytes: int, is_alone: bool) -> list[Row]:
     rows: list[Row] = []
+    given = {"path": str(path), "memory_bytes": memory_bytes}
     for name, ours in _OURS.items():
         check_ours, check_pandas = _CHECKS[name]
         left = _TIMED.format(f"t = {ours}", check_ours)
         right = _TIMED.format(f"{_PANDAS[name]}\nt = answer", check_pandas)
         mine, theirs = [], []
         for _ in range(rounds):  # by turns: others may compute meanwhile
-            mine.append(measure(_PREPARE_OURS, left, path=str(path)))
-            theirs.append(measure(_PREPARE_PANDAS, right, path=str(path)))
-        found = mine[0].answer[0], theirs[0].answer[0]
-        assert np.isclose(*found), f"{name}: {found}"
+            mine.append(measure(_PREPARE_OURS, left, **given))
+            if not is_alone:
+                theirs.append(measure(_PREPARE_PANDAS, right, **given))
+        found = [costs[0].answer[0] for costs in (mine, theirs) if costs]
+        assert np.allclose(found, found[0]), f"{name}: {found}"
         row: dict[str, str | float] = {"table": name}
         for who, costs in (("", mine), ("pandas ", theirs)):
+            if not costs:
+                continue
             row[f"{who}s"] = min(cost.elapsed_s for cost in costs)
             row[f"{who}CPU s"] = min(cost.answer[1] for cost in costs)
             row[f"{who}MB"] = min(cost.growth_bytes for cost in costs) / 1e6
@@ -229,22 +261,36 @@ def main() -> None:
     options = parser(__doc__, rounds=1)
     options.add_argument("--events", type=int, default=EVENTS, help="default: %(default)s")
     options.add_argument("--folder", type=Path, help="keep the log there for next time")
+    options.add_argument(
+        "--alone", action="store_true", help="without pandas, which has no room for more"
+    )
+    options.add_argument(
+        "--memory", type=int, default=MEMORY_BYTES, help="scan_log's; default: %(default)s"
+    )
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = (given.folder or Path(folder)) / f"log-{given.events}.parquet"
         if not path.exists():
             write_campaign(path, given.events)
-        octets = path.stat().st_size
-        rows = _race(path, given.rounds)
-        stopped = measure(_PREPARE_OURS, _INTERRUPT, path=str(path))
+        rows = _race(path, given.rounds, memory_bytes=given.memory, is_alone=given.alone)
+        stopped = measure(
+            _PREPARE_OURS, _INTERRUPT, path=str(path), memory_bytes=given.memory
+        )
+    ratios = {"MB, the most of any table": max(float(row["MB"]) for row in rows)}
+    if not given.alone:
+        ratios |= _beside_pandas(rows)
+    ratios["s from an interrupt to its end"] = float(stopped.answer)
+    show(rows, ratios, as_json=given.json)
 
+
+def _beside_pandas(rows: list[Row]) -> dict[str, float]:
     def ratio(row: Row, unit: str) -> float:
         return float(row[f"pandas {unit}"]) / float(row[unit])
 
     total = {
         name: sum(float(row[name]) for row in rows) for name in rows[0] if name != "table"
     }
-    ratios = {
+    return {
         "times faster than pandas, all tables": ratio(total, "s"),
         "times faster than pandas, the least of any table": min(
             ratio(r, "s") for r in rows
@@ -254,10 +300,7 @@ def main() -> None:
         "part of pandas' memory, the most of any table": max(
             1 / ratio(r, "MB") for r in rows
         ),
-        "octets an event in Parquet": octets / given.events,
-        "s from an interrupt to its end": float(stopped.answer),
     }
-    show(rows, ratios, as_json=given.json)
 
 
 if __name__ == "__main__":
