@@ -27,6 +27,7 @@ from smtpbook.palette import (
     SEVERITY_MARKERS,
     SEVERITY_NAMES,
 )
+from smtpbook.wording import duration
 
 TimeAxis = Callable[[Any], Any]
 """Turns seconds since the start, a number or an array, into values of the time axis."""
@@ -118,13 +119,20 @@ def label_ticks(
 ) -> None:
     """Write foreign words at 0, 1, 2 …: escaped, shortened, never as mathematics.
 
-    A note of our own follows each word and is not shortened.
+    A note of our own follows each word and is not shortened.  Where a picture can be
+    hovered over, the word beside the cursor is told.
     """
     pairs = zip_longest(words, notes, fillvalue="")
     shown = [visible(word, max_chars=max_chars) + note for word, note in pairs]
     axis.set_ticks(range(len(shown)), shown)
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
+    told = dict(enumerate(shown))
+    setattr(
+        axis.axes,
+        f"fmt_{axis.axis_name}data",
+        lambda place: told.get(round(place), ""),
+    )
 
 
 def label_beside(ax: Axes, head: str, cells: Sequence[str], *, points: float) -> None:
@@ -212,12 +220,14 @@ def time_axis(ax: Axes, start: pd.Timestamp, length_s: float) -> TimeAxis:
     if length_s < _SHORT_S:
         ax.xaxis.set_major_locator(MaxNLocator(6))
         ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
+        ax.fmt_xdata = lambda seconds: f"{seconds:.3f} s"
         return lambda seconds: seconds
     untyped: Any = dates
     locator = untyped.AutoDateLocator(tz="UTC")
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz="UTC"))
     ax.set_xlabel("time (UTC)")
+    ax.fmt_xdata = lambda day: f"{untyped.num2date(day):%Y-%m-%d %H:%M:%S} UTC"
     days = untyped.date2num(start)
     return lambda seconds: days + seconds / 86_400
 
@@ -239,6 +249,7 @@ def log_time_axis(ax: Axes, low: float, high: float) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(EngFormatter(unit="s"))
     ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.fmt_xdata = duration
     ax.grid(axis="x", alpha=0.25)
 
 

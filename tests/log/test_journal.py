@@ -117,6 +117,33 @@ def test_the_many_small_batches_of_a_slow_pace_are_joined(tmp_path: Path) -> Non
         pd.testing.assert_frame_equal(read_log(tmp_path), to_frame(rows))
 
 
+def test_who_appends_touches_no_file(tmp_path: Path) -> None:
+    """Neither to write nor to seal: that is why no flush holds the thread of a loop."""
+    folder, touched, is_over = str(tmp_path), set[tuple[str, str]](), False
+
+    def heard(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_over or event not in ("open", "os.rename", "os.remove"):
+            return
+        if str(arguments[0]).startswith(folder):
+            touched.add((event, threading.current_thread().name))
+
+    sys.addaudithook(heard)
+    journal = Journal(tmp_path, "log", segment_batches=2)
+    try:
+        for row in numbered(6 * BATCH_ROWS):
+            journal.append(row)
+        wait_for(lambda: len(names(tmp_path)) == 3 and not journal._batches)
+        assert touched == {
+            ("open", "journal"),
+            ("open", "sealing_0"),
+            ("os.rename", "sealing_0"),
+            ("os.remove", "sealing_0"),
+        }
+    finally:
+        is_over = True
+        journal.close()
+
+
 def test_a_snapshot_taken_while_rows_come_is_a_prefix_of_the_log(tmp_path: Path) -> None:
     rows = numbered(12 * BATCH_ROWS)
     with Journal(tmp_path, "log", segment_batches=2) as journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from smtpbook.errors import ColumnError, SMTPBookError
-from smtpbook.events import COLUMNS, OUTCOMES, Event
+from smtpbook.events import COLUMNS, OUTCOMES, SCHEMA, Event
 from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.store import write_log
 from smtpbook.log.stream import Stream
@@ -60,6 +61,11 @@ TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
         for by in ("outcome", "change", "recipient", "command", "reply", "retry")
     },
 }
+LOG_DTYPES = {column.name: column.dtype for column in SCHEMA}
+# Times, and parts of a whole with their limits; besides, numbers of people that are such.
+MEASURED = re.compile(
+    "_s$|^share|^refused|^estimate$|^low|^high|^effective_n$|_error$|change"
+)
 every_table = pytest.mark.parametrize("name", TABLES)
 
 
@@ -85,6 +91,20 @@ def test_an_empty_log_gives_an_empty_table_of_the_same_columns(
         dtypes = dtypes.drop([name for name in OUTCOMES if name in dtypes])
     assert found.to_dict() == dtypes.to_dict()
     assert "float" not in str(found.get("reply_code"))
+
+
+@every_table
+def test_what_is_counted_or_named_is_never_a_float(name: str, same_log: Log) -> None:
+    """A column of the log has the log's dtype in a table, too, categories included."""
+    for column, dtype in TABLES[name](same_log).dtypes.items():
+        of_log = LOG_DTYPES.get(str(column).removesuffix("_a").removesuffix("_b"))
+        if pd.api.types.is_float_dtype(dtype):
+            assert of_log in (None, "float64")
+            assert MEASURED.search(str(column)), column
+        elif of_log is not None and not pd.api.types.is_integer_dtype(dtype):
+            assert str(dtype) == of_log, column
+        elif of_log is not None:
+            assert str(dtype) in (of_log, "int64"), column
 
 
 @every_table
