@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib
 import pytest
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.figure import Figure
@@ -49,7 +50,9 @@ def test_a_hostile_name_is_told_escaped() -> None:
 # ipympl hands its toolbar an argument that traitlets would rather not have.
 @pytest.mark.filterwarnings("ignore:Passing unrecognized arguments:DeprecationWarning")
 def test_with_ipympl_the_cursor_is_answered_in_the_notebook() -> None:
+    before = matplotlib.get_backend()
     nbagg = pytest.importorskip("ipympl.backend_nbagg")
+    matplotlib.use(before)  # ipympl takes the place of the one in use when it is imported
     ax = plot_latency(LOG, ax=Figure().subplots())
     canvas = nbagg.Canvas(ax.figure)
     manager = nbagg.FigureManager(canvas, 0)
