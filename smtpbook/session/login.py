@@ -85,17 +85,11 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     tried: list[str] = []
     for name in names:
         tried.append(name)
-        credentials = Credentials(
-            username=account.username or "",
-            secret=secret.reveal(),
-            host=account.host,
-            port=account.port,
-            binding=binding if sasl.tells_binding(name, offered) else b"",
-        )
-        mechanism = _mechanism(name, credentials)
-        reply = await _exchange(talk, mechanism, credentials.username, record)
+        told_binding = binding if sasl.tells_binding(name, offered) else b""
+        mechanism = _mechanism(name, account, secret, told_binding)
+        reply = await _exchange(talk, mechanism, account.username or "", record)
         if reply.code < 300:
-            return _finish(talk, mechanism)
+            return finish(talk, mechanism)
         if reply.code not in _NOT_THIS_WAY or sasl.sends_secret(name):
             break
     raise _refusal(reply, tried, record.masked(told(mechanism.failure)), account)
@@ -127,7 +121,42 @@ async def _secret(account: Account, name: str) -> Secret:
     return secret
 
 
-def _mechanism(name: str, credentials: Credentials) -> ClientMechanism:
+async def mechanism_by_hand(
+    talk: Dialogue, account: Account, record: Record, name: str
+) -> ClientMechanism:
+    """Give the client's side of a mechanism, for a login that is said step by step.
+
+    Raises
+    ------
+    LocalProtocolError
+        It is not known or not offered, no password is known, or it would travel in clear
+        text.
+    """
+    offered = talk.client.extensions.mechanisms
+    binding = await _binding(talk, offered)
+    sasl.choose(
+        name,
+        offered,
+        is_private=record.tls[0] is not None or account.is_loopback,
+        can_bind=binding != b"",
+        serves=_serves(account),
+    )
+    secret = await _secret(account, name)
+    record.hide(secret.reveal().encode())
+    told_binding = binding if sasl.tells_binding(name, offered) else b""
+    return _mechanism(name, account, secret, told_binding)
+
+
+def _mechanism(
+    name: str, account: Account, secret: Secret, binding: bytes
+) -> ClientMechanism:
+    credentials = Credentials(
+        username=account.username or "",
+        secret=secret.reveal(),
+        host=account.host,
+        port=account.port,
+        binding=binding,
+    )
     match name:
         case "GSSAPI":
             return Gssapi(credentials)
@@ -143,10 +172,10 @@ async def _exchange(
     """Take turns until there is a verdict."""
     # No variable here holds what is said: tracebacks may be shown with their locals.
     command: Auth | AuthResponse = Auth(
-        mechanism.name, await _turn(mechanism, mechanism.start)
+        mechanism.name, await take_turn(mechanism, mechanism.start)
     )
     while True:
-        _hide(command, username, record)
+        hide_response(command, username, record)
         record.hide(mechanism.awaited)
         reply = await talk.ask(command)
         if reply.code != 334:
@@ -154,7 +183,7 @@ async def _exchange(
         command = await _answer(mechanism, talk)
 
 
-def _hide(command: Auth | AuthResponse, username: str, record: Record) -> None:
+def hide_response(command: Auth | AuthResponse, username: str, record: Record) -> None:
     """Mask what is said, should the server repeat it; a user name alone is no secret."""
     said = command.initial_response if isinstance(command, Auth) else command.data
     if said != username.encode():
@@ -164,7 +193,9 @@ def _hide(command: Auth | AuthResponse, username: str, record: Record) -> None:
 async def _answer(mechanism: ClientMechanism, talk: Dialogue) -> AuthResponse:
     try:
         challenge = decode_base64(talk.challenge.strip())
-        return AuthResponse(await _turn(mechanism, partial(mechanism.respond, challenge)))
+        return AuthResponse(
+            await take_turn(mechanism, partial(mechanism.respond, challenge))
+        )
     except RemoteProtocolError as exc:  # nothing more is said to such a server
         talk.end(exc)
         raise
@@ -179,14 +210,14 @@ async def _answer(mechanism: ClientMechanism, talk: Dialogue) -> AuthResponse:
         raise error from exc
 
 
-async def _turn(mechanism: ClientMechanism, turn: Callable[[], _T]) -> _T:
+async def take_turn(mechanism: ClientMechanism, turn: Callable[[], _T]) -> _T:
     """Have a mechanism take its turn: in a thread, where it may take long."""
     if mechanism.is_slow:
         return await trio.to_thread.run_sync(turn, abandon_on_cancel=True)
     return turn()
 
 
-def _finish(talk: Dialogue, mechanism: ClientMechanism) -> None:
+def finish(talk: Dialogue, mechanism: ClientMechanism) -> None:
     """Believe the server's yes, if it has proved what the mechanism has it prove."""
     try:
         mechanism.finish()

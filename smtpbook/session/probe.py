@@ -98,7 +98,7 @@ async def probe_async(
     on_event: Callable[[Event], None] | None = None,
 ) -> Log:
     """Do what `probe` does, inside a trio program."""
-    account = account.replace(timeouts=_no_longer_than(account.limits, patience_s))
+    account = account.replace(timeouts=no_longer_than(account.limits, patience_s))
     watch = _Watch(on_event)
     failure: SMTPBookError | None = None
     try:
@@ -162,7 +162,8 @@ class _Watch:
             self._take((*self._end[:_ERROR], error, *self._end[_ERROR + 1 :]))
 
 
-def _no_longer_than(limits: Timeouts, patience_s: float) -> Timeouts:
+def no_longer_than(limits: Timeouts, patience_s: float) -> Timeouts:
+    """Give time limits for somebody who is looking on, in seconds for each phase."""
     names = [field.name for field in fields(Timeouts)]
     return Timeouts(**{name: min(getattr(limits, name), patience_s) for name in names})
 

@@ -36,8 +36,9 @@ from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
 from smtpbook.session.many import AnyMessage, SendMany
 from smtpbook.session.record import Connector, Record
+from smtpbook.session.script import Played, Script
 from smtpbook.session.starttls import ask_for_tls
-from smtpbook.session.typed import say_line
+from smtpbook.session.typed import Typist
 from smtpbook.transfer.pipeline import MODES, Pipelining
 from smtpbook.transfer.transaction import Result
 from smtpbook.transfer.window import WINDOW
@@ -72,7 +73,7 @@ async def open_session(
         The same as plain tuples in `SCHEMA`'s order, which costs a sixth.
     ehlo : bool
         False stops after the greeting (and the handshake of ``tls="implicit"``): every
-        command is then yours.
+        command is then yours, and a greeting that refuses leaves you QUIT.
     login : bool
         False stops before AUTH, which `Session.log_in` then does.
     campaign_id : str, optional
@@ -173,6 +174,7 @@ class Session:
         self._is_in_use = False
         self._ehlo = True
         self._transactions = 0
+        self._typist = Typist(account)
 
     def __repr__(self) -> str:
         state = self._dialogue.client.state.value if self._dialogue else "not open"
@@ -348,8 +350,8 @@ class Session:
             on_mail_data=on_mail_data,
         )
 
-    async def command(self, line: str) -> Reply | None:
-        """Say any line, allowed or not, and wait for the reply.
+    async def command(self, line: str, *, chunk: bytes = b"") -> Reply | None:
+        r"""Say any line, allowed or not, and wait for the reply.
 
         Between DATA's 354 and the lone dot a line is mail data and gets no reply (None); of
         LMTP's replies to the dot the last is given.  After STARTTLS the handshake is done.
@@ -357,32 +359,70 @@ class Session:
         Parameters
         ----------
         line : str
-            Without its line end.
+            Without its line end.  ``[redacted]`` for what a login says (``AUTH PLAIN
+            [redacted]``, or alone where a challenge awaits its response) is filled in from
+            the account.
+        chunk : bytes
+            Mail data that BDAT announces, as many octets as it says.
 
         Raises
         ------
         LocalProtocolError
-            The line holds a line end or another control character, or a command still
-            awaits its reply.
+            The line holds a line end or another control character, a command still awaits
+            its reply, `chunk` has another size, or a login cannot be filled in.
         TransportError, RemoteProtocolError
             No reply came; the session is over.
 
         Examples
         --------
-        ``await session.command("VRFY bob")``, ``await session.command("SEND FROM:<…>")``
+        ``await session.command("VRFY bob")``, ``await session.command("SEND FROM:<…>")``,
+        ``await session.command("BDAT 4 LAST", chunk=b"Hi\r\n")``
         """
         self._occupy()
         try:
             await self._settle()
-            return await self._say(self._talk, line)
+            talk = self._talk
+            reply = await self._typist.say(talk, self._record_now, line, chunk)
+            if talk.client.state is State.TLS:
+                await self._begin_tls()
+            return reply
         finally:
             self._release()
 
-    async def _say(self, talk: Dialogue, line: str) -> Reply | None:
-        reply = await say_line(talk, self._record_now, line)
-        if talk.client.state is State.TLS:
-            await self._begin_tls()
-        return reply
+    async def play(self, script: str | Script) -> tuple[Played, ...]:
+        r"""Say what a script says, line by line (its form: `smtpbook.session.script`).
+
+        A session for a script that begins with EHLO is opened with ``ehlo=False``.
+
+        Parameters
+        ----------
+        script : str or Script
+
+        Returns
+        -------
+        tuple of Played
+            Each line with its reply, and whether that has the code the script expects.  It
+            ends where the session does: after QUIT, or a 421.
+
+        Raises
+        ------
+        ValueError
+            It is no script; nothing was said.
+        LocalProtocolError, TransportError, RemoteProtocolError
+            As `command`; `transcript` tells how far it came.
+
+        Examples
+        --------
+        ``print(*await session.play("C: NOOP\nS: 250"), sep="\n")``
+        """
+        read = Script.parse(script) if isinstance(script, str) else script
+        played = []
+        for line in read.lines:
+            if self.is_over:
+                break
+            reply = await self.command(line.text, chunk=line.chunk)
+            played.append(Played(line=line, reply=reply))
+        return tuple(played)
 
     @property
     def _record_now(self) -> Record:
@@ -432,8 +472,8 @@ class Session:
         self._dialogue = Dialogue(stream, record, self.account)
         nursery.start_soon(self._dialogue.read)
         greeting = await self._dialogue.reply_to(self._dialogue.greeting)
-        _raise_refusal(greeting, "GREETING")
         if ehlo:
+            _raise_refusal(greeting, "GREETING")
             await self._introduce()
 
     async def _introduce(self) -> None:

@@ -736,8 +736,6 @@ async def test_auth_by_hand_leaves_no_secret_in_the_record(
     async with servers.open() as session:
         await session.command("AUTH LOGIN")
         await session.command("YW5u")
-        with pytest.raises(LocalProtocolError, match="base64"):
-            await session.command("not base64!")
         await session.command("c2VjcmV0")
         assert "c2VjcmV0" not in session.transcript()
     assert b"c2VjcmV0" in server.heard

@@ -1,0 +1,1 @@
+"""Stepping: a conversation taken step by step, with what the RFC says about each step."""
