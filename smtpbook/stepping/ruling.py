@@ -29,8 +29,14 @@ from smtpbook.protocol.states import FOREIGN, ONLY_PIPELINED, TABLE, VERBS, Stat
 from smtpbook.stepping.situation import DEAF, OBSOLETE, Situation
 
 Kind = Literal[
-    *("in order", "mail data", "obsolete", "not offered", "wrong arguments"),
-    *("out of order", "unknown", "not heard"),
+    "in order",
+    "mail data",
+    "obsolete",
+    "not offered",
+    "wrong arguments",
+    "out of order",
+    "unknown",
+    "not heard",
 ]
 _TRANSACTION: Final = (State.MAIL, State.RCPT, State.CHUNKS)
 
@@ -63,8 +69,8 @@ class Ruling:
         return self.kind in ("in order", "mail data")
 
 
-# What each command is for, where it is in order: sentence, source, and the replies that
-# RFC 5321 section 4.3.2 (or the extension's own document) lists for success and intermediate.
+# What each command is for, where it is in order: sentence, source, and the replies that RFC
+# 5321 section 4.3.2 (or the extension's own document) lists for success and intermediate.
 _IN_ORDER: Final[dict[str, tuple[str, str, tuple[int, ...]]]] = {
     "EHLO": (
         "EHLO opens the session, gives the client's name and asks which extensions the "
@@ -253,8 +259,8 @@ def _of_mail_data(situation: Situation, line: str) -> Ruling:
     if line.startswith("."):
         return Ruling(
             kind="mail data",
-            says="A line that begins with a dot is sent with another in front, or the server "
-            "takes the one there is away. What is typed here goes as it stands.",
+            says="A line that begins with a dot is sent with another in front, or the "
+            "server takes the one there is away. What is typed here goes as it stands.",
             source="RFC 5321 section 4.5.2",
         )
     return Ruling(
@@ -382,7 +388,7 @@ def _why_in_transaction(state: State, verb: str) -> tuple[str, str]:
         return "Nobody logs in inside a transaction.", "RFC 4954 section 4"
     if verb in ("DATA", "BDAT") and state is State.MAIL:
         return (
-            "No recipient has been accepted, so there is nobody the mail data could be for.",
+            "No recipient has been accepted: there is nobody the mail data could be for.",
             "RFC 5321 section 3.3",
         )
     if state is State.CHUNKS and verb == "DATA":
@@ -403,8 +409,8 @@ def _lack(situation: Situation, verb: str, command: Command) -> Ruling | None:
     if needed is not None and needed not in keywords:
         return Ruling(
             kind="not offered",
-            says=f"{verb} is of an extension: a client says it only where the reply to EHLO "
-            f"has {needed}, and here it has not.",
+            says=f"{verb} is of an extension: a client says it only where the reply to "
+            f"EHLO has {needed}, and here it has not.",
             source="RFC 5321 sections 2.2.1 and 3.2",
             codes=(502, 500, 503),
         )
