@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from smtpbook.charts.plot_waterfall import plot_waterfall as plot_waterfall
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
+    from smtpbook.consoles.console import console as console
     from smtpbook.delivery.run import Run as Run
     from smtpbook.delivery.settings import Together as Together
     from smtpbook.dialogues.lint import lint_dialogue as lint_dialogue
@@ -262,6 +263,7 @@ _HOME = {
     "list_lessons": "lessons.catalogue",
     "copy_lessons": "lessons.notebooks",
     "read_scores": "lessons.scores",
+    "console": "consoles.console",
     "sample": "samples",
 }
 __all__ = list(_HOME)

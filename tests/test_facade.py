@@ -16,7 +16,7 @@ HEAVY = (
 # What api.md promises of the rooms that stand.
 PROMISED = {
     *("Account", "Timeouts", "read_recipients", "Template", "Message", "Campaign"),
-    *("open_session", "Lab", "Behaviour", "explain", "outcomes", "reply_codes"),
+    *("console", "open_session", "Lab", "Behaviour", "explain", "outcomes", "reply_codes"),
     *("latency_by_command", "by_domain", "plot_reply_codes", "plot_latency"),
     *("classify", "reasons", "plot_reasons", "scan_log"),
     *("plot_outcomes", "plot_domains", "plot_throughput", "plot_retry_curve"),

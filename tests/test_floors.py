@@ -35,7 +35,7 @@ FLOORS = [
     },
     {
         *("folder", "moving", "receiver"),
-        *("server_logs", "dialogues", "provider_events", "bounces"),
+        *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
@@ -47,6 +47,7 @@ FLOORS = [
     {"insight", "course", "experiments"},
     {"lessons"},
     {"widgets", "cli"},  # faces
+    {"consoles"},  # and one made of their parts
     {"__init__", "__main__"},
 ]
 HOME = {  # each heavy dependency has one home, or a few named ones
@@ -63,6 +64,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "accounts",
         "grading",
         "course",
+        "stepping",
     },
     "python_socks": {"transport"},
     "truststore": {"transport"},
@@ -122,6 +124,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "reportlab": {"reports"},
     "pypdf": {"reports"},
     "ipywidgets": {"widgets"},
+    "matplotlib": {"charts", "insight"},
+    "ipywidgets": {"widgets", "consoles"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},
     "jinja2": {"language", "messages"},

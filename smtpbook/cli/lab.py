@@ -47,6 +47,7 @@ from smtpbook.lab.scenarios import SCENARIOS
     help="List the scenarios and leave.",
 )
 @click.option("--quiet", is_flag=True, help="Do not print the conversations.")
+@click.option("--console", "talks", is_flag=True, help="Talk to it, step by step.")
 def lab(
     scenario: str,
     port: int,
@@ -57,12 +58,14 @@ def lab(
     *,
     lists: bool,
     quiet: bool,
+    talks: bool,
 ) -> None:
     """Serve the lab server on loopback until Ctrl-C.
 
     SCENARIO says how it behaves; --list names them.
     """
     from smtpbook.lab.lab import Lab
+    from smtpbook.stepping.terminal import run_console
 
     if lists:
         for one in SCENARIOS.values():
@@ -72,10 +75,13 @@ def lab(
         raise click.UsageError(
             f"no scenario {scenario!r}{near_miss(scenario, SCENARIOS)}; see --list"
         )
-    said = None if quiet else _print
+    said = None if quiet or talks else _print
     with Lab(
         scenario, seed=seed, speed=speed, port=port, maildir=maildir, record=said
     ) as server:
+        if talks:
+            run_console(server)
+            return
         click.echo(f"{server.scenario.about}")
         click.echo(f"listening on 127.0.0.1:{server.port}; certificate: {server.ca_file}")
         click.echo(f"try: swaks --server 127.0.0.1:{server.port} --to ann@lab.test")

@@ -12,7 +12,7 @@ What is shown of a step, and how, is for the terminal and the widget to say.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from smtpbook.accounts.account import Account, own_name
 from smtpbook.codes.explain import explain
 from smtpbook.codes.explanation import Explanation
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
-from smtpbook.events import Event, Row
+from smtpbook.events import COLUMNS, Event, Row
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import Log, to_frame
@@ -46,6 +46,9 @@ from smtpbook.transport.connect import connect
 PATIENCE_S: Final = 30.0
 """How long each phase may take: somebody is looking on."""
 _REMEMBERED: Final = 1000  # steps; a lesson has dozens
+
+
+_KIND: Final = COLUMNS.index("kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,8 @@ class Stepper:
         The lab server at the other end, if it is one of this process.
     steps : list of Step
         Of the session that is open, or was last.
+    on_end : callable or None
+        Called in the sender's thread when the server hangs up while nobody waits for it.
     """
 
     def __init__(self, target: Account | Lab, *, patience_s: float = PATIENCE_S) -> None:
@@ -136,6 +141,7 @@ class Stepper:
         limits = no_longer_than(target.limits, patience_s)
         self.account = target.replace(timeouts=limits)
         self.steps: list[Step] = []
+        self.on_end: Callable[[], object] | None = None
         self._rows: list[Row] = []
         self._told = 0  # rows that a step has
         self._note = ""
@@ -480,7 +486,7 @@ class Stepper:
         leave = self._leave = trio.Event()
         try:
             async with open_session(
-                self.account, sink=self._rows.append, ehlo=False, connector=self._connect
+                self.account, sink=self._hear, ehlo=False, connector=self._connect
             ) as session:
                 self._session = session
                 opened.set_result(None)
@@ -493,6 +499,13 @@ class Stepper:
             if not opened.done():
                 opened.cancel()
             raise
+
+    def _hear(self, row: Row) -> None:
+        """Keep a row: a `Sink`."""
+        self._rows.append(row)
+        is_asked = self.is_busy or self._leave is None or self._leave.is_set()
+        if row[_KIND] == "disconnect" and not is_asked and self.on_end is not None:
+            self.on_end()
 
     async def _connect(self, account: Account, record: Record) -> Tap:
         self._tap = Tap(await connect(account, record))
@@ -525,6 +538,16 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+def written(reply: Reply) -> list[str]:
+    """Give a reply's lines as they stand on the wire; may hold anything.
+
+    >>> written(Reply(code=250, lines=("mx", "SIZE 10")))
+    ['250-mx', '250 SIZE 10']
+    """
+    *first, last = reply.lines
+    return [*(f"{reply.code}-{line}" for line in first), f"{reply.code} {last}".rstrip()]
 
 
 def _code(step: Step) -> int | None:

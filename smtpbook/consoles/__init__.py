@@ -1,0 +1,1 @@
+"""Consoles: a conversation with a server, taken step by step in a notebook."""
