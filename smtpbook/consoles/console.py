@@ -132,7 +132,7 @@ class Console(Form):
         parts = [
             *(self.fault_place, self.fault_reply, self.fault_recipients),
             *(self.fault_delay, self.fault_times, self.fault_drop),
-            ipw.HBox([self.fault_button, self.ordinary_button]),
+            _strip(self.fault_button, self.ordinary_button),
             self.fault_note,
         ]
         return [Fold("On the server's side: inject a fault", parts)]
@@ -363,9 +363,9 @@ class _Proposal(ipw.Button):
         self.on_click(lambda _: propose(self.line))
 
 
-def _strip() -> ipw.HBox:
+def _strip(*buttons: ipw.Button) -> ipw.HBox:
     """Give a place for buttons, which go on below where the page is narrow."""
-    strip = ipw.HBox()
+    strip = ipw.HBox(buttons)
     strip.add_class("smtpbook-strip")
     return strip
 

@@ -38,8 +38,12 @@ def picture(state: State, name: str, *, is_small: bool) -> str:
         'aria-label="States of an SMTP session"',
         f'aria-label="States of an SMTP session; now {state.name}"',
     )
-    kind = "smtpbook-map" if is_small else "smtpbook-map smtpbook-map-whole"
-    return f'<div class="{kind}">{svg}</div>'
+    if is_small:
+        return f'<div class="smtpbook-map">{svg}</div>'
+    return (  # it scrolls where the page is narrow, so the keyboard must reach it
+        '<div class="smtpbook-map smtpbook-map-whole" tabindex="0" role="group" '
+        f'aria-label="State machine">{svg}</div>'
+    )
 
 
 def standing(now: Situation, place: str, *, is_open: bool, is_busy: bool) -> str:
@@ -50,11 +54,9 @@ def standing(now: Situation, place: str, *, is_open: bool, is_busy: bool) -> str
     if is_busy:
         facts.append("waiting for a reply …")
     told = ", ".join(facts) if is_open or is_busy else "no connection"
-    allowed = ", ".join(now.allowed) or "nothing"
     return (
         f'<div class="smtpbook-standing" role="status"><b>{now.state.name}</b>: '
-        f"{to_html(now.state.value)}<br>{to_html(place)}; {told}<br>"
-        f"allowed: {to_html(allowed)}</div>"
+        f"{to_html(now.state.value)}<br>{to_html(place)}; {told}</div>"
     )
 
 

@@ -93,11 +93,10 @@ class Situation:
     @property
     def allowed(self) -> tuple[str, ...]:
         """The verbs that the state allows, and the server offers as far as they need it."""
-        return tuple(
-            verb
-            for verb in allowed_verbs(self.state, self.protocol)
-            if self._is_offered(verb)
-        )
+        if self.state in DEAF:  # what comes there comes by itself
+            return ()
+        verbs = allowed_verbs(self.state, self.protocol)
+        return tuple(filter(self._is_offered, verbs))
 
     def _is_offered(self, verb: str) -> bool:
         if verb == "STARTTLS" and self.is_secure:
@@ -172,7 +171,7 @@ class Situation:
         if self.state is State.DATA:
             return (("a dot, not doubled", ".hidden"),)
         if self.state is State.AUTH:
-            return (("no base64", "not base64!"), ("a command", "NOOP"))
+            return (("no base64", "not base64!"), ("a command", "RSET, please"))
         right = set(self.allowed) - set(OBSOLETE)
         wrong = [(verb, self.line_for(verb)) for verb in _COMMANDS if verb not in right]
         return (*wrong, ("misspelt", "HELLO there"), ("bare text", "Dear server,"))
