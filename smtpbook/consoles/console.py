@@ -49,16 +49,23 @@ _HIDDEN: Final = (
 class Console(Form):
     """A conversation with a server, a line at a time.
 
+    Parameters
+    ----------
+    stepper : Stepper
+        Closed with the widget.
+    name : str
+        Of its server, in the code shown.
+
     Attributes
     ----------
     stepper : Stepper
         What happened so far: ``stepper.steps``, ``.log``, ``.transcript``, ``.script``.
     """
 
-    def __init__(self, target: Account | Lab) -> None:
-        self.stepper = Stepper(target)
+    def __init__(self, stepper: Stepper, name: str) -> None:
+        self.stepper = stepper
         self.stepper.on_end = self._hang_up
-        self._name = "lab" if isinstance(target, Lab) else "account"
+        self._name = name
         self._thread: threading.Thread | None = None
         self._told: list[tuple[Who, str]] = []  # the lines of the dialogue shown
         self.standing, self.picture, self.whole = ipw.HTML(), ipw.HTML(), ipw.HTML()
@@ -411,4 +418,4 @@ def console(target: Account | Lab) -> Console:
     ----------
     RFC 5321 sections 4.1.4 (order of commands) and 4.3.2 (which reply answers what).
     """
-    return Console(target)
+    return Console(Stepper(target), "lab" if isinstance(target, Lab) else "account")

@@ -149,7 +149,7 @@ class Stepper:
         self._tap: Tap | None = None
         self._leave: trio.Event | None = None
         self._life: Job[None] | None = None
-        self._job: Job[str] | Future[None] | None = None
+        self._job: Job[str] | Job[None] | None = None  # what the step waits for
         self._lock = threading.Lock()
         self._has_login = False  # a server may repeat what one said
         self._is_closed = False
@@ -266,8 +266,7 @@ class Stepper:
         self.steps, self._rows, self._told = [], [], 0
         self._has_login, self._tap = False, None
         opened: Future[None] = Future()
-        self._job = opened
-        self._life = SENDER.start(self._live, opened)
+        self._job = self._life = SENDER.start(self._live, opened)
         error = ""
         try:
             opened.result()
@@ -275,6 +274,11 @@ class Stepper:
             error = _STOPPED
         except SMTPBookError as exc:
             error = str(exc)
+        except KeyboardInterrupt:
+            self._drop()
+            raise
+        finally:
+            self._job = None
         return self._take(Line(text=""), before, error, is_greeting=True)
 
     def say(self, line: str, *, chunk: bytes = b"") -> Step:
@@ -313,6 +317,8 @@ class Stepper:
             job.cancel()
             self._drop()
             raise
+        finally:
+            self._job = None
         return self._take(line, before, error)
 
     def say_block(self, text: str) -> list[Step]:
@@ -385,10 +391,8 @@ class Stepper:
     def stop(self) -> None:
         """Stop waiting for the reply, from another thread; the session is then over."""
         job = self._job
-        if isinstance(job, Job):
+        if job is not None:
             job.cancel()
-        elif self._life is not None:
-            self._life.cancel()
 
     def close(self) -> None:
         """Leave: QUIT if it can be said, and the connection is closed; for good."""

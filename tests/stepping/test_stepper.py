@@ -169,18 +169,10 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever(lab: Lab) -> None
 def test_a_wait_is_stopped_from_another_thread(lab: Lab) -> None:
     stepper = Stepper(lab)
     stepper.start()
-    heard = threading.Event()
-
     lab.set(noop=Behaviour(delay_s=600))
     taken: list[Step] = []
-
-    def wait() -> None:
-        heard.set()
-        taken.append(stepper.say("NOOP"))
-
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=lambda: taken.append(stepper.say("NOOP")))
     thread.start()
-    heard.wait()
     while thread.is_alive():  # there may be nothing to stop yet
         stepper.stop()
         thread.join(0.01)
