@@ -105,7 +105,8 @@ class Script:
         ValueError
             A line is none of a script; the message has its number.
         """
-        return cls(**_Reader(text).read())
+        reader = _Reader(text)
+        return cls(lines=reader.read(), greeting=reader.greeting)
 
     def __str__(self) -> str:
         said = [] if self.greeting is None else [f"S: {self.greeting}"]
@@ -188,11 +189,12 @@ class _Reader:
     def __init__(self, text: str) -> None:
         # Not splitlines(), which also cuts at characters that may stand in a text.
         self._text = enumerate(re.split(r"\r?\n", text), start=1)
-        self._greeting: int | None = None
+        self.greeting: int | None = None
         self._lines: list[Line] = []
         self._notes: list[str] = []
 
-    def read(self) -> dict[str, object]:
+    def read(self) -> tuple[Line, ...]:
+        """Give the lines; then `greeting` is known, too."""
         is_data = False
         for speaker, said, number in self._said():
             if speaker == "S":
@@ -208,7 +210,7 @@ class _Reader:
             self._notes.clear()
             chunk = self._chunk(size, number)
             self._lines.append(Line(text=said, chunk=chunk, note=note))
-        return {"lines": tuple(self._lines), "greeting": self._greeting}
+        return tuple(self._lines)
 
     def _said(self) -> Iterable[tuple[str, str, int]]:
         for number, text in self._text:
@@ -231,7 +233,7 @@ class _Reader:
                 f"not with {visible(said, max_chars=40)!r}"
             )
         if not self._lines:
-            self._greeting = int(code[1])
+            self.greeting = int(code[1])
             return
         last = self._lines[-1]
         self._lines[-1] = Line(

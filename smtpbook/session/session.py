@@ -191,6 +191,16 @@ class Session:
         return self._talk.client.extensions
 
     @property
+    def is_secure(self) -> bool:
+        """Whether the session is under TLS."""
+        return self._talk.client.is_secure
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether a login has succeeded."""
+        return self._talk.client.is_authenticated
+
+    @property
     def certificate(self) -> bytes | None:
         """The server's certificate as DER; None in clear text."""
         return self._talk.certificate

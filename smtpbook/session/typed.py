@@ -87,7 +87,7 @@ class Typist:
         if talk.client.state is State.AUTH:
             if line == REDACTED:
                 return await self._response(talk, record)
-            command = _response(line)
+            command: Command = _response(line)
         else:
             words = line.split()
             if len(words) > 1 and words[0].upper() == "AUTH":

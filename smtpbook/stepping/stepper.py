@@ -174,7 +174,6 @@ class Stepper:
         return Situation(state=state, protocol=self.account.protocol)
 
     def _of(self, session: Session) -> Situation:
-        extensions, client = session.extensions, session._talk.client
         state = session.state
         since = 0
         for step in reversed(self.steps):
@@ -184,9 +183,9 @@ class Stepper:
         return Situation(
             state=state,
             protocol=self.account.protocol,
-            extensions=extensions,
-            is_secure=client.is_secure,
-            is_authenticated=client.is_authenticated,
+            extensions=session.extensions,
+            is_secure=session.is_secure,
+            is_authenticated=session.is_authenticated,
             wants_tls=self.account.tls in ("starttls", "opportunistic"),
             mechanism=self._mechanism(session),
             helo=self.account.helo or own_name("127.0.0.1"),
@@ -203,7 +202,7 @@ class Stepper:
             return sasl.choose(
                 account.auth,
                 session.extensions.mechanisms,
-                is_private=session._talk.client.is_secure or account.is_loopback,
+                is_private=session.is_secure or account.is_loopback,
             )[0]
         return ""
 
@@ -230,15 +229,12 @@ class Stepper:
     @property
     def script(self) -> Script:
         """What was said, to be played again; logins are filled in from the account."""
-        greeting, *said = self.steps or [None]
-        return Script(
-            greeting=_code(greeting) if greeting is not None else None,
-            lines=tuple(
-                Line(text=one.line, chunk=one.chunk, expected=_code(one), note=one.note)
-                for one in said
-                if one is not None
-            ),
+        lines = tuple(
+            Line(text=one.line, chunk=one.chunk, expected=_code(one), note=one.note)
+            for one in self.steps[1:]
         )
+        greeting = _code(self.steps[0]) if self.steps else None
+        return Script(greeting=greeting, lines=lines)
 
     # -- taking steps
 
@@ -449,8 +445,8 @@ class Stepper:
         in_clear = [event for event in events if event.kind in ("command", "greeting")]
         is_sealed = any(event.tls_version is not None for event in events)
         if not is_sealed:
-            heard = octets_of(events) if self._has_login else received
-            return Wire(sent=said, received=heard)
+            shown = octets_of(events) if self._has_login else received
+            return Wire(sent=said, received=shown)
         begins = any(event.verb == "STARTTLS" for event in in_clear)
         first = len(said) if begins else 0
         heard = sum(event.bytes_received or 0 for event in in_clear) if begins else 0

@@ -88,9 +88,7 @@ class Terminal:
         try:
             self._print("A line is said as you type it; ? helps, Ctrl-D ends.")
             self._tell(self._stepper.start())
-            while (line := self._read(self._prompt())) is not None:
-                if line.strip() == ":leave":
-                    break
+            while (line := self._next()) is not None:
                 self._obey(line)
         finally:
             self._stepper.close()
@@ -101,6 +99,16 @@ class Terminal:
         now = self._stepper.situation
         proposed = f" [{now.proposed}]" if now.proposed and now.state != State.DATA else ""
         return f"{now.state.name}{proposed}> "
+
+    def _next(self) -> str | None:
+        """Read what is to be done; None = the user leaves."""
+        while True:
+            try:
+                line = self._read(self._prompt())
+            except KeyboardInterrupt:  # of a line that is being typed
+                self._target.write("^C\n")
+                continue
+            return None if line is None or line.strip() == ":leave" else line
 
     def _read(self, prompt: str) -> str | None:
         """Read a line; None = there are no more."""
@@ -113,9 +121,6 @@ class Terminal:
         except EOFError:
             self._target.write("\n")
             return None
-        except KeyboardInterrupt:
-            self._target.write("^C\n")
-            return ""
         return line.rstrip("\n") if line else None
 
     def _complete(self) -> None:
@@ -154,7 +159,9 @@ class Terminal:
             else:
                 self._say(line)
         except KeyboardInterrupt:
-            self._print("stopped; the connection was dropped (:again begins anew)")
+            is_open = self._stepper.is_open
+            dropped = "" if is_open else "; the connection was dropped, :again begins anew"
+            self._print(f"stopped{dropped}")
         except (SMTPBookError, ValueError, RuntimeError, OSError) as error:
             self._print(f"! {error}", newlines=True, color=_COLORS[5])
 

@@ -13,7 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from smtpbook.cli.main import main
+from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.stepping.stepper import Stepper
 from smtpbook.stepping.terminal import Terminal
@@ -115,8 +118,6 @@ def test_a_line_that_cannot_be_said_is_refused_in_words(lab: Lab) -> None:
 
 
 def test_foreign_text_does_nothing_to_the_terminal(lab: Lab) -> None:
-    from smtpbook.lab.behaviours import Behaviour
-
     lab.set(noop=Behaviour(reply="250 \x1b[2Jred"))
     told = converse(lab, "NOOP")
     assert "\x1b" not in told
@@ -134,6 +135,14 @@ def test_lines_are_completed_from_what_the_state_has(lab: Lab) -> None:
     stepper.close()
 
 
+def test_the_command_is_a_flag_of_the_lab() -> None:
+    told = CliRunner().invoke(main, ["lab", "--console"], input="HELO me\nQUIT\n")
+    assert told.exit_code == 0, told.output
+    assert "<- 221 " in told.output
+    assert "\x1b" not in told.output
+
+
+@pytest.mark.heavy
 def test_the_command_runs_in_a_terminal_with_colours_and_completion() -> None:
     """A pseudo-terminal: readline is there, Tab completes, Ctrl-D ends."""
     ours, theirs = pty.openpty()
