@@ -23,7 +23,8 @@ from smtpbook.lab.lab import Lab
 from smtpbook.protocol.states import State
 from smtpbook.session.script import Script
 from smtpbook.stepping.situation import SAMPLE
-from smtpbook.stepping.stepper import Step, Stepper, written
+from smtpbook.stepping.step import Step, written
+from smtpbook.stepping.stepper import Stepper
 from smtpbook.widgets.conversation import Conversation, Who
 from smtpbook.widgets.parts import (
     LABELLED,

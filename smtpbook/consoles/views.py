@@ -13,7 +13,7 @@ from smtpbook.palette import SEVERITY_COLORS, SEVERITY_NAMES
 from smtpbook.protocol.states import State, to_svg
 from smtpbook.stepping.ruling import Ruling
 from smtpbook.stepping.situation import Situation
-from smtpbook.stepping.stepper import Step, written
+from smtpbook.stepping.step import Step, written
 
 _STYLE: Final = re.compile(r"<style>.*?</style>", re.S)
 _MAX_LINE: Final = 300  # characters of what is shown of one line

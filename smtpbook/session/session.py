@@ -11,29 +11,23 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
 
-from smtpbook.accounts.account import Account, own_name
-from smtpbook.errors import (
-    DeferredError,
-    LocalProtocolError,
-    RejectedError,
-    ReplyError,
-    SMTPBookError,
-    TransportError,
-)
+from smtpbook.accounts.account import Account
+from smtpbook.errors import LocalProtocolError, TransportError
 from smtpbook.events import Event, Sink, to_sink
 from smtpbook.log.kept import KeptRows
-from smtpbook.protocol.commands import Ehlo, Helo, Lhlo, Quit, Rset
+from smtpbook.protocol.commands import Rset
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import is_wanted, log_in
+from smtpbook.session.manners import greet, raise_refusal, say_goodbye
 from smtpbook.session.many import AnyMessage, SendMany
 from smtpbook.session.record import Connector, Record
 from smtpbook.session.script import Played, Script
@@ -42,11 +36,10 @@ from smtpbook.session.typed import Typist
 from smtpbook.transfer.pipeline import MODES, Pipelining
 from smtpbook.transfer.transaction import Result
 from smtpbook.transfer.window import WINDOW
-from smtpbook.transport.connect import connect, local_address
+from smtpbook.transport.connect import connect
 from smtpbook.transport.tls import start_tls
 
 _OPEN: Final = frozenset({State.MAIL, State.RCPT, State.CHUNKS})
-_NO_QUIT: Final = frozenset({State.DATA, State.AUTH, State.TLS, State.CLOSED})
 
 
 @asynccontextmanager
@@ -385,8 +378,7 @@ class Session:
 
         Examples
         --------
-        ``await session.command("VRFY bob")``, ``await session.command("SEND FROM:<…>")``,
-        ``await session.command("BDAT 4 LAST", chunk=b"Hi\r\n")``
+        ``await session.command("VRFY bob")``, ``command("BDAT 4", chunk=b"Hi\r\n")``
         """
         self._occupy()
         try:
@@ -400,19 +392,17 @@ class Session:
             self._release()
 
     async def play(self, script: str | Script) -> tuple[Played, ...]:
-        r"""Say what a script says, line by line (its form: `smtpbook.session.script`).
-
-        A session for a script that begins with EHLO is opened with ``ehlo=False``.
+        """Say what a script says, line by line; `smtpbook.session.script` has its form.
 
         Parameters
         ----------
         script : str or Script
+            One that begins with EHLO is for a session opened with ``ehlo=False``.
 
         Returns
         -------
         tuple of Played
-            Each line with its reply, and whether that has the code the script expects.  It
-            ends where the session does: after QUIT, or a 421.
+            Each line with its reply, as far as the session goes: to QUIT, or a 421.
 
         Raises
         ------
@@ -420,18 +410,12 @@ class Session:
             It is no script; nothing was said.
         LocalProtocolError, TransportError, RemoteProtocolError
             As `command`; `transcript` tells how far it came.
-
-        Examples
-        --------
-        ``print(*await session.play("C: NOOP\nS: 250"), sep="\n")``
         """
-        read = Script.parse(script) if isinstance(script, str) else script
         played = []
-        for line in read.lines:
-            if self.is_over:
-                break
-            reply = await self.command(line.text, chunk=line.chunk)
-            played.append(Played(line=line, reply=reply))
+        for line in (Script.parse(script) if isinstance(script, str) else script).lines:
+            if not self.is_over:
+                reply = await self.command(line.text, chunk=line.chunk)
+                played.append(Played(line=line, reply=reply))
         return tuple(played)
 
     @property
@@ -483,31 +467,20 @@ class Session:
         nursery.start_soon(self._dialogue.read)
         greeting = await self._dialogue.reply_to(self._dialogue.greeting)
         if ehlo:
-            _raise_refusal(greeting, "GREETING")
+            raise_refusal(greeting, "GREETING")
             await self._introduce()
 
     async def _introduce(self) -> None:
         """EHLO, TLS if wanted, EHLO again, login."""
-        await self._greet()
+        await greet(self._talk, self.account)
         if self.account.tls in ("starttls", "opportunistic"):
             reply = await ask_for_tls(self._talk, self.account, self._record_now)
             if reply is not None:
-                _raise_refusal(reply, "STARTTLS")
+                raise_refusal(reply, "STARTTLS")
                 await self._begin_tls()
-                await self._greet()
+                await greet(self._talk, self.account)
         if self._login and is_wanted(self.account):
             await self.log_in()
-
-    async def _greet(self) -> None:
-        name = self.account.helo or own_name(local_address(self._talk.stream))
-        greeting = Lhlo if self.account.protocol == "lmtp" else Ehlo
-        reply = await self._talk.ask(greeting(name))
-        if reply.code // 100 == 5 and greeting is Ehlo:
-            # "If the EHLO command is not acceptable to the SMTP server, 501, 500, 502, or
-            # 550 failure replies MUST be returned" -- RFC 5321 section 4.1.4; what is left
-            # then is HELO (section 3.2).
-            reply = await self._talk.ask(Helo(name))
-        _raise_refusal(reply, greeting.verb)
 
     async def _begin_tls(self) -> None:
         talk, record = self._talk, self._record_now
@@ -574,26 +547,4 @@ class Session:
             self._active.stop()
         if talk is None:
             return
-        if politely:
-            with trio.move_on_after(self._patience_s(talk)):
-                await talk.wait(lambda: not talk.client.outstanding)
-            is_ready = not talk.is_over and not talk.client.outstanding
-            if is_ready and talk.client.state not in _NO_QUIT:
-                # QUIT decides nothing; the record says what became of it.
-                with suppress(SMTPBookError):
-                    await talk.ask(Quit())
-        if not talk.is_over:
-            talk.end(TransportError("the session was left before QUIT"))
-
-    def _patience_s(self, talk: Dialogue) -> float:
-        """How long leaving may take: giving up on mail data makes duplicates (RFC 1047)."""
-        limits = self.account.limits
-        awaited = (command.verb for command, *_ in talk.client.unanswered)
-        is_patient = any(verb in ("END-OF-DATA", "BDAT") for verb in awaited)
-        return limits.end_of_data_s if is_patient else limits.quit_s
-
-
-def _raise_refusal(reply: Reply, verb: str) -> None:
-    if reply.code >= 400:
-        kind: type[ReplyError] = DeferredError if reply.code < 500 else RejectedError
-        raise kind(reply, verb)
+        await say_goodbye(talk, self.account.limits, politely=politely)

@@ -15,14 +15,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account, own_name
-from smtpbook.codes.explain import explain
-from smtpbook.codes.explanation import Explanation
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
 from smtpbook.events import COLUMNS, Event, Row
 from smtpbook.lab.behaviours import Behaviour
@@ -30,7 +28,6 @@ from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import Log, to_frame
 from smtpbook.log.transcript import transcript
 from smtpbook.protocol.commands import REDACTED
-from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.runner import SENDER, Job, refuse_inside_trio
 from smtpbook.sasl import registry as sasl
@@ -38,8 +35,9 @@ from smtpbook.session.probe import no_longer_than
 from smtpbook.session.record import Record
 from smtpbook.session.script import Line, Script
 from smtpbook.session.session import Session, open_session
-from smtpbook.stepping.ruling import Ruling, rule
+from smtpbook.stepping.ruling import rule
 from smtpbook.stepping.situation import Situation, masked
+from smtpbook.stepping.step import Step
 from smtpbook.stepping.wire import Tap, Wire, octets_of
 from smtpbook.transport.connect import connect
 
@@ -49,61 +47,6 @@ _REMEMBERED: Final = 1000  # steps; a lesson has dozens
 
 
 _KIND: Final = COLUMNS.index("kind")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One line, and what came of it; the first step is the greeting.
-
-    Attributes
-    ----------
-    line : str
-        As it may be shown: what a login says is ``[redacted]``.
-    chunk : bytes
-        What BDAT announced.
-    before, after : Situation
-    ruling : Ruling or None
-        What the RFC says about the line there; None = the greeting.
-    events : tuple of Event
-        The rows of the record.
-    wire : Wire
-    error : str
-        Why there was no reply; ``""`` = there was, or none is due.
-    note : str
-        What was done to the lab server before, as Python; ``""`` = nothing.
-    """
-
-    line: str
-    chunk: bytes = b""
-    before: Situation
-    after: Situation
-    ruling: Ruling | None = None
-    events: tuple[Event, ...] = ()
-    wire: Wire = field(default_factory=Wire)
-    error: str = ""
-    note: str = ""
-
-    @property
-    def replies(self) -> tuple[Reply, ...]:
-        """What the server said: none, one, or (LMTP) one for each recipient."""
-        return tuple(
-            Reply(code=event.reply_code, lines=tuple((event.reply_text or "").split("\n")))
-            for event in self.events
-            if event.reply_code is not None
-        )
-
-    @property
-    def explanation(self) -> Explanation | None:
-        """What the last reply means; None = there was none."""
-        event = next((one for one in reversed(self.events) if one.reply_code), None)
-        return None if event is None else explain(self.replies[-1], verb=event.verb)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the reply is one that the RFC has for the line, where it names some."""
-        if self.ruling is None or not self.ruling.codes or not self.replies:
-            return True
-        return self.replies[-1].code in self.ruling.codes
 
 
 class Stepper:
@@ -189,7 +132,7 @@ class Stepper:
             wants_tls=self.account.tls in ("starttls", "opportunistic"),
             mechanism=self._mechanism(session),
             helo=self.account.helo or own_name("127.0.0.1"),
-            is_done=any(_takes_message(step) for step in self.steps),
+            is_done=any(step.takes_message for step in self.steps),
             mail_data_lines=since if state is State.DATA else 0,
         )
 
@@ -230,10 +173,10 @@ class Stepper:
     def script(self) -> Script:
         """What was said, to be played again; logins are filled in from the account."""
         lines = tuple(
-            Line(text=one.line, chunk=one.chunk, expected=_code(one), note=one.note)
+            Line(text=one.line, chunk=one.chunk, expected=one.code, note=one.note)
             for one in self.steps[1:]
         )
-        greeting = _code(self.steps[0]) if self.steps else None
+        greeting = self.steps[0].code if self.steps else None
         return Script(greeting=greeting, lines=lines)
 
     # -- taking steps
@@ -538,29 +481,6 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-
-
-def written(reply: Reply) -> list[str]:
-    """Give a reply's lines as they stand on the wire; may hold anything.
-
-    >>> written(Reply(code=250, lines=("mx", "SIZE 10")))
-    ['250-mx', '250 SIZE 10']
-    """
-    *first, last = reply.lines
-    return [*(f"{reply.code}-{line}" for line in first), f"{reply.code} {last}".rstrip()]
-
-
-def _code(step: Step) -> int | None:
-    return step.replies[-1].code if step.replies else None
-
-
-def _takes_message(step: Step) -> bool:
-    return any(
-        (one.verb == "END-OF-DATA" or (one.command or "").endswith(" LAST"))
-        and one.reply_code is not None
-        and one.reply_code < 300
-        for one in step.events
-    )
 
 
 def _as_code(place: str, behaviour: Behaviour, recipients: str | None) -> str:

@@ -21,7 +21,8 @@ from smtpbook.protocol.states import State
 from smtpbook.session.script import chunk_size
 from smtpbook.stepping.ruling import rule
 from smtpbook.stepping.situation import OBSOLETE, SAMPLE_CHUNK
-from smtpbook.stepping.stepper import Step, Stepper, written
+from smtpbook.stepping.step import Step, written
+from smtpbook.stepping.stepper import Stepper
 
 _HELP: Final = """\
 What you type is said to the server as it stands: right, wrong or misspelt.

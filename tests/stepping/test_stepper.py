@@ -12,7 +12,8 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.protocol.states import State
 from smtpbook.stepping.situation import SAMPLE, SAMPLE_CHUNK
-from smtpbook.stepping.stepper import Step, Stepper
+from smtpbook.stepping.step import Step
+from smtpbook.stepping.stepper import Stepper
 
 PASSWORD = "s3cret"
 
