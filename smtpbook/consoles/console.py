@@ -414,6 +414,8 @@ def console(target: Account | Lab) -> Console:
     ------
     TypeError
         `target` is neither.
+    LocalProtocolError
+        The account's password was to be typed, and there is nobody to ask.
 
     References
     ----------

@@ -12,9 +12,9 @@ What is shown of a step, and how, is for the terminal and the widget to say.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -59,6 +59,13 @@ class Stepper:
     patience_s : float
         Seconds for each phase, where the account's own time limits are longer.
 
+    Raises
+    ------
+    TypeError
+        `target` is neither.
+    LocalProtocolError
+        The password was to be typed, and there is nobody to ask.
+
     Attributes
     ----------
     account : Account
@@ -82,7 +89,8 @@ class Stepper:
         else:
             raise TypeError(f"takes an Account or a Lab, not {type(target).__name__}")
         limits = no_longer_than(target.limits, patience_s)
-        self.account = target.replace(timeouts=limits)
+        # A password that is typed is asked for on this thread.
+        self.account = target.replace(timeouts=limits).ask()
         self.steps: list[Step] = []
         self.on_end: Callable[[], object] | None = None
         self._rows: list[Row] = []
@@ -265,7 +273,8 @@ class Stepper:
 
         Raises
         ------
-        As `say`.
+        LocalProtocolError, TransportError, RuntimeError
+            As `say`.
         """
         lines = text.removesuffix("\n").split("\n") if text else []
         doubled = [f".{one}" if one.startswith(".") else one for one in lines]
@@ -283,7 +292,8 @@ class Stepper:
 
         Raises
         ------
-        As `say`.
+        LocalProtocolError, TransportError, RuntimeError
+            As `say`.
         """
         lines = self.script.lines[: max(count, 0)]
         return self.play(Script(lines=lines))
@@ -295,7 +305,8 @@ class Stepper:
         ------
         ValueError
             It is no script; nothing was said.
-        As `say`.
+        LocalProtocolError, TransportError, RuntimeError
+            As `say`.
         """
         read = Script.parse(script) if isinstance(script, str) else script
         with self._turn():
@@ -346,11 +357,16 @@ class Stepper:
 
     # -- in whatever thread
 
-    def _turn(self) -> _Turn:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the console for one who takes a step."""
         refuse_inside_trio("Session.command")
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("a step is under way; stop it, or wait")
-        return _Turn(self._lock)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _take(
         self, line: Line, before: Situation, error: str, *, is_greeting: bool = False
@@ -468,19 +484,6 @@ class Stepper:
 
 
 _STOPPED: Final = "nobody waits any longer for the reply; the connection was dropped"
-
-
-class _Turn:
-    """Holds the lock of whoever takes a step."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _as_code(place: str, behaviour: Behaviour, recipients: str | None) -> str:
