@@ -68,6 +68,7 @@ class Console(Form):
         self.stepper.on_end = self._hang_up
         self._name = name
         self._thread: threading.Thread | None = None
+        self._is_busy = False
         self._told: list[tuple[Who, str]] = []  # the lines of the dialogue shown
         self.standing, self.picture, self.whole = ipw.HTML(), ipw.HTML(), ipw.HTML()
         self.start_button = button("Connect", self.start, button_style="primary")
@@ -236,7 +237,7 @@ class Console(Form):
 
     def _do(self, action: Callable[[], object], note: Note) -> None:
         """Take a step in a thread of its own, so that other buttons answer meanwhile."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_busy:
             return
         note.clear()
         self._set_busy(True)
@@ -267,6 +268,8 @@ class Console(Form):
     # -- showing it
 
     def _set_busy(self, is_busy: bool) -> None:
+        # Before any button is enabled, or a quick click would come to nothing.
+        self._is_busy = is_busy
         is_open = self.stepper.is_open
         self.start_button.disabled = is_busy
         self.start_button.description = "Start again" if self.stepper.steps else "Connect"
@@ -282,9 +285,8 @@ class Console(Form):
         )
 
     def _show(self) -> None:
-        """Show where things stand; called after each step."""
+        """Show where things stand; called after each step.  Then the next may be taken."""
         now = self.stepper.situation
-        self._set_busy(False)
         self.picture.value = picture(now.state, f"{self.model_id}-map", is_small=True)
         self.whole.value = picture(now.state, f"{self.model_id}-all", is_small=False)
         self.choices.children = self._buttons(now.choices)
@@ -300,6 +302,7 @@ class Console(Form):
         self._show_steps()
         self.script.value = str(self.stepper.script)
         self._show_code()
+        self._set_busy(False)
 
     def _show_steps(self) -> None:
         steps = self.stepper.steps

@@ -40,8 +40,9 @@ def say(console: Any, name: str, state: str) -> None:
 
 
 def said_on(console: Any, text: str) -> None:
-    """Wait until the step shown is of this line."""
+    """Wait until the step shown is of this line, and the next can be taken."""
     console.locator(".smtpbook-said", has_text=text).wait_for()
+    console.locator('button:enabled:text-is("Send")').wait_for()
 
 
 def test_every_state_of_smtp_is_reached_by_clicking(lab_page: LabPage) -> None:
@@ -136,8 +137,8 @@ def test_the_keyboard_alone_will_do_and_a_step_is_taken_back(lab_page: LabPage) 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_it_is_legible_and_fits_its_page(lab_page: LabPage, theme: str) -> None:
-    lab_page.theme(theme)
     lab_page.open(SMTP)
+    lab_page.theme(theme)
     console = form_on(lab_page)
     press(console, "Connect")
     say(console, "EHLO", "READY")
