@@ -76,22 +76,25 @@ def test_verbs_of_rfc_821_are_obsolete_where_they_would_be_in_order(verb: str) -
 
 
 @pytest.mark.parametrize(
-    ("state", "line", "section"),
+    ("state", "line", "section", "says"),
     [
-        (State.GREETED, "MAIL FROM:<a@x.test>", "RFC 5321 section 4.1.4"),
-        (State.READY, "RCPT TO:<b@y.test>", "RFC 5321 section 3.3"),
-        (State.READY, "DATA", "RFC 5321 section 3.3"),
-        (State.MAIL, "MAIL FROM:<a@x.test>", "RFC 5321 section 4.1.4"),
-        (State.MAIL, "DATA", "RFC 5321 section 3.3"),
-        (State.RCPT, "AUTH PLAIN", "RFC 4954 section 4"),
-        (State.CHUNKS, "DATA", "RFC 3030 section 2"),
-        (State.REFUSED, "EHLO me.test", "RFC 5321 section 3.1"),
+        (State.GREETED, "MAIL FROM:<a@x.test>", "RFC 5321 section 4.1.4", "EHLO"),
+        (State.READY, "RCPT TO:<b@y.test>", "RFC 5321 section 3.3", "without a MAIL"),
+        (State.READY, "DATA", "RFC 5321 section 3.3", "accepted RCPT"),
+        (State.MAIL, "MAIL FROM:<a@x.test>", "RFC 5321 section 4.1.4", "do not nest"),
+        (State.MAIL, "DATA", "RFC 5321 section 3.3", "No recipient"),
+        (State.RCPT, "AUTH PLAIN", "RFC 4954 section 4", "transaction"),
+        (State.RCPT, "STARTTLS", "RFC 5321 section 4.1.4", "end it"),
+        (State.CHUNKS, "DATA", "RFC 3030 section 2", "not mixed"),
+        (State.REFUSED, "EHLO me.test", "RFC 5321 section 3.1", "QUIT"),
     ],
 )
 def test_a_bad_sequence_is_explained_by_its_section(
-    state: State, line: str, section: str
+    state: State, line: str, section: str, says: str
 ) -> None:
-    assert rule(at(state), line).source == section
+    found = rule(at(state), line)
+    assert found.source == section
+    assert says in found.says
 
 
 @pytest.mark.parametrize(
