@@ -42,10 +42,8 @@ FLOORS = [
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
-    {"insight", "course"},
-    {"lessons", "reports"},
     {"insight", "course", "experiments"},
-    {"lessons"},
+    {"lessons", "reports"},
     {"widgets", "cli"},  # faces
     {"consoles"},  # and one made of their parts
     {"__init__", "__main__"},
