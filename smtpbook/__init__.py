@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from smtpbook.tables.replies import reply_codes as reply_codes
     from smtpbook.tables.scan import Scan as Scan
     from smtpbook.tables.scan import scan_log as scan_log
+    from smtpbook.tables.select import select_events as select_events
     from smtpbook.tables.sessions import sessions as sessions
     from smtpbook.tables.sessions import tls_posture as tls_posture
     from smtpbook.transfer.options import DeliveryOptions as DeliveryOptions
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
     from smtpbook.unsubscribe import Unsubscribed as Unsubscribed
     from smtpbook.widgets.account_form import account_form as account_form
     from smtpbook.widgets.campaign_panel import campaign_panel as campaign_panel
+    from smtpbook.widgets.log_explorer import log_explorer as log_explorer
     from smtpbook.widgets.recipients_form import recipients_form as recipients_form
     from smtpbook.widgets.template_form import template_form as template_form
 
@@ -228,6 +230,7 @@ _HOME = {
     "Scan": "tables.scan",
     "outcomes": "tables.outcomes",
     "by_domain": "tables.outcomes",
+    "select_events": "tables.select",
     "reply_codes": "tables.replies",
     "latency_by_command": "tables.latency",
     "slowest": "tables.latency",
@@ -254,6 +257,8 @@ _HOME = {
     "report": "reports.report",
     "Experiment": "experiments.experiment",
     "plot_effects": "charts.plot_effects",
+    "log_explorer": "widgets.log_explorer",
+    "report": "insight.report",
     "state_machine": "insight.state_machine",
     "StateMachine": "insight.state_machine",
     "session_states": "insight.state_machine",

@@ -44,6 +44,8 @@ FLOORS = [
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course", "experiments"},
     {"lessons", "reports"},
+    {"insight", "course", "explorer"},
+    {"lessons"},
     {"widgets", "cli"},  # faces
     {"consoles"},  # and one made of their parts
     {"__init__", "__main__"},
@@ -88,6 +90,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "charts",
         "experiments",
         "insight",
+        "explorer",
         "grading",
         "lessons",
         "reports",
@@ -108,6 +111,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "statistics",
         "experiments",
         "insight",
+        "explorer",
         "lessons",
         "reports",
     },
@@ -121,6 +125,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "matplotlib": {"charts", "insight", "reports"},
     "reportlab": {"reports"},
     "pypdf": {"reports"},
+    "matplotlib": {"charts", "insight", "explorer"},
     "ipywidgets": {"widgets"},
     "matplotlib": {"charts", "insight"},
     "ipywidgets": {"widgets", "consoles"},

@@ -18,7 +18,7 @@ export default () => {
     const log = document.createElement("div");
     log.className = "smtpbook-conversation";
     log.tabIndex = 0; // it scrolls, so it must be reachable by keyboard
-    log.setAttribute("role", "log");
+    log.setAttribute("role", model.get("is_live") ? "log" : "region");
     log.setAttribute("aria-label", model.get("label"));
     el.append(log);
     const draw = () => {
@@ -30,7 +30,10 @@ export default () => {
         log.append(line);
       }
       log.hidden = !lines.length;
-      log.scrollTop = log.scrollHeight;
+      const chosen = log.querySelector("[data-who=chosen]");
+      log.scrollTop = chosen
+        ? chosen.offsetTop - log.offsetTop - log.clientHeight / 3
+        : log.scrollHeight;
     };
     draw();
     model.on("msg:custom", draw);

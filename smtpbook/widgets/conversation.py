@@ -6,6 +6,7 @@ and a long dialogue costs one line at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import traitlets
 
 from smtpbook.escape import visible
 
-Who = Literal["client", "server", "note"]
+Who = Literal["client", "server", "note", "chosen"]
 
 
 class Conversation(anywidget.AnyWidget):
@@ -24,14 +25,17 @@ class Conversation(anywidget.AnyWidget):
     ----------
     label : str
         What a screen reader calls it.
+    is_live : bool
+        False = of the past: a screen reader does not read out what is shown.
     """
 
     _esm = Path(__file__).parent / "conversation.js"
     label = traitlets.Unicode().tag(sync=True)
+    is_live = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, is_live: bool = True) -> None:
         self._lines: list[tuple[Who, str]] = []
-        super().__init__(label=label)
+        super().__init__(label=label, is_live=is_live)
         self.on_msg(self._hear)
 
     @property
@@ -44,6 +48,12 @@ class Conversation(anywidget.AnyWidget):
         line = (who, visible(text))
         self._lines.append(line)
         self.send({"kind": "lines", "first": len(self._lines) - 1, "lines": [line]})
+
+    def replace(self, lines: Iterable[tuple[Who, str]]) -> None:
+        """Show another dialogue; the first chosen line of it is brought into view."""
+        self.clear()
+        self._lines += [(who, visible(text)) for who, text in lines]
+        self.send({"kind": "lines", "first": 0, "lines": self._lines})
 
     def clear(self) -> None:
         """Show nothing."""

@@ -1,0 +1,1 @@
+"""What is asked of an event log while somebody looks around in it; `widgets` shows it."""
