@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ _INKED: Final = (
     *("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
 )
 _PAPERED: Final = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
+_METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _STEPS: Final = 12  # of a session, around the chosen one
 _numbers: Final = itertools.count()
 
@@ -63,7 +65,7 @@ def draw_inline(plot: Callable[[Axes], object], *, width: float, height: float) 
             if "." in hatch:  # a dot weighs as much as a hundred lines
                 patch.set_hatch(".")
         figure.savefig(svg, format="svg", metadata={"Date": None})
-    drawn = svg.getvalue()
+    drawn = _METADATA.sub("", svg.getvalue())
     drawn = drawn[drawn.index("<svg") :].strip()
     drawn = drawn.replace(_INK, _INK_OF_PAGE).replace(_PAPER, _PAPER_OF_PAGE)
     return (

@@ -5,7 +5,7 @@ It gives whole rows and counts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from smtpbook.tables.scan import Log
 
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _SAID: Final = ("command", "reply_text", "error")  # where a text is looked for
-_CODE_WIDTH: Final = 79
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,9 @@ class Question:
         return " AND ".join(parts), parameters
 
     def code(self, write: Callable[[object], str] = repr) -> str:
-        """Give it as a statement that picks the same rows of a DataFrame ``log``.
+        """Give it as statements that pick the same rows of a DataFrame ``log``.
+
+        One after the other, because pandas' kinds of true and false do not all mix.
 
         Parameters
         ----------
@@ -92,33 +93,15 @@ class Question:
         --------
         >>> print(Question(reply_code=5).code())
         selection = log[log["reply_code"].between(500, 599)]
-        >>> print(Question(verb="RCPT", recipient="ann").code())
-        selection = log[
-            log["recipient"].str.contains('ann', case=False, regex=False)
-            & (log["verb"] == 'RCPT')
-        ]
+        >>> print(Question(verb="RCPT", reply_code=550).code())
+        selection = log[log["reply_code"] == 550]
+        selection = selection[selection["verb"] == 'RCPT']
         """
-        parts = list(self._expressions(write))
-        if not parts:
-            return "selection = log"
-        if len(parts) == 1 and len(line := f"selection = log[{parts[0]}]") <= _CODE_WIDTH:
-            return line
-        lines = [part if part.endswith(")") else f"({part})" for part in parts]
-        if len(parts) == 1:
-            lines = parts
-        return "\n".join(["selection = log[", "    " + "\n    & ".join(lines), "]"])
-
-    def _expressions(self, write: Callable[[object], str]) -> Iterator[str]:
+        lines, source = list[str](), "log"
         for name, given in self.given.items():
-            if name == "reply_code" and given < 10:
-                yield 'log["reply_code"].between({}, {})'.format(*_codes(given))
-            elif name == "recipient":
-                yield _contains(name, write(given))
-            elif name == "text":
-                every = "\n        | ".join(_contains(one, write(given)) for one in _SAID)
-                yield f"(\n        {every}\n    )"
-            else:
-                yield f'log["{name}"] == {write(given)}'
+            lines.append(f"selection = {source}[{_expression(source, name, given, write)}]")
+            source = "selection"
+        return "\n".join(lines) or "selection = log"
 
 
 def select_events(log: Log, **wanted: Any) -> pd.DataFrame:
@@ -248,8 +231,21 @@ def _literally(text: str) -> str:
     return text
 
 
-def _contains(column: str, text: str) -> str:
-    cells = f'log["{column}"]'
-    # An error is a category: without one there is no text in it to look for.
-    cells += '.astype("string")' if _DTYPES[column] == "category" else ""
-    return f"{cells}.str.contains({text}, case=False, regex=False)"
+def _expression(source: str, name: str, given: Any, write: Callable[[object], str]) -> str:
+    """Give the condition that a DataFrame's rows must meet, as code."""
+
+    def contains(column: str) -> str:
+        cells = f'{source}["{column}"]'
+        # An error is a category: without one there is no text in it to look for.
+        cells += '.astype("string")' if _DTYPES[column] == "category" else ""
+        return f"{cells}.str.contains({write(given)}, case=False, regex=False, na=False)"
+
+    if name == "text":
+        every = "\n    | ".join(contains(column) for column in _SAID)
+        return f"\n    {every}\n"
+    if name == "recipient":
+        return contains(name)
+    cells = f'{source}["{name}"]'
+    if name == "reply_code" and given < 10:
+        return "{}.between({}, {})".format(cells, *_codes(given))
+    return f"{cells} == {write(given)}"

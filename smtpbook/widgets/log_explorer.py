@@ -101,6 +101,7 @@ class LogExplorer(Form):
                 self._make_detail(),
             ]
         )
+        self.add_class("smtpbook-explorer")
         for field in self.fields.values():
             field.control.observe(lambda _: self._narrow(), "value")
         self.at.observe(lambda _: self._show_page(), "value")
@@ -114,11 +115,12 @@ class LogExplorer(Form):
         self.waterfall = Fold("Waterfall", [self.picture])
         self.waterfall.button.value = True
         self.waterfall.button.observe(lambda _: self._draw(), "value")
+        beside = ipw.HBox([self.explanation, self.conversation])
+        beside.add_class("smtpbook-beside")
         self._detail = section(
             self.head,
             row(self.session_button, self.recipient_button),
-            self.explanation,
-            self.conversation,
+            beside,
             self.waterfall,
         )
         self._detail.layout.display = "none"
@@ -255,6 +257,7 @@ class LogExplorer(Form):
             return
         self._chosen = chosen
         event = chosen.event
+        self._detail.layout.display = ""  # first: what is not shown does not scroll
         self.head.value = f'<div role="heading" aria-level="4"><b>{_head(event)}</b></div>'
         for name, one in (
             ("session_id", self.session_button),
@@ -263,7 +266,6 @@ class LogExplorer(Form):
             one.layout.display = "none" if pd.isna(event[name]) else ""
         self.explanation.value = _explained(chosen)
         self.conversation.replace(_lines(chosen))
-        self._detail.layout.display = ""
         self._draw()
 
     def _draw(self) -> None:
@@ -325,7 +327,7 @@ def _kind(event: Any) -> str:
 def _cells(event: Any) -> Iterator[str]:
     """Give what a row of the table says; "" for null."""
     yield _when(event["time"])
-    yield _cut(event["kind"] if pd.isna(event["verb"]) else event["verb"])
+    yield _cut(_what(event))
     yield _cut(event["recipient"])
     replied = [
         str(event[name]) for name in ("reply_code", "reply_text") if pd.notna(event[name])
@@ -335,6 +337,11 @@ def _cells(event: Any) -> Iterator[str]:
     known = "" if pd.isna(event["outcome"]) else str(state(event["outcome"]))
     reason = "" if pd.isna(event["reason"]) else str(event["reason"])
     yield _cut(": ".join(word for word in (known, reason) if word))
+
+
+def _what(event: Any) -> str:
+    is_said = event["kind"] in ("command", "greeting") and pd.notna(event["verb"])
+    return str(event["verb"] if is_said else event["kind"])
 
 
 def _when(time: Any) -> str:
@@ -349,9 +356,8 @@ def _cut(value: Any) -> str:
 
 def _head(event: Any) -> str:
     """Name an event, as HTML."""
-    what = event["kind"] if pd.isna(event["verb"]) else event["verb"]
     parts = [
-        f"{what}{'' if pd.isna(event['time']) else ' at ' + _when(event['time'])}",
+        f"{_what(event)}{'' if pd.isna(event['time']) else ' at ' + _when(event['time'])}",
         *(
             f"{word} {event[name]}"
             for word, name in (

@@ -283,7 +283,8 @@ class LabPage:
     def theme(self, name: str) -> None:
         """Change JupyterLab's theme."""
         self._evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            "theme => window.jupyterapp.restored.then(() => window.jupyterapp.commands"
+            ".execute('apputils:change-theme', {theme}))",
             name,
         )
 

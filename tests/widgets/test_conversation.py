@@ -26,3 +26,12 @@ def test_clearing_leaves_nothing() -> None:
     conversation.append("client", "QUIT")
     conversation.clear()
     assert conversation.text == ""
+
+
+def test_another_dialogue_takes_the_place_of_what_is_shown() -> None:
+    conversation = Conversation("What was said", is_live=False)
+    conversation.append("client", "QUIT")
+    sent = messages_of(conversation)
+    conversation.replace([("client", "EHLO me"), ("chosen", "250 \x1b")])
+    assert conversation.text == "EHLO me\n250 \\x1b"
+    assert [message["kind"] for message in sent] == ["clear", "lines"]
