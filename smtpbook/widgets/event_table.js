@@ -19,6 +19,7 @@ function render({ model, el }) {
   for (const header of model.get("headers"))
     element("th", head, header).setAttribute("scope", "col");
   const body = element("tbody", table);
+  let landing; // where the arrows go on when another page is there
 
   const mark = () => {
     const chosen = model.get("chosen");
@@ -40,11 +41,14 @@ function render({ model, el }) {
       for (const cell of cells) element("td", row, cell).title = cell;
     }
     mark();
-    if (has_focus) body.querySelector("[tabindex='0']")?.focus();
+    if (!has_focus) return;
+    if (landing !== undefined) choose(landing < 0 ? body.children.length - 1 : landing);
+    else body.querySelector("[tabindex='0']")?.focus();
   };
 
   const choose = (at) => {
     if (!body.children[at]) return;
+    landing = undefined;
     model.set("chosen", at);
     model.save_changes();
     mark();
@@ -55,14 +59,17 @@ function render({ model, el }) {
     const at = Array.from(body.children).indexOf(event.target);
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = body.children.length - 1;
-    const turn = (by) => model.send({ turn: by });
+    const turn = (by, row) => {
+      landing = row;
+      model.send({ turn: by });
+    };
     const act = {
-      ArrowDown: () => (at < last ? choose(at + 1) : turn(1)),
-      ArrowUp: () => (at > 0 ? choose(at - 1) : turn(-1)),
+      ArrowDown: () => (at < last ? choose(at + 1) : turn(1, 0)),
+      ArrowUp: () => (at > 0 ? choose(at - 1) : turn(-1, -1)),
       Home: () => choose(0),
       End: () => choose(last),
-      PageDown: () => turn(1),
-      PageUp: () => turn(-1),
+      PageDown: () => turn(1, 0),
+      PageUp: () => turn(-1, 0),
       Enter: () => choose(at),
       " ": () => choose(at),
     }[event.key];

@@ -392,5 +392,7 @@ def _lines(chosen: Chosen) -> Iterator[tuple[Who, str]]:
     for line in chosen.lines:
         shown = visible(line, max_chars=_MAX_LINE)
         yield "chosen" if line in chosen.own else _WHO.get(line[25:29], "note"), shown
-    if chosen.left_out:
+    if chosen.event["kind"] == "outcome":
+        yield "note", "(of the session, only what concerns this recipient)"
+    elif chosen.left_out:
         yield "note", f"({chosen.left_out:,} more events of this session are not shown)"

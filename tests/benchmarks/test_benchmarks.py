@@ -115,3 +115,9 @@ def test_a_log_takes_a_twelfth_of_json_lines_sealed_and_an_eighteenth_compacted(
     found = run("octets", "--recipients=4000")
     assert found["ratios"]["times smaller, sealed"] > 12
     assert found["ratios"]["times smaller, compacted"] >= 18
+
+
+def test_an_explorer_sends_one_page_whatever_the_logs_size() -> None:
+    found = run("explorer", "--events=20000", "--rounds=1")
+    assert {row["log"] for row in found["rows"]} == {"DataFrame", "Parquet"}
+    assert 0 < found["ratios"]["octets of a page's table, the most"] < 10_000

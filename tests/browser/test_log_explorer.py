@@ -33,7 +33,7 @@ SEEN = """log => {
     const line = log.querySelector("[data-who=chosen]").getBoundingClientRect();
     return line.top >= box.top && line.bottom <= box.bottom;
 }"""
-NARROWER = """form => [form, ...form.querySelectorAll(":scope > *, .smtpbook-filters > *")]
+NARROWER = """form => [form, ...form.querySelectorAll(".smtpbook-filters, .smtpbook-beside")]
     .every(node => node.scrollWidth <= node.clientWidth + 1)"""
 
 
@@ -50,7 +50,7 @@ def test_a_filter_and_a_click_lead_to_the_explanation(lab_page: LabPage) -> None
     form.get_by_label("Text", exact=True).press("Enter")
     note_on(form, "22 of 1,727 events").wait_for()
     rows_of(form).nth(1).click()
-    form.get_by_text("user_unknown (group recipient)").wait_for()
+    form.get_by_text("user_unknown (group address)").wait_for()
     form.locator("svg").wait_for()
     transcript = form.get_by_role("region", name="Transcript")
     assert (
