@@ -6,24 +6,30 @@ gets more than the rows that it shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import ipywidgets as ipw
 import pandas as pd
 
-from smtpbook.codes.explain import explain
 from smtpbook.errors import SMTPBookError, near_miss
-from smtpbook.escape import to_html, visible
+from smtpbook.escape import visible
 from smtpbook.explorer.drawing import draw_waterfall
 from smtpbook.explorer.exploration import LISTED, PAGE_ROWS, Chosen, Exploration
-from smtpbook.palette import SEVERITY_NAMES
-from smtpbook.protocol.replies import Reply
-from smtpbook.states import STATES, state
+from smtpbook.explorer.told import (
+    ANY,
+    cells_of,
+    choices_of,
+    cut,
+    explained,
+    head_of,
+    kind_of,
+    lines_of,
+)
 from smtpbook.tables.engine import PLACE
 from smtpbook.tables.scan import Log
 from smtpbook.tables.select import Question, select_events
-from smtpbook.widgets.conversation import Conversation, Who
+from smtpbook.widgets.conversation import Conversation
 from smtpbook.widgets.event_table import NONE, EventTable
 from smtpbook.widgets.parts import (
     LABELLED,
@@ -39,15 +45,10 @@ from smtpbook.widgets.parts import (
     section,
     text,
 )
-from smtpbook.wording import counted, duration
+from smtpbook.wording import counted
 
 _HEADERS: Final = ("#", "time (UTC)", "what", "recipient", "reply", "took", "came to")
-_ANY: Final = ""
-_MAX_CHOICES: Final = 200  # of a list; a hostile log may hold more
 _MAX_DOMAINS: Final = 100
-_MAX_CHARS: Final = 80  # of a cell
-_MAX_LINE: Final = 1000  # of a line of the transcript
-_WHO: Final[Mapping[str, Who]] = {" -> ": "client", "<-  ": "server"}
 
 
 def log_explorer(log: Log) -> LogExplorer:
@@ -163,7 +164,7 @@ class LogExplorer(Form):
         """Fill the filters in, the others empty, and go to an event of the log."""
         self._is_setting = True
         for name, field in self.fields.items():
-            field.value = wanted.get(name, _ANY)
+            field.value = wanted.get(name, ANY)
         self._is_setting = False
         self._narrow(place)
 
@@ -215,7 +216,7 @@ class LogExplorer(Form):
             counts = self._exploration.counts(question, name)
             control = self.fields[name].control
             given = control.value
-            pairs = _choices(self._exploration, name, counts)
+            pairs = choices_of(self._exploration, name, counts)
             if tuple(pairs) != tuple(control.options):
                 with control.hold_sync():
                     control.options, control.value = pairs, given
@@ -234,10 +235,10 @@ class LogExplorer(Form):
         chosen = None if self._chosen is None else int(self._chosen.event[PLACE])
         self.table.show(
             [
-                [f"{number:,}", *_cells(event)]
+                [f"{number:,}", *cells_of(event)]
                 for number, event in enumerate(events, first + 1)
             ],
-            [_kind(event) for event in events],
+            [kind_of(event) for event in events],
             first=first,
             total=self._exploration.count(self.question),
             chosen=places.index(chosen) if chosen in places else NONE,
@@ -258,14 +259,16 @@ class LogExplorer(Form):
         self._chosen = chosen
         event = chosen.event
         self._detail.layout.display = ""  # first: what is not shown does not scroll
-        self.head.value = f'<div role="heading" aria-level="4"><b>{_head(event)}</b></div>'
+        self.head.value = (
+            f'<div role="heading" aria-level="4"><b>{head_of(event)}</b></div>'
+        )
         for name, one in (
             ("session_id", self.session_button),
             ("recipient", self.recipient_button),
         ):
             one.layout.display = "none" if pd.isna(event[name]) else ""
-        self.explanation.value = _explained(chosen)
-        self.conversation.replace(_lines(chosen))
+        self.explanation.value = explained(chosen)
+        self.conversation.replace(lines_of(chosen))
         self._draw()
 
     def _draw(self) -> None:
@@ -280,15 +283,12 @@ class LogExplorer(Form):
 def _fields(exploration: Exploration) -> dict[str, Field]:
     domains = ipw.Combobox(
         description="Domain",
-        options=[
-            visible(name, max_chars=_MAX_CHARS)
-            for name in exploration.domains(_MAX_DOMAINS)
-        ],
+        options=[cut(name) for name in exploration.domains(_MAX_DOMAINS)],
         placeholder="example.org",
         **LABELLED,
     )
     listed = {
-        name: choice(label, _choices(exploration, name, {}))
+        name: choice(label, choices_of(exploration, name, {}))
         for name, label in zip(LISTED, ("Code", "Reason", "Outcome", "Verb"), strict=True)
     }
     fields = {
@@ -301,98 +301,3 @@ def _fields(exploration: Exploration) -> dict[str, Field]:
     for name in ("session_id", "recipient", "recipient_domain", "text"):
         fields[name].control.continuous_update = False
     return fields
-
-
-def _choices(
-    exploration: Exploration, name: str, counts: Mapping[str, int]
-) -> list[tuple[str, str]]:
-    values = exploration.values(name)[:_MAX_CHOICES]
-    pairs = [("any", _ANY)]
-    if name == "reply_code":
-        for digit, word in SEVERITY_NAMES.items():
-            number = sum(n for code, n in counts.items() if code[0] == str(digit))
-            if any(code[0] == str(digit) for code in values):
-                pairs.append((f"{digit}yz {word} ({number:,})", str(digit)))
-    for value in values:
-        word = str(STATES[value]) if name == "outcome" and value in STATES else value
-        pairs.append((f"{visible(word, max_chars=40)} ({counts.get(value, 0):,})", value))
-    return pairs
-
-
-def _kind(event: Any) -> str:
-    code = event["reply_code"]
-    return "" if pd.isna(code) else f"smtpbook-{int(code) // 100}yz"
-
-
-def _cells(event: Any) -> Iterator[str]:
-    """Give what a row of the table says; "" for null."""
-    yield _when(event["time"])
-    yield _cut(_what(event))
-    yield _cut(event["recipient"])
-    replied = [
-        str(event[name]) for name in ("reply_code", "reply_text") if pd.notna(event[name])
-    ]
-    yield _cut(" ".join(replied) or event["error"])
-    yield "" if pd.isna(event["service_s"]) else duration(event["service_s"])
-    known = "" if pd.isna(event["outcome"]) else str(state(event["outcome"]))
-    reason = "" if pd.isna(event["reason"]) else str(event["reason"])
-    yield _cut(": ".join(word for word in (known, reason) if word))
-
-
-def _what(event: Any) -> str:
-    is_said = event["kind"] in ("command", "greeting") and pd.notna(event["verb"])
-    return str(event["verb"] if is_said else event["kind"])
-
-
-def _when(time: Any) -> str:
-    return (
-        "" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"
-    )
-
-
-def _cut(value: Any) -> str:
-    return "" if pd.isna(value) else visible(str(value), max_chars=_MAX_CHARS)
-
-
-def _head(event: Any) -> str:
-    """Name an event, as HTML."""
-    parts = [
-        f"{_what(event)}{'' if pd.isna(event['time']) else ' at ' + _when(event['time'])}",
-        *(
-            f"{word} {event[name]}"
-            for word, name in (
-                ("of", "recipient"),
-                ("server", "server"),
-                ("session", "session_id"),
-            )
-            if pd.notna(event[name])
-        ),
-    ]
-    return to_html(", ".join(_cut(part) for part in parts))
-
-
-def _explained(chosen: Chosen) -> str:
-    """Give what a reply means, or why there is none, as HTML."""
-    event = chosen.event
-    code = event["reply_code"]
-    if pd.isna(code) or not 200 <= code <= 599:
-        why = "" if pd.isna(event["error"]) else f"no reply: {event['error']}"
-        return f"<p>{to_html(_cut(why))}</p>" if why else ""
-    said = "" if pd.isna(event["reply_text"]) else event["reply_text"]
-    known = {
-        name: None if pd.isna(event[column]) else event[column]
-        for name, column in (("verb", "verb"), ("host", "server"))
-    }
-    reply = Reply.of(int(code), said)
-    return explain(reply, greeting=chosen.greeting, **known)._repr_html_()
-
-
-def _lines(chosen: Chosen) -> Iterator[tuple[Who, str]]:
-    """Give the lines of the transcript, and which are the chosen event's."""
-    for line in chosen.lines:
-        shown = visible(line, max_chars=_MAX_LINE)
-        yield "chosen" if line in chosen.own else _WHO.get(line[25:29], "note"), shown
-    if chosen.event["kind"] == "outcome":
-        yield "note", "(of the session, only what concerns this recipient)"
-    elif chosen.left_out:
-        yield "note", f"({chosen.left_out:,} more events of this session are not shown)"

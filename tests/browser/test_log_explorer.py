@@ -33,7 +33,8 @@ SEEN = """log => {
     const line = log.querySelector("[data-who=chosen]").getBoundingClientRect();
     return line.top >= box.top && line.bottom <= box.bottom;
 }"""
-NARROWER = """form => [form, ...form.querySelectorAll(".smtpbook-filters, .smtpbook-beside")]
+NARROWER = """form =>
+    [form, ...form.querySelectorAll(".smtpbook-filters, .smtpbook-beside")]
     .every(node => node.scrollWidth <= node.clientWidth + 4)"""
 
 
