@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from smtpbook.errors import near_miss
+from smtpbook.escape import visible
 from smtpbook.log.transcript import transcript
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.scan import Log
@@ -116,10 +118,17 @@ class Exploration:
         )
         return list(found["recipient_domain"])
 
-    def known(self, name: str) -> list[str]:
-        """Give values of a column, among which a near miss is looked for."""
-        found = query(_KNOWN.format(name), {name: "string"}, needs=(name,), log=self.log)
-        return list(found[name])
+    def unknown(self, question: Question) -> dict[str, str]:
+        """Say of a session or a domain that is in no event which one is near it."""
+        said = dict[str, str]()
+        for name in ("session_id", "recipient_domain"):
+            given = getattr(question, name)
+            if given and not self.count(Question(**{name: given})):
+                sql = _KNOWN.format(name)
+                known = query(sql, {name: "string"}, needs=(name,), log=self.log)[name]
+                hint = near_miss(given, known)
+                said[name] = f"in no event: {visible(given, max_chars=80)}{hint}"
+        return said
 
     def count(self, question: Question) -> int:
         """Give how many events match."""

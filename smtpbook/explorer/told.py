@@ -97,7 +97,8 @@ def head_of(event: Any) -> str:
             if pd.notna(event[name])
         ),
     ]
-    return to_html(", ".join(cut(part) for part in parts))
+    said = to_html(", ".join(cut(part) for part in parts))
+    return f'<div role="heading" aria-level="4"><b>{said}</b></div>'
 
 
 def explained(chosen: Chosen) -> str:

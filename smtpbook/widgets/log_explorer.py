@@ -12,20 +12,10 @@ from typing import Any, Final
 import ipywidgets as ipw
 import pandas as pd
 
-from smtpbook.errors import SMTPBookError, near_miss
-from smtpbook.escape import visible
+from smtpbook.errors import SMTPBookError
+from smtpbook.explorer import told
 from smtpbook.explorer.drawing import draw_waterfall
 from smtpbook.explorer.exploration import LISTED, PAGE_ROWS, Chosen, Exploration
-from smtpbook.explorer.told import (
-    ANY,
-    cells_of,
-    choices_of,
-    cut,
-    explained,
-    head_of,
-    kind_of,
-    lines_of,
-)
 from smtpbook.tables.engine import PLACE
 from smtpbook.tables.scan import Log
 from smtpbook.tables.select import Question, select_events
@@ -164,7 +154,7 @@ class LogExplorer(Form):
         """Fill the filters in, the others empty, and go to an event of the log."""
         self._is_setting = True
         for name, field in self.fields.items():
-            field.value = wanted.get(name, ANY)
+            field.value = wanted.get(name, told.ANY)
         self._is_setting = False
         self._narrow(place)
 
@@ -204,11 +194,8 @@ class LogExplorer(Form):
             )
             return
         self.count_note.say(f"none of {total}: clear a filter", "error")
-        for name in ("session_id", "recipient_domain"):
-            given = getattr(question, name)
-            if given and not self._exploration.count(Question(**{name: given})):
-                hint = near_miss(given, self._exploration.known(name))
-                self.fields[name].note.say(f"in no event: {visible(given)}{hint}", "error")
+        for name, why in self._exploration.unknown(question).items():
+            self.fields[name].note.say(why, "error")
 
     def _offer(self, question: Question) -> None:
         """Say beside each choice how many events it would leave."""
@@ -216,7 +203,7 @@ class LogExplorer(Form):
             counts = self._exploration.counts(question, name)
             control = self.fields[name].control
             given = control.value
-            pairs = choices_of(self._exploration, name, counts)
+            pairs = told.choices_of(self._exploration, name, counts)
             if tuple(pairs) != tuple(control.options):
                 with control.hold_sync():
                     control.options, control.value = pairs, given
@@ -235,10 +222,10 @@ class LogExplorer(Form):
         chosen = None if self._chosen is None else int(self._chosen.event[PLACE])
         self.table.show(
             [
-                [f"{number:,}", *cells_of(event)]
+                [f"{number:,}", *told.cells_of(event)]
                 for number, event in enumerate(events, first + 1)
             ],
-            [kind_of(event) for event in events],
+            [told.kind_of(event) for event in events],
             first=first,
             total=self._exploration.count(self.question),
             chosen=places.index(chosen) if chosen in places else NONE,
@@ -260,15 +247,15 @@ class LogExplorer(Form):
         event = chosen.event
         self._detail.layout.display = ""  # first: what is not shown does not scroll
         self.head.value = (
-            f'<div role="heading" aria-level="4"><b>{head_of(event)}</b></div>'
+            f'<div role="heading" aria-level="4"><b>{told.head_of(event)}</b></div>'
         )
         for name, one in (
             ("session_id", self.session_button),
             ("recipient", self.recipient_button),
         ):
             one.layout.display = "none" if pd.isna(event[name]) else ""
-        self.explanation.value = explained(chosen)
-        self.conversation.replace(lines_of(chosen))
+        self.explanation.value = told.explained(chosen)
+        self.conversation.replace(told.lines_of(chosen))
         self._draw()
 
     def _draw(self) -> None:
@@ -283,12 +270,12 @@ class LogExplorer(Form):
 def _fields(exploration: Exploration) -> dict[str, Field]:
     domains = ipw.Combobox(
         description="Domain",
-        options=[cut(name) for name in exploration.domains(_MAX_DOMAINS)],
+        options=[told.cut(name) for name in exploration.domains(_MAX_DOMAINS)],
         placeholder="example.org",
         **LABELLED,
     )
     listed = {
-        name: choice(label, choices_of(exploration, name, {}))
+        name: choice(label, told.choices_of(exploration, name, {}))
         for name, label in zip(LISTED, ("Code", "Reason", "Outcome", "Verb"), strict=True)
     }
     fields = {

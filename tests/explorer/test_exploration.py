@@ -72,7 +72,10 @@ def test_lists_offer_what_occurs(exploration: Exploration) -> None:
     assert exploration.values("outcome")[0] == "accepted"
     assert set(exploration.domains(100)) == set(LOG["recipient_domain"].dropna())
     assert len(exploration.domains(3)) == 3
-    assert sorted(exploration.known("session_id")) == ["s0", "s1", "s2", "s3"]
+    asked = Question(session_id="s11", recipient_domain="domain1.example")
+    assert exploration.unknown(asked) == {
+        "session_id": "in no event: s11; did you mean 's1'?"
+    }
 
 
 def test_an_event_is_told_with_its_session_and_marked_in_it(
