@@ -15,15 +15,16 @@ import pytest
 import smtpbook as sb
 from smtpbook.campaign.report import DeliveryReport
 from smtpbook.campaign.status import Watch
+from smtpbook.grading.verdict import right
 from smtpbook.log.frame import Recorder, to_frame
 from smtpbook.maxbulk.document import Document
 from smtpbook.maxbulk.translate import translate_maxbulk
 
 EVIL: Final = "\x1b[2J\u202e<script>alert(1)</script><img src=//x.test/y> $x$"
 ROOT: Final = Path(sb.__file__).parent
-# Not a thing of its own: a live send shows its `Status`, a form is tested in a browser,
-# a picture has words beside it.
-ELSEWHERE: Final = {"Live", "Form", "Chart"}
+# A live send shows its `Status`, a form is tested in a browser, a picture has words beside
+# it, and what a lesson says is ours.
+ELSEWHERE: Final = {"Live", "Form", "Chart", "Lesson"}
 
 
 def _run() -> sb.Run:
@@ -67,6 +68,7 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "Document": lambda: Document(
         version=EVIL, encoding="utf-8", entries=(), parts={EVIL: EVIL}, notes=()
     ),
+    "Verdict": lambda: right(EVIL, EVIL, source=EVIL),
     "DeliveryReport": lambda: DeliveryReport(
         campaign=EVIL, counts={}, items=((EVIL, EVIL, EVIL),), sender="a@x.test"
     ),
@@ -78,7 +80,8 @@ def _classes() -> set[str]:
     """Give the classes that show themselves as HTML."""
     names = set()
     for path in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if "def _repr_" in text else ():
             if isinstance(node, ast.ClassDef) and any(
                 isinstance(part, ast.FunctionDef)
                 and part.name in ("_repr_html_", "_repr_mimebundle_")
@@ -107,7 +110,7 @@ class Page(HTMLParser):
 
 
 def test_every_class_that_shows_itself_is_looked_at() -> None:
-    assert _classes() == set(SHOWN) | ELSEWHERE
+    assert _classes() == set(SHOWN) | ELSEWHERE, "a new one belongs into SHOWN"
 
 
 @pytest.mark.parametrize("name", SHOWN)
