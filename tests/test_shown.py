@@ -68,7 +68,7 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "Document": lambda: Document(
         version=EVIL, encoding="utf-8", entries=(), parts={EVIL: EVIL}, notes=()
     ),
-    "Verdict": lambda: right(EVIL, EVIL, source=EVIL),
+    "Verdict": lambda: right(EVIL, EVIL, source="RFC 5321"),
     "DeliveryReport": lambda: DeliveryReport(
         campaign=EVIL, counts={}, items=((EVIL, EVIL, EVIL),), sender="a@x.test"
     ),
