@@ -22,6 +22,7 @@ PROMISED = {
     *("plot_outcomes", "plot_domains", "plot_throughput", "plot_retry_curve"),
     *("plot_waterfall", "plot_conversation", "plot_sessions", "plot_compare"),
     *("throughput", "retry_curve", "sessions", "tls_posture", "slowest", "compare"),
+    *("log_explorer", "select_events"),
     *("plot_timeline", "report", "read_log", "write_log", "transcript", "sample"),
 }
 
