@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from smtpbook.charts.plot_conversation import plot_conversation as plot_conversation
     from smtpbook.charts.plot_coverage import plot_coverage as plot_coverage
     from smtpbook.charts.plot_domains import plot_domains as plot_domains
-    from smtpbook.charts.plot_effects import plot_effects as plot_effects
     from smtpbook.charts.plot_latency import plot_latency as plot_latency
     from smtpbook.charts.plot_outcomes import plot_outcomes as plot_outcomes
     from smtpbook.charts.plot_pace import plot_pace as plot_pace
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from smtpbook.dkim.signer import DkimSigner as DkimSigner
     from smtpbook.events import Event as Event
     from smtpbook.experiments.experiment import Experiment as Experiment
+    from smtpbook.experiments.plot_effects import plot_effects as plot_effects
     from smtpbook.formats.read import read_log as read_log
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
@@ -256,9 +256,8 @@ _HOME = {
     "plot_compare": "charts.plot_compare",
     "report": "reports.report",
     "Experiment": "experiments.experiment",
-    "plot_effects": "charts.plot_effects",
+    "plot_effects": "experiments.plot_effects",
     "log_explorer": "widgets.log_explorer",
-    "report": "insight.report",
     "state_machine": "insight.state_machine",
     "StateMachine": "insight.state_machine",
     "session_states": "insight.state_machine",

@@ -42,10 +42,8 @@ FLOORS = [
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
-    {"insight", "course", "experiments"},
+    {"insight", "course", "experiments", "explorer"},
     {"lessons", "reports"},
-    {"insight", "course", "explorer"},
-    {"lessons"},
     {"widgets", "cli"},  # faces
     {"consoles"},  # and one made of their parts
     {"__init__", "__main__"},
@@ -122,12 +120,9 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "logfile",  # unpacks zstd
         "formats",
     },
-    "matplotlib": {"charts", "insight", "reports"},
+    "matplotlib": {"charts", "experiments", "explorer", "insight", "reports"},
     "reportlab": {"reports"},
     "pypdf": {"reports"},
-    "matplotlib": {"charts", "insight", "explorer"},
-    "ipywidgets": {"widgets"},
-    "matplotlib": {"charts", "insight"},
     "ipywidgets": {"widgets", "consoles"},
     "anywidget": {"widgets"},
     "IPython": {"widgets"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from smtpbook.palette import BLUE, GREY
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from smtpbook.experiments.effects import Effects
+
 _MAX_BLOCKS: Final = 6  # of a comparison
 _MAX_ROWS: Final = 30
 _MAX_CHARS: Final = 34
@@ -30,15 +32,7 @@ _FIGURES: Final = ("difference", "low", "high", "p_adjusted", "method")
 _SURE: Final = 0.05
 
 
-class HasTable(Protocol):
-    """What an experiment came to: `smtpbook.experiments.effects.Effects`."""
-
-    table: pd.DataFrame
-    outcomes: tuple[str, ...]
-    confidence: float
-
-
-def plot_effects(effects: HasTable, *, blocks: bool = True, ax: Axes | None = None) -> Axes:
+def plot_effects(effects: Effects, *, blocks: bool = True, ax: Axes | None = None) -> Axes:
     """Forest plot: the difference of each comparison with its interval, and by block.
 
     Parameters

@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from smtpbook.charts.canvas import alt_text
-from smtpbook.charts.plot_effects import plot_effects
 from smtpbook.errors import ColumnError
 from smtpbook.experiments.effects import Effects
 from smtpbook.experiments.experiment import Experiment
+from smtpbook.experiments.plot_effects import plot_effects
 from tests.experiments.conftest import log_of
 
 
