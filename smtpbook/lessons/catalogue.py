@@ -17,6 +17,7 @@ _NAMES: Final = (
     "wrong-dialogue",
     "envelope-and-header",
     "ehlo",
+    "starttls",
     "logging-in",
     "the-dot",
     "pipelining",
