@@ -121,13 +121,13 @@ def _leave(work: Work) -> Verdict:
 def _fault(work: Work) -> Verdict:
     if not work.heard("expired-certificate"):
         return wrong(
-            'nobody has called on it yet: sb.probe(lesson.labs["expired-certificate"].account)'
+            "nobody has called on it yet: hand "
+            'lesson.labs["expired-certificate"].account to sb.probe'
         )
     answer = text(work.answer)
     if answer not in _FAULTS:
-        return wrong(
-            f"hand in one of {', '.join(_FAULTS)}{near_miss(answer or '', _FAULTS)}"
-        )
+        hint = near_miss(answer or "", _FAULTS)
+        return wrong(f"hand in one of {', '.join(_FAULTS)}{hint}")
     if answer != "expired":
         return wrong(
             f"not {answer!r}: read the error, or the certificate's last day in the probe's "
