@@ -92,6 +92,10 @@ class Behaviour:
         Close the connection instead of replying.
     reset : bool
         The same, with a TCP reset: what is under way is lost.
+    loses_reply : bool
+        Do what the reply promises, then close the connection without it.  At the end of the
+        mail data: the message is taken, and its client is in doubt.  The lab's log has the
+        reply, with no octet of it sent.
     close : bool
         Close it behind the reply.
     when : callable, optional
@@ -128,6 +132,7 @@ class Behaviour:
     drip_s: float = 0.0
     drop: bool = False
     reset: bool = False
+    loses_reply: bool = False
     close: bool = False
     when: Callable[[Seen], bool] | None = None
     over: tuple[int, float] | None = None
@@ -139,6 +144,11 @@ class Behaviour:
     def __post_init__(self) -> None:
         if self.reply is not None:
             self.parsed()
+        if self.loses_reply and (self.drop or self.reset):
+            raise ValueError(
+                "drop and reset take nothing, loses_reply takes it and does not say so: "
+                "give one of them"
+            )
         times = self.delays
         if (
             not times

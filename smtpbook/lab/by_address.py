@@ -6,11 +6,13 @@ The local part begins with wishes, joined by hyphens, and ends them with a dot::
     wish       = code [ "-" status ]  ; 4yz or 5yz: the reply, such as 550-5.1.1
                / number ( "s" / "ms" ) ; wait so long before it, at most ten minutes
                / "drop" / "reset"      ; close the connection instead of it
+               / "lost"                ; do what it promises, and close without it
                / number "x"            ; only the first so many times
                / "end"                 ; at the end of the mail data instead of at RCPT
 
 So ``550-5.1.1.bob@lab.test`` is no user, ``450-4.7.1-2x.bob@lab.test`` one at the third
-try, ``3s.bob@lab.test`` a slow one, and ``drop-end.bob@lab.test`` leaves in doubt.
+try, ``3s.bob@lab.test`` a slow one; ``drop-end.bob@lab.test`` and ``lost-end.bob@lab.test`` leave the client in
+doubt: the first has not been taken, the second has.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from smtpbook.lab.behaviours import Behaviour, Rule
 
 _WISH: Final = re.compile(
     r"(?P<code>[45]\d\d)(?![a-z\d])(?:-(?P<status>[45]\.\d{1,3}\.\d{1,3}))?"
-    r"|(?P<number>\d{1,5})(?P<unit>ms|s|x)|(?P<word>drop|reset|end)",
+    r"|(?P<number>\d{1,5})(?P<unit>ms|s|x)|(?P<word>drop|reset|lost|end)",
     re.I,
 )
 _LONGEST_S: Final = 600.0  # an address is not to hold a connection for a day
@@ -65,6 +67,7 @@ def asked_for(address: str) -> Rule | None:
         delay_s=delay_s,
         drop="drop" in words,
         reset="reset" in words,
+        loses_reply="lost" in words and not words & {"drop", "reset"},
         times=times,
     )
     return None if behaviour == Behaviour(times=times) else Rule(place, None, behaviour)

@@ -28,6 +28,7 @@ class Action:
     drip_s: float = 0.0
     drop: bool = False
     reset: bool = False
+    loses_reply: bool = False
     close: bool = False
 
 
@@ -148,7 +149,8 @@ class Rules:
             drip_s=behaviour.drip_s,
             drop=behaviour.drop or behaviour.reset,
             reset=behaviour.reset,
-            close=behaviour.close,
+            loses_reply=behaviour.loses_reply,
+            close=behaviour.close or behaviour.loses_reply,
         )
 
     def _lets_through(self, rule: _Name, over: tuple[int, float], now: float) -> bool:

@@ -167,10 +167,13 @@ class Conversation:
         if not await self._linger(action):
             return False
         reply = self._ordinary(command, action)
-        await self._say(command, reply, arrived, drip_s=action.drip_s)
+        await self._say(command, reply, arrived, action=action)
+        if action.close:
+            await self._flush()
+            return False
         if self._server.state is State.TLS:
             await self._begin_tls()
-        if action.close or self._server.state is State.CLOSED:
+        if self._server.state is State.CLOSED:
             await self._flush()
             return False
         return True
@@ -186,16 +189,17 @@ class Conversation:
         if is_prdr:
             await self._say(command, _EACH, arrived)
         taken: list[str] = []
-        is_there = True
+        is_there, is_lost = True, False
         for recipient in recipients:
             action = self._action(command, (recipient,))
             is_there = await self._linger(action)
             if not is_there:
                 break
             reply = action.reply or self._usual(command)
-            await self._say(command, reply, arrived, recipient, drip_s=action.drip_s)
+            await self._say(command, reply, arrived, recipient, action=action)
             self._count([recipient], reply)
             taken += [recipient] * (reply.code < 300)
+            is_lost = action.loses_reply
             if action.close or self._server.state is State.CLOSED:
                 is_there = False
                 break
@@ -203,7 +207,7 @@ class Conversation:
             reply = self._usual(command) if taken else _NOBODY
             await self._say(command, reply, arrived)
         # LMTP's replies stand each for itself, whatever becomes of the others.
-        if taken and (is_there or not is_prdr):
+        if taken and (is_there or is_lost or not is_prdr):
             is_there = self._keep(taken) and is_there
         await self._flush()
         return is_there
@@ -467,7 +471,7 @@ class Conversation:
         arrived: float,
         recipient: str | None = None,
         *,
-        drip_s: float = 0.0,
+        action: Action = NOTHING,
     ) -> None:
         if "ENHANCEDSTATUSCODES" not in self._shared.scenario.extensions:
             # They are for clients that were told of them -- RFC 2034 section 4
@@ -475,12 +479,14 @@ class Conversation:
                 reply, lines=tuple(_STATUS.sub("", text, count=1) for text in reply.lines)
             )
         octets = self._server.reply(reply)
-        if drip_s:
+        if action.loses_reply:
+            octets = b""
+        if action.drip_s:
             await self._flush()
-            self._stay(drip_s * len(octets))
+            self._stay(action.drip_s * len(octets))
             for octet in octets:
                 await self._stream.send_all(bytes([octet]))
-                await trio.sleep(drip_s)
+                await trio.sleep(action.drip_s)
         else:
             self._out += octets
         if len(self._out) > 32 * 1024:

@@ -54,6 +54,7 @@ def test_a_reply_is_read_as_a_server_writes_it(text: str, lines: tuple[str, ...]
         ({"delay_s": float("nan")}, "not a time in seconds"),
         ({"delay_s": float("inf")}, "not a time in seconds"),
         ({"probability": 1.5}, "not between 0 and 1"),
+        ({"loses_reply": True, "drop": True}, "give one of them"),
     ],
 )
 def test_a_behaviour_that_is_none_says_which_field(

@@ -63,6 +63,8 @@ def test_what_was_set_is_taken_back_and_the_scenarios_stays() -> None:
         ("2s.x@y.test", "RCPT", Behaviour(delay_s=2.0)),
         ("450s.x@y.test", "RCPT", Behaviour(delay_s=450.0)),
         ("drop-end.x@y.test", "END-OF-DATA", Behaviour(drop=True)),
+        ("lost-end.x@y.test", "END-OF-DATA", Behaviour(loses_reply=True)),
+        ("lost-drop.x@y.test", "RCPT", Behaviour(drop=True)),
         ("reset.x@y.test", "RCPT", Behaviour(reset=True)),
     ],
 )

@@ -225,6 +225,44 @@ def test_a_reply_a_close_and_a_drop_at_each_place(
             lab.set(**{place: Behaviour()})
 
 
+@pytest.mark.parametrize("end", [b".\r\n", b"BDAT 2 LAST\r\nhi"])
+def test_a_lost_reply_leaves_the_message_taken_and_its_client_in_doubt(end: bytes) -> None:
+    with Lab() as lab, Wire(lab.port) as wire:
+        wire.ask("EHLO me.test")
+        begin(wire)
+        if end == b".\r\n":
+            wire.ask("DATA")
+        lab.set(end_of_data=Behaviour(loses_reply=True))
+        wire.write(end)
+        assert wire.reply() == ""
+        assert len(lab.received) == 1
+        assert lab.counts == {"accepted": 1}
+        last = lab.log.iloc[-1]
+        assert (last["reply_code"], last["bytes_received"]) == (250, 0)
+
+
+def test_a_lost_reply_does_not_lose_those_before_it() -> None:
+    with Lab() as lab, Wire(lab.port) as wire:
+        wire.ask("EHLO me.test")
+        lab.set(rcpt=Behaviour(loses_reply=True))
+        wire.write(b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nNOOP\r\n")
+        assert wire.reply().startswith("250 2.1.0")
+        assert wire.reply() == ""
+
+
+@pytest.mark.parametrize("extra", [{"protocol": "lmtp"}, {"extensions": ["PRDR"]}])
+def test_of_several_replies_one_may_be_lost(extra: dict[str, object]) -> None:
+    is_lmtp = "protocol" in extra
+    with Lab(**extra) as lab, Wire(lab.port) as wire:  # type: ignore[arg-type]
+        wire.ask("LHLO c.test" if is_lmtp else "EHLO c.test")
+        wire.ask("MAIL FROM:<a@x.test>" + " PRDR" * (not is_lmtp))
+        wire.codes("RCPT TO:<b@y.test>", "RCPT TO:<lost-end.c@y.test>", "DATA")
+        wire.write(b"hello\r\n.\r\n")
+        codes = [wire.reply()[:3] for _ in range(2 + (not is_lmtp))]
+        assert codes == [*["353"] * (not is_lmtp), "250", ""]
+        assert lab.received[0].recipients == ("b@y.test", "lost-end.c@y.test")
+
+
 def test_the_greeting_can_be_a_refusal_or_nothing() -> None:
     with Lab() as lab:
         lab.set(greeting=Behaviour(reply="554 5.3.2 no"))
