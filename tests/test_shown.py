@@ -57,6 +57,29 @@ def _people() -> sb.Recipients:
     return sb.read_recipients(pd.DataFrame({"email": ["ann@x.test", EVIL], "a": EVIL}))
 
 
+def _experiment() -> sb.Experiment:
+    # A level has to be a name, without controls.
+    return sb.Experiment({"subject": ["<img src=//x.test/y> $x$", "plain"]})
+
+
+def _effects() -> Any:
+    experiment = _experiment()
+    frame = experiment.assign(_people()).people.frame
+    events = (
+        sb.Event(
+            kind="outcome",
+            recipient=row["email"],
+            recipient_domain="x.test",
+            outcome="accepted",
+            attempt=1,
+            arm=row["arm"],
+            block=row["block"],
+        ).to_row()
+        for _, row in frame.iterrows()
+    )
+    return experiment.effects(to_frame(events))
+
+
 SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "Explanation": lambda: sb.explain(f"550 5.1.1 {EVIL}", verb="RCPT"),
     "Run": _run,
@@ -72,6 +95,8 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "DeliveryReport": lambda: DeliveryReport(
         campaign=EVIL, counts={}, items=((EVIL, EVIL, EVIL),), sender="a@x.test"
     ),
+    "Assignment": lambda: _experiment().assign(_people()),
+    "Effects": _effects,
     "Translation": lambda: translate_maxbulk(f"{EVIL} [x]"),
 }
 

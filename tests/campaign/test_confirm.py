@@ -249,7 +249,7 @@ def test_where_nobody_is_left_that_is_said_and_not_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with Lab("greylisting") as lab:
+    with Lab("greylisting", speed=1e9) as lab:
         account = lab.account.replace(is_lab=False)
         campaign = Campaign("c", account, people(3), letter, suppress=["z@z.test"])
         assert len(campaign.send(limit=0, progress=False).log) == 0

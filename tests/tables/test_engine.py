@@ -64,7 +64,8 @@ TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
 LOG_DTYPES = {column.name: column.dtype for column in SCHEMA}
 # Times, and parts of a whole with their limits; besides, numbers of people that are such.
 MEASURED = re.compile(
-    "_s$|^share|^refused|^estimate$|^low|^high|^effective_n$|_error$|change"
+    "_s$|share|^refused|^estimate$|_?low$|_?high$|^low|^high|effective_n$|_error$|change"
+    "|^p$|^p_holm"
 )
 every_table = pytest.mark.parametrize("name", TABLES)
 
