@@ -57,6 +57,12 @@ def _people() -> sb.Recipients:
     return sb.read_recipients(pd.DataFrame({"email": ["ann@x.test", EVIL], "a": EVIL}))
 
 
+def _two() -> sb.Recipients:
+    return sb.read_recipients(
+        pd.DataFrame({"email": ["ann@x.test", "b@x.test"], "a": EVIL})
+    )
+
+
 def _experiment() -> sb.Experiment:
     # A level has to be a name, without controls.
     return sb.Experiment({"subject": ["<img src=//x.test/y> $x$", "plain"]})
@@ -64,7 +70,7 @@ def _experiment() -> sb.Experiment:
 
 def _effects() -> Any:
     experiment = _experiment()
-    frame = experiment.assign(_people()).people.frame
+    frame = experiment.assign(_two()).people.frame
     events = (
         sb.Event(
             kind="outcome",
@@ -95,7 +101,7 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "DeliveryReport": lambda: DeliveryReport(
         campaign=EVIL, counts={}, items=((EVIL, EVIL, EVIL),), sender="a@x.test"
     ),
-    "Assignment": lambda: _experiment().assign(_people()),
+    "Assignment": lambda: _experiment().assign(_two()),
     "Effects": _effects,
     "Translation": lambda: translate_maxbulk(f"{EVIL} [x]"),
 }
