@@ -22,6 +22,7 @@ _NAMES: Final = (
     "the-dot",
     "pipelining",
     "trying-again",
+    "lost-reply",
     "mx-and-bounces",
     "your-own-client",
     "your-own-server",
