@@ -48,7 +48,8 @@ class Link(trio.abc.Stream):
         self._chance = answers.chance(name)
         self._unread = b""
         self._replies: deque[tuple[float, bytes]] = deque()  # no octets: the end
-        self._due = 0.0  # when the last of them is
+        # When the last of them is; the first one is under way since we connected.
+        self._due = clock.current_time() + answers.round_trip_s(self._chance)
         self._reader = Sleeper(clock)
         self._is_over = self._is_closed = False  # by the server; by us
         self._is_data = self._has_mail = False

@@ -74,3 +74,17 @@ def test_a_lab_s_rules_drop_close_and_delay() -> None:
 def test_addresses_ask_a_lab_for_a_reply() -> None:
     said = codes([f"{MAIL}\nRCPT TO:<550-5.1.1.bob@y.test>"], rules=())
     assert said == ["220", "250 550"]
+
+
+def test_every_connection_waits_for_its_greeting() -> None:
+    model = ServerModel(name="x", round_trip_s=(1.0,), service_s={"GREETING": (3.0,)})
+    clock, heard_at = VirtualClock(), []
+
+    async def main() -> None:
+        answers = Answers(model, 1)
+        for name in ("s-1", "s-2"):
+            await Link(answers, clock, name).receive_some()
+            heard_at.append(clock.current_time())
+
+    trio.run(main, clock=clock)
+    assert heard_at == [4.0, 8.0]
