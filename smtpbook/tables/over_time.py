@@ -8,7 +8,7 @@ import pandas as pd
 
 from smtpbook.statistics.survival import survival_band
 from smtpbook.tables.engine import PLACE, query
-from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 
 # Steps that a clock has: seconds, minutes, hours, days.
@@ -19,7 +19,7 @@ _STEPS_S: Final = (
 _STEPS: Final = 120  # in a log, at most, if nothing else is said
 _MAX_STEPS: Final = 1_000_000
 _SPAN: Final = "SELECT min(time), max(time) FROM log"
-_THROUGHPUT: Final = f"""
+_THROUGHPUT: Final = """
 WITH counted AS (
     SELECT
         time - time % $step AS start,
@@ -27,9 +27,9 @@ WITH counted AS (
             'accepted', 'deferred', 'rejected', 'failed', 'in_doubt'
         )) AS attempts,
         count(*) FILTER (kind = 'outcome' AND outcome = 'accepted') AS accepted,
-        count(*) FILTER ({IS_REPLY}) AS replies,
-        count(*) FILTER ({IS_REPLY} AND reply_code BETWEEN 400 AND 499) AS transient,
-        count(*) FILTER ({IS_REPLY} AND reply_code >= 500) AS permanent,
+        count(*) FILTER ({is_reply}) AS replies,
+        count(*) FILTER ({is_reply} AND reply_code BETWEEN 400 AND 499) AS transient,
+        count(*) FILTER ({is_reply} AND reply_code >= 500) AS permanent,
         CAST(sum(bytes_sent) AS BIGINT) AS bytes_sent
     FROM log WHERE time IS NOT NULL GROUP BY start
 ),
@@ -142,7 +142,8 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
         ``time``, when the stretch begins; ``attempts`` (int), for how many recipients a try
         ended, and of these ``accepted``, also ``accepted_per_s`` (float); ``replies``
         (int), and of these ``transient`` (4yz) and ``permanent`` (5yz); ``bytes_sent``
-        (int).
+        (int).  In logs without a dialogue, as those of mail servers, ``outcome`` rows count
+        as replies; see `reply_codes`.
 
     Raises
     ------
@@ -166,14 +167,17 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
         )
     is_empty = span["first"].isna().all()
     first = first_us - first_us % step
+    replies = replies_of(log)
+    columns = ("time", "kind", "outcome", "bytes_sent")
     return query(
-        _THROUGHPUT,
+        _THROUGHPUT.format(is_reply=replies.sql),
         _THROUGHPUT_DTYPES,
-        needs=("time", "kind", "outcome", "reply_code", "bytes_sent"),
+        needs={**{column: column for column in columns}, **replies.needs},
         parameters={
             "step": step,
             "first": first,
             "end": first if is_empty else last_us + 1,
+            **replies.parameters,
         },
         log=log,
     )

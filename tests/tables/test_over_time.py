@@ -111,3 +111,15 @@ def test_stretches_without_end_are_refused(log: pd.DataFrame) -> None:
 
 def test_a_log_of_no_retries_has_no_curve() -> None:
     assert retry_curve(to_frame(Story().message("a@x.example").rows)).empty
+
+
+def test_without_a_dialogue_what_decided_counts_as_replies() -> None:
+    """A mail server's log tells no command, but what its outcomes were drawn by."""
+    cells = {"kind": "outcome", "verb": "RCPT", "source": "postfix"}
+    log = to_frame(
+        Event(recipient=name, outcome=outcome, reply_code=code, **cells).to_row()
+        for name, outcome, code in (("a", "deferred", 450), ("b", "rejected", 550))
+    )
+    log["time"] = pd.Timestamp("2026-11-24", tz="UTC")
+    table = throughput(log)
+    assert table[["replies", "transient", "permanent"]].sum().tolist() == [2, 1, 1]
