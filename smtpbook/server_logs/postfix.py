@@ -89,6 +89,7 @@ _NEVER_CAME_TO_A_REPLY: Final = re.compile(
     r"(?:connect to |lost connection with |conversation with |Host or domain name not found"
     r"|Cannot start TLS|TLS is required|Server certificate |network |unable to connect)"
 )
+_NO_HOST: Final = "Host or domain name not found"
 _IN_DOUBT: Final = "message may be sent more than once"
 _VERBS: Final = {
     **{"RCPT TO": "RCPT", "MAIL FROM": "MAIL", "end of DATA": "END-OF-DATA"},
@@ -296,7 +297,8 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
         cipher,
         message.attempt(recipient, is_over=status != "deferred"),
         outcome,
-        None,  # reason: log.frame fills it once per distinct reply
+        # Where a reply decided, log.frame fills it once per distinct one.
+        "bad_domain" if outcome == "bounced" and words.startswith(_NO_HOST) else None,
         queue_id,
         error,
         message.account,

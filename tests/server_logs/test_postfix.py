@@ -141,6 +141,14 @@ def test_without_a_reply_the_words_tell_how_it_ended(
     assert row["reply_text"] == words
 
 
+def test_a_domain_that_does_not_exist_is_the_reason_though_nobody_replied() -> None:
+    words = "Host or domain name not found. Name service error for name=h type=A: Host not"
+    row = attempt(f"{words} found", status="bounced", dsn="5.4.4")
+    assert told([row], "outcome", "reason") == [("bounced", "bad_domain")]
+    later = attempt(f"{words} found, try again", dsn="4.4.3")
+    assert told([later], "outcome", "reason") == [("failed", None)]
+
+
 def test_a_relay_that_was_never_reached_is_named_all_the_same() -> None:
     line = TRY.format(
         words="connect to h.example[2001:db8::1]:25: Connection refused",
