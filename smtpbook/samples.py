@@ -29,6 +29,8 @@ _FILES: Final = {
     "never": "never.csv",
     "letter": "letter.txt",
     "seed-dialogue": "transcripts/seed-dialogue.txt",
+    "october": "sent/october.parquet",
+    "november": "sent/november.parquet",
 }
 _SUBJECT: Final = (
     "{{ first_name ~ ', the' if first_name is defined else 'The' }} reading room opens "
@@ -41,13 +43,15 @@ def sample(name: str, *, size: int | None = None, seed: int | None = None) -> An
 
     Parameters
     ----------
-    name : {"people", "never", "letter", "seed-dialogue"} or the name of a log
+    name : {"people", "never", "letter", "october", "november", "seed-dialogue"} or a log's
         ``"people"``: `Recipients`, 300 of them.  ``"never"``: the addresses among them
         that must not be written to, a list.  ``"letter"``: the `Template` to send them.
+        ``"october"``, ``"november"``: the event logs of two campaigns to ``"people"`` of
+        ``size=2000``, sent in virtual time to a server that is made up.
         ``"seed-dialogue"``: an SMTP dialogue with two mistakes, text.  The logs are those
-        of many programs and providers, such as ``"postfix.log"``, ``"swaks.txt"``,
-        ``"ses.jsonl"`` and ``"smtp.pcap"``, each as `read_log` gives it, the bounces of
-        ``"bounces.mbox"`` and the DMARC report of ``"dmarc-report.xml"``.
+        of many programs and providers, such as ``"postfix.log"``, ``"mail.log.gz"``,
+        ``"swaks.txt"``, ``"ses.jsonl"`` and ``"smtp.pcap"``, each as `read_log` gives it,
+        the bounces of ``"bounces.mbox"`` and the DMARC report of ``"dmarc-report.xml"``.
     size : int, optional
         For ``"people"``, how many: fewer are drawn; more are made by giving the same
         people each other's names, at the same domains in the same proportions.
@@ -70,7 +74,7 @@ first_name, last_name, company, language, city
         raise ValueError(f"sample {name!r} has no size {size}")
     if name == "people":
         return _people(size, np.random.default_rng(seed or 0))
-    if name in _FILES:
+    if name in _OBJECTS:
         return _OBJECTS[name]()
     return _READERS.get(name, read_log)(sample_path(name))
 

@@ -101,7 +101,9 @@ def test_an_unknown_sample_gets_the_list_and_the_near_miss() -> None:
         ValueError, match=r"'poeple'; did you mean 'people'\?; there are: peo"
     ):
         sample("poeple")
-    with pytest.raises(ValueError, match="there are: people, never, letter, seed-dialogue"):
+    with pytest.raises(
+        ValueError, match="there are: people, never, letter, seed-dialogue, october"
+    ):
         sample_path("x")
     with pytest.raises(ValueError, match="'letter' has no size 3"):
         sample("letter", size=3)
