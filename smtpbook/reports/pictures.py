@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -30,6 +29,8 @@ from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.insight.plot_reasons import plot_reasons
 from smtpbook.reports.content import Picture
+from smtpbook.tables.engine import query
+from smtpbook.tables.replies import HOUR_US
 from smtpbook.tables.scan import Log
 
 _INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
@@ -38,6 +39,7 @@ DPI: Final = 110
 _WIDTH: Final = 9.0  # inches
 _PAD: Final = 0.12
 _STEPS: Final = 20  # of a waterfall
+_HOURS: Final = "SELECT (max(time) - min(time)) / $hour FROM log"
 _Plot = Callable[..., Axes]
 # Name, chart, and how many inches high.
 _CHARTS: Final[tuple[tuple[str, _Plot, float], ...]] = (
@@ -63,7 +65,7 @@ def pictures(log: Log) -> Iterator[Picture]:
     Parameters
     ----------
     log : DataFrame or Scan
-        Event log; of a `Scan` the chart that needs all of it in memory is left out.
+        Event log.
     """
     for name, plot, height in _CHARTS:
         if name == "reasons" and not _lasts_hours(log):
@@ -74,13 +76,15 @@ def pictures(log: Log) -> Iterator[Picture]:
 
 
 def _lasts_hours(log: Log) -> bool:
-    """Tell whether hours can be compared, in a log in memory as their chart needs it.
-
-    Without them the reasons stand beside the domains.
-    """
-    if not isinstance(log, pd.DataFrame) or log.empty:
-        return False
-    return bool(log["time"].max() - log["time"].min() >= pd.Timedelta(hours=2))
+    """Tell whether hours can be compared; without them reasons stand beside the domains."""
+    table = query(
+        _HOURS,
+        {"hours": "float64"},
+        needs=("time",),
+        parameters={"hour": HOUR_US},
+        log=log,
+    )
+    return bool(table["hours"].iloc[0] >= 2)
 
 
 def save_pictures(log: Log, folder: Path) -> list[Path]:

@@ -42,8 +42,8 @@ def report(
     Parameters
     ----------
     log : DataFrame or Scan
-        Event log; an empty one gives a report that says so.  Of a `Scan` each table and
-        chart is made as those of its own are, without reading it into memory.
+        Event log; an empty one gives a report that says so.  Of a `Scan` no more is in
+        memory than each table and chart needs: the most is the different texts of refusals.
     path : str or path
         The file to write; one that is there is replaced.  Its suffix says what it is:
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from smtpbook.codes.explain import explain
 from smtpbook.insight.reasons import reasons
+from smtpbook.insight.summaries import refusals
 from smtpbook.palette import GREY, SEVERITY_COLORS
 from smtpbook.protocol.replies import Reply
 from smtpbook.reports.about import about, found_settings
@@ -32,7 +33,6 @@ from smtpbook.reports.content import (
     table_of,
 )
 from smtpbook.reports.pictures import pictures
-from smtpbook.reports.refusals import refusal_kinds
 from smtpbook.reports.worth_a_look import worth_a_look
 from smtpbook.states import state
 from smtpbook.tables.latency import latency_by_command
@@ -43,7 +43,6 @@ from smtpbook.tables.sessions import tls_posture
 from smtpbook.wording import counted
 
 _MAX_REFUSALS: Final = 5  # that are explained
-_MAX_KINDS: Final = 50  # of refusals in a table
 _OF_REASONS: Final = ("reason", "reply_code", "wording", "count", "share", "domains")
 _OF_TLS: Final = {"failed": "failed handshakes"}  # not a recipient's state
 _SOFTWARE: Final = ("duckdb", "matplotlib", "numpy", "pandas", "pyarrow", "scipy")
@@ -67,7 +66,7 @@ def content_of(log: Log, title: str | None, settings: Mapping[str, str]) -> Cont
         "Most frequent refusals": _refusals(log),
         "Charts": tuple(pictures(log)) or (Paragraph(text="No replies in this log."),),
         "Sessions worth a look": tuple(worth_a_look(log)),
-        "Refusals by reason": (_reasons(log),),
+        "Refusals by reason": (table_of(reasons(log)[list(_OF_REASONS)]),),
         "Outcomes by domain": (table_of(by_domain(log)),),
         "Latency by command": (
             note("What the server took for each command alone (service_s)."),
@@ -95,7 +94,8 @@ def _outcomes(log: Log) -> Iterator[Block]:
 
 
 def _refusals(log: Log) -> tuple[Block, ...]:
-    table, kinds = refusal_kinds(log, _MAX_REFUSALS)
+    kinds = refusals(log)
+    table = kinds.head(_MAX_REFUSALS)
     if table.empty:
         return (Paragraph(text="Nothing was refused."),)
     blocks: list[Block] = []
@@ -111,8 +111,8 @@ def _refusals(log: Log) -> tuple[Block, ...]:
             Lines(text=plain(f"{reply.code} {text}")),
             _explained(reply, verb),
         ]
-    if kinds > len(table):
-        blocks.append(note(f"{kinds - len(table):,} rarer kinds of refusal are not shown."))
+    if rarer := len(kinds) - len(table):
+        blocks.append(note(f"{rarer:,} rarer kinds of refusal are not shown."))
     return tuple(blocks)
 
 
@@ -131,13 +131,6 @@ def _explained(reply: Reply, verb: str | None) -> Facts:
     }
     color = SEVERITY_COLORS.get(reply.code // 100, GREY)
     return _facts({label: text for label, text in rows.items() if text}, color)
-
-
-def _reasons(log: Log) -> Block:
-    if isinstance(log, pd.DataFrame):
-        return table_of(reasons(log)[list(_OF_REASONS)])
-    kinds, _ = refusal_kinds(log, _MAX_KINDS)
-    return table_of(kinds.rename(columns={"times": "count", "reply_text": "example"}))
 
 
 def versions() -> dict[str, str]:
