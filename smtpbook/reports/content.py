@@ -7,7 +7,9 @@ of its own format.  Which blocks there are is for `sections`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +24,9 @@ MAX_CHARS: Final = 300
 """Characters of one foreign text."""
 MAX_ROWS: Final = 500
 """Rows of a table; what is left out is counted below it."""
+_LOW: Final = re.compile("(.+)_low(|_s)")
+_HIGH: Final = re.compile("(.+)_high(|_s)")
+_SHARE: Final = re.compile("(.+_)?(share|low|high)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +129,35 @@ def note(text: str) -> Paragraph:
 def table_of(frame: pd.DataFrame) -> Table | Paragraph:
     """Make a table of a DataFrame: heads in words, cells with their unit.
 
+    The two ends of an interval, such as ``p50_low_s`` and ``p50_high_s``, are one column.
+
     >>> table_of(pd.DataFrame({"verb": ["RCPT"], "median_s": [0.004]})).rows[0][1].text
     '4.00 ms'
+    >>> ends = {"accepted_low": [0.25], "accepted_high": [1.0]}
+    >>> table_of(pd.DataFrame(ends)).rows[0][0].text
+    '25.0% to 100.0%'
     """
     if frame.empty:
         return Paragraph(text="Nothing to count.")
-    names = [str(name) for name in frame.columns]
-    rows = frame.head(MAX_ROWS).itertuples(index=False, name=None)
+    names = [str(name) for name in frame.columns if not _HIGH.fullmatch(str(name))]
+    shown = frame.head(MAX_ROWS)
+    columns = [_column(name, shown) for name in names]
     return Table(
         heads=tuple(map(_head, names)),
-        is_number=tuple(map(_is_number, frame.dtypes)),
-        rows=tuple(tuple(map(_cell, names, row)) for row in rows),
+        is_number=tuple(_is_number(frame.dtypes[name]) for name in names),
+        rows=tuple(zip(*columns, strict=True)),
         left_out=max(len(frame) - MAX_ROWS, 0),
     )
+
+
+def _column(name: str, frame: pd.DataFrame) -> Iterator[Cell]:
+    if not (low := _LOW.fullmatch(name)):
+        yield from (_cell(name, value) for value in frame[name])
+        return
+    high = f"{low[1]}_high{low[2]}"
+    for ends in zip(frame[name], frame[high], strict=True):
+        texts = ["∞" if math.isinf(end) else _cell(name, end).text for end in ends]
+        yield Cell(text=" to ".join(texts), key=float(ends[0]))
 
 
 def _is_number(dtype: Any) -> bool:
@@ -148,6 +169,8 @@ def _head(column: str) -> str:
     """Give a column's name in words; its cells name their unit."""
     if column in STATES:
         return str(STATES[column])
+    if low := _LOW.fullmatch(column):
+        return f"{plain(low[1])} interval"
     return plain(column.removesuffix("_s").replace("_", " "))
 
 
@@ -160,7 +183,7 @@ def _cell(name: str, value: Any) -> Cell:
         return Cell(text=plain(value), key=plain(value).casefold())
     if isinstance(value, pd.Timestamp):
         return Cell(text=f"{value:%Y-%m-%d %H:%M:%S}", key=value.timestamp())
-    if name == "share":
+    if _SHARE.fullmatch(name):
         shown = f"{value:.1%}"
     elif name.endswith("_s"):
         shown = duration(value)

@@ -7,7 +7,7 @@ the writers: `page`, `document` and `text`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Final
 
@@ -45,6 +45,10 @@ from smtpbook.wording import counted
 _MAX_REFUSALS: Final = 5  # that are explained
 _OF_REASONS: Final = ("reason", "reply_code", "wording", "count", "share", "domains")
 _OF_TLS: Final = {"failed": "failed handshakes"}  # not a recipient's state
+_TOOK: Final = {
+    "service_s": "What the server took for each command alone (service_s).",
+    "latency_s": "From each command to its reply (latency_s); no other time is known.",
+}
 _SOFTWARE: Final = ("duckdb", "matplotlib", "numpy", "pandas", "pyarrow", "scipy")
 
 
@@ -61,17 +65,14 @@ def content_of(log: Log, title: str | None, settings: Mapping[str, str]) -> Cont
         What the send was set up to do, as far as the log itself does not tell.
     """
     told = about(log)
-    found = {
+    found: dict[str, Iterable[Block]] = {
         "Outcomes": (Paragraph(text=told.sentence), *_outcomes(log)),
         "Most frequent refusals": _refusals(log),
         "Charts": tuple(pictures(log)) or (Paragraph(text="No replies in this log."),),
         "Sessions worth a look": tuple(worth_a_look(log)),
         "Refusals by reason": (table_of(reasons(log)[list(_OF_REASONS)]),),
-        "Outcomes by domain": (table_of(by_domain(log)),),
-        "Latency by command": (
-            note("What the server took for each command alone (service_s)."),
-            table_of(latency_by_command(log)),
-        ),
+        "Outcomes by domain": _estimated(by_domain(log)),
+        "Latency by command": _latency(log),
         "Reply codes by command": (table_of(reply_codes(log, "verb")),),
         "TLS by server": (table_of(tls_posture(log).rename(columns=_OF_TLS)),),
         "Settings": (_settings({**found_settings(log), **settings}),),
@@ -79,7 +80,7 @@ def content_of(log: Log, title: str | None, settings: Mapping[str, str]) -> Cont
     }
     return Content(
         title=plain(told.title if title is None else title),
-        sections=tuple(Section(title=name, blocks=it) for name, it in found.items()),
+        sections=tuple(Section(title=name, blocks=tuple(it)) for name, it in found.items()),
     )
 
 
@@ -131,6 +132,19 @@ def _explained(reply: Reply, verb: str | None) -> Facts:
     }
     color = SEVERITY_COLORS.get(reply.code // 100, GREY)
     return _facts({label: text for label, text in rows.items() if text}, color)
+
+
+def _latency(log: Log) -> Iterator[Block]:
+    table = latency_by_command(log)
+    yield note(_TOOK[table.attrs["column"]])
+    yield from _estimated(table)
+
+
+def _estimated(table: pd.DataFrame) -> Iterator[Block]:
+    """Show a table, and below it what its intervals are."""
+    yield table_of(table)
+    if "interval" in table.attrs and not table.empty:
+        yield note(f"{table.attrs['interval']}.")
 
 
 def versions() -> dict[str, str]:

@@ -80,6 +80,9 @@ def test_it_tells_the_outcomes_the_refusals_and_the_versions(html: str) -> None:
     assert "No such user here" in text
     assert "Refusals by reason" in text
     assert "domain0.example" in text
+    assert "88.0%70.0% to 95.8%" in text
+    assert "95 % intervals: Wilson, within each domain." in text
+    assert "1.83 ms1.46 ms to 2.06 ms" in text
     assert f"pandas{pd.__version__}" in text
     assert "the slowest: the reply to END-OF-DATA took 100 ms" in text
     assert "the most refusals: 12 refusals" in text
