@@ -26,6 +26,7 @@ ANY: Final = ""
 _MAX_CHOICES: Final = 200  # of a list; a hostile log may hold more
 _MAX_CHARS: Final = 80  # of a cell
 _MAX_LINE: Final = 1000  # of a line of the transcript
+_NAMED: Final = (("of", "recipient"), ("server", "server"), ("session", "session_id"))
 _WHO: Final[Mapping[str, Who]] = {" -> ": "client", "<-  ": "server"}
 
 
@@ -84,21 +85,13 @@ def cut(value: Any) -> str:
 
 
 def head_of(event: Any) -> str:
-    """Name an event, as HTML."""
-    parts = [
-        f"{_what(event)}{'' if pd.isna(event['time']) else ' at ' + _when(event['time'])}",
-        *(
-            f"{word} {event[name]}"
-            for word, name in (
-                ("of", "recipient"),
-                ("server", "server"),
-                ("session", "session_id"),
-            )
-            if pd.notna(event[name])
-        ),
-    ]
-    said = to_html(", ".join(cut(part) for part in parts))
-    return f'<div role="heading" aria-level="4"><b>{said}</b></div>'
+    """Name an event, as HTML without marks."""
+    when = "" if pd.isna(event["time"]) else f" at {_when(event['time'])}"
+    parts = [f"{_what(event)}{when}"]
+    for word, name in _NAMED:
+        if pd.notna(event[name]):
+            parts.append(f"{word} {event[name]}")
+    return to_html(", ".join(map(cut, parts)))
 
 
 def explained(chosen: Chosen) -> str:

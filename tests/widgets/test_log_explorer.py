@@ -115,6 +115,7 @@ def test_a_chosen_event_is_explained_and_marked_in_its_transcript(
     recipient = explorer.event["recipient"]
     assert "RCPT at 2025-11-24 16:00:0" in explorer.head.value
     assert recipient in explorer.head.value
+    assert explorer.head.value.count('role="heading"') == 1
     assert "user_unknown" in explorer.explanation.value
     marked = [text for who, text in sent[-1]["lines"] if who == "chosen"]
     assert marked[0].endswith(f"-> RCPT TO:<{recipient}>")
