@@ -8,13 +8,14 @@ who cannot see it: `alt_text`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import zip_longest
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
-from matplotlib import dates
+from matplotlib import dates, rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,6 +43,10 @@ reply that came in one packet with the one before it took 0 s) stands here."""
 _NARROWEST: Final = 10.0  # times that differ by less are shown on an axis this wide
 _MAX_CHARS: Final = 14  # of a foreign word on an axis
 _SHORT_S: Final = 120.0  # shorter times have an axis of seconds instead of the clock
+_INKED: Final[Any] = (
+    *("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
+)
+_PAPERED: Final[Any] = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
 _TOLD: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 
@@ -69,6 +74,11 @@ def new_figure(width: float, height: float) -> Figure:
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=(width, height), layout="constrained", FigureClass=Chart)
+
+
+def colored(ink: str, paper: str) -> AbstractContextManager[None]:
+    """Have what is drawn meanwhile in the colours of the page that it is for."""
+    return rc_context(dict.fromkeys(_INKED, ink) | dict.fromkeys(_PAPERED, paper))
 
 
 def tidy(

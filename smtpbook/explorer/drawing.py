@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from smtpbook.charts.canvas import alt_text
+from smtpbook.charts.canvas import alt_text, colored
 from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.escape import to_html
 from smtpbook.tables.engine import PLACE
@@ -28,10 +28,6 @@ _INK: Final = "#010203"
 _PAPER: Final = "#fdfeff"
 _INK_OF_PAGE: Final = "var(--jp-content-font-color1, CanvasText)"
 _PAPER_OF_PAGE: Final = "var(--jp-layout-color0, Canvas)"
-_INKED: Final = (
-    *("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
-)
-_PAPERED: Final = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
 _METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _STEPS: Final = 12  # of a session, around the chosen one
 _numbers: Final = itertools.count()
@@ -52,11 +48,10 @@ def draw_inline(plot: Callable[[Axes], object], *, width: float, height: float) 
     str
         A ``figure`` that tells in words what it shows, to those who do not see it.
     """
-    colors: dict[Any, Any] = dict.fromkeys(_INKED, _INK) | dict.fromkeys(_PAPERED, _PAPER)
     # Names of parts must not be those of another drawing on the page.
     salted: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": str(next(_numbers))}
     svg = io.StringIO()
-    with mpl.rc_context(colors | salted):
+    with colored(_INK, _PAPER), mpl.rc_context(salted):
         figure = Figure(figsize=(width, height), layout="constrained")
         ax = figure.subplots()
         plot(ax)

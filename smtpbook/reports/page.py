@@ -29,15 +29,18 @@ from smtpbook.reports.content import (
     Table,
     Tiles,
 )
-from smtpbook.reports.pictures import DPI
+from smtpbook.reports.pictures import DPI, INK, PAPER
 from smtpbook.wording import counted
 
+_THEMES: Final = f"""
+:root {{ color-scheme: light dark; --ink: {INK["light"]}; --paper: {PAPER["light"]};
+  --line: #d5d5d5; --shade: #f5f5f5; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: {INK["dark"]}; --paper: {PAPER["dark"]}; --line: #44484d;
+    --shade: #1f2226; }}
+}}
+"""
 _CSS: Final = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --line: #d5d5d5;
-  --shade: #f5f5f5; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e6; --paper: #16181b; --line: #44484d; --shade: #1f2226; }
-}
 body { color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif;
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
@@ -123,7 +126,7 @@ def write_page(content: Content, path: Path) -> None:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{_THEMES}{_CSS}</style>\n</head>\n"
         f"<body>\n<h1>{title}</h1>\n<nav><ul>{links}</ul></nav>\n{body}\n"
         f"<script>{_SCRIPT}</script>\n</body>\n</html>\n",
         encoding="utf-8",

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
-from smtpbook.charts.canvas import alt_text
+from smtpbook.charts.canvas import alt_text, colored
 from smtpbook.charts.plot_domains import plot_domains
 from smtpbook.charts.plot_latency import plot_latency
 from smtpbook.charts.plot_outcomes import plot_outcomes
@@ -33,8 +32,8 @@ from smtpbook.tables.engine import query
 from smtpbook.tables.replies import HOUR_US
 from smtpbook.tables.scan import Log
 
-_INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
-_PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
+INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
+PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
 DPI: Final = 110
 _WIDTH: Final = 9.0  # inches
 _PAD: Final = 0.12
@@ -53,10 +52,6 @@ _CHARTS: Final[tuple[tuple[str, _Plot, float], ...]] = (
     ("sessions", plot_sessions, 4.4),
     ("timeline", plot_timeline, 4.4),
 )
-_INKED: Final = (
-    *("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
-)
-_PAPERED: Final = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
 
 
 def pictures(log: Log) -> Iterator[Picture]:
@@ -147,10 +142,7 @@ def _picture(name: str, height: float, plot: _Plot, *about: Any) -> Picture | No
 def _draw(
     theme: str, height: float, plot: _Plot, about: Any, place: Bbox | None = None
 ) -> tuple[Figure, Axes]:
-    colors: Any = dict.fromkeys(_INKED, _INK[theme]) | dict.fromkeys(
-        _PAPERED, _PAPER[theme]
-    )
-    with mpl.rc_context(colors):
+    with colored(INK[theme], PAPER[theme]):
         figure = Figure(figsize=(_WIDTH, height))
         ax = plot(*about, ax=figure.subplots())
         if place is None:
