@@ -1,1 +1,1 @@
-"""What is asked of an event log while somebody looks around in it; `widgets` shows it."""
+"""Explorer: what is asked of an event log by who looks around in it; `widgets` shows it."""

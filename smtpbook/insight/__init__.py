@@ -1,1 +1,1 @@
-"""Tables, charts and a report made from an event log."""
+"""Insight: why mail was refused, what a probe tells, in which states sessions were."""

@@ -9,21 +9,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from smtpbook.log.frame import require_columns
 from smtpbook.tables.refusals import refusals_by
 from smtpbook.tables.scan import Log
 
 _REFUSAL: Final = ["verb", "reply_code", "enhanced_status"]
-
-
-def replies(log: pd.DataFrame) -> pd.DataFrame:
-    """Give the log's rows that hold a reply of their own; ``outcome`` rows do not.
-
-    What is no reply code of SMTP (200 to 599, RFC 5321 section 4.2) is no reply.
-    """
-    require_columns(log, "kind", "reply_code")
-    own = log["reply_code"].between(200, 599).fillna(False) & (log["kind"] != "outcome")
-    return log[own.to_numpy(bool)]
 
 
 def refusals(log: Log) -> pd.DataFrame:
@@ -34,12 +23,22 @@ def refusals(log: Log) -> pd.DataFrame:
     Replies are alike if verb, reply code and enhanced status are; their texts often hold
     an id or an address.
 
+    Parameters
+    ----------
+    log : DataFrame or Scan
+        Event log.  Of a scan, the different texts of refusals must fit into memory.
+
     Returns
     -------
     DataFrame
-        ``verb``, ``reply_code`` (Int16), ``enhanced_status`` (null if none),
+        ``verb`` (null if none), ``reply_code`` (Int16), ``enhanced_status`` (null if none),
         ``reply_text`` (the most frequent one), ``reason``, ``times`` (int), ``texts``
         (int, how many different ones there were).
+
+    Raises
+    ------
+    ColumnError
+        The log lacks a column.
     """
     texts = refusals_by(log, [*_REFUSAL, "reply_text", "reason"])
     # Most frequent text first, so that the first of each group is its text.

@@ -48,38 +48,11 @@ _PARTS: Final = re.compile(r"[0-9.]+|[^\W0-9]+|.", re.DOTALL)
 _FIGURE: Final = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,2})?|[ /,;:()%-]")
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _TLS: Final = re.compile(r"(?:TLS|SSL)v[0-9](?:\.[0-9])?")
-_CIPHER_PARTS: Final = frozenset(
-    (
-        *(
-            "TLS",
-            "WITH",
-            "ECDHE",
-            "ECDH",
-            "DHE",
-            "DH",
-            "EDH",
-            "ADH",
-            "AECDH",
-            "RSA",
-            "ECDSA",
-        ),
-        *(
-            "DSS",
-            "PSK",
-            "SRP",
-            "AES",
-            "AES128",
-            "AES256",
-            "128",
-            "256",
-            "GCM",
-            "CBC",
-            "CCM",
-        ),
-        *("CCM8", "CHACHA20", "POLY1305", "SHA", "SHA256", "SHA384", "ARIA128", "ARIA256"),
-        *("CAMELLIA128", "CAMELLIA256", "DES", "CBC3", "EDE", "3DES", "RC4", "MD5", "SEED"),
-        *("IDEA", "NULL", "ANON", "EXPORT"),
-    )
+_CIPHER: Final = re.compile(
+    r"(?:(?:TLS|WITH|(?:EC|AEC)?DHE?|[AE]DH|RSA|ECDSA|DSS|PSK|SRP|(?:AES|ARIA|CAMELLIA)?"
+    r"(?:128|256)|AES|GCM|CBC3?|CCM8?|CHACHA20|POLY1305|SHA(?:256|384)?|3?DES|EDE|RC4|MD5"
+    r"|SEED|IDEA|NULL|ANON|EXPORT)(?:[-_]|$))+(?<![-_])",
+    re.IGNORECASE,
 )
 _ENVELOPE: Final = re.compile(
     r"(MAIL FROM|RCPT TO): ?<(.*)>(.*)", re.IGNORECASE | re.DOTALL
@@ -242,11 +215,6 @@ def _matching(kind: str, pattern: re.Pattern[str]) -> _Treatment:
     return lambda names, word: word if pattern.fullmatch(word) else names.of(kind, word)
 
 
-def _cipher(names: Pseudonyms, cipher: str) -> str:
-    is_known = _CIPHER_PARTS.issuperset(re.split("[-_]", cipher.upper()))
-    return cipher if is_known else names.of("cipher", cipher)
-
-
 def _block(names: Pseudonyms, block: str) -> str:
     """Keep a provider's name; what may be a domain is called as in its own column."""
     if block in providers():
@@ -308,7 +276,7 @@ TREATMENTS: Final[dict[str, _Treatment]] = {
     "server": Pseudonyms.server,
     "server_address": Pseudonyms.ip,
     "tls_version": _matching("tls", _TLS),
-    "tls_cipher": _cipher,
+    "tls_cipher": _matching("cipher", _CIPHER),
     "outcome": _known("outcome", *OUTCOMES),
     "reason": _known("reason", *tables.reasons()),
     "queue_id": _pseudonym("queue"),

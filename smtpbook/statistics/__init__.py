@@ -1,1 +1,1 @@
-"""How sure a table's numbers are: intervals, survival, tests; no log is read here."""
+"""Statistics: how sure a number is: intervals, survival, tests; no log is read here."""

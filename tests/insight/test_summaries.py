@@ -5,19 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from smtpbook.events import Event
-from smtpbook.insight.summaries import most_frequent_refusal, refusals, replies
+from smtpbook.insight.summaries import most_frequent_refusal, refusals
 from smtpbook.log.frame import to_frame
 from tests.log.story import Story
-
-
-def test_outcome_rows_are_not_replies_and_neither_is_a_code_that_is_none_of_smtp() -> None:
-    rows = [
-        Event(reply_code=250).to_row(),
-        Event(reply_code=None).to_row(),
-        Event(reply_code=999).to_row(),
-        Event(kind="outcome", reply_code=250).to_row(),
-    ]
-    assert replies(to_frame(rows)).index.tolist() == [0]
 
 
 def test_refusals_alike_but_for_their_text_are_one() -> None:
