@@ -6,22 +6,17 @@ what would end a line early: a wrong command is a lesson.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import trio
-
 from smtpbook.accounts.account import Account
-from smtpbook.errors import SMTPBookError
 from smtpbook.events import COLUMNS, Row
 from smtpbook.log.frame import to_frame
 from smtpbook.log.transcript import transcript
 from smtpbook.protocol.replies import Reply
-from smtpbook.runner import SENDER, Job, refuse_inside_trio
-from smtpbook.session.session import Session, open_session
+from smtpbook.runner import SENDER
+from smtpbook.session.held import HeldSession
 
 _VERB, _CODE, _TEXT = map(COLUMNS.index, ("verb", "reply_code", "reply_text"))
 
@@ -67,8 +62,10 @@ class Talk:
 
     Raises
     ------
-    TransportError, ReplyError
+    TransportError, ReplyError, RemoteProtocolError
         No connection or no greeting.
+    RuntimeError
+        Called where trio runs.
 
     Examples
     --------
@@ -79,29 +76,14 @@ class Talk:
     """
 
     def __init__(self, account: Account) -> None:
-        refuse_inside_trio("open_session()")
-        ready: Future[Session] = Future()
-        self._leave = trio.Event()
         self._rows: list[Row] = []
-        self._job: Job[None] = SENDER.start(self._hold, account, ready)
-        self._session = ready.result()
+        self._held = HeldSession(account, self._rows.append)
+        self._session = self._held.opened()
         self._told = 0  # rows of the session that a `Said` has
         row = next(row for row in self._rows if row[_VERB] == "GREETING")
         greeting = Reply(code=row[_CODE], lines=tuple(row[_TEXT].split("\n")))
         self.greeting = self._turn(greeting)
         """The server's first words, a `Said`."""
-
-    async def _hold(self, account: Account, ready: Future[Session]) -> None:
-        try:
-            async with open_session(
-                account, sink=self._rows.append, ehlo=False, login=False, keeps_rows=False
-            ) as session:
-                ready.set_result(session)
-                await self._leave.wait()
-        except BaseException as exc:
-            if not ready.done():
-                ready.set_exception(exc)
-            raise
 
     def say(self, *lines: str) -> Said:
         """Say each line in turn and wait for its reply.
@@ -133,9 +115,7 @@ class Talk:
 
     def close(self) -> None:
         """Say QUIT, unless it has been said, and hang up; twice is the same as once."""
-        SENDER.call(self._leave.set)
-        with suppress(SMTPBookError):
-            self._job.result()
+        self._held.leave()
 
     def __enter__(self) -> Self:
         return self

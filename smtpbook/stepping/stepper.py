@@ -1,10 +1,9 @@
 """Stepper: a session taken step by step, from any thread.
 
-Theory of operation.  The session lives in the sender's thread, inside one job that holds it
-open until it is told to leave; each step is another job there, and whoever takes it waits
-for that.  A step is never endless: each phase has a time limit, and `stop` ends the wait.
-To go back is to begin anew and to say again what had been said; the server remembers what
-it remembers.
+Theory of operation.  The session lives in the sender's thread, where a `HeldSession` keeps
+it open until it is left; each step is a job there, and whoever takes it waits for that.  A
+step is never endless: each phase has a time limit, and `stop` ends the wait.  To go back is
+to begin anew and to say again what had been said; the server remembers what it remembers.
 
 What is shown of a step, and how, is for the terminal and the widget to say.
 """
@@ -13,12 +12,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
-
-import trio
 
 from smtpbook.accounts.account import Account, own_name
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
@@ -31,10 +28,11 @@ from smtpbook.protocol.commands import REDACTED
 from smtpbook.protocol.states import State
 from smtpbook.runner import SENDER, Job, refuse_inside_trio
 from smtpbook.sasl import registry as sasl
+from smtpbook.session.held import HeldSession
 from smtpbook.session.probe import no_longer_than
 from smtpbook.session.record import Record
 from smtpbook.session.script import Line, Script
-from smtpbook.session.session import Session, open_session
+from smtpbook.session.session import Session
 from smtpbook.stepping.ruling import rule
 from smtpbook.stepping.situation import Situation, masked
 from smtpbook.stepping.step import Step
@@ -98,8 +96,7 @@ class Stepper:
         self._note = ""
         self._session: Session | None = None
         self._tap: Tap | None = None
-        self._leave: trio.Event | None = None
-        self._life: Job[None] | None = None
+        self._held: HeldSession | None = None
         self._job: Job[str] | Job[None] | None = None  # what the step waits for
         self._lock = threading.Lock()
         self._has_login = False  # a server may repeat what one said
@@ -212,18 +209,15 @@ class Stepper:
         before = self._situation(State.CONNECTED)
         self.steps, self._rows, self._told = [], [], 0
         self._has_login, self._tap = False, None
-        opened: Future[None] = Future()
-        self._job = self._life = SENDER.start(self._live, opened)
+        held = self._held = HeldSession(self.account, self._hear, connector=self._connect)
+        self._job = held.life
         error = ""
         try:
-            opened.result()
+            self._session = held.opened()
         except CancelledError:
             error = _STOPPED
         except SMTPBookError as exc:
             error = str(exc)
-        except KeyboardInterrupt:
-            self._drop()
-            raise
         finally:
             self._job = None
         return self._take(Line(text=""), before, error, is_greeting=True)
@@ -418,51 +412,23 @@ class Stepper:
 
     def _drop(self) -> None:
         """End the connection at once: nobody can go on after half an exchange."""
-        if self._life is not None:
-            self._life.cancel()
-            with suppress(CancelledError, SMTPBookError):
-                self._life.result()
+        if self._held is not None:
+            self._held.drop()
         self._session = None
 
     def _end(self) -> None:
         """Leave the session that is open, politely, and wait until it has ended."""
-        life, leave = self._life, self._leave
-        self._life = self._leave = None
-        if life is None:
-            return
-        if leave is not None:
-            SENDER.call(leave.set)
-        else:
-            life.cancel()
-        with suppress(CancelledError, SMTPBookError):
-            life.result()
+        held, self._held = self._held, None
+        if held is not None:
+            held.leave()
         self._session = None
 
     # -- in the sender's thread
 
-    async def _live(self, opened: Future[None]) -> None:
-        """Hold a session open until it is time to leave."""
-        leave = self._leave = trio.Event()
-        try:
-            async with open_session(
-                self.account, sink=self._hear, ehlo=False, connector=self._connect
-            ) as session:
-                self._session = session
-                opened.set_result(None)
-                await leave.wait()
-        except SMTPBookError as exc:
-            if opened.done():
-                raise
-            opened.set_exception(exc)
-        except BaseException:
-            if not opened.done():
-                opened.cancel()
-            raise
-
     def _hear(self, row: Row) -> None:
         """Keep a row: a `Sink`."""
         self._rows.append(row)
-        is_asked = self.is_busy or self._leave is None or self._leave.is_set()
+        is_asked = self.is_busy or self._held is None
         if row[_KIND] == "disconnect" and not is_asked and self.on_end is not None:
             self.on_end()
 
