@@ -15,7 +15,7 @@ import pandas as pd
 from smtpbook.codes import tables
 from smtpbook.escape import visible
 from smtpbook.log.distinct import number_of, number_rows
-from smtpbook.tables.refusals import refusals_by
+from smtpbook.tables.refusals import SHORT, refusals_by
 from smtpbook.tables.scan import Log
 from smtpbook.tables.wordings import mask, merge
 
@@ -84,7 +84,7 @@ def reasons(log: Log, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
     """
     names = [by] if isinstance(by, str) else list(by)
     rows = refusals_by(log, [*names, *_NEEDED])
-    keys = {name: rows[name] for name in map(_long, names)}
+    keys = {name: rows[name] for name in (SHORT.get(name, name) for name in names)}
     times = rows["times"].to_numpy()
     wording, shown = _wordings(rows)
     whole, first = number_rows([*(number_of(key)[0] for key in keys.values()), wording])
@@ -111,10 +111,6 @@ def reasons(log: Log, *, by: str | Iterable[str] = ()) -> pd.DataFrame:
         lambda text: visible(text, max_chars=_MAX_CHARS), na_action="ignore"
     ).astype("string")
     return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
-
-
-def _long(name: str) -> str:
-    return {"domain": "recipient_domain"}.get(name, name)
 
 
 def _sums(number: Any, times: Any, length: int) -> Any:

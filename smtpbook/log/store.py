@@ -48,8 +48,8 @@ _WRITTEN: Final = pa.schema(
     ]
 )
 _TEXTS: Final = [c.name for c in SCHEMA if c.dtype in ("string", "category")]
-# Where pandas' own to_parquet and read_parquet keep a frame's attrs, as JSON.
-_ATTRS: Final = b"PANDAS_ATTRS"
+ATTRS: Final = b"PANDAS_ATTRS"
+"""Where pandas' own to_parquet and read_parquet keep a frame's attrs, as JSON."""
 # A log without these is no event log; any other column may be missing and is null then.
 _REQUIRED: Final = ("time", "kind")
 _Read = tuple[pa.Table, dict[str, Any]]
@@ -122,7 +122,7 @@ def write_tables(
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     named = [name for name in COLUMNS if name not in (*_ENCODINGS, *_UNREPEATED)]
-    said = {_ATTRS: attrs, PARTS: parts}
+    said = {ATTRS: attrs, PARTS: parts}
     try:
         # Without Arrow's own schema the file says "string" to others, not "dictionary".
         with pq.ParquetWriter(
@@ -283,7 +283,7 @@ def _sniff(path: Path) -> str:
 def _read_parquet(path: Path) -> _Read:
     with _open_parquet(path) as file:
         table = file.read(_present(file))
-        return table, _attrs(file.metadata.metadata)
+        return table, attrs_of(file.metadata.metadata)
 
 
 def read_pieces(path: Path) -> Iterator[pa.Table]:
@@ -321,7 +321,7 @@ def _check(path: Path, present: list[str]) -> None:
 
 def torn_bytes_of(path: Path) -> int:
     """Tell how many octets of a sealed file's stream were no whole batch."""
-    return _torn(_attrs(pq.read_metadata(path).metadata))
+    return _torn(attrs_of(pq.read_metadata(path).metadata))
 
 
 def _torn(attrs: dict[str, Any]) -> int:
@@ -349,9 +349,9 @@ def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
     return plain
 
 
-def _attrs(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
+def attrs_of(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
     """Give the attributes a file holds; what other programs wrote there may be none."""
-    attrs = _json((metadata or {}).get(_ATTRS, b"{}"))
+    attrs = _json((metadata or {}).get(ATTRS, b"{}"))
     return attrs if isinstance(attrs, dict) else {}
 
 

@@ -15,6 +15,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,16 +31,16 @@ from smtpbook.events import CLEAR_TEXT, KINDS, OUTCOMES, SCHEMA, UNPROVED
 from smtpbook.formats.registry import FORMATS
 from smtpbook.log.distinct import number_of
 from smtpbook.log.frame import arrow_schema, from_table
+from smtpbook.log.store import ATTRS, attrs_of
 from smtpbook.log.stream import SUFFIX as STREAM
 from smtpbook.log.stream import read_stream
 from smtpbook.reports.pseudonyms import Pseudonyms
 from smtpbook.reports.words import kept_words, names_in, vocabulary
-from smtpbook.tables.scan import Log
+from smtpbook.tables.scan import Log, Scan
 
 SUFFIX: Final = ".parquet"
 """How a case file's name ends."""
 
-_ATTRS: Final = b"PANDAS_ATTRS"  # where pandas' own to_parquet keeps a frame's attrs
 _BATCH_ROWS: Final = 250_000
 # Settings that concern nobody; their values are looked at all the same.
 _SETTINGS: Final = ("pace", "connections", "retry", "together", "stops when")
@@ -91,18 +92,27 @@ def write_case(log: Log, path: Path, settings: Mapping[str, str]) -> Path:
             for part in _parts(log):
                 file.write_table(_treated(part, names, called))
             attrs = {"case": {"settings": _shareable(settings)}}
-            file.add_key_value_metadata({_ATTRS: json.dumps(attrs).encode()})
+            file.add_key_value_metadata({ATTRS: json.dumps(attrs).encode()})
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
     return path
 
 
-def kept_settings(log: pd.DataFrame) -> Mapping[str, str]:
+def kept_settings(log: Log) -> Mapping[str, str]:
     """Give the settings that a case file has kept; none where the log is of no case."""
-    case = log.attrs.get("case")
+    attrs: Mapping[Any, Any] = log.attrs if isinstance(log, pd.DataFrame) else _attrs(log)
+    case = attrs.get("case")
     settings = case.get("settings") if isinstance(case, dict) else None
     return settings if isinstance(settings, dict) else {}
+
+
+def _attrs(scan: Scan) -> dict[str, Any]:
+    files = scan.files()
+    if len(files) == 1 and files[0].suffix == SUFFIX:
+        with suppress(pa.ArrowInvalid):  # what is damaged is told by who reads its rows
+            return attrs_of(pq.read_metadata(files[0]).metadata)
+    return {}
 
 
 def _parts(log: Log) -> Iterator[pd.DataFrame]:

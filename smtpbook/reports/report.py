@@ -87,8 +87,7 @@ def report(
     _check_suffix(path, share=share)
     if isinstance(log, pd.DataFrame):
         require_columns(log, *COLUMNS)
-        settings = kept_settings(log) if settings is None else settings
-    settings = settings or {}
+    settings = kept_settings(log) if settings is None else settings
     if path.suffix.lower() == CASE:
         return write_case(log, path, settings)
     if share:

@@ -18,7 +18,8 @@ from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.replies import HOUR_US, dtype_of
 from smtpbook.tables.scan import Log, Scan
 
-_SHORT: Final = {"domain": "recipient_domain"}
+SHORT: Final = {"domain": "recipient_domain"}
+"""Columns that may be named by a shorter name."""
 _TIME: Final = "datetime64[us, UTC]"
 _REFUSALS: Final = """
 WITH decided AS (
@@ -60,10 +61,10 @@ def refusals_by(log: Log, columns: Iterable[str]) -> pd.DataFrame:
     dtypes: dict[str, Any] = {}
     needs: dict[str, str] = {}
     for given in columns:
-        name = _SHORT.get(given, given)
+        name = SHORT.get(given, given)
         column = "time" if name == "hour" else name
         if column not in there:
-            hint = near_miss(given, [*_SHORT, "hour", *there])
+            hint = near_miss(given, [*SHORT, "hour", *there])
             raise ColumnError(f"column {given!r} not found{hint}")
         if name in dtypes:
             continue

@@ -227,8 +227,9 @@ def test_settings_that_concern_nobody_come_along(tmp_path: Path) -> None:
         "subject": "Hello",
         "from": "a@b",
     }
-    case = read_log(write_case(to_frame([]), tmp_path / "c.parquet", setup))
-    assert kept_settings(case) == {"pace": "100/min", "connections": "at most 4"}
+    path = write_case(to_frame([]), tmp_path / "c.parquet", setup)
+    for case in (read_log(path), scan_log(path)):
+        assert kept_settings(case) == {"pace": "100/min", "connections": "at most 4"}
 
 
 def test_files_that_memory_does_not_hold_make_one_too(tmp_path: Path) -> None:
