@@ -30,8 +30,8 @@ _CHARTS: Final = {
     "plot_retry_curve": False,
 }
 _COLUMNS: Final = (
-    *("time", "kind", "verb", "reply_code", "latency_s", "service_s", "outcome"),
-    "bytes_sent",
+    *("time", "session_id", "kind", "verb", "reply_code", "latency_s", "service_s"),
+    *("outcome", "source", "bytes_sent"),
 )
 _PREPARE: Final = """
 import io, time
@@ -49,7 +49,7 @@ if given["is_scan"]:
     log = sb.scan_log(given["path"])
 else:
     columns = given["columns"]
-    texts = ["kind", "verb", "outcome"]
+    texts = ["kind", "verb", "outcome", "source"]
     log = from_table(pq.read_table(given["path"], columns=columns, read_dictionary=texts))
     log = log[columns]
 """
