@@ -42,7 +42,7 @@ FLOORS = [
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
-    {"insight", "course", "experiments", "explorer"},
+    {"insight", "course", "programs", "experiments", "explorer"},
     {"lessons", "reports"},
     {"widgets", "cli"},  # faces
     {"consoles"},  # and one made of their parts
@@ -62,6 +62,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "accounts",
         "grading",
         "course",
+        "programs",
         "stepping",
     },
     "python_socks": {"transport"},

@@ -10,8 +10,8 @@ import pandas as pd
 from smtpbook.errors import near_miss
 from smtpbook.grading.exercise import LessonPlan
 
-# A module of `course` each, in the order of the course.
-_NAMES: Final = (
+# In the order of the course.
+_LESSONS: Final = (
     "first-conversation",
     "who-acts",
     "wrong-dialogue",
@@ -31,7 +31,7 @@ _NAMES: Final = (
 
 def lesson_names() -> tuple[str, ...]:
     """Give the names of the lessons, in the course's order."""
-    return _NAMES
+    return _LESSONS
 
 
 def find_plan(name: str) -> LessonPlan:
@@ -42,10 +42,11 @@ def find_plan(name: str) -> LessonPlan:
     ValueError
         There is no such lesson; the message names those there are.
     """
-    if name not in _NAMES:
-        hint = near_miss(name, _NAMES)
-        raise ValueError(f"no lesson {name!r}{hint}; there are: {', '.join(_NAMES)}")
-    plan = import_module(f"smtpbook.course.{name.replace('-', '_')}").PLAN
+    if name not in _LESSONS:
+        hint = near_miss(name, _LESSONS)
+        raise ValueError(f"no lesson {name!r}{hint}; there are: {', '.join(_LESSONS)}")
+    room = "programs" if name.startswith("your-own-") else "course"
+    plan = import_module(f"smtpbook.{room}.{name.replace('-', '_')}").PLAN
     assert isinstance(plan, LessonPlan)
     return plan
 
@@ -60,7 +61,7 @@ def list_lessons() -> pd.DataFrame:
         `open_lesson` takes), ``title``, ``about`` (string), ``exercises`` and ``points``
         (int64).
     """
-    plans = [find_plan(name) for name in _NAMES]
+    plans = [find_plan(name) for name in _LESSONS]
     return pd.DataFrame(
         {
             "number": [plan.number for plan in plans],

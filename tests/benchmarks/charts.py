@@ -31,7 +31,7 @@ _CHARTS: Final = {
 }
 _COLUMNS: Final = (
     *("time", "session_id", "kind", "verb", "reply_code", "latency_s", "service_s"),
-    *("outcome", "source", "bytes_sent"),
+    *("outcome", "source", "bytes_sent", "recipient_domain"),
 )
 _PREPARE: Final = """
 import io, time
