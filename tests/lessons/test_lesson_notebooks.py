@@ -13,19 +13,11 @@ import pytest
 from smtpbook.lessons.catalogue import find_plan, lesson_names, list_lessons
 from smtpbook.lessons.lesson import Lesson
 from smtpbook.lessons.notebooks import copy_lessons, lesson_source, student_version
+from tests.lessons.sources import STUB, answered, code_cells, source
+from tests.lessons.wrong_answers import WRONG_ANSWERS
 
 CHECKOUT = Path(__file__).parent.parent.parent
 LESSONS = lesson_names()
-
-
-def source(name: str) -> dict[str, Any]:
-    notebook = json.loads(lesson_source(name).read_text("utf-8"))
-    assert isinstance(notebook, dict)
-    return notebook
-
-
-def code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def run(notebook: dict[str, Any]) -> Lesson:
@@ -63,6 +55,20 @@ def test_the_students_version_runs_and_solves_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LESSONS)
+def test_a_notebook_of_wrong_answers_fails_for_the_stated_reasons(name: str) -> None:
+    wrong = WRONG_ANSWERS[name]
+    answers = [code for code, _ in wrong.values() if code]
+    progress = run(answered(name, answers, student="ann")).progress
+    reasons = progress.set_index("exercise")["why"]
+    assert list(reasons.index) == list(wrong)
+    assert not progress["solved"].any(), progress.to_string()
+    missed = {
+        one: reasons[one] for one, (_, why) in wrong.items() if why not in reasons[one]
+    }
+    assert not missed
+
+
+@pytest.mark.parametrize("name", LESSONS)
 def test_each_exercise_has_one_grading_cell_with_its_points(name: str) -> None:
     grading = [cell["metadata"].get("nbgrader", {}) for cell in code_cells(source(name))]
     points = {cell["grade_id"]: cell["points"] for cell in grading if cell.get("grade")}
@@ -75,9 +81,7 @@ def test_each_exercise_has_one_grading_cell_with_its_points(name: str) -> None:
 def test_no_solution_is_left_in_the_students_version(name: str) -> None:
     text = json.dumps(student_version(source(name)))
     assert not re.search("SOLUTION|HIDDEN", text)
-    assert text.count("# your code here") == json.dumps(source(name)).count(
-        "BEGIN SOLUTION"
-    )
+    assert text.count(STUB) == json.dumps(source(name)).count("BEGIN SOLUTION")
 
 
 @pytest.mark.parametrize("name", LESSONS)
