@@ -56,6 +56,21 @@ _SETTINGS: Final[dict[str, dict[str, object]]] = {
         "checkForUpdates": False,
     },
 }
+# It comes with the tests of the lessons, and puts a menu and buttons on the page.
+_NBGRADER: Final = {
+    "jupyter_server_config.json": {
+        "ServerApp": {
+            "jpserver_extensions": {
+                f"nbgrader.server_extensions.{name}": False
+                for name in (
+                    *("formgrader", "validate_assignment"),
+                    *("assignment_list", "course_list"),
+                )
+            }
+        }
+    },
+    "labconfig/page_config.json": {"disabledExtensions": {"@jupyter/nbgrader": True}},
+}
 _OPEN: Final = """async ([path, id, name]) => {
     const app = window.jupyterapp;
     await app.started;
@@ -188,6 +203,10 @@ def _environment(home: Path) -> dict[str, str]:
         path = home / "config/lab/user-settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
+    for name, without in _NBGRADER.items():
+        path = home / "config" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(without))
     add_kernel(home / "data/kernels", "python3")
     kept = {name: value for name, value in os.environ.items() if "JUPYTER" not in name}
     return {
