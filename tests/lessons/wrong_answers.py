@@ -177,6 +177,21 @@ TRYING_AGAIN: Wrong = {
     ),
 }
 
+LOST_REPLY: Wrong = {
+    "outcome": (
+        'trio.run(send, "{taken}")\noutcome = "failed"',
+        "failed is when the letter was not out to its last octet",
+    ),
+    "which": ('trio.run(send, "{lost}")\nwho = "{lost}"', "look into the mailbox"),
+    "twice": ('trio.run(send, "{taken}")\nletters = 1', "it is not 1: count"),
+    "header": ('name = "Subject"', "two different letters may have the same subject"),
+    "campaign": (
+        'campaign = sb.Campaign("doubts", lesson.lab.account, people, letter)\n'
+        "campaign.send()",
+        "has no letter; who was in doubt can be looked up",
+    ),
+}
+
 MX_AND_BOUNCES: Wrong = {
     "order": ('hosts = "{hosts}".split()[::-1]', "that is the wrong way round"),
     "implicit": ('host = "nobody"', "mail was there before MX"),
@@ -250,6 +265,7 @@ WRONG_ANSWERS: dict[str, Wrong] = {
     "the-dot": THE_DOT,
     "pipelining": PIPELINING,
     "trying-again": TRYING_AGAIN,
+    "lost-reply": LOST_REPLY,
     "mx-and-bounces": MX_AND_BOUNCES,
     "your-own-client": YOUR_OWN_CLIENT,
     "your-own-server": YOUR_OWN_SERVER,
