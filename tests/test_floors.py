@@ -17,8 +17,8 @@ FLOORS = [
         *("statistics", "table"),
     },
     {
-        *("accounts", "codes", "databases", "dkim", "runner", "smime", "transfer"),
-        "unsubscribe",
+        *("accounts", "codes", "databases", "dkim", "loopback", "runner", "smime"),
+        *("transfer", "unsubscribe"),
     },
     {
         "bodies",
@@ -51,6 +51,7 @@ FLOORS = [
 HOME = {  # each heavy dependency has one home, or a few named ones
     "trio": {
         "runner",
+        "loopback",
         "session",
         "transport",
         "lab",
@@ -63,12 +64,13 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "grading",
         "course",
         "programs",
+        "lessons",
         "stepping",
     },
     "python_socks": {"transport"},
     "truststore": {"transport"},
     "trustme": {"lab"},
-    "h11": {"lab"},
+    "h11": {"loopback"},
     "pandas": {
         "recipients",
         "language",
@@ -117,6 +119,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "scipy": {"statistics", "experiments"},
     "pyarrow": {
         *("log", "table", "tables", "databases", "sources", "recipients", "insight"),
+        "lessons",  # hands logs over
         "reports",
         "logfile",  # unpacks zstd
         "formats",

@@ -1,8 +1,7 @@
 """Web: the lab server's mailbox over HTTP, on loopback, for whoever sits at this machine.
 
-A page from elsewhere must not read it: who asks by another name than loopback's is refused
-(DNS rebinding), nothing is shared with other origins, and nothing can be changed here.
-What the pages hold is `pages`'s; HTTP itself is h11's.
+A page from elsewhere must not read it: nothing is shared with other origins, and nothing
+can be changed here.  What the pages hold is `pages`'s; HTTP itself is `loopback`'s.
 """
 
 from __future__ import annotations
@@ -12,20 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-import h11
 import trio
 
 from smtpbook.lab import pages
 from smtpbook.lab.pages import Page
 from smtpbook.lab.received import Received
 from smtpbook.log.transcript import transcript
+from smtpbook.loopback import Request, serve_http
 
 if TYPE_CHECKING:
     from smtpbook.log.frame import Log
 
-_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-_PATIENCE_S: Final = 30.0  # for a request, and between two
-_MAX_REQUEST: Final = 16 * 1024
 _NOT_FOUND: Final = pages.failed(404, "There is no page here.")
 
 
@@ -110,82 +106,16 @@ class Desk:
 
 async def serve_pages(listeners: list[trio.SocketListener], desk: Desk) -> None:
     """Serve the pages until cancelled."""
-    port = listeners[0].socket.getsockname()[1]
-    hosts = {f"{name}:{port}" for name in _NAMES}
 
-    async def serve(stream: trio.SocketStream) -> None:
-        async with stream:
-            try:
-                await _converse(stream, desk, hosts)
-            except trio.BrokenResourceError:
-                return  # the browser has gone
+    async def answer(request: Request) -> Page:
+        if request.method not in ("GET", "HEAD"):
+            return pages.failed(405, "Only GET and HEAD are answered here.")
+        # Another site may lead here, and may have the browser fetch nothing else.
+        is_ours = request.fields.get("sec-fetch-site", "none") in ("none", "same-origin")
+        if not is_ours and request.fields.get("sec-fetch-dest") != "document":
+            return pages.failed(403, "This is not for other sites.")
+        tag = request.fields.get("if-none-match", "")
+        # In a thread: a message of ten megabytes takes longer than a conversation may wait.
+        return await trio.to_thread.run_sync(desk.answer, request.target, tag)
 
-    await trio.serve_listeners(serve, listeners)
-
-
-async def _converse(stream: trio.SocketStream, desk: Desk, hosts: set[str]) -> None:
-    """Answer the requests of one connection."""
-    http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST)
-    while True:
-        with trio.move_on_after(_PATIENCE_S) as patience:
-            try:
-                request = await _next_request(stream, http)
-            except h11.RemoteProtocolError as exc:
-                if http.our_state is h11.IDLE:
-                    page = pages.failed(exc.error_status_hint, "This is no request.")
-                    await _send(stream, http, page, is_head=False)
-                return
-            if request is None:
-                return
-            page = await _page_for(request, desk, hosts)
-            await _send(stream, http, page, is_head=request.method == b"HEAD")
-            if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-                return
-            http.start_next_cycle()
-        if patience.cancelled_caught:
-            return
-
-
-async def _next_request(
-    stream: trio.SocketStream, http: h11.Connection
-) -> h11.Request | None:
-    """Read a request to its end; None = there is none any more."""
-    request: h11.Request | None = None
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(await stream.receive_some())
-        elif isinstance(event, h11.Request):
-            request = event
-            if event.method not in (b"GET", b"HEAD"):
-                return event  # its body is not waited for
-        elif isinstance(event, h11.EndOfMessage):
-            return request
-        elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-            return None
-
-
-async def _page_for(request: h11.Request, desk: Desk, hosts: set[str]) -> Page:
-    fields = {name: value.decode("latin-1") for name, value in request.headers}
-    if fields.get(b"host", "").lower() not in hosts:
-        return pages.failed(421, "Ask by the address that the lab server has told.")
-    if request.method not in (b"GET", b"HEAD"):
-        return pages.failed(405, "Only GET and HEAD are answered here.")
-    # Another site may lead here, and may have the browser fetch nothing else.
-    is_ours = fields.get(b"sec-fetch-site", "none") in ("none", "same-origin")
-    if not is_ours and fields.get(b"sec-fetch-dest") != "document":
-        return pages.failed(403, "This is not for other sites.")
-    target = request.target.decode("latin-1")
-    tag = fields.get(b"if-none-match", "")
-    # In a thread: a message of ten megabytes takes longer than a conversation may wait.
-    return await trio.to_thread.run_sync(desk.answer, target, tag)
-
-
-async def _send(
-    stream: trio.SocketStream, http: h11.Connection, page: Page, *, is_head: bool
-) -> None:
-    octets = http.send(h11.Response(status_code=page.status, headers=page.headers)) or b""
-    if not is_head and page.status != 304:
-        octets += http.send(h11.Data(data=page.body)) or b""
-    octets += http.send(h11.EndOfMessage()) or b""
-    await stream.send_all(octets)
+    await serve_http(listeners, answer, pages.failed)
