@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from smtpbook.lab.behaviours import Behaviour as Behaviour
     from smtpbook.lab.lab import Lab as Lab
     from smtpbook.lessons.catalogue import list_lessons as list_lessons
+    from smtpbook.lessons.classroom import Classroom as Classroom
     from smtpbook.lessons.lesson import Lesson as Lesson
     from smtpbook.lessons.lesson import open_lesson as open_lesson
     from smtpbook.lessons.notebooks import copy_lessons as copy_lessons
@@ -265,6 +266,7 @@ _HOME = {
     "open_lesson": "lessons.lesson",
     "Lesson": "lessons.lesson",
     "list_lessons": "lessons.catalogue",
+    "Classroom": "lessons.classroom",
     "copy_lessons": "lessons.notebooks",
     "read_scores": "lessons.scores",
     "console": "consoles.console",

@@ -1,8 +1,8 @@
 """Loopback: HTTP for whoever sits at this machine, answered by one async function.
 
 A page from elsewhere must not get in: who asks by another name than loopback's is refused
-(DNS rebinding).  Who else may ask, and what the answers hold, is the function's to say; HTTP
-itself is h11's.
+(DNS rebinding).  Who else may ask, and what the answers hold, is the function's to say;
+HTTP itself is h11's.
 """
 
 from __future__ import annotations
@@ -44,11 +44,16 @@ class Answer(Protocol):
     """What is answered."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """HTTP's status code."""
+
     @property
-    def headers(self) -> Sequence[tuple[str, str]]: ...
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """Names and values, in order."""
+
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """What follows them."""
 
 
 Answers = Callable[[Request], Awaitable[Answer]]

@@ -9,15 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from smtpbook.accounts.account import Account
 from smtpbook.grading.heard import Heard, sessions_heard
 from smtpbook.grading.verdict import Verdict
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.received import Received
 
+if TYPE_CHECKING:
+    from smtpbook.log.frame import Log
+
 MISSING: Final = object()
 """No answer was given; None may be one."""
+
+
+class Server(Protocol):
+    """A student's lab server, in this process (`Lab`) or in that of a classroom."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+
+    @property
+    def account(self) -> Account:
+        """An account that sends to it."""
+
+    @property
+    def log(self) -> Log:
+        """Its side of every conversation."""
+
+    @property
+    def received(self) -> list[Received]:
+        """The messages it accepted, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +54,16 @@ class Work:
         What was drawn for this student: names, addresses, words.
     answer : object
         What was handed to the check, or `MISSING`.
-    labs : mapping of str to Lab
+    labs : mapping of str to Server
         The student's lab servers by the name of their scenario; the lesson's own is first.
     """
 
     given: Mapping[str, str]
     answer: Any = MISSING
-    labs: Mapping[str, Lab] = field(default_factory=dict)
+    labs: Mapping[str, Server] = field(default_factory=dict)
 
     @property
-    def lab(self) -> Lab:
+    def lab(self) -> Server:
         """The lesson's own lab server."""
         return next(iter(self.labs.values()))
 

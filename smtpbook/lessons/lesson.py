@@ -5,14 +5,11 @@ What is right is told by the exercises of `course`; who reached what is kept by 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from random import Random
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, Self
 
 import pandas as pd
@@ -20,16 +17,18 @@ import pandas as pd
 from smtpbook.accounts.account import Account
 from smtpbook.errors import near_miss
 from smtpbook.escape import to_html
-from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Work
+from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Server, Work
 from smtpbook.grading.far_away import FarAway
 from smtpbook.grading.talk import Talk
 from smtpbook.grading.verdict import Verdict
-from smtpbook.lab.lab import Lab
 from smtpbook.lessons.catalogue import find_plan
-from smtpbook.lessons.scores import Score, keep, now, score_file
+from smtpbook.lessons.invitation import ClassroomSeat
+from smtpbook.lessons.scores import score_file
+from smtpbook.lessons.seat import OwnSeat, Seat
 
 # Who works at a shared hub is known to it under this name.
 _WHO: Final = ("SMTPBOOK_STUDENT", "JUPYTERHUB_USER")
+_WHERE: Final = "SMTPBOOK_CLASSROOM"
 
 
 def open_lesson(
@@ -37,8 +36,11 @@ def open_lesson(
     *,
     student: str | None = None,
     scores: str | os.PathLike[str] | None = None,
+    classroom: str | os.PathLike[str] | None = None,
 ) -> Lesson:
     """Open a lesson: its lab server is started, its tasks are drawn.
+
+    In a classroom the lab server is the teacher's, and the teacher sees how far one is.
 
     Parameters
     ----------
@@ -48,7 +50,11 @@ def open_lesson(
         Whose: the same name gets the same tasks, another name others.  Default: the
         environment's ``SMTPBOOK_STUDENT`` or ``JUPYTERHUB_USER``, else ``"student"``.
     scores : path, optional
-        The folder for the score file; default: ``smtpbook-scores`` here.
+        The folder for the score file; default: ``smtpbook-scores`` here.  A classroom
+        keeps the scores itself.
+    classroom : str or path, optional
+        The invitation, or the file that holds it; it says who the student is.  Default:
+        the environment's ``SMTPBOOK_CLASSROOM``; ``""`` = none.
 
     Returns
     -------
@@ -59,12 +65,18 @@ def open_lesson(
     Raises
     ------
     ValueError
-        There is no such lesson.
+        There is no such lesson, or the invitation is none, or not for it.
+    TransportError
+        The classroom does not answer.
     """
     plan = find_plan(name)
+    if classroom is None:
+        classroom = os.environ.get(_WHERE, "")
+    if classroom:
+        return Lesson(plan, ClassroomSeat(plan, classroom, student=student))
     if student is None:
         student = next(filter(None, map(os.environ.get, _WHO)), "student")
-    return Lesson(plan, student=student, score_file=score_file(student, scores))
+    return Lesson(plan, OwnSeat(plan, student, score_file(student, scores)))
 
 
 class Lesson:
@@ -76,27 +88,16 @@ class Lesson:
     student : str
     given : mapping of str to str
         What was drawn for this student: the names, addresses and words of the tasks.
-    labs : mapping of str to Lab
+    labs : mapping of str to Server
         The lab servers by scenario, running.
-    score_file : Path
     """
 
-    def __init__(self, plan: LessonPlan, *, student: str, score_file: Path) -> None:
+    def __init__(self, plan: LessonPlan, seat: Seat) -> None:
         self.plan = plan
-        self.student = student
-        self.score_file = score_file
-        digest = hashlib.sha256(f"{plan.name}\0{student}".encode()).digest()
-        seed = int.from_bytes(digest[:4])
-        self.given: Mapping[str, str] = MappingProxyType(plan.draw(Random(seed)))  # noqa: S311
-        self.labs: Mapping[str, Lab] = MappingProxyType(
-            {
-                name: Lab(name, seed=seed, **plan.options(self.given))
-                for name in plan.scenarios
-            }
-        )
-        for lab in self.labs.values():
-            lab.start()
-            plan.prepare(lab, self.given)
+        self._seat = seat
+        self.student = seat.student
+        self.given = seat.given
+        self.labs: Mapping[str, Server] = seat.labs
         self._hints: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
         self._verdicts: dict[str, Verdict] = {}
@@ -105,7 +106,7 @@ class Lesson:
     # -- talking
 
     @property
-    def lab(self) -> Lab:
+    def lab(self) -> Server:
         """The lesson's lab server, the first where there are several."""
         return next(iter(self.labs.values()))
 
@@ -231,18 +232,11 @@ class Lesson:
         self._tries[exercise.name] += 1
         if verdict or not self._verdicts.get(exercise.name):
             self._verdicts[exercise.name] = verdict
-        keep(
-            Score(
-                time=now(),
-                student=self.student,
-                lesson=self.plan.name,
-                exercise=exercise.name,
-                points=exercise.points if verdict else 0,
-                of=exercise.points,
-                hints=self._hints[exercise.name],
-                why=verdict.why,
-            ),
-            self.score_file,
+        self._seat.keep(
+            exercise,
+            is_solved=verdict.passed,
+            hints=self._hints[exercise.name],
+            why=verdict.why,
         )
         return verdict
 
@@ -291,8 +285,7 @@ class Lesson:
         """Hang up and stop the lab servers; scores and what they heard stay."""
         for line in self._open:
             line.close()
-        for lab in self.labs.values():
-            lab.stop()
+        self._seat.close()
 
     def __enter__(self) -> Self:
         return self

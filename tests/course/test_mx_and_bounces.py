@@ -11,6 +11,7 @@ from smtpbook.bounces.read import read_bounces
 from smtpbook.course.mx_and_bounces import PLAN
 from smtpbook.grading.exercise import MISSING
 from smtpbook.lessons.lesson import Lesson, open_lesson
+from smtpbook.lessons.seat import OwnSeat
 from tests.course.trying import tried
 
 
@@ -55,7 +56,7 @@ def test_the_usual_slips_in_an_order_are_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("student", ["ann", "ben", "cleo", "dora", "emil"])
 def test_the_bounce_is_one_that_a_reader_reads(student: str, tmp_path: Path) -> None:
-    with Lesson(PLAN, student=student, score_file=tmp_path / "scores") as lesson:
+    with Lesson(PLAN, OwnSeat(PLAN, student, tmp_path / "scores")) as lesson:
         path = tmp_path / "bounce.eml"
         path.write_bytes(lesson.given["bounce"].encode())
         read = read_bounces(path)

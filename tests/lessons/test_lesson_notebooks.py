@@ -13,6 +13,7 @@ import pytest
 from smtpbook.lessons.catalogue import find_plan, lesson_names, list_lessons
 from smtpbook.lessons.lesson import Lesson
 from smtpbook.lessons.notebooks import copy_lessons, lesson_source, student_version
+from smtpbook.lessons.seat import OwnSeat
 from tests.lessons.sources import STUB, answered, code_cells, source
 from tests.lessons.wrong_answers import WRONG_ANSWERS
 
@@ -94,7 +95,8 @@ def test_its_source_is_stored_without_outputs(name: str) -> None:
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_every_exercise_has_hints_and_what_is_drawn_fills_its_texts(name: str) -> None:
-    with Lesson(find_plan(name), student="ben", score_file=Path("ben.jsonl")) as lesson:
+    plan = find_plan(name)
+    with Lesson(plan, OwnSeat(plan, "ben", Path("ben.jsonl"))) as lesson:
         for exercise in lesson.plan.exercises:
             assert "{" not in lesson.task(exercise.name)
             for number, _ in enumerate(exercise.hints, 1):
