@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from smtpbook.charts.plot_waterfall import plot_waterfall as plot_waterfall
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
+    from smtpbook.consoles.classroom_panel import classroom_panel as classroom_panel
     from smtpbook.consoles.console import console as console
     from smtpbook.delivery.run import Run as Run
     from smtpbook.delivery.settings import Together as Together
@@ -270,6 +271,7 @@ _HOME = {
     "copy_lessons": "lessons.notebooks",
     "read_scores": "lessons.scores",
     "console": "consoles.console",
+    "classroom_panel": "consoles.classroom_panel",
     "sample": "samples",
 }
 __all__ = list(_HOME)

@@ -96,6 +96,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "lessons",
         "reports",
         "widgets",
+        "consoles",
         "preflight",
         "formats",
         "bounces",

@@ -1,14 +1,22 @@
-"""``smtpbook lessons``: list them, hand them out, see who is where."""
+"""``smtpbook lessons``: list them, hand them out, hold a class, see who is where."""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from smtpbook.cli.group import Group
 from smtpbook.cli.table import table
+
+if TYPE_CHECKING:
+    from smtpbook.lessons.classroom import Classroom
+
+_EVERY_S: Final = 2.0
 
 
 @click.group(cls=Group)
@@ -67,3 +75,89 @@ def scores(where: Path | None, *, as_json: bool) -> None:
         return
     shown = frame[["student", "lesson", "exercise", "points", "of", "tries", "hints"]]
     click.echo(table(list(shown.columns), shown.itertuples(index=False)))
+
+
+@lessons.command("hub")
+@click.argument("name", default="first-conversation")
+@click.option(
+    "--students",
+    default="30",
+    show_default=True,
+    metavar="FILE|N",
+    help="A file with a name on each line, or how many.",
+)
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    show_default="any free one",
+    help="Of the classroom, on 127.0.0.1.",
+)
+@click.option("--scores", type=click.Path(file_okay=False), help="Folder of score files.")
+@click.option(
+    "--invitations",
+    default="smtpbook-invitations",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Each student's way in is written there, for its owner's eyes.",
+)
+def hub(name: str, students: str, port: int, scores: str | None, invitations: str) -> None:
+    """Hold a class in lesson NAME until Ctrl-C: a lab server for each student.
+
+    A student's kernel finds it by the environment's SMTPBOOK_CLASSROOM: an invitation, or
+    the path of the file that holds it.
+    """
+    from smtpbook.lessons.classroom import Classroom
+
+    with Classroom(_students(students), name, scores=scores, port=port) as classroom:
+        written = classroom.write_invitations(invitations)
+        click.echo(f"{len(written)} invitations in {invitations}: hand each to its student")
+        click.echo(f'try: SMTPBOOK_CLASSROOM="{written[0]}" jupyter lab')
+        try:
+            _follow(classroom)
+        finally:
+            for path in written:
+                path.unlink(missing_ok=True)
+            click.echo(_progress(classroom))
+
+
+def _students(told: str) -> int | list[str]:
+    """Read how many, or who; a file may be called 30."""
+    path = Path(told)
+    if path.is_file():
+        return [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    if told.isascii() and told.isdigit():
+        return int(told)
+    raise click.UsageError(
+        f"--students {told!a} is neither a number nor a file with a name on each line"
+    )
+
+
+def _follow(classroom: Classroom) -> None:
+    """Show the table whenever it has changed, for ever; in a terminal in one place."""
+    if not click.get_text_stream("stdout").isatty():
+        threading.Event().wait()
+    shown = ""
+    while True:
+        now = _progress(classroom)
+        if now != shown:
+            click.clear()
+            click.echo(f"{now}\n\nCtrl-C ends the class")
+            shown = now
+        time.sleep(_EVERY_S)
+
+
+def _progress(classroom: Classroom) -> str:
+    headers = ["student", "port", "at", "solved", "2yz", "3yz", "4yz", "5yz", "last reply"]
+    rows = [
+        (
+            row.student,
+            str(row.port),
+            row.works_at if isinstance(row.works_at, str) else "done",
+            f"{row.solved} of {row.of}",
+            *(row.success, row.intermediate, row.transient, row.permanent),
+            f"{row.last_command} -> {row.last_reply_code}" if row.sessions else "",
+        )
+        for row in classroom.progress.itertuples()
+    ]
+    return table(headers, rows)

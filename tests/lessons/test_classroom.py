@@ -232,7 +232,7 @@ def test_an_invitation_is_for_its_owners_eyes(classroom: Classroom, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["http://evil.test:80/x", "https://127.0.0.1:1/x", "http://"]
+    "text", ["http://evil.test:80/x", "https://127.0.0.1:1/x", "ftp://x"]
 )
 def test_what_is_no_invitation_is_not_followed_and_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="this is no invitation") as caught:
