@@ -21,6 +21,7 @@ from smtpbook.widgets.parts import Form, choice, literal, section
 
 _EVERY_S: Final = 1.0  # what a teacher who walks about can follow
 _MAX_COMMAND: Final = 60  # characters
+_MAX_NAME: Final = 30
 _NOBODY: Final = "choose a student"
 _STUDENTS: Final = (
     *("Student", "Port", "Works at", "Solved", "Points", "Sessions", "Replies"),
@@ -133,7 +134,7 @@ def students_table(classroom: Classroom) -> str:
         by_student[row.student].append(_chip(row.reply_code, row.replies))
     rows = [
         (
-            to_html(row.student),
+            to_html(visible(row.student, max_chars=_MAX_NAME)),
             str(row.port),
             "all solved" if pd.isna(row.works_at) else to_html(row.works_at),
             f"{row.solved} of {row.of}",
@@ -187,7 +188,7 @@ def _table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) 
     """Give a table of cells that are HTML already; the keyboard scrolls it."""
     head = "".join(f'<th scope="col">{name}</th>' for name in headers)
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>'
+        f'<tr><th scope="row" style="white-space: nowrap">{row[0]}</th>'
         + "".join(f"<td>{cell}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows

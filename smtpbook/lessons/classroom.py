@@ -138,14 +138,12 @@ class Classroom:
 
     def _place_of(self, student: str) -> Place:
         path = score_file(student, self._scores)
-        standing = Standing(self.plan.exercises)
+        solved: list[str] = []
         if path.exists():
-            known = read_scores(path)
-            mine = known[
-                (known["student"] == student) & (known["lesson"] == self.plan.name)
-            ]
-            for row in mine[mine["solved_at"].notna()].itertuples():
-                standing.check(row.exercise, row.solved_at, is_solved=True)
+            known = read_scores(path).dropna(subset="solved_at")
+            is_mine = (known["student"] == student) & (known["lesson"] == self.plan.name)
+            solved = known.loc[is_mine, "exercise"].tolist()
+        standing = Standing(self.plan.exercises, solved)
         seat = OwnSeat(self.plan, student, path, record=standing.hear)
         return Place(seat=seat, standing=standing)
 

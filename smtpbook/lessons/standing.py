@@ -6,7 +6,7 @@ A dashboard that read every log anew would cost more the longer the class lasts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -40,6 +40,8 @@ class Standing:
     ----------
     exercises : sequence of Exercise
         Of the lesson, in order.
+    solved : iterable of str
+        The names of those solved before.
 
     Attributes
     ----------
@@ -53,9 +55,9 @@ class Standing:
         When the last command came, or the last check, UTC.
     """
 
-    def __init__(self, exercises: Sequence[Exercise]) -> None:
+    def __init__(self, exercises: Sequence[Exercise], solved: Iterable[str] = ()) -> None:
         self._exercises = tuple(exercises)
-        self._solved: set[str] = set()
+        self._solved = set(solved)
         self._tries = 0
         self._codes: Counter[int] = Counter()
         self._command_of: dict[int, str | None] = {}

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.heavy
 
 CLASS = """\
 import smtpbook as sb
-names = ["Ann Álvarez", "ben", "蔡英文", "<b>$x$", *(f"student-{n:02}" for n in range(5, 31))]
-classroom = sb.Classroom(names).start()
+from tempfile import mkdtemp
+names = ["Ann Álvarez", "ben", "Zoë", "<b>$x$", *(f"s-{n:02}" for n in range(5, 31))]
+classroom = sb.Classroom(names, scores=mkdtemp()).start()
 panel = sb.classroom_panel(classroom)
 panel
 """
@@ -27,11 +28,11 @@ for number, name in enumerate(names[:6]):
         talk.say(f"EHLO {one.given['client']}")
         one.check("hello")
         one.check("order", talk.say("RCPT TO:<a@b.example>").code)
-        talk.say(*["VRFY bob", "FOO", "450-4.2.1.x@lab.test"][:number % 4])
+        talk.say(*["VRFY bob", "FOO"][:number])
         if number == 2:
-            talk.say(f"MAIL FROM:<{one.given['sender']}>",
-                     f"RCPT TO:<450-4.2.1.x@lab.test>", f"RCPT TO:<{one.given['recipient']}>",
-                     "DATA", f"Subject: {one.given['subject']}", "", "Hi", ".", "QUIT")
+            talk.say(f"MAIL FROM:<{one.given['sender']}>", "RCPT TO:<450.x@lab.test>",
+                     f"RCPT TO:<{one.given['recipient']}>", "DATA",
+                     f"Subject: {one.given['subject']}", "", "Hi", ".", "QUIT")
             one.check()
 panel.student.control.value = names[2]
 """

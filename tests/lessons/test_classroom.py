@@ -144,6 +144,7 @@ def test_servers_and_scores_outlast_a_students_process(tmp_path: Path) -> None:
     with Classroom(["ann"], LESSON, scores=tmp_path) as again:
         assert row_of(again, "ann")["solved"] == 1, "who has scores begins where he was"
         assert row_of(again, "ann")["works_at"] == "greeting"
+        assert pd.isna(row_of(again, "ann")["last_seen"]), "but was not here yet"
 
 
 def test_one_invitation_opens_one_students_place_alone(classroom: Classroom) -> None:
