@@ -140,7 +140,7 @@ def students_table(classroom: Classroom) -> str:
             f"{row.solved} of {row.of}",
             str(row.points),
             str(row.sessions),
-            " ".join(by_student[row.student]) or "none yet",
+            _wide(" ".join(by_student[row.student])) or "none yet",
             _command(row.last_command)
             + ("" if pd.isna(row.last_reply_code) else f" → {row.last_reply_code}"),
             "not yet" if pd.isna(row.last_seen) else f"{row.last_seen:%H:%M:%S}",
@@ -176,6 +176,11 @@ def _chip(code: int, replies: int | None = None) -> str:
         f'<span style="border-left: 4px solid {color}; padding: 0 6px 0 4px; '
         f'white-space: nowrap">{code}{often}</span>'
     )
+
+
+def _wide(chips: str) -> str:
+    """Keep chips beside each other where the page is narrow: the table scrolls."""
+    return f'<div style="min-width: 15em">{chips}</div>' if chips else ""
 
 
 def _command(line: Any) -> str:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from smtpbook.cli.main import main
 from smtpbook.lessons.lesson import open_lesson
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*args: str) -> Result:
@@ -47,3 +53,41 @@ def test_scores_are_shown_as_a_table_and_as_json(tmp_path: Path) -> None:
     (row,) = json.loads(run("scores", str(tmp_path), "--json").output)
     assert row["solved_at"] is None
     assert (row["student"], row["points"], row["of"]) == ("ann", 0, 1)
+
+
+def test_a_class_is_held_until_interrupted_and_its_table_is_left(tmp_path: Path) -> None:
+    names = tmp_path / "students.txt"
+    names.write_text("ann\n\nZo\u00eb\n", "utf-8")
+    invitations = tmp_path / "invitations"
+    where = ["--invitations", str(invitations), "--scores", str(tmp_path / "scores")]
+    command = ["lessons", "hub", "first-conversation", "--students", str(names), *where]
+    with subprocess.Popen(
+        [sys.executable, "-m", "smtpbook", *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("2 invitations in ")
+            mine = invitations / "Zo\u00eb.txt"
+            with open_lesson("first-conversation", classroom=mine) as lesson:
+                talk = lesson.connect()
+                assert lesson.check("greeting", (220, lesson.given["server"]))
+                talk.close()
+        finally:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "QUIT -> 221" in output
+    assert "1 of 5" in output
+    assert not list(invitations.iterdir()), "they end with the class"
+
+
+def test_students_that_are_neither_a_number_nor_a_file_are_wrong_usage() -> None:
+    result = run("hub", "--students", "nobody.txt")
+    assert result.exit_code == 2
+    assert "neither a number nor a file" in result.output
+    assert "first-conversation" in run("hub", "first-convrsation").output
