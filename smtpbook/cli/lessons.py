@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -125,7 +126,8 @@ def _students(told: str) -> int | list[str]:
     """Read how many, or who; a file may be called 30."""
     path = Path(told)
     if path.is_file():
-        return [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        lines = path.read_text("utf-8-sig", "replace").splitlines()
+        return [line for line in lines if line.strip()]
     if told.isascii() and told.isdigit():
         return int(told)
     raise click.UsageError(
@@ -135,7 +137,7 @@ def _students(told: str) -> int | list[str]:
 
 def _follow(classroom: Classroom) -> None:
     """Show the table whenever it has changed, for ever; in a terminal in one place."""
-    if not click.get_text_stream("stdout").isatty():
+    if not sys.stdout.isatty():
         threading.Event().wait()
     shown = ""
     while True:

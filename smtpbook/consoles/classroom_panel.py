@@ -130,7 +130,9 @@ def _standing(classroom: Classroom) -> str:
 def students_table(classroom: Classroom) -> str:
     """Give the table of the students as HTML."""
     by_student: dict[str, list[str]] = {name: [] for name in classroom.students}
-    for row in classroom.codes.itertuples():
+    codes: Any = classroom.codes.itertuples()
+    students: Any = classroom.progress.itertuples()
+    for row in codes:
         by_student[row.student].append(_chip(row.reply_code, row.replies))
     rows = [
         (
@@ -145,7 +147,7 @@ def students_table(classroom: Classroom) -> str:
             + ("" if pd.isna(row.last_reply_code) else f" → {row.last_reply_code}"),
             "not yet" if pd.isna(row.last_seen) else f"{row.last_seen:%H:%M:%S}",
         )
-        for row in classroom.progress.itertuples()
+        for row in students
     ]
     return _table("Who is where", _STUDENTS, rows)
 
@@ -155,6 +157,7 @@ def codes_table(classroom: Classroom) -> str:
     codes = classroom.codes
     if codes.empty:
         return ""
+    by_code: Any = codes.groupby("reply_code")
     rows = [
         (
             _chip(code),
@@ -163,7 +166,7 @@ def codes_table(classroom: Classroom) -> str:
             str(len(them)),
             _command(them["command"].iloc[-1]) or "(greeting)",
         )
-        for code, them in codes.groupby("reply_code")
+        for code, them in by_code
     ]
     return _table("Which reply codes occur", _CODES, rows)
 

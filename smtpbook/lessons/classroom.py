@@ -282,11 +282,12 @@ class Classroom:
 
     def __repr__(self) -> str:
         where = "stopped" if not self._invitations else f"{len(self.students)} students"
+        rows: Any = self.progress.itertuples()
         lines = [f"Classroom, {self.plan.name!r}, {where}"]
         lines += [
             f"  {visible(row.student, max_chars=20):<20} {row.solved} of {row.of} solved, "
             + (f"at {row.works_at}" if isinstance(row.works_at, str) else "done")
-            for row in self.progress.itertuples()
+            for row in rows
         ]
         return "\n".join(lines)
 

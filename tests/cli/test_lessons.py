@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from smtpbook.cli.main import main
 from smtpbook.lessons.lesson import open_lesson
+from smtpbook.lessons.scores import read_scores
+from tests.lessons.solving import solve_first_conversation
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +58,9 @@ def test_scores_are_shown_as_a_table_and_as_json(tmp_path: Path) -> None:
     assert (row["student"], row["points"], row["of"]) == ("ann", 0, 1)
 
 
-def test_a_class_is_held_until_interrupted_and_its_table_is_left(tmp_path: Path) -> None:
+def test_a_student_solves_the_lesson_in_a_class_of_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = tmp_path / "students.txt"
     names.write_text("ann\n\nZo\u00eb\n", "utf-8")
     invitations = tmp_path / "invitations"
@@ -73,16 +78,18 @@ def test_a_class_is_held_until_interrupted_and_its_table_is_left(tmp_path: Path)
             assert process.stdout is not None
             assert process.stdout.readline().startswith("2 invitations in ")
             mine = invitations / "Zo\u00eb.txt"
-            with open_lesson("first-conversation", classroom=mine) as lesson:
-                talk = lesson.connect()
-                assert lesson.check("greeting", (220, lesson.given["server"]))
-                talk.close()
+            assert mine.stat().st_mode & 0o777 == 0o600
+            monkeypatch.setenv("SMTPBOOK_CLASSROOM", str(mine))
+            with open_lesson("first-conversation") as lesson:
+                assert lesson.student == "Zo\u00eb"
+                solve_first_conversation(lesson)
         finally:
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "QUIT -> 221" in output
-    assert "1 of 5" in output
+    assert "5 of 5" in output
+    assert read_scores(tmp_path / "scores")["points"].sum() == 7
     assert not list(invitations.iterdir()), "they end with the class"
 
 

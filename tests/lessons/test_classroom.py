@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,27 +19,10 @@ from smtpbook.lessons.desk import Desk, failed
 from smtpbook.lessons.lesson import open_lesson
 from smtpbook.lessons.scores import read_scores
 from smtpbook.loopback import Request
+from tests.lessons.solving import solve_first_conversation
 
 LESSON = "first-conversation"
 HOSTILE = "<b>$x$\u202e\n=1"
-STUDENT = """\
-import smtpbook as sb
-
-with sb.open_lesson("first-conversation") as lesson:
-    given, talk = lesson.given, lesson.connect()
-    assert lesson.check("greeting", (220, given["server"]))
-    talk.say(f"EHLO {given['client']}")
-    assert lesson.check("order", talk.say(f"RCPT TO:<{given['recipient']}>").code)
-    assert not lesson.check("letter")
-    talk.say(
-        f"MAIL FROM:<{given['sender']}>", f"RCPT TO:<{given['recipient']}>", "DATA",
-        f"Subject: {given['subject']}", "", "Hello!", ".", "QUIT",
-    )
-    assert lesson.check()["solved"].all()
-    assert lesson.lab.received[0].message["Subject"] == given["subject"]
-    assert len(lesson.lab.log) == 8
-    print(lesson.student)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +63,10 @@ def row_of(classroom: Classroom, student: str) -> pd.Series:
     return classroom.progress.set_index("student").loc[student]
 
 
-def test_a_student_in_another_process_solves_the_lesson_in_the_teachers_lab(
-    classroom: Classroom, tmp_path: Path
-) -> None:
-    (path,) = (p for p in classroom.write_invitations(tmp_path) if p.stem == "ben")
-    env = {
-        **os.environ,
-        "SMTPBOOK_CLASSROOM": str(path),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    ran = subprocess.run(
-        [sys.executable, "-c", STUDENT],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert ran.stdout == "ben\n", ran.stderr
+def test_the_teacher_sees_what_a_student_solves(classroom: Classroom) -> None:
+    with open_lesson(LESSON, classroom=classroom.invitations["ben"]) as lesson:
+        assert lesson.student == "ben"
+        solve_first_conversation(lesson)
     now = row_of(classroom, "ben")
     assert pd.isna(now["works_at"])
     assert now[["solved", "of", "points", "tries", "sessions"]].tolist() == [5, 5, 7, 6, 1]
@@ -197,7 +164,7 @@ def test_other_names_long_bodies_and_no_requests_are_refused(classroom: Classroo
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_no_octets_end_the_classroom(classroom: Classroom, octets: bytes) -> None:
     ann = classroom.invitations["ann"]
     answer = send_raw(port_of(ann), octets)
@@ -299,11 +266,8 @@ def test_thirty_students_have_thirty_ports_and_tasks(tmp_path: Path) -> None:
     with Classroom(30, LESSON, scores=tmp_path) as classroom:
         assert classroom.progress["port"].nunique() == 30
         assert classroom.students[0] == "student-01"
-        servers = set()
-        for invitation in classroom.invitations.values():
-            with open_lesson(LESSON, classroom=invitation) as lesson:
-                talk = lesson.connect()
-                assert lesson.check("greeting", (220, lesson.given["server"]))
-                servers.add(talk.greeting.text)
-        assert len(servers) == 30
-        assert classroom.progress["solved"].tolist() == [1] * 30
+        greetings = set()
+        for port in map(int, classroom.progress["port"]):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+                greetings.add(line.recv(1000))
+        assert len(greetings) == 30
