@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.errors import TransportError
+from smtpbook.lessons.catalogue import lesson_names
 from smtpbook.lessons.classroom import Classroom
 from smtpbook.lessons.desk import Desk, failed
 from smtpbook.lessons.lesson import open_lesson
@@ -232,15 +233,20 @@ def test_after_the_classroom_a_check_says_that_it_is_gone(tmp_path: Path) -> Non
     lesson.close()
 
 
-def test_a_login_of_the_lesson_reaches_the_student(tmp_path: Path) -> None:
-    with Classroom(["ann"], "logging-in", scores=tmp_path) as classroom:
-        lesson = open_lesson("logging-in", classroom=classroom.invitations["ann"])
-        mine, theirs = lesson.lab.account, classroom._places["ann"].seat.labs
-        account = next(iter(theirs.values())).account
-        assert (mine.username, mine.password, mine.tls) == (
-            *(account.username, account.password, account.tls),
-        )
-        lesson.close()
+@pytest.mark.parametrize("name", lesson_names())
+def test_every_lesson_has_the_same_servers_in_a_classroom(
+    name: str, tmp_path: Path
+) -> None:
+    with Classroom(["ann"], name, scores=tmp_path) as classroom:
+        ours = classroom._places["ann"].seat.labs
+        with open_lesson(name, classroom=classroom.invitations["ann"]) as lesson:
+            assert list(lesson.labs) == list(ours)
+            for scenario, lab in lesson.labs.items():
+                ca_file, account = lab.account.ca_file, ours[scenario].account
+                assert lab.account.replace(ca_file=account.ca_file) == account
+                assert Path(ca_file).read_bytes() == Path(account.ca_file).read_bytes()
+                assert lab.received == []
+                assert lab.log.empty
 
 
 @pytest.mark.parametrize(
