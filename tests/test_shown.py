@@ -24,7 +24,7 @@ EVIL: Final = "\x1b[2J\u202e<script>alert(1)</script><img src=//x.test/y> $x$"
 ROOT: Final = Path(sb.__file__).parent
 # A live send shows its `Status`, a form is tested in a browser, a picture has words beside
 # it, and what a lesson says is ours.
-ELSEWHERE: Final = {"Live", "Form", "Chart", "Lesson"}
+ELSEWHERE: Final = {"Live", "Form", "ClassroomPanel", "Chart", "Lesson"}
 
 
 def _run() -> sb.Run:
@@ -86,7 +86,13 @@ def _effects() -> Any:
     return experiment.effects(to_frame(events))
 
 
+def _classroom() -> sb.Classroom:
+    with sb.Classroom([EVIL[:60]], scores="scores") as classroom:
+        return classroom
+
+
 SHOWN: Final[dict[str, Callable[[], Any]]] = {
+    "Classroom": _classroom,
     "Explanation": lambda: sb.explain(f"550 5.1.1 {EVIL}", verb="RCPT"),
     "Run": _run,
     "Rehearsal": lambda: _campaign().rehearse(),
