@@ -28,6 +28,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import duckdb
 import numpy as np
@@ -52,11 +53,15 @@ _LOOK_S: Final = 0.1
 # to itself.
 _STOPS: Final = 50
 _STOP_S: Final = 0.003
+# At the end of the process there is nobody who waits for the next cell: some seconds.
+_ENDS: Final = 3000
 # How often files are looked for again that were sealed under our hands.
 _LOOKS: Final = 5
 # Rows of a file are numbered from here times the file's own number.
 _FILE_ROWS: Final = 2**40
 _FILES: Final = "read_parquet(${}, union_by_name = true)"
+# Queries that run, and how to stop each; one that is over goes of itself.
+_running: Final = WeakKeyDictionary[threading.Thread, Callable[[], None]]()
 _NO_PLACES: Final = np.array([], np.int64)
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _ARROW_TYPES: Final = {field.name: field.type for field in arrow_schema()}
@@ -134,12 +139,22 @@ def _ask(
     if heads:
         sql = f"WITH {', '.join(heads)}{_following(sql)}"
 
+    # DuckDB lets go of Python's lock while it closes: what is interrupted then is gone.
+    closing = threading.Lock()
+
     def work() -> pa.Table:
-        with connection:
+        try:
             return connection.sql(sql, params=parameters).to_arrow_table()
+        finally:
+            with closing:
+                connection.close()
+
+    def interrupt() -> None:
+        with closing, suppress(duckdb.Error):  # it is closed already
+            connection.interrupt()
 
     try:
-        return _interruptible(work, connection.interrupt)
+        return _interruptible(work, interrupt)
     except duckdb.OutOfMemoryException as exc:
         raise SMTPBookError(
             f"the table takes more than {memory_bytes:,} octets of memory; give more with "
@@ -196,6 +211,7 @@ def _temporary(pid: int) -> str:
     """Make a folder of our own for what memory does not hold: it may hold addresses."""
     folder = tempfile.TemporaryDirectory(prefix="smtpbook-", ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
+    atexit.register(end_queries)  # before the folder goes
     return folder.name
 
 
@@ -212,19 +228,33 @@ def _interruptible(work: Callable[[], _Answer], interrupt: Callable[[], None]) -
         finally:
             is_over.set()
 
+    thread = threading.Thread(target=run, name="query", daemon=True)
+    _running[thread] = interrupt
     try:
-        threading.Thread(target=run, name="query", daemon=True).start()
+        thread.start()
         while not is_over.wait(_LOOK_S):
             pass
     except BaseException:
         # More than once: it is forgotten if the query has not begun.
         for _ in range(_STOPS):
-            with suppress(duckdb.Error):
-                interrupt()
+            interrupt()
             if is_over.wait(_STOP_S):
                 break
         raise
     return answer.result()
+
+
+def end_queries() -> None:
+    """Stop what still runs and wait for it, as is done when the process ends.
+
+    A thread that comes back from DuckDB to an interpreter that is gone aborts the process.
+    """
+    for thread, interrupt in [*_running.items()]:
+        for _ in range(_ENDS):
+            if not thread.is_alive():
+                break
+            interrupt()
+            thread.join(_STOP_S)
 
 
 # -- logs

@@ -75,7 +75,8 @@ waits AS (
             THEN any_value(over_at) ELSE max(time) END AS seen_until,
         (coalesce(accepted_at, seen_until) - start) / 1e6 AS waited_s,
         accepted_at IS NOT NULL AS is_accepted
-    FROM log SEMI JOIN deferred USING (recipient), over WHERE kind = 'outcome'
+    FROM log SEMI JOIN deferred USING (recipient), over
+    WHERE kind = 'outcome' AND time IS NOT NULL
     GROUP BY recipient HAVING arg_min(outcome, place) = 'deferred'
 )"""
 _RETRY_TIMES: Final = f"""
@@ -189,7 +190,7 @@ def retry_times(log: Log) -> pd.DataFrame:
     Parameters
     ----------
     log : DataFrame or Scan
-        Event log; only ``outcome`` rows count.
+        Event log; only ``outcome`` rows with a time count.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def retry_curve(log: Log) -> pd.DataFrame:
     Parameters
     ----------
     log : DataFrame or Scan
-        Event log; only ``outcome`` rows count.
+        Event log; only ``outcome`` rows with a time count.
 
     Returns
     -------

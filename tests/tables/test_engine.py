@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.store import write_log
 from smtpbook.log.stream import Stream
 from smtpbook.tables.compare import compare
-from smtpbook.tables.engine import query
+from smtpbook.tables.engine import end_queries, query
 from smtpbook.tables.latency import latency_by_command, slowest
 from smtpbook.tables.outcomes import by_domain, count_outcomes, outcomes
 from smtpbook.tables.over_time import retry_curve, retry_times, throughput
@@ -29,6 +30,7 @@ from smtpbook.tables.sessions import sessions, tls_posture
 from tests.log.story import day
 from tests.tables.conftest import LOG
 
+ENDLESS = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b, log"
 OTHER = to_frame(day(200, seed=2))
 TABLES: dict[str, Callable[[Log], pd.DataFrame]] = {
     "outcomes": outcomes,
@@ -157,15 +159,33 @@ def test_an_interrupt_stops_a_query_and_the_next_one_is_answered(log: pd.DataFra
 
     helper = threading.Thread(target=interrupt)
     helper.start()
-    endless = "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b, log"
     try:
         with pytest.raises(KeyboardInterrupt):
-            query(endless, {"n": "int64"}, needs=("kind",), log=log)
+            query(ENDLESS, {"n": "int64"}, needs=("kind",), log=log)
     finally:
         is_over.set()
         helper.join()
     assert all(thread.name != "query" for thread in threading.enumerate())
     assert count_outcomes(log)["accepted"] > 0
+
+
+def test_no_query_outlives_the_process_that_asked_it() -> None:
+    """It would come back to an interpreter that is gone, and abort the process."""
+    is_over = threading.Event()
+
+    def ask() -> None:
+        with suppress(SMTPBookError):  # interrupted
+            query(ENDLESS, {"n": "int64"}, needs=("kind",), log=LOG)
+        is_over.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not any(one.name == "query" and one.is_alive() for one in threading.enumerate()):
+        is_over.wait(0.001)
+    end_queries()
+    assert all(thread.name != "query" for thread in threading.enumerate())
+    assert is_over.wait(10)
+    asking.join()
 
 
 def test_memory_that_is_too_small_is_told_with_the_remedy(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from smtpbook.events import Event
 from smtpbook.log.frame import to_frame
+from smtpbook.tables.compare import compare
 from smtpbook.tables.over_time import retry_curve, retry_times, throughput
 from tests.log.story import START, Story
 
@@ -71,6 +72,14 @@ def test_only_recipients_that_were_first_deferred_wait() -> None:
     assert table["is_accepted"].tolist() == [True, False]
     assert table["attempts"].tolist() == [3, 2]
     assert table["time"].tolist() == log["time"].iloc[[1, 2]].tolist()
+
+
+def test_who_waits_is_told_by_rows_with_a_time_alone() -> None:
+    log = log_of(ended("x", "deferred", 0))
+    log["time"] = pd.Series([pd.NaT], dtype=log["time"].dtype)
+    assert retry_times(log).empty
+    assert retry_curve(log).empty
+    assert compare(log, log, by="retry")["deferred_a"].tolist() == [0]
 
 
 def test_throughput_adds_up_and_leaves_no_stretch_out(log: pd.DataFrame) -> None:
