@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from smtpbook.errors import SMTPBookError
+from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import to_html, visible
+from smtpbook.events import OUTCOMES
 from smtpbook.experiments.assign import SEED, name_of
 from smtpbook.experiments.design import Design
 from smtpbook.experiments.estimates import (
@@ -115,12 +116,12 @@ class Effects:
                 "factor": row["factor"],
                 "level": row["level"],
                 "against": row["versus"],
-                what: f"{row['share']:.1%}",
-                f"{what} (against)": f"{row['share_versus']:.1%}",
-                "difference in points": f"{100 * row['difference']:+.1f}",
+                what: _told(row["share"], ".1%"),
+                f"{what} (against)": _told(row["share_versus"], ".1%"),
+                "difference in points": _told(100 * row["difference"], "+.1f"),
                 "interval": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-                "p": f"{row['p_value']:.3g}",
-                "p adjusted": f"{row['p_adjusted']:.3g}",
+                "p": _told(row["p_value"], ".3g"),
+                "p adjusted": _told(row["p_adjusted"], ".3g"),
             }
             for row in self.pooled.to_dict("records")
         ]
@@ -174,6 +175,11 @@ class Effects:
         )
 
 
+def _told(figure: float, form: str) -> str:
+    """Write a figure, or that there is none: an arm of which nobody is in the log."""
+    return "unknown" if pd.isna(figure) else format(figure, form)
+
+
 def effects_of(
     log: Log,
     design: Design,
@@ -189,12 +195,21 @@ def effects_of(
 
     Raises
     ------
+    ValueError
+        There is no such outcome.
     ColumnError
         The log lacks a column.
     SMTPBookError
         It has no row of this experiment; the message says of which it has.
     """
     wanted = (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
+    for name in wanted or ("",):
+        if name not in OUTCOMES:
+            known = ", ".join(OUTCOMES)
+            raise ValueError(
+                f"outcomes={outcomes!r}: {name!r} is none of {known}"
+                f"{near_miss(str(name), OUTCOMES)}"
+            )
     needs = ("kind", "recipient", "recipient_domain", "campaign_id", "attempt")
     found = query(
         _LAST,

@@ -162,10 +162,14 @@ class Experiment:
         baseline: float = 0.9,
         power: float = 0.8,
     ) -> None:
+        if not isinstance(factors, Mapping):
+            raise ValueError(f"factors={factors!r}: write {{'subject': ['this', 'that']}}")
         for name in factors:
             if name not in _KNOWN:
-                hint = near_miss(name, _KNOWN)
+                hint = near_miss(str(name), _KNOWN)
                 raise ValueError(f"factor {name!r} is nothing that can be varied{hint}")
+            if _ALIASES.get(name) in factors:
+                raise ValueError(f"{name!r} and {_ALIASES[name]!r} are one factor")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed={seed!r} is not a number from 0")
         self.design: Design = design(factors, fraction)
@@ -353,6 +357,8 @@ class Experiment:
 
         Raises
         ------
+        ValueError
+            There is no such outcome.
         ColumnError
             The log lacks a column.
         SMTPBookError
@@ -405,6 +411,10 @@ class Experiment:
             for name, value in chosen.items()
             if name not in _OF_WAY
         }
+        if not isinstance(letter.get("letter"), Template | None):
+            raise ValueError(
+                f"letter={letter['letter']!r}: the levels of this factor are templates"
+            )
         return Arm(letter=letter, way=_way(chosen, pace))
 
     def __repr__(self) -> str:

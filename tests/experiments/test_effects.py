@@ -54,6 +54,21 @@ def test_each_block_has_a_row_of_its_own_and_no_seed_in_its_name() -> None:
     assert blocks["p_value"].isna().all()
 
 
+@pytest.mark.parametrize("outcomes", ["acepted", ("accepted", "acepted"), ()])
+def test_an_outcome_that_there_is_not_is_refused(outcomes: str | tuple[str, ...]) -> None:
+    """Nobody comes to it: each arm would seem to have a share of 0 %."""
+    with pytest.raises(ValueError, match="is none of accepted"):
+        EXPERIMENT.effects(planted(90), outcomes=outcomes)
+
+
+def test_of_an_arm_without_recipients_it_is_said_that_nothing_is_known() -> None:
+    log = planted(90)
+    found = EXPERIMENT.effects(log[log["arm"].str.contains("plain")])
+    for shown in (repr(found), found._repr_html_()):
+        assert "unknown" in shown
+        assert "nan" not in shown
+
+
 def test_the_log_may_have_been_kept_and_read_elsewhere(tmp_path: Path) -> None:
     log = planted(90)
     write_log(log, tmp_path / "log.parquet")

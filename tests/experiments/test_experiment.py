@@ -279,6 +279,10 @@ def test_an_assignment_shows_itself_and_is_escaped(people: People) -> None:
         ({"account": ["a", "b"]}, "levels of this factor are accounts"),
         ({"hours": ["morning", "noon"]}, "09:00-11:00"),
         ({"pace": ["fast", "slow"]}, "fast"),
+        ({"letter": ["fast", "slow"]}, "levels of this factor are templates"),
+        ({"sender": ["a@x", "b@x"], "header_from": ["c@x", "d@x"]}, "are one factor"),
+        ({1: ["a", "b"]}, "nothing that can be varied"),
+        (["subject"], "write {'subject'"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_at_once(
