@@ -380,6 +380,8 @@ def require_columns(frame: pd.DataFrame, *names: str) -> None:
 
     Raises
     ------
+    TypeError
+        It is no log.
     ColumnError
         One is missing; the message names it and the nearest column there is.
 
@@ -389,6 +391,11 @@ def require_columns(frame: pd.DataFrame, *names: str) -> None:
     Traceback (most recent call last):
     smtpbook.errors.ColumnError: column 'reply_code' not found; did you mean 'reply_cod'?
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            f"a log is a DataFrame, such as run.log or what read_log gives, and not a "
+            f"{type(frame).__name__}"
+        )
     for name in names:
         if name not in frame.columns:
             there = [column for column in frame.columns if isinstance(column, str)]

@@ -101,7 +101,7 @@ def scan_log(
     Raises
     ------
     SMTPBookError
-        There is nothing of that name, or too little memory is given.
+        There is nothing of that name, or too little memory or no thread is given.
 
     Examples
     --------
@@ -122,6 +122,8 @@ def scan_log(
         raise SMTPBookError(
             f"memory_bytes is {memory_bytes:,}; {MIN_MEMORY_BYTES:,} are the least"
         )
+    if max_threads is not None and max_threads < 1:
+        raise SMTPBookError(f"max_threads is {max_threads}; 1 is the least")
     patterns = tuple(os.path.expanduser(one) for one in paths)
     scan = Scan(patterns=patterns, memory_bytes=memory_bytes, max_threads=max_threads)
     scan.files()  # who mistyped a name learns it now

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -196,6 +197,14 @@ def test_memory_that_is_too_small_is_told_with_the_remedy(tmp_path: Path) -> Non
         query(much, {"n": "object"}, needs=("kind",), log=scan)
     with pytest.raises(SMTPBookError, match="67,108,864 are the least"):
         scan_log(tmp_path, memory_bytes=1000)
+    with pytest.raises(SMTPBookError, match="1 is the least"):
+        scan_log(tmp_path, max_threads=-1)
+
+
+@pytest.mark.parametrize("given", [None, "mail.log"])
+def test_what_is_no_log_is_refused_with_what_is_one(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"run\.log or what read_log gives"):
+        outcomes(given)
 
 
 def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
