@@ -11,8 +11,9 @@ The local part begins with wishes, joined by hyphens, and ends them with a dot::
                / "end"                 ; at the end of the mail data instead of at RCPT
 
 So ``550-5.1.1.bob@lab.test`` is no user, ``450-4.7.1-2x.bob@lab.test`` one at the third
-try, ``3s.bob@lab.test`` a slow one; ``drop-end.bob@lab.test`` and ``lost-end.bob@lab.test`` leave the client in
-doubt: the first has not been taken, the second has.
+try, and ``3s.bob@lab.test`` a slow one.  ``drop-end.bob@lab.test`` and
+``lost-end.bob@lab.test`` leave the client in doubt: the first has not been taken, the
+second has.
 """
 
 from __future__ import annotations

@@ -89,8 +89,7 @@ class Lab:
     -----
     An address may ask for its own reply: ``550-5.1.1.bob@lab.test`` gets just that,
     ``450-4.7.1-2x.bob@lab.test`` twice, ``3s.bob@lab.test`` is slow, and
-    of ``lost-end.bob@lab.test`` the message is taken and its reply lost; see
-    `smtpbook.lab.by_address`.
+    ``lost-end.bob@lab.test`` is taken and its reply lost; see `smtpbook.lab.by_address`.
 
     Examples
     --------

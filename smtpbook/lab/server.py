@@ -485,8 +485,8 @@ class Conversation:
             await self._flush()
             self._stay(action.drip_s * len(octets))
             for octet in octets:
-                await self._stream.send_all(bytes([octet]))
                 await trio.sleep(action.drip_s)
+                await self._stream.send_all(bytes([octet]))
         else:
             self._out += octets
         if len(self._out) > 32 * 1024:
@@ -511,7 +511,8 @@ class Conversation:
         if isinstance(command, Rcpt):
             recipient = str(command.recipient)
         row = row_of(
-            time=time.time_ns() // 1000,
+            # When the command was read, so that time and latency make when it was answered.
+            time=time.time_ns() // 1000 - round(took_s * 1e6),
             session_id=self.id,
             seq=self._seq,
             kind="greeting" if is_greeting else "command",
