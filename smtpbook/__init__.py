@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from smtpbook.formats.read import read_log as read_log
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
+    from smtpbook.insight.plot_two_sides import plot_two_sides as plot_two_sides
     from smtpbook.insight.reasons import reasons as reasons
     from smtpbook.insight.state_machine import StateMachine as StateMachine
     from smtpbook.insight.state_machine import session_states as session_states
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from smtpbook.log.classify import classify as classify
     from smtpbook.log.compact import Compacted as Compacted
     from smtpbook.log.join import join_logs as join_logs
+    from smtpbook.log.join_sides import join_sides as join_sides
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
@@ -220,6 +222,7 @@ _HOME = {
     "Scan": "tables.scan",
     "select_events": "tables.select",
     "join_logs": "log.join",
+    "join_sides": "log.join_sides",
     "compact": "campaign.compacting",
     "Compacted": "log.compact",
     "transcript": "log.transcript",
@@ -256,6 +259,7 @@ _HOME = {
     "plot_sessions": "charts.plot_sessions",
     "plot_waterfall": "charts.plot_waterfall",
     "plot_conversation": "charts.plot_conversation",
+    "plot_two_sides": "insight.plot_two_sides",
     "plot_compare": "charts.plot_compare",
     "report": "reports.report",
     "Experiment": "experiments.experiment",
