@@ -420,6 +420,15 @@ class Lab:
         """The server's side of every conversation, as an event log (``source`` is lab)."""
         return self._recorder.frame()
 
+    def clear(self) -> None:
+        """Forget what it got: messages, outcomes and log; how it behaves stays.
+
+        What its rules have counted stays, too, and sessions and messages are numbered on.
+        """
+        self._shared.received.clear()
+        self._shared.outcomes.clear()
+        self._recorder = Recorder()
+
     def _log_of(self, session_id: str) -> Log:
         log = self.log
         return log[log["session_id"] == session_id]

@@ -75,7 +75,8 @@ def mailbox_page(title: str, messages: Sequence[Received], wanted: str) -> Page:
 
 def tag_of(messages: Sequence[Received]) -> str:
     """Give the list's version, as HTTP's ``ETag``."""
-    return f'"{len(messages)}"'
+    last = messages[-1].queue_id if messages else ""
+    return f'"{len(messages)} {last}"'
 
 
 def rows(messages: Sequence[Received], wanted: str) -> str:

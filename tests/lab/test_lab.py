@@ -172,6 +172,17 @@ def test_what_is_given_away_is_a_copy() -> None:
         assert len(lab.received) == len(lab.outcomes) == 1
 
 
+def test_clear_forgets_what_it_got_and_not_how_it_behaves() -> None:
+    with Lab() as lab:
+        lab.set(rcpt=Behaviour(reply="450 4.2.0 later", times=1))
+        send(lab, "bob@y.test")
+        send(lab, "bob@y.test")
+        lab.clear()
+        assert (lab.received, lab.outcomes, len(lab.log)) == ([], {}, 0)
+        assert send(lab, "bob@y.test", "eve@y.test") == ["accepted", "deferred"]
+        assert [one.queue_id for one in lab.received] == ["L000002"]
+
+
 # --- an independent client ----------------------------------------------------------------
 
 
