@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from typing import Final
 
 import click
 
@@ -10,6 +12,9 @@ from smtpbook.errors import near_miss
 from smtpbook.escape import visible
 from smtpbook.events import Event
 from smtpbook.lab.scenarios import SCENARIOS
+from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
+
+_PASSWORD: Final = "SMTPBOOK_PASSWORD"  # noqa: S105 - where it stands
 
 
 @click.command()
@@ -40,6 +45,18 @@ from smtpbook.lab.scenarios import SCENARIOS
     "--maildir", type=click.Path(file_okay=False), help="Keep what is accepted there, too."
 )
 @click.option(
+    "--protocol",
+    type=click.Choice(PROTOCOLS),
+    default="smtp",
+    show_default=True,
+    help="With lmtp each recipient gets a reply of its own at the end of the mail data.",
+)
+@click.option(
+    "--user",
+    metavar="NAME",
+    help=f"Want a login: as NAME, with the password in {_PASSWORD}, or else typed now.",
+)
+@click.option(
     "--list",
     "--scenario-list",
     "lists",
@@ -55,6 +72,8 @@ def lab(
     speed: float,
     web: int | None,
     maildir: str | None,
+    protocol: Protocol,
+    user: str | None,
     *,
     lists: bool,
     quiet: bool,
@@ -76,15 +95,27 @@ def lab(
             f"no scenario {scenario!r}{near_miss(scenario, SCENARIOS)}; see --list"
         )
     said = None if quiet or talks else _print
+    users = None if user is None else {user: _password(user)}
     with Lab(
-        scenario, seed=seed, speed=speed, port=port, maildir=maildir, record=said
+        scenario,
+        seed=seed,
+        speed=speed,
+        port=port,
+        maildir=maildir,
+        protocol=protocol,
+        users=users,
+        record=said,
     ) as server:
         if talks:
             run_console(server)
             return
         click.echo(f"{server.scenario.about}")
         click.echo(f"listening on 127.0.0.1:{server.port}; certificate: {server.ca_file}")
-        click.echo(f"try: swaks --server 127.0.0.1:{server.port} --to ann@lab.test")
+        login = "" if user is None else f" --auth-user {visible(user)}"
+        click.echo(
+            f"try: swaks --server 127.0.0.1:{server.port} --to ann@lab.test"
+            f"{' --protocol LMTP' if protocol == 'lmtp' else ''}{login}"
+        )
         if web is not None:
             click.echo(f"mailbox: {server.web(web)}")
         try:
@@ -92,6 +123,14 @@ def lab(
         finally:
             told = ", ".join(f"{n} {name}" for name, n in server.counts.items()) or "nobody"
             click.echo(f"\n{len(server.received)} messages; recipients: {told}")
+
+
+def _password(user: str) -> str:
+    """Give the password of the lab's user, which is never an argument."""
+    given = os.environ.get(_PASSWORD)
+    if given is None:
+        given = str(click.prompt(f"Password of {visible(user)}", hide_input=True))
+    return given
 
 
 def _print(event: Event) -> None:

@@ -83,9 +83,10 @@ class Desk:
         number, dot, ending = name.partition(".")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             return _NOT_FOUND
-        if not 1 <= int(number) <= len(self.received):
+        place = int(number)
+        if not place or not (found := self.received[place - 1 : place]):
             return _NOT_FOUND
-        one = self.received[int(number) - 1]
+        one = found[0]
         match rest:
             case [] if ending == "eml":
                 return pages.source_of(one)
@@ -93,14 +94,14 @@ class Desk:
                 return _NOT_FOUND
             case ["frame"]:
                 return pages.frame(one)
-            case ["file", place] if place.isascii() and place.isdigit() and len(place) < 6:
-                return pages.file_of(one, int(place)) or _NOT_FOUND
+            case ["file", which] if which.isascii() and which.isdigit() and len(which) < 6:
+                return pages.file_of(one, int(which)) or _NOT_FOUND
             case [] | [_]:
                 tab = rest[0] if rest else ""
                 said = ""
                 if tab == "conversation":
                     said = transcript(self.log(one.session_id))
-                return pages.message_page(self.title, int(number), one, tab, said)
+                return pages.message_page(self.title, place, one, tab, said)
         return _NOT_FOUND
 
 
