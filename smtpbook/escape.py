@@ -19,8 +19,11 @@ _UNSAFE: Final = re.compile(
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# Tags that reach beyond what a page's policy governs: <link rel="preconnect"> connects.
-_REACHING: Final = re.compile(r"<(?=(?:link|meta|base)[\s/>])", re.IGNORECASE)
+# Tags that reach beyond what a page's policy governs: <link rel="preconnect"> connects, and
+# so does Chromium for a frame, before it finds that the policy forbids it.
+_REACHING: Final = re.compile(
+    r"<(?=(?:link|meta|base|i?frame|fencedframe|object|embed)[\s/>])", re.IGNORECASE
+)
 
 
 def visible(text: str, *, newlines: bool = False, max_chars: int | None = None) -> str:
