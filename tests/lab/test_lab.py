@@ -183,6 +183,23 @@ def test_clear_forgets_what_it_got_and_not_how_it_behaves() -> None:
         assert [one.queue_id for one in lab.received] == ["L000002"]
 
 
+def test_a_users_certificate_logs_in_by_itself() -> None:
+    with Lab("auth-zoo") as lab:
+        account = lab.account.replace(
+            auth="EXTERNAL", client_certificate=lab.client_certificate("ann")
+        )
+
+        async def main() -> str:
+            message = Message.from_bytes("ann@x.test", ["bob@y.test"], b"hi\r\n")
+            async with open_session(account) as session:
+                return (await session.send(message)).outcome
+
+        assert trio.run(main) == "accepted"
+        assert any("AUTH EXTERNAL" in (said or "") for said in lab.log["command"].dropna())
+        with pytest.raises(ValueError, match="did you mean 'ann'"):
+            lab.client_certificate("anna")
+
+
 # --- an independent client ----------------------------------------------------------------
 
 

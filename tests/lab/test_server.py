@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+import trio
 
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
@@ -261,6 +262,33 @@ def test_of_several_replies_one_may_be_lost(extra: dict[str, object]) -> None:
         codes = [wire.reply()[:3] for _ in range(2 + (not is_lmtp))]
         assert codes == [*["353"] * (not is_lmtp), "250", ""]
         assert lab.received[0].recipients == ("b@y.test", "lost-end.c@y.test")
+
+
+def test_a_reset_is_one_and_what_was_under_way_is_lost() -> None:
+    with Lab() as lab, Wire(lab.port) as wire:
+        wire.ask("EHLO me.test")
+        lab.set(rcpt=Behaviour(reset=True))
+        wire.write(b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n")
+        with pytest.raises(ConnectionResetError):
+            [*iter(lambda: wire.socket.recv(1000), b"")]
+
+
+async def test_a_drip_takes_its_time_over_each_octet(autojump_clock: object) -> None:
+    lab = Lab()
+    lab.set(noop=Behaviour(reply="250 slow", drip_s=7.0))
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(lab.serve)
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.receive_some()
+        begun = trio.current_time()
+        await stream.send_all(b"NOOP\r\n")
+        got = b""
+        while not got.endswith(b"\r\n"):
+            got += await stream.receive_some()
+        assert got == b"250 slow\r\n"
+        assert trio.current_time() - begun == pytest.approx(7.0 * len(got))
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
 
 
 def test_the_greeting_can_be_a_refusal_or_nothing() -> None:

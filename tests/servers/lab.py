@@ -18,14 +18,14 @@ from tests.servers.process import ROOT, stop
 _SERVE: Final = """\
 import sys
 from smtpbook.lab.lab import Lab
-with Lab(sys.argv[1]) as lab:
+with Lab(sys.argv[1], speed=float(sys.argv[2])) as lab:
     print(lab.port, flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def open_lab_process(scenario: str = "ordinary") -> Iterator[int]:
+def open_lab_process(scenario: str = "ordinary", *, speed: float = 1.0) -> Iterator[int]:
     """Run a lab server in a subprocess; give its port on 127.0.0.1.
 
     Raises
@@ -34,7 +34,7 @@ def open_lab_process(scenario: str = "ordinary") -> Iterator[int]:
         It ended before it told its port; its traceback is on standard error.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", _SERVE, scenario],
+        [sys.executable, "-c", _SERVE, scenario, str(speed)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
