@@ -145,7 +145,8 @@ _SCENARIOS: Final = (
         rules=(
             _rule(
                 "RCPT",
-                reply="450 4.7.1 Greylisted, please try again in 5 minutes",
+                # No time is named: a client that reads one waits so long, faster or not.
+                reply="450 4.7.1 Greylisted, please try again later",
                 for_s=_GREY_S,
             ),
         ),
