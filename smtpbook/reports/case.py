@@ -28,6 +28,7 @@ from smtpbook import errors
 from smtpbook.codes import tables
 from smtpbook.codes.provider_tables import providers
 from smtpbook.events import CLEAR_TEXT, KINDS, OUTCOMES, SCHEMA, UNPROVED
+from smtpbook.experiments.assign import SEED
 from smtpbook.formats.registry import FORMATS
 from smtpbook.log.distinct import number_of
 from smtpbook.log.frame import arrow_schema, from_table
@@ -226,7 +227,13 @@ def _matching(kind: str, pattern: re.Pattern[str]) -> _Treatment:
 
 
 def _block(names: Pseudonyms, block: str) -> str:
-    """Keep a provider's name; what may be a domain is called as in its own column."""
+    """Keep a provider's name; what may be a domain is called as in its own column.
+
+    An experiment's block ends in the seed it was drawn with, which names nobody.
+    """
+    name, mark, seed = block.rpartition(SEED)
+    if mark and seed.isdecimal():
+        return _block(names, name) + mark + seed
     if block in providers():
         return block
     return names.domain(block) if "." in block else names.of("block", block)

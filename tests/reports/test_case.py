@@ -193,6 +193,26 @@ def test_its_charts_are_the_log_s(one_day: pd.DataFrame, tmp_path: Path) -> None
     ]
 
 
+def test_a_block_is_still_its_domain_and_keeps_the_seed_it_was_drawn_with(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        Event(
+            kind="outcome",
+            recipient=f"ann@{domain}",
+            recipient_domain=domain,
+            outcome="accepted",
+            arm="one",
+            block=f"{domain}; seed=7",
+        ).to_row()
+        for domain in ("gmail.com", "harbor.example")
+    ]
+    case = read_log(write_case(to_frame(rows), tmp_path / "c.parquet", {}))
+    assert list(case["block"]) == [f"{name}; seed=7" for name in case["recipient_domain"]]
+    assert case["block"][0] == "gmail.com; seed=7"
+    assert "harbor" not in case["block"][1]
+
+
 def test_what_a_provider_does_is_still_the_provider_s(tmp_path: Path) -> None:
     rows = [
         Event(
