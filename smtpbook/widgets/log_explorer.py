@@ -264,7 +264,14 @@ class LogExplorer(Form):
             return
         place = int(self._chosen.event[PLACE])
         drawn = draw_waterfall(self._chosen.rows, place)
-        self.picture.value = drawn or "<p>There is no dialogue with times to draw.</p>"
+        shown = drawn or "<p>There is no dialogue with times to draw.</p>"
+        self.picture.value = f"{_SCROLL}{shown}</div>"
+
+
+# A page may be too narrow for it; then the keyboard must reach what is to be scrolled.
+_SCROLL: Final = (
+    '<div class="smtpbook-scroll" tabindex="0" role="group" aria-label="Waterfall">'
+)
 
 
 def _fields(exploration: Exploration) -> dict[str, Field]:

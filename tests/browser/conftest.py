@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,11 +128,26 @@ _EXECUTE: Final = """async code => {
 _RESTART: Final = """() =>
     window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()
 """
+# Levels A and AA; a letter's own HTML, in its frame, is its writer's.
+_AXE: Final = """async part => {
+    const {violations} = await axe.run(part, {
+        iframes: false,
+        resultTypes: ["violations"],
+        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    });
+    return violations.flatMap(({id, nodes}) => nodes.map(
+        ({html, failureSummary}) => `${id}: ${failureSummary} ${html}`
+    ));
+}"""
+_PACKAGES: Final = (
+    *("playwright", "axe_playwright_python"),
+    *("jupyterlab", "notebook", "voila", "anywidget"),
+)
 _MISSING: Final = [
     what
     for what, is_there in (
         ("chromium (Debian's package)", CHROMIUM),
-        *((name, find_spec(name)) for name in ("playwright", "jupyterlab", "anywidget")),
+        *((name, find_spec(name)) for name in _PACKAGES),
     )
     if not is_there
 ]
@@ -149,11 +164,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JupyterLab:
-    """A running JupyterLab: its address with the token, its notebooks, its kernels."""
+    """A running server: its address and token, its notebooks, its kernels.
 
-    url: str
+    It serves JupyterLab, and Notebook 7 and Voila beside it.
+    """
+
+    address: str
+    token: str
     folder: Path
     kernels: Path
+
+    def url(self, path: str) -> str:
+        """Give the address of a page, with what lets one in."""
+        return f"{self.address}/{path}?reset&token={self.token}"
+
+    def write(self, *cells: str, kernel: str = "python3") -> Path:
+        """Write a notebook of these cells; give its path."""
+        code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+        notebook = {
+            "cells": [
+                code | {"id": f"cell-{at}", "source": cell} for at, cell in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": {"name": kernel, "display_name": "smtpbook"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        path = self.folder / f"{secrets.token_hex(4)}.ipynb"
+        path.write_text(json.dumps(notebook), "utf-8")
+        return path
 
 
 @pytest.fixture(scope="session")
@@ -171,6 +209,7 @@ def jupyterlab() -> Iterator[JupyterLab]:
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",
                 "--LabApp.expose_app_in_browser=True",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
             ],
             env=environment,
             cwd=home,
@@ -181,7 +220,8 @@ def jupyterlab() -> Iterator[JupyterLab]:
         )
         try:
             yield JupyterLab(
-                f"{_address(process)}/lab?reset&token={token}",
+                _address(process),
+                token,
                 home / "notebooks",
                 home / "data/kernels",
             )
@@ -245,17 +285,7 @@ class LabPage:
         Without `wait`, return while it still runs.
         """
         self._kernel = kernel
-        code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
-        notebook = {
-            "cells": [
-                code | {"id": f"cell-{at}", "source": cell} for at, cell in enumerate(cells)
-            ],
-            "metadata": {"kernelspec": {"name": kernel, "display_name": "smtpbook"}},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
-        path = self._server.folder / f"{secrets.token_hex(4)}.ipynb"
-        path.write_text(json.dumps(notebook), "utf-8")
+        path = self._server.write(*cells, kernel=kernel)
         self.page.evaluate(_OPEN, [path.name, self._ids.get(kernel), kernel])
         run = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
         self.page.evaluate(run if wait else f"() => {{ {run}; }}")
@@ -292,7 +322,7 @@ class LabPage:
 
     def load(self) -> None:
         """Load JupyterLab's page, with nothing open."""
-        self.page.goto(self._server.url)
+        self.page.goto(self._server.url("lab"))
         self.page.wait_for_function("window.jupyterapp !== undefined")
 
     def _evaluate(self, function: str, given: object) -> Any:
@@ -354,6 +384,27 @@ def lab_page(_lab_page: LabPage) -> Iterator[LabPage]:
     """Give JupyterLab's page; what the test opened is closed."""
     yield _lab_page
     _lab_page.close()
+
+
+@pytest.fixture
+def own_page(_lab_page: LabPage) -> Iterator[Any]:
+    """Give an empty page beside JupyterLab's."""
+    page = _lab_page.page.context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Any, str], list[str]]:
+    """Give what names axe-core's findings in parts of a page, given their selector."""
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    def findings(page: Any, part: str) -> list[str]:
+        page.evaluate(AXE_SCRIPT)
+        return list(page.evaluate(_AXE, part))
+
+    return findings
 
 
 @pytest.hookimpl(wrapper=True)
