@@ -246,9 +246,7 @@ class LogExplorer(Form):
         self._chosen = chosen
         event = chosen.event
         self._detail.layout.display = ""  # first: what is not shown does not scroll
-        self.head.value = (
-            f'<div role="heading" aria-level="4"><b>{told.head_of(event)}</b></div>'
-        )
+        self.head.value = told.head_of(event)
         for name, one in (
             ("session_id", self.session_button),
             ("recipient", self.recipient_button),

@@ -1,7 +1,7 @@
 """Every widget looked at: by axe-core, by the Tab key, in both themes, wide and narrow.
 
-And in JupyterLab, in Notebook 7 and as a page of Voila.  With ``SMTPBOOK_PICTURES`` naming a
-folder, a picture of each is kept there for people to look at.
+And in JupyterLab, in Notebook 7 and as a page of Voila.  With ``SMTPBOOK_PICTURES`` naming
+a folder, a picture of each is kept there for people to look at.
 """
 
 from __future__ import annotations
