@@ -107,10 +107,11 @@ def test_it_is_used_by_keyboard_alone(lab_page: LabPage) -> None:
     assert page.evaluate(FOCUSED) == "Next"
     keyboard.press("Enter")
     rows_of(form).get_by_text("21", exact=True).wait_for()
-    for name in ("Previous", "Next", "Its session", "Transcript", "▾ Waterfall"):
-        if page.evaluate(FOCUSED) != name:
-            keyboard.press("Tab")
-    assert page.evaluate(FOCUSED) == "▾ Waterfall"
+    stops = [page.evaluate(FOCUSED)]
+    while stops[-1] != "▾ Waterfall" and len(stops) < 9:
+        keyboard.press("Tab")
+        stops.append(page.evaluate(FOCUSED))
+    assert stops[-2:] == ["Transcript", "▾ Waterfall"], stops
 
 
 def test_hostile_text_is_shown_as_text(lab_page: LabPage) -> None:
