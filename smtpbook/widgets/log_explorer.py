@@ -39,6 +39,10 @@ from smtpbook.wording import counted
 
 _HEADERS: Final = ("#", "time (UTC)", "what", "recipient", "reply", "took", "came to")
 _MAX_DOMAINS: Final = 100
+# A page may be too narrow for it; then the keyboard must reach what is to be scrolled.
+_SCROLL: Final = (
+    '<div class="smtpbook-scroll" tabindex="0" role="group" aria-label="Waterfall">'
+)
 
 
 def log_explorer(log: Log) -> LogExplorer:
@@ -246,7 +250,9 @@ class LogExplorer(Form):
         self._chosen = chosen
         event = chosen.event
         self._detail.layout.display = ""  # first: what is not shown does not scroll
-        self.head.value = told.head_of(event)
+        self.head.value = (
+            f'<div role="heading" aria-level="4"><b>{told.head_of(event)}</b></div>'
+        )
         for name, one in (
             ("session_id", self.session_button),
             ("recipient", self.recipient_button),
@@ -264,12 +270,6 @@ class LogExplorer(Form):
         drawn = draw_waterfall(self._chosen.rows, place)
         shown = drawn or "<p>There is no dialogue with times to draw.</p>"
         self.picture.value = f"{_SCROLL}{shown}</div>"
-
-
-# A page may be too narrow for it; then the keyboard must reach what is to be scrolled.
-_SCROLL: Final = (
-    '<div class="smtpbook-scroll" tabindex="0" role="group" aria-label="Waterfall">'
-)
 
 
 def _fields(exploration: Exploration) -> dict[str, Field]:
