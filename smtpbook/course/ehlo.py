@@ -121,7 +121,7 @@ PLAN: Final = LessonPlan(
             title="Count the lines",
             task="Say EHLO. How many lines does the reply have?",
             hints=(
-                "Each line begins with the code; all but the last have `-` behind it.",
+                "Each line begins with the code; all but the last have `-` after it.",
                 '`len(talk.say("EHLO me.example").reply.lines)`',
             ),
             solution='hello = talk.say("EHLO me.example")\n'

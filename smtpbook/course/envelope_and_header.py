@@ -125,7 +125,7 @@ PLAN: Final = LessonPlan(
             title="To one, for another",
             task="Send a letter to {recipient} whose header says `To: {shown}`.",
             hints=(
-                "RCPT is the envelope; To is a line of the letter, behind DATA.",
+                "RCPT is the envelope; To is a line of the letter, after DATA.",
                 "Name {shown} in the header only.",
             ),
             solution='talk.say("MAIL FROM:<{sender}>", "RCPT TO:<{recipient}>", "DATA",\n'

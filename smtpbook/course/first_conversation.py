@@ -48,10 +48,10 @@ def _greeting(work: Work) -> Verdict:
         )
     if name != work.given["server"]:
         return wrong(
-            f"220 is right, {name!r} is not its name: the word behind the code is",
+            f"220 is right, {name!r} is not its name: the word after the code is",
             source=source,
         )
-    return right("220 means ready, and the first word behind it is the name", source=source)
+    return right("220 means ready, and the first word after it is the name", source=source)
 
 
 def _hello(work: Work) -> Verdict:
@@ -63,7 +63,7 @@ def _hello(work: Work) -> Verdict:
     named = [step for step in steps if step.line.split()[1:2] == [client]]
     if not named:
         return wrong(
-            f"EHLO was said, but not by {client}: behind the verb stands the name of the "
+            f"EHLO was said, but not by {client}: after the verb stands the name of the "
             "client, that is yours, not the server's",
             str(steps[-1]),
             source=source,
@@ -100,7 +100,7 @@ def _letter(work: Work) -> Verdict:
                 f"the envelope is right, but the header says {subject!r} as its subject"
                 if subject
                 else "the envelope is right, but there is no Subject in the header: it is "
-                "the first line behind DATA, and an empty line ends the header"
+                "the first line after DATA, and an empty line ends the header"
             )
     return wrong(why, source=source)
 
@@ -229,7 +229,7 @@ PLAN: Final = LessonPlan(
             name="goodbye",
             title="Goodbye",
             task="End the session as one should.",
-            hints=("There is a verb for it, with nothing behind it.",),
+            hints=("There is a verb for it, with nothing after it.",),
             solution='talk.say("QUIT")',
             check=_goodbye,
         ),

@@ -44,7 +44,7 @@ def _decode(work: Work) -> Verdict:
     if answer is None:
         return wrong("hand in the password, a text")
     if answer == username:
-        return wrong("that is the user name; the password comes behind it", source=_PLAIN)
+        return wrong("that is the user name; the password comes after it", source=_PLAIN)
     if answer == work.given["overheard"].lower():
         return wrong("that is still base64; it can be read by anyone", source="RFC 4648")
     if answer != password:
@@ -147,7 +147,7 @@ PLAN: Final = LessonPlan(
             task="Log in as {username} with the password {password}, by AUTH PLAIN.",
             hints=(
                 "The response is base64 of NUL, user name, NUL, password.",
-                "It may stand behind AUTH PLAIN, or be a line of its own after the 334.",
+                "It may stand after AUTH PLAIN, or be a line of its own after the 334.",
             ),
             solution="response = base64.b64encode(b'\\0{username}\\0{password}').decode()\n"
             "talk.say('AUTH PLAIN ' + response)",

@@ -155,7 +155,7 @@ PLAN: Final = LessonPlan(
         Exercise(
             name="outcome",
             title="What became of it?",
-            task="Send a letter from {sender} to {taken}. The connection ends behind the "
+            task="Send a letter from {sender} to {taken}. The connection ends after the "
             "last octet. What is the outcome?",
             hints=(
                 "`session.send(message)` gives a result; it has an outcome.",

@@ -189,7 +189,7 @@ PLAN: Final = LessonPlan(
         ),
         Exercise(
             name="null",
-            title="An MX that is none",
+            title="An MX that says no",
             task="{nobody} has an address record and `{nobody}. MX 0 .` Which host is "
             "tried, or `nobody`?",
             hints=("The host is the root of all names: there is none.",),

@@ -170,7 +170,7 @@ PLAN: Final = LessonPlan(
             name="letter",
             title="A letter nobody reads on the way",
             task="Under TLS send a letter from {sender} to {recipient} with {word} in it.",
-            hints=("MAIL, RCPT, DATA as always, behind STARTTLS and the second EHLO.",),
+            hints=("MAIL, RCPT, DATA as always, after STARTTLS and the second EHLO.",),
             solution="talk.say('MAIL FROM:<{sender}>', 'RCPT TO:<{recipient}>', 'DATA', "
             "'',\n         '{word}', '.')",
             check=_letter,
@@ -197,7 +197,7 @@ PLAN: Final = LessonPlan(
         ),
         Exercise(
             name="fault",
-            title="A certificate that is none",
+            title="A certificate that is no good",
             task='Call on `lesson.labs["expired-certificate"].account` with `sb.probe`. '
             "What "
             "is wrong: `expired`, `unknown issuer` or `wrong name`?",

@@ -52,7 +52,7 @@ def _stuff(work: Work) -> Verdict:
             source=_STUFFING,
         )
     return wrong(
-        f"no letter with {given['after']} behind the dot has come", source=_STUFFING
+        f"no letter with {given['after']} after the dot has come", source=_STUFFING
     )
 
 
@@ -114,7 +114,7 @@ def _smuggle(work: Work) -> Verdict:
     if work.given["victim"] not in recipients:
         return wrong(
             "the lenient server saw a second letter, but not for "
-            f"{work.given['victim']}: MAIL, RCPT and DATA stand behind the false end",
+            f"{work.given['victim']}: MAIL, RCPT and DATA stand after the false end",
             f"it saw: from {sender!r} to {', '.join(recipients)}",
         )
     return right(

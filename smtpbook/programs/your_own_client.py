@@ -252,7 +252,7 @@ def _pieces(work: Work) -> Verdict:
         return wrong(
             "a reply of several lines came in pieces, and your client went on before its "
             f"end (after {server.early[0]}): a line goes to its CRLF, and a reply to the "
-            "line with a space behind its code",
+            "line with a space after its code",
             source=source,
         )
     if ran.error is not None:
@@ -324,7 +324,7 @@ PLAN: Final = LessonPlan(
             task="A reply may have several lines, and a read may give half of one.",
             hints=(
                 "Keep what was read and not used yet; take lines from it.",
-                "A line of the reply with `-` behind its code is not the last.",
+                "A line of the reply with `-` after its code is not the last.",
             ),
             points=2,
         ),

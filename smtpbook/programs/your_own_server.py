@@ -196,7 +196,7 @@ def _takes(work: Work) -> Verdict:
         return wrong(f"your server did not take a letter that is in order: {said}")
     if not letters:
         return wrong(
-            "your server said 250 behind the letter but did not call deliver: whoever says "
+            "your server said 250 after the letter but did not call deliver: whoever says "
             "250 there has the letter, and answers for it",
             source="RFC 5321 section 6.1",
         )

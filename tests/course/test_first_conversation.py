@@ -25,7 +25,7 @@ ENVELOPE = ("EHLO c.example", "MAIL FROM:<{sender}>", "RCPT TO:<{recipient}>")
             "hello",
             ("EHLO lab.test",),
             None,
-            "behind the verb stands the name of the client",
+            "after the verb stands the name of the client",
         ),
         ("hello", ("HELO {client}",), None, "hello of 1982"),
         ("order", ("EHLO a.example",), 503, "in no session was RCPT said before MAIL"),

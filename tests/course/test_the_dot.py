@@ -20,7 +20,7 @@ ANOTHER = "MAIL FROM:<{sender}>\r\nRCPT TO:<%s>\r\nDATA\r\nSubject: two"
         ("cut", (), MISSING, "no letter came that has"),
         ("cut", (*OPENING, "{before}", "."), MISSING, "now say"),
         ("cut", (*OPENING, "{before}", "..", "{after}", "."), MISSING, "no letter came"),
-        ("stuff", (), MISSING, "behind the dot has come"),
+        ("stuff", (), MISSING, "after the dot has come"),
         ("stuff", (*OPENING, "{before}", "{after}", "."), MISSING, "a line with one dot"),
         ("stuff", (*OPENING, "{before}", "...", "{after}", "."), MISSING, "with one dot"),
         ("smuggle", (), MISSING, "hand in the octets"),

@@ -18,7 +18,7 @@ from tests.course.solutions import spoilt
         ("delivers", "await line.reply() != 220", "await line.no()", "AttributeError"),
         ("delivers", "int(line[:3])", "int(line)", "line 26: ValueError"),
         ("dots", 'line.startswith(".")', "False", "another dot goes before it"),
-        ("pieces", 'b"-"', 'b"?"', "a reply to the line with a space behind its code"),
+        ("pieces", 'b"-"', 'b"?"', "a reply to the line with a space after its code"),
         (
             "waits",
             "return await self.reply()\n\n\ndef",
