@@ -313,23 +313,36 @@ class Lesson:
     def _filled(self, text: str) -> str:
         return text.format_map(self.given)
 
-    def __repr__(self) -> str:
-        verdicts = [self._verdicts.get(one.name) for one in self.plan.exercises]
+    def _told(self) -> tuple[str, list[tuple[str, Exercise]]]:
+        """Say how far it is, and for each exercise the same in a word."""
         points = [one.points for one in self.plan.exercises]
-        reached = sum(it for it, verdict in zip(points, verdicts, strict=True) if verdict)
-        lines = [
+        reached = sum(one.points for one in self.plan.exercises if self.solved(one.name))
+        head = (
             f"Lesson {self.plan.number}: {self.plan.title} ({self.student}, {reached} of "
             f"{_points(sum(points))})"
-        ]
-        for exercise, verdict in zip(self.plan.exercises, verdicts, strict=True):
-            mark = "·" if verdict is None else "✓" if verdict else "✗"
-            lines.append(f"  {mark} {exercise.name:<20} {exercise.title}")
-        return "\n".join(lines)
+        )
+        words = {None: "· open", True: "✓ solved", False: "✗ not yet"}
+        verdicts = [self._verdicts.get(one.name) for one in self.plan.exercises]
+        told = [words[None if verdict is None else verdict.passed] for verdict in verdicts]
+        return head, list(zip(told, self.plan.exercises, strict=True))
+
+    def __repr__(self) -> str:
+        head, exercises = self._told()
+        lines = (f"  {word:<10} {one.name:<14} {one.title}" for word, one in exercises)
+        return "\n".join((head, *lines))
 
     def _repr_html_(self) -> str:
-        head, *lines = repr(self).splitlines()
-        items = "".join(f"<div><code>{to_html(line)}</code></div>" for line in lines)
-        return f"<b>{to_html(head)}</b><div>{to_html(self.plan.about)}</div>{items}"
+        head, exercises = self._told()
+        rows = "".join(
+            f'<tr style="background: none"><td>{word}</td>'
+            f'<th scope="row" style="text-align: left">{to_html(one.name)}</th>'
+            f'<td style="text-align: left">{to_html(one.title)}</td></tr>'
+            for word, one in exercises
+        )
+        return (
+            f"<b>{to_html(head)}</b><div>{to_html(self.plan.about)}</div>"
+            f"<table>{rows}</table>"
+        )
 
 
 class Shown(str):
