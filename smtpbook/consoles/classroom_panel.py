@@ -17,7 +17,7 @@ from smtpbook.escape import to_html, visible
 from smtpbook.lessons.classroom import Classroom
 from smtpbook.log.transcript import transcript
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_NAMES
-from smtpbook.widgets.parts import Form, choice, literal, section
+from smtpbook.widgets.parts import Form, choice, literal, scrolling, section
 
 _EVERY_S: Final = 1.0  # what a teacher who walks about can follow
 _MAX_COMMAND: Final = 60  # characters
@@ -201,10 +201,10 @@ def _table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) 
         + "</tr>"
         for row in rows
     )
-    return (
-        f'<div class="smtpbook-scroll" tabindex="0" role="group" aria-label="{caption}">'
+    return scrolling(
+        caption,
         f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f"<tbody>{body}</tbody></table>",
     )
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from smtpbook.escape import to_html, unreaching, visible
 from smtpbook.protocol.message import Message
+from smtpbook.widgets.parts import scrolling
 
 _HEADERS: Final = ("From", "Reply-To", "To", "Cc", "Subject", "List-Unsubscribe")
 # Nothing from elsewhere, frames included; what the message brings along, and its styles.
@@ -50,8 +51,8 @@ def letter_preview(message: Message) -> str:
     )
     bodies = [_text(mail), _page(mail)]
     return (
-        f'<div class="smtpbook-scroll"><table class="smtpbook-head">{head}</table></div>'
-        f'<div class="smtpbook-bodies">{"".join(filter(None, bodies))}</div>'
+        scrolling("Header", f'<table class="smtpbook-head">{head}</table>')
+        + f'<div class="smtpbook-bodies">{"".join(filter(None, bodies))}</div>'
         f"<p>{to_html(_sizes(message, mail))}</p>"
     )
 

@@ -32,6 +32,7 @@ from smtpbook.widgets.parts import (
     choice,
     literal,
     row,
+    scrolling,
     section,
     text,
 )
@@ -39,10 +40,6 @@ from smtpbook.wording import counted
 
 _HEADERS: Final = ("#", "time (UTC)", "what", "recipient", "reply", "took", "came to")
 _MAX_DOMAINS: Final = 100
-# A page may be too narrow for it; then the keyboard must reach what is to be scrolled.
-_SCROLL: Final = (
-    '<div class="smtpbook-scroll" tabindex="0" role="group" aria-label="Waterfall">'
-)
 
 
 def log_explorer(log: Log) -> LogExplorer:
@@ -269,7 +266,7 @@ class LogExplorer(Form):
         place = int(self._chosen.event[PLACE])
         drawn = draw_waterfall(self._chosen.rows, place)
         shown = drawn or "<p>There is no dialogue with times to draw.</p>"
-        self.picture.value = f"{_SCROLL}{shown}</div>"
+        self.picture.value = scrolling("Waterfall", shown)
 
 
 def _fields(exploration: Exploration) -> dict[str, Field]:

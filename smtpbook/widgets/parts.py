@@ -275,7 +275,14 @@ def table(
             for cell in row
         )
         body.append(f'<tr class="{name}">{cells}</tr>')
-    return (
-        f'<div class="smtpbook-scroll"><table><caption>{to_html(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    return scrolling(
+        caption,
+        f"<table><caption>{to_html(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>",
     )
+
+
+def scrolling(label: str, inside: str) -> str:
+    """Let what may be wider than the page scroll by itself, with the keyboard, too."""
+    box = 'class="smtpbook-scroll" tabindex="0" role="group"'
+    return f'<div {box} aria-label="{to_html(label)}">{inside}</div>'
