@@ -87,8 +87,9 @@ def lab(
     from smtpbook.stepping.terminal import run_console
 
     if lists:
+        width = max(map(len, SCENARIOS))
         for one in SCENARIOS.values():
-            click.echo(f"{one.name:<16} {one.about}")
+            click.echo(f"{one.name:<{width}}  {one.about}")
         return
     if scenario not in SCENARIOS:
         raise click.UsageError(
