@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import trio
 
 from smtpbook.grading import draws
-from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Work
+from smtpbook.grading.exercise import LessonPlan, Work
 from smtpbook.grading.heard import Heard, sessions_heard
 from smtpbook.grading.programs import Ran, run_program, running_server
 from smtpbook.grading.verdict import Verdict, right, wrong
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.programs.asked import program_exercise
 
 _EARLY_S: Final = 0.05  # after a command: what comes meanwhile was said without waiting
 _HAND_IN: Final = "your function send(host, port, sender, recipients, data)"
@@ -269,24 +271,11 @@ def _pieces(work: Work) -> Verdict:
     return right("a reply ends where it says so, not where a read ends", source=source)
 
 
-def _after(check: Callable[[Work], Verdict]) -> Callable[[Work], Verdict]:
-    """Ask for the function before it is tried."""
-
-    def judge(work: Work) -> Verdict:
-        if work.answer is MISSING or not callable(work.answer):
-            return wrong(f"hand in {_HAND_IN}")
-        return check(work)
-
-    return judge
-
-
-def _exercise(name: str, check: Callable[[Work], Verdict], **fields: Any) -> Exercise:
-    return Exercise(
-        name=name, check=_after(check), answer=_HAND_IN, solution=_SOLUTION, **fields
-    )
-
-
-_SOLUTION: Final = "# The teacher's version of this notebook has a client in 50 lines."
+_exercise: Final = partial(
+    program_exercise,
+    answer=_HAND_IN,
+    solution="# The teacher's version of this notebook has a client in 50 lines.",
+)
 
 PLAN: Final = LessonPlan(
     number=13,

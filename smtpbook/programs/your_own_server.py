@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -15,9 +15,10 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.errors import SMTPBookError
 from smtpbook.grading import draws
-from smtpbook.grading.exercise import MISSING, Exercise, LessonPlan, Work
+from smtpbook.grading.exercise import LessonPlan, Work
 from smtpbook.grading.programs import running_server
 from smtpbook.grading.verdict import Verdict, right, wrong
+from smtpbook.programs.asked import program_exercise
 from smtpbook.protocol.message import Message
 from smtpbook.runner import SENDER
 from smtpbook.session.session import open_session
@@ -282,24 +283,11 @@ def _pieces(work: Work) -> Verdict:
     return right("a command ends at its CRLF, wherever a read ends", source=source)
 
 
-def _after(check: Callable[[Work], Verdict]) -> Callable[[Work], Verdict]:
-    """Ask for the function before it is tried."""
-
-    def judge(work: Work) -> Verdict:
-        if work.answer is MISSING or not callable(work.answer):
-            return wrong(f"hand in {_HAND_IN}")
-        return check(work)
-
-    return judge
-
-
-def _exercise(name: str, check: Callable[[Work], Verdict], **fields: Any) -> Exercise:
-    return Exercise(
-        name=name, check=_after(check), answer=_HAND_IN, solution=_SOLUTION, **fields
-    )
-
-
-_SOLUTION: Final = "# The teacher's version of this notebook has a server in 60 lines."
+_exercise: Final = partial(
+    program_exercise,
+    answer=_HAND_IN,
+    solution="# The teacher's version of this notebook has a server in 60 lines.",
+)
 
 PLAN: Final = LessonPlan(
     number=14,
