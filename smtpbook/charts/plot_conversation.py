@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from matplotlib import rcParams
 
+from smtpbook.charts import ladder
 from smtpbook.charts.canvas import HEAD, new_axes, say, tidy
 from smtpbook.charts.one_session import named, one_session
-from smtpbook.escape import visible
 from smtpbook.events import CLEAR_TEXT
-from smtpbook.palette import GREY, PLAIN, PURPLE, SEVERITY_COLORS, SKY
+from smtpbook.palette import PLAIN, PURPLE, SEVERITY_COLORS, SKY
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted, duration, octets
 
@@ -26,13 +24,7 @@ _USES: Final = (
     *("reply_text", "latency_s", "service_s", "pipelined", "bytes_sent"),
     *("tls_version", "tls_cipher", "error"),
 )
-_MAX_STEPS: Final = 60
-_MAX_CHARS: Final = 64  # of what is said in one step
-_CLIENT: Final = 0.0
-_SERVER: Final = 1.0
 _SAYS: Final = {"server": "Client:", "client": "Server:", "both": ""}
-_TIP: Final = 0.007  # from a side's line to the middle of an arrow's head
-_INSET: Final = 0.012  # from a side's line to what is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,7 @@ def plot_conversation(
     session_id: str | None = None,
     *,
     recipient: str | None = None,
-    max_steps: int = _MAX_STEPS,
+    max_steps: int = ladder.MAX_STEPS,
     ax: Axes | None = None,
 ) -> Axes:
     """Sequence diagram of a session: commands to the right, replies to the left.
@@ -119,34 +111,20 @@ def plot_conversation(
     for row, step in enumerate(steps):
         _draw(ax, row, step)
     _write_times(ax, steps)
-    for x, who in ((_CLIENT, "client"), (_SERVER, "server")):
-        ax.vlines(x, -0.9, len(steps) - 0.3, rcParams["text.color"], lw=1.2)
-        place = ax.annotate(who, (x, -0.9), (0, 3), textcoords="offset points", ha="center")
-        place.set(weight="bold", annotation_clip=False)
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_ylim(len(steps) - 0.3, -0.9)
-    ax.set_axis_off()
     grouped = any(step.group is not None for step in steps)
     notes = ["grey band: written as one group"] if grouped else []
     notes += ["tinted: under TLS"] if any(step.encrypted for step in steps) else []
-    place = ax.annotate("; ".join(notes), (0, 0), (0, -4), "axes fraction", "offset points")
-    place.set(size="small", va="top", annotation_clip=False)
+    ladder.draw_sides(ax, len(steps), "; ".join(notes))
     return ax
 
 
 def _steps(rows: pd.DataFrame) -> Iterator[_Step]:
     """Give what was said and what happened: a group's commands, then their replies."""
-    plain = rows.astype(object).where(rows.notna(), None)
-    for number, group in groupby(
-        plain.itertuples(index=False, name="Event"), key=lambda event: event.pipelined
-    ):
-        together = list(group)
-        parts = [[event] for event in together] if number is None else [together]
-        for part in parts:
-            for event in part:
-                yield from _sent(event, number if len(part) > 1 else None)
-            for event in part:
-                yield from _received(event)
+    for part, group in ladder.parts(rows):
+        for event in part:
+            yield from _sent(event, group)
+        for event in part:
+            yield from _received(event)
 
 
 def _sent(event: Any, group: int | None) -> Iterator[_Step]:
@@ -156,18 +134,16 @@ def _sent(event: Any, group: int | None) -> Iterator[_Step]:
     elif event.kind == "command" and event.command is not None:
         text = f"{event.command}" + (" (end of mail data)" if event.command == "." else "")
     if text is not None:
-        yield _Step(to="server", text=_short(text), time=event.time, group=group)
+        yield _Step(to="server", text=ladder.short(text), time=event.time, group=group)
 
 
 def _received(event: Any) -> Iterator[_Step]:
     took_s = event.latency_s if event.service_s is None else event.service_s
     time = event.time + pd.Timedelta(seconds=event.latency_s or 0)
     if event.reply_code is not None:
-        first, *more = (event.reply_text or "").split("\n")
-        lines = f" (+ {counted(len(more), 'line', 'lines')})" if more else ""
         yield _Step(
             to="client",
-            text=_short(f"{event.reply_code} {first}".rstrip()) + lines,
+            text=ladder.short_reply(event.reply_code, event.reply_text),
             time=time,
             color=SEVERITY_COLORS.get(event.reply_code // 100),
             took_s=took_s,
@@ -180,7 +156,7 @@ def _received(event: Any) -> Iterator[_Step]:
     text = f"{note or event.verb or event.kind}: {event.error}" if failed else str(note)
     yield _Step(
         to="both",
-        text=_short(text),
+        text=ladder.short(text),
         time=time,
         color=PURPLE if failed else PLAIN,
         took_s=took_s,
@@ -212,16 +188,12 @@ def _ground(ax: Axes, steps: list[_Step]) -> None:
         ax.fill_between(
             [0, 1], tls, len(steps) - 0.3, color=SKY, alpha=0.12, lw=0, zorder=0
         )
-    numbered = enumerate(steps)
-    for group, members in groupby(numbered, key=lambda numbered: numbered[1].group):
-        places = [row for row, _ in members]
-        if group is not None and len(places) > 1:
-            top, bottom = places[0] - 0.62, places[-1] + 0.3
-            ax.fill_between([0, 1], top, bottom, color=GREY, alpha=0.22, lw=0, zorder=0.5)
+    for group in ladder.places(step.group for step in steps):
+        if len(group) > 1:
+            ladder.shade(ax, group)
 
 
 def _draw(ax: Axes, row: int, step: _Step) -> None:
-    ink = rcParams["text.color"]
     if step.to == "both":
         around = {"boxstyle": "round,pad=0.25", "fc": ax.get_facecolor(), "ec": step.color}
         ax.text(
@@ -235,14 +207,8 @@ def _draw(ax: Axes, row: int, step: _Step) -> None:
             parse_math=False,
         )
         return
-    color = step.color or ink
-    ax.plot([_CLIENT, _SERVER], [row, row], color=color, linewidth=1.4)
-    tip, head = (_SERVER, ">") if step.to == "server" else (_CLIENT, "<")
-    # The marker's middle is a little before the line at which it points.
-    ax.plot(tip + _TIP * (1 - 2 * tip), row, head, color=color, markersize=6)
-    inset, side = (_INSET, "left") if step.to == "server" else (1 - _INSET, "right")
-    place = ax.annotate(step.text, (inset, row), (0, 1.5), textcoords="offset points")
-    place.set(ha=side, va="bottom", size="small", parse_math=False)
+    tip = ladder.SERVER if step.to == "server" else ladder.CLIENT
+    ladder.arrow(ax, row, tip, step.text, step.color)
 
 
 def _moment(time: Any, first: Any) -> str:
@@ -270,7 +236,3 @@ def _write_times(ax: Axes, steps: list[_Step]) -> None:
     for text, x, points in (("UTC", 0, -24), ("took", 1, 56)):
         place = ax.annotate(text, (x, -0.9), (points, 3), textcoords="offset points")
         place.set(ha="right", size="small", annotation_clip=False)
-
-
-def _short(text: str) -> str:
-    return visible(text, max_chars=_MAX_CHARS)

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib import rcParams
 
+from smtpbook.charts import ladder
 from smtpbook.charts.canvas import HEAD, new_axes, say, tidy
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import visible
 from smtpbook.log.join_sides import join_sides
-from smtpbook.palette import GREY, PURPLE, SEVERITY_COLORS
+from smtpbook.palette import SEVERITY_COLORS
 from smtpbook.wording import counted, duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MAX_STEPS: Final = 60
-_MAX_CHARS: Final = 64  # of what is said in one step
-_CLIENT: Final = 0.0
-_SERVER: Final = 1.0
-_TIP: Final = 0.007  # from a side's line to the middle of an arrow's head
-_INSET: Final = 0.012  # from a side's line to what is said
-_LOST: Final = 0.72  # so much of its way an arrow goes that does not arrive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +27,7 @@ class _Step:
     Attributes
     ----------
     tip : float
-        The side it goes to, `_CLIENT` or `_SERVER`.
+        The side it goes to, `ladder.CLIENT` or `ladder.SERVER`.
     left, right : Timestamp or None
         When it was at the client and at the server, each by its own clock.
     arrives : bool
@@ -58,7 +49,7 @@ def plot_two_sides(
     theirs: pd.DataFrame,
     session_id: str | None = None,
     *,
-    max_steps: int = _MAX_STEPS,
+    max_steps: int = ladder.MAX_STEPS,
     ax: Axes | None = None,
 ) -> Axes:
     """Sequence diagram of a session from the client's log and the server's, both clocks.
@@ -121,21 +112,14 @@ def plot_two_sides(
         f"{skew}. " + " ".join(map(_told, steps[:12])),
         above=HEAD,
     )
-    _ground(ax, steps)
+    groups = list(ladder.places(step.group for step in steps))
+    for group in groups:
+        ladder.shade(ax, group)
     for row, step in enumerate(steps):
-        _draw(ax, row, step)
+        ladder.arrow(ax, row, step.tip, step.text, step.color, arrives=step.arrives)
     _write_times(ax, steps, rows["offset_s"].iloc[0])
-    for x, who in ((_CLIENT, "client"), (_SERVER, "server")):
-        ax.vlines(x, -0.9, len(steps) - 0.3, rcParams["text.color"], lw=1.2)
-        place = ax.annotate(who, (x, -0.9), (0, 3), textcoords="offset points", ha="center")
-        place.set(weight="bold", annotation_clip=False)
-    ax.set_xlim(-0.02, 1.02)
-    ax.set_ylim(len(steps) - 0.3, -0.9)
-    ax.set_axis_off()
-    grouped = any(step.group is not None for step in steps)
-    notes = f"{skew}{'; grey band: written as one group' if grouped else ''}"
-    place = ax.annotate(notes, (0, 0), (0, -4), "axes fraction", "offset points")
-    place.set(size="small", va="top", annotation_clip=False)
+    notes = f"{skew}{'; grey band: written as one group' if groups else ''}"
+    ladder.draw_sides(ax, len(steps), notes)
     return ax
 
 
@@ -157,17 +141,11 @@ def _session(sides: pd.DataFrame, ours: pd.DataFrame, wanted: str | None) -> pd.
 
 def _steps(rows: pd.DataFrame) -> Iterator[_Step]:
     """Give what was said: a group's commands, then their replies."""
-    plain = rows.astype(object).where(rows.notna(), None)
-    for number, group in groupby(
-        plain.itertuples(index=False, name="Both"), key=lambda both: both.pipelined
-    ):
-        together = list(group)
-        parts = [[both] for both in together] if number is None else [together]
-        for part in parts:
-            for both in part:
-                yield from _sent(both, number if len(part) > 1 else None)
-            for both in part:
-                yield from _replied(both)
+    for part, group in ladder.parts(rows):
+        for both in part:
+            yield from _sent(both, group)
+        for both in part:
+            yield from _replied(both)
 
 
 def _sent(both: Any, group: int | None) -> Iterator[_Step]:
@@ -175,8 +153,8 @@ def _sent(both: Any, group: int | None) -> Iterator[_Step]:
         return
     text = both.command or both.verb or "?"
     yield _Step(
-        tip=_SERVER,
-        text=_short(f"{text} (end of mail data)" if text == "." else text),
+        tip=ladder.SERVER,
+        text=ladder.short(f"{text} (end of mail data)" if text == "." else text),
         left=both.sent,
         right=both.read,
         arrives=both.read is not None or both.their_reply_code is not None,
@@ -191,11 +169,9 @@ def _replied(both: Any) -> Iterator[_Step]:
         code, text = both.their_reply_code, both.their_reply_text
     if code is None:
         return
-    first, *more = (text or "").split("\n")
-    lines = f" (+ {counted(len(more), 'line', 'lines')})" if more else ""
     yield _Step(
-        tip=_CLIENT,
-        text=_short(f"{code} {first}".rstrip()) + lines,
+        tip=ladder.CLIENT,
+        text=ladder.short_reply(code, text),
         left=both.received,
         right=both.answered,
         arrives=arrives,
@@ -217,42 +193,17 @@ def _skew(offset_s: float, bound_s: float) -> str:
 
 
 def _told(step: _Step) -> str:
-    who = "Client" if step.tip == _SERVER else "Server"
+    who = "Client" if step.tip == ladder.SERVER else "Server"
     return f"{who}{'' if step.arrives else ', unheard'}: {step.text}."
-
-
-def _ground(ax: Axes, steps: list[_Step]) -> None:
-    """Underlay each group of commands."""
-    for group, members in groupby(enumerate(steps), key=lambda numbered: numbered[1].group):
-        places = [row for row, _ in members]
-        if group is not None:
-            top, bottom = places[0] - 0.62, places[-1] + 0.3
-            ax.fill_between([0, 1], top, bottom, color=GREY, alpha=0.22, lw=0, zorder=0.5)
-
-
-def _draw(ax: Axes, row: int, step: _Step) -> None:
-    color = step.color or rcParams["text.color"]
-    tail = 1 - step.tip
-    toward = step.tip - tail
-    end = step.tip if step.arrives else tail + _LOST * toward
-    ax.plot([tail, end], [row, row], color, ls="-" if step.arrives else "--", lw=1.4)
-    if step.arrives:
-        # The marker's middle is a little before the line at which it points.
-        ax.plot(end - _TIP * toward, row, ">" if toward > 0 else "<", c=color, ms=6)
-    else:
-        ax.plot(end, row, "x", color=PURPLE, ms=8, mew=2.2)
-    inset, side = (_INSET, "left") if toward > 0 else (1 - _INSET, "right")
-    place = ax.annotate(step.text, (inset, row), (0, 1.5), textcoords="offset points")
-    place.set(ha=side, va="bottom", size="small", parse_math=False)
 
 
 def _write_times(ax: Axes, steps: list[_Step], offset_s: float) -> None:
     """Write when each step was at either side, where that is another time."""
     offset = pd.Timedelta(seconds=0 if pd.isna(offset_s) else offset_s)
     sides: tuple[tuple[float, float, str, list[pd.Timestamp | None]], ...] = (
-        (_CLIENT, -8, "right", [step.left for step in steps]),
+        (ladder.CLIENT, -8, "right", [step.left for step in steps]),
         (
-            _SERVER,
+            ladder.SERVER,
             8,
             "left",
             [None if step.right is None else step.right - offset for step in steps],
@@ -283,7 +234,3 @@ def _write(
 ) -> None:
     place = ax.annotate(text, at, points, textcoords="offset points")
     place.set(ha=side, va=height, size="small", annotation_clip=False)
-
-
-def _short(text: str) -> str:
-    return visible(text, max_chars=_MAX_CHARS)
