@@ -17,8 +17,8 @@ FLOORS = [
         *("statistics", "table"),
     },
     {
-        *("accounts", "codes", "databases", "dkim", "loopback", "runner", "smime"),
-        *("transfer", "unsubscribe"),
+        *("accounts", "codes", "databases", "dkim", "loopback", "lookup", "runner"),
+        *("smime", "transfer", "unsubscribe"),
     },
     {
         "bodies",
@@ -30,8 +30,8 @@ FLOORS = [
         "transport",
     },  # what happened; what it is made of
     {
-        *("session", "lab", "recipients", "messages", "deliverability", "ledger"),
-        *("logfile", "tables"),
+        *("session", "lab", "recipients", "messages", "ledger", "logfile"),
+        "tables",
     },
     {
         *("folder", "moving", "receiver"),
@@ -55,7 +55,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "session",
         "transport",
         "lab",
-        "deliverability",
+        "lookup",
         "campaign",
         "delivery",
         "rehearsal",
@@ -149,8 +149,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "platformdirs": {"places"},
     "spnego": {"session"},
     "cypcap": {"captures"},
-    "dns": {"deliverability"},
-    "cryptography": {"private_key", "dkim", "smime", "accounts", "deliverability"},
+    "dns": {"lookup"},
+    "cryptography": {"private_key", "dkim", "smime", "accounts"},
     "duckdb": {"tables"},
     "dask": {"campaign", "insight"},
     "rich": {"progress"},
