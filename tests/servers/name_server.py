@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 
 from dnslib import QTYPE, RCODE, RR, DNSRecord
 from dnslib.dns import DNSError
@@ -15,6 +16,7 @@ from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
 # A UDP port that is free is nearly always free for TCP as well.
 _TRIES = 20
+_POLL_S = 0.02  # how soon it notices that it shall end
 
 
 class NameServer(BaseResolver):  # type: ignore[misc]
@@ -80,12 +82,14 @@ def name_server(zone: str) -> Iterator[NameServer]:
         except OSError:
             udp.server.server_close()
     names.place = f"127.0.0.1:{port}"
-    for one in (udp, tcp):
-        one.start_thread()
+    servers = [one.server for one in (udp, tcp)]
+    threads = [Thread(target=one.serve_forever, args=(_POLL_S,)) for one in servers]
+    for thread in threads:
+        thread.start()
     try:
         yield names
     finally:
-        for one in (udp, tcp):
-            one.stop()
-            one.server.server_close()
-            one.thread.join()
+        for one, thread in zip(servers, threads, strict=True):
+            one.shutdown()
+            one.server_close()
+            thread.join()
