@@ -21,6 +21,7 @@ FLOORS = [
         *("smime", "transfer", "unsubscribe"),
     },
     {
+        "authentication",
         "bodies",
         "language",
         "log",
