@@ -51,6 +51,7 @@ FLOORS = [
 ]
 HOME = {  # each heavy dependency has one home, or a few named ones
     "trio": {
+        "authentication",
         "runner",
         "loopback",
         "session",
