@@ -332,6 +332,7 @@ class _Check:
     async def _step(self, term: Term, domain: str, explains: bool) -> SpfStep:
         """Try one term."""
         address = self._client.address
+        is_match: bool | None
         if term.name == "all":
             return SpfStep(term=term, is_match=True)
         if term.network is not None:
@@ -344,7 +345,6 @@ class _Check:
             return SpfStep(term=term, is_match=None)
         if term.name in ("include", "redirect"):
             return await self._led_to(term, target, explains)
-        is_match: bool | None
         if term.name == "exists":
             found = (await self._asked(target, "A")).values
             is_match = bool(found)

@@ -27,6 +27,18 @@ Keys = Mapping[str, str | bytes] | Callable[[str], str | bytes | None]
 """Key records by name, ``selector._domainkey.domain`` in lower case."""
 
 
+def key_names(data: bytes) -> tuple[str, ...]:
+    """Give the names at which `verify` will want key records, each once."""
+    names: dict[str, None] = {}
+    header, _ = split_header(data)
+    for own in by_name(header).get(b"dkim-signature", [])[:MAX_SIGNATURES]:
+        try:
+            names[Signature.parse(own).key_name] = None
+        except TagError:
+            continue
+    return tuple(names)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What one signature is worth.
@@ -83,7 +95,8 @@ def verify(
     keys : mapping or callable
         From ``selector._domainkey.domain``, in lower case, to the TXT record's text.  What
         is missing, or None, is no key; a callable that cannot tell just now raises
-        `OSError` (such as `smtpbook.errors.TransportError`).
+        `OSError` (such as `smtpbook.errors.TransportError`), one that found what is no key
+        `TagError`.
     date : datetime, optional
         When, for ``x=``; with a time zone.  Default: now.
 
@@ -192,13 +205,6 @@ def _key_checked(
     name = signature.key_name
     try:
         text = keys.get(name) if isinstance(keys, Mapping) else keys(name)
-    except OSError as exc:
-        return replace(
-            so_far,
-            result="temperror",
-            reason=f"the key at {name} could not be had: {exc}",
-        )
-    try:
         if text is None:
             raise TagError("there is no record")
         record = KeyRecord.parse(text)
@@ -209,6 +215,12 @@ def _key_checked(
             raise TagError("it is not for domains below its own (t=s), as i= is")
         is_right = record.verifies(
             signature.octets, octets, hashlib.sha256(octets).digest()
+        )
+    except OSError as exc:
+        return replace(
+            so_far,
+            result="temperror",
+            reason=f"the key at {name} could not be had: {exc}",
         )
     except TagError as exc:
         return replace(
