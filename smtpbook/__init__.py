@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from smtpbook.accounts.store import load_account as load_account
     from smtpbook.accounts.store import save_account as save_account
     from smtpbook.accounts.timeouts import Timeouts as Timeouts
+    from smtpbook.authentication.authenticate import authenticate as authenticate
+    from smtpbook.authentication.spf import check_spf as check_spf
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.bounces.dmarc import read_dmarc_reports as read_dmarc_reports
@@ -231,6 +233,8 @@ _HOME = {
     "read_bounces": "bounces.read",
     "suppress_bounces": "bounces.suppress",
     "read_dmarc_reports": "bounces.dmarc",
+    "authenticate": "authentication.authenticate",
+    "check_spf": "authentication.spf",
     "explain": "codes.explain",
     "Explanation": "codes.explanation",
     "classify": "log.classify",

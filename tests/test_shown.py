@@ -91,7 +91,20 @@ def _classroom() -> sb.Classroom:
         return classroom
 
 
+def _authentication() -> Any:
+    zone = {
+        "x.test": {"TXT": f"v=spf1 include:y.test {EVIL}"},
+        "_dmarc.x.test": {"TXT": f"v=DMARC1; p={EVIL}"},
+    }
+    data = f"From: {EVIL} <a@x.test>\r\n\r\n".encode()
+    return sb.authenticate(
+        data, ip="192.0.2.1", helo=EVIL, reverse_path=f"{EVIL}@x.test", zone=zone
+    )
+
+
 SHOWN: Final[dict[str, Callable[[], Any]]] = {
+    "Authentication": _authentication,
+    "SpfResult": lambda: _authentication().spf,
     "Classroom": _classroom,
     "Explanation": lambda: sb.explain(f"550 5.1.1 {EVIL}", verb="RCPT"),
     "Run": _run,

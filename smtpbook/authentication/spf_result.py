@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 from smtpbook.authentication.spf_record import SpfRecord, Term
 from smtpbook.escape import to_html, visible
+from smtpbook.states import INK
 from smtpbook.wording import counted
 
 SpfVerdict = Literal[
@@ -137,6 +137,6 @@ class SpfResult:
             for depth, text in self._lines()
         )
         return (
-            f"<div><p><b>{escape(self.result)}</b> {to_html(self.summary)}<br>"
-            f"{to_html(self.cost)}</p>{lines}</div>"
+            f'<div style="{INK}"><p>{to_html(self.summary)}<br>{to_html(self.cost)}</p>'
+            f"{lines}</div>"
         )
