@@ -115,8 +115,10 @@ def parse_macros(text: str, *, in_explanation: bool = False) -> Parts:
     at = 0
     while at < len(text):
         found = _PART.match(text, at)
-        if found is None or (found["literal"] and " " in found[0] and not in_explanation):
+        if found is None:
             raise _unreadable(text, at)
+        if found["literal"] and not in_explanation and " " in found[0]:
+            raise _unreadable(text, text.index(" ", at))
         if found["letter"]:
             parts.append(_macro(found, in_explanation))
         else:

@@ -113,16 +113,17 @@ class SpfResult:
             f"borne), {counted(self.voids, 'question', 'questions')} without an answer (2)"
         )
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
+    def _lines(self, depth: int = 0) -> Iterator[tuple[int, str]]:
         """Give depth and text of what is told; foreign text is escaped."""
-        for depth, one in self.walk():
-            texts = one.texts or ("no SPF record",)
-            yield depth, f"{visible(one.domain)}: {' | '.join(map(visible, texts))}"
-            for step in one.steps:
-                said = "?" if step.is_match is None else "✓" if step.is_match else "·"
-                found = f" → {', '.join(step.found[:8])}" if step.found else ""
-                more = " …" if len(step.found) > 8 else ""
-                yield depth + 1, f"{said} {step.term}{visible(found)}{more}"
+        texts = " | ".join(map(visible, self.texts[:3])) or self.reason
+        yield depth, f"{visible(self.domain)}: {texts}"
+        for step in self.steps:
+            mark = {True: "✓", False: "·", None: "?"}[step.is_match]
+            found = f" → {', '.join(map(visible, step.found[:8]))}" if step.found else ""
+            more = ", …" if len(step.found) > 8 else ""
+            yield depth + 1, f"{mark} {step.term}{found}{more}"
+            if step.inner is not None:
+                yield from step.inner._lines(depth + 2)
 
     def __str__(self) -> str:
         lines = [self.summary, f"  {self.cost}"]
