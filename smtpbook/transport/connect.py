@@ -7,7 +7,7 @@ and recorded.  Among several addresses `race` chooses; TLS comes later, in `tls`
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -51,6 +51,21 @@ async def connect(
     if on_found is not None:
         on_found(found)
     return await first_to_answer(found, way)
+
+
+async def connect_to(
+    addresses: Iterable[str], account: Account, record: Notes
+) -> TcpStream:
+    """Connect to one of some IP addresses, at an account's port; no name is looked up.
+
+    Raises
+    ------
+    TransportError
+        None could be reached, each is named; or there is none.
+    """
+    families = {True: socket.AF_INET6, False: socket.AF_INET}
+    found: list[Address] = [(families[":" in one], (one, account.port)) for one in addresses]
+    return await first_to_answer(found, Way.of(account, record))
 
 
 def local_address(stream: trio.abc.Stream) -> str:

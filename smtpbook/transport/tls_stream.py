@@ -12,7 +12,9 @@ has it.
 
 from __future__ import annotations
 
+import _ssl
 import ssl
+import sys
 from typing import Any, Final
 
 import trio
@@ -124,6 +126,16 @@ class TlsStream(trio.abc.Stream):
     def getpeercert(self, *, binary_form: bool = False) -> Any:
         """Give the server's certificate, as `ssl.SSLObject` does."""
         return self._object.getpeercert(binary_form)
+
+    def certificate_chain(self) -> tuple[bytes, ...]:
+        """Give what the server has shown, as DER: its own certificate first.
+
+        Nothing is proved by it: the others are as the server sent them.
+        """
+        if sys.version_info >= (3, 13):
+            return tuple(self._object.get_unverified_chain())
+        shown = self._object._sslobj.get_unverified_chain()  # public from 3.13 on
+        return tuple(one.public_bytes(_ssl.ENCODING_DER) for one in shown or ())
 
     def cipher(self) -> tuple[str, str, int] | None:
         """Give the cipher agreed on: name, protocol, bits."""
