@@ -32,7 +32,7 @@ FLOORS = [
     },  # what happened; what it is made of
     {
         *("session", "lab", "recipients", "messages", "ledger", "logfile"),
-        "tables",
+        *("routes", "tables"),
     },
     {
         *("folder", "moving", "receiver"),
@@ -56,6 +56,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "loopback",
         "session",
         "transport",
+        "routes",
         "lab",
         "lookup",
         "campaign",
@@ -72,7 +73,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "python_socks": {"transport"},
     "truststore": {"transport"},
     "trustme": {"lab"},
-    "h11": {"loopback"},
+    "h11": {"loopback", "routes"},
     "pandas": {
         "recipients",
         "language",
@@ -102,6 +103,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "preflight",
         "formats",
         "bounces",
+        "routes",
     },
     "numpy": {
         "databases",
@@ -152,7 +154,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "spnego": {"session"},
     "cypcap": {"captures"},
     "dns": {"lookup"},
-    "cryptography": {"private_key", "dkim", "smime", "accounts"},
+    "cryptography": {"private_key", "dkim", "smime", "accounts", "routes"},
     "duckdb": {"tables"},
     "dask": {"campaign", "insight"},
     "rich": {"progress"},

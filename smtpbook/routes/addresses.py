@@ -1,4 +1,4 @@
-"""Addresses: the IP addresses of a host name, as an asker knows them.
+"""Addresses: the IP addresses of a host's name, as an asker knows them.
 
 What is done with them is `transport`'s.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smtpbook.lookup.asker import Asker
+from smtpbook.lookup.answer import Asker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +18,12 @@ class Addresses:
     ----------
     name : str
         As it was asked for.
-    canonical : str
-        What it is an alias of, at the end; else `name`.
     found : tuple of str
         IPv6 before IPv4; empty = none, or not known.
+    aliases : tuple of str
+        The names that CNAME records led to, in order.
     is_secure : bool
-        Whether DNSSEC has proved both answers.
+        DNSSEC vouches for both answers.
     error : str or None
         Why they are not known; None = they are, or it is known that there are none.
 
@@ -33,25 +33,25 @@ class Addresses:
     """
 
     name: str
-    canonical: str
-    found: tuple[str, ...]
-    is_secure: bool
-    error: str | None
+    found: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    is_secure: bool = False
+    error: str | None = None
 
 
 async def addresses_of(asker: Asker, name: str) -> Addresses:
     """Ask for a host's addresses.
 
-    One of the two answers is enough to connect; where both fail it is an error.
+    One of the two answers is enough to connect; it is an error where there is none and one
+    has failed.
     """
     answers = [await asker.ask(name, record) for record in ("AAAA", "A")]
     found = tuple(value for answer in answers for value in answer.values)
-    failed = [answer for answer in answers if answer.status == "error"]
-    aliases = next((answer.aliases for answer in answers if answer.aliases), ())
+    errors = [answer.error for answer in answers if answer.status == "error"]
     return Addresses(
-        name=name,
-        canonical=aliases[-1] if aliases else name,
+        name=answers[0].name,
         found=found,
+        aliases=max((answer.aliases for answer in answers), key=len),
         is_secure=all(answer.is_secure for answer in answers),
-        error=None if found or not failed else failed[0].error,
+        error=errors[0] if errors and not found else None,
     )

@@ -133,6 +133,12 @@ class Dialogue:
         certificate: bytes | None = self.stream.getpeercert(binary_form=True)
         return certificate
 
+    @property
+    def certificate_chain(self) -> tuple[bytes, ...]:
+        """What the server has shown, as DER, its own certificate first."""
+        stream = self.stream
+        return stream.certificate_chain() if isinstance(stream, TlsStream) else ()
+
     # -- writing
 
     @property

@@ -199,6 +199,11 @@ class Session:
         return self._talk.certificate
 
     @property
+    def certificate_chain(self) -> tuple[bytes, ...]:
+        """What the server has shown, as DER, its own certificate first; nothing is proved."""
+        return self._talk.certificate_chain
+
+    @property
     def is_over(self) -> bool:
         """Whether the connection has ended; nothing more can be said."""
         return self._talk.is_over

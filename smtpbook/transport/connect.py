@@ -64,7 +64,9 @@ async def connect_to(
         None could be reached, each is named; or there is none.
     """
     families = {True: socket.AF_INET6, False: socket.AF_INET}
-    found: list[Address] = [(families[":" in one], (one, account.port)) for one in addresses]
+    found: list[Address] = [
+        (families[":" in one], (one, account.port)) for one in addresses
+    ]
     return await first_to_answer(found, Way.of(account, record))
 
 

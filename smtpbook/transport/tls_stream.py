@@ -134,7 +134,8 @@ class TlsStream(trio.abc.Stream):
         """
         if sys.version_info >= (3, 13):
             return tuple(self._object.get_unverified_chain())
-        shown = self._object._sslobj.get_unverified_chain()  # public from 3.13 on
+        below: Any = self._object  # what it stands on is not public, and was not until 3.13
+        shown = below._sslobj.get_unverified_chain()
         return tuple(one.public_bytes(_ssl.ENCODING_DER) for one in shown or ())
 
     def cipher(self) -> tuple[str, str, int] | None:
