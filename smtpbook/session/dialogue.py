@@ -126,16 +126,8 @@ class Dialogue:
         self._closing_reply: Reply | None = None
 
     @property
-    def certificate(self) -> bytes | None:
-        """The server's certificate as DER; None in clear text."""
-        if not isinstance(self.stream, TlsStream):
-            return None
-        certificate: bytes | None = self.stream.getpeercert(binary_form=True)
-        return certificate
-
-    @property
-    def certificate_chain(self) -> tuple[bytes, ...]:
-        """What the server has shown, as DER, its own certificate first."""
+    def certificates(self) -> tuple[bytes, ...]:
+        """Those the server has shown, as DER, its own first; empty in clear text."""
         stream = self.stream
         return stream.certificate_chain() if isinstance(stream, TlsStream) else ()
 

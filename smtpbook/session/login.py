@@ -97,7 +97,7 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
 
 async def _binding(talk: Dialogue, offered: Sequence[str]) -> bytes:
     """Give what ties a login to this TLS connection; empty = nothing, or nobody asks."""
-    certificate = talk.certificate
+    certificate = next(iter(talk.certificates), None)
     if certificate is None or not any(sasl.tells_binding(one, offered) for one in offered):
         return b""
     # The first time, a library is loaded: not on the trio thread.

@@ -105,9 +105,8 @@ async def probe_async(
         async with open_session(
             account, sink=watch, login=False, connector=watch.connect
         ) as session:
-            certificate = session.certificate
-            if certificate is not None:
-                watch.facts["certificate"] = certificate_facts(certificate)
+            if session.certificates:
+                watch.facts["certificate"] = certificate_facts(session.certificates[0])
             if is_wanted(account):
                 await session.log_in()
     except SMTPBookError as exc:

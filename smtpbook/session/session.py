@@ -194,14 +194,9 @@ class Session:
         return self._talk.client.is_authenticated
 
     @property
-    def certificate(self) -> bytes | None:
-        """The server's certificate as DER; None in clear text."""
-        return self._talk.certificate
-
-    @property
-    def certificate_chain(self) -> tuple[bytes, ...]:
-        """What the server has shown, as DER, its own certificate first; nothing is proved."""
-        return self._talk.certificate_chain
+    def certificates(self) -> tuple[bytes, ...]:
+        """Those the server has shown, as DER, its own first; empty in clear text."""
+        return self._talk.certificates
 
     @property
     def is_over(self) -> bool:
