@@ -517,4 +517,4 @@ async def test_contexts_are_shared_by_sessions_at_the_same_time(
         servers.open(account) as one,
         open_session(account, sink=servers.rows, connector=servers.connect) as other,
     ):
-        assert one.certificate == other.certificate
+        assert one.certificates == other.certificates
