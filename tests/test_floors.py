@@ -35,7 +35,7 @@ FLOORS = [
         *("routes", "tables"),
     },
     {
-        *("folder", "moving", "receiver"),
+        *("folder", "moving", "receiver", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
@@ -57,6 +57,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "session",
         "transport",
         "routes",
+        "survey",
         "lab",
         "lookup",
         "campaign",
@@ -104,6 +105,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "formats",
         "bounces",
         "routes",
+        "survey",
     },
     "numpy": {
         "databases",

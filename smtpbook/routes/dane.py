@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
@@ -260,7 +261,8 @@ def _anchors(
             continue
         yield from (one for one in authorities if record.is_of(one))
         if record.matching == record.selector == 0:
-            yield x509.load_der_x509_certificate(record.data)
+            with suppress(ValueError):  # what holds no certificate is about none
+                yield x509.load_der_x509_certificate(record.data)
 
 
 def _below(
@@ -301,31 +303,25 @@ def _below(
 def _what_counts() -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """Give what a chain has to say of authorities, and of the server.
 
-    The authority may be anybody's own, which the rules of the public ones (the default) do
-    not bind: only what RFC 5280 section 6.1.4 (k) and (n) asks for counts, and the names.
+    The authority may be anybody's own, whom the rules of the public ones (the default) do
+    not bind: what counts is that it is one, that its key may sign (RFC 5280 section 6.1.4,
+    k and n), and the server's names.
     """
     from cryptography import x509
     from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy
 
-    def is_authority(
-        policy: Policy, certificate: x509.Certificate, said: x509.BasicConstraints
-    ) -> None:
-        if not said.ca:
-            raise ValueError("a certificate in the chain is not an authority's")
-
     def may_sign(
-        policy: Policy, certificate: x509.Certificate, said: x509.KeyUsage | None
+        policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None
     ) -> None:
-        if said is not None and not said.key_cert_sign:
+        if usage is not None and not usage.key_cert_sign:
             raise ValueError("an authority's key is not for certificates")
 
     either = Criticality.AGNOSTIC
-    anything = ExtensionPolicy.permit_all()
+    whatever = ExtensionPolicy.permit_all()
+    authority = whatever.require_present(x509.BasicConstraints, either, None)
     return (
-        anything.require_present(
-            x509.BasicConstraints, either, is_authority
-        ).may_be_present(x509.KeyUsage, either, may_sign),
-        anything.require_present(x509.SubjectAlternativeName, either, None),
+        authority.may_be_present(x509.KeyUsage, either, may_sign),
+        whatever.require_present(x509.SubjectAlternativeName, either, None),
     )
 
 

@@ -31,9 +31,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker
 from smtpbook.lookup.mail_hosts import MailHost, MailHosts, mail_hosts
+from smtpbook.protocol.addresses import to_a_labels
 from smtpbook.routes.addresses import Addresses, addresses_of
 from smtpbook.routes.dane import NO_DANE, Dane, Tlsa, chain_failure, dane_of
 from smtpbook.routes.mta_sts import Fetch, StsAnswer, StsPolicies
@@ -242,7 +244,7 @@ async def _host(
     asker: Asker, domain: str, host: MailHost, sts: StsAnswer, tlsa_port: int | None
 ) -> Host:
     """Say what one host has to prove; `tlsa_port` None = DANE does not come into it."""
-    addresses = await addresses_of(asker, host.name)
+    addresses = await _addresses(asker, host.name)
     dane = NO_DANE
     if tlsa_port is not None and addresses.found:
         dane = await dane_of(asker, addresses, port=tlsa_port)
@@ -268,6 +270,15 @@ async def _host(
         failure=failure,
         refused=refused,
     )
+
+
+async def _addresses(asker: Asker, host: str) -> Addresses:
+    """Ask for the addresses of what an MX record names, if that can be a host at all."""
+    try:
+        to_a_labels(host.replace("_", "-"))  # which real hosts have
+    except LocalProtocolError:
+        return Addresses(name=host, error="that is no name of a host")
+    return await addresses_of(asker, host)
 
 
 def _by_dane(domain: str, addresses: Addresses, dane: Dane) -> Security | None:

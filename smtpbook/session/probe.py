@@ -112,7 +112,7 @@ async def probe_async(
     except SMTPBookError as exc:
         failure = exc
     watch.finish(failure)
-    if (problem := _certificate_problem(failure)) is not None:
+    if (problem := certificate_problem(failure)) is not None:
         certificate = await _shown_certificate(account, patience_s)
         known = {} if certificate is None else certificate_facts(certificate)
         watch.facts["certificate"] = known | {"problem": problem}
@@ -167,8 +167,12 @@ def no_longer_than(limits: Timeouts, patience_s: float) -> Timeouts:
     return Timeouts(**{name: min(getattr(limits, name), patience_s) for name in names})
 
 
-def _certificate_problem(failure: BaseException | None) -> str | None:
-    """Say what OpenSSL found wrong with the certificate; None = something else failed."""
+def certificate_problem(failure: BaseException | None) -> str | None:
+    """Say what OpenSSL found wrong with the certificate; None = something else failed.
+
+    >>> certificate_problem(TimeoutError()) is None
+    True
+    """
     while failure is not None:
         if isinstance(failure, ssl.SSLCertVerificationError):
             return _PROBLEMS.get(failure.verify_code, failure.verify_message)

@@ -1,0 +1,1 @@
+"""A look at mail hosts: how they greet, what they offer, and how they encrypt."""
