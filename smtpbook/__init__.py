@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
     from smtpbook.smime import SmimeSigner as SmimeSigner
+    from smtpbook.survey.posture import posture as posture
     from smtpbook.tables.compare import compare as compare
     from smtpbook.tables.latency import latency_by_command as latency_by_command
     from smtpbook.tables.latency import slowest as slowest
@@ -165,6 +166,7 @@ _HOME = {
     "account_form": "widgets.account_form",
     "probe": "session.probe",
     "explain_probe": "insight.explain_probe",
+    "posture": "survey.posture",
     "read_recipients": "recipients.read",
     "read_onto": "recipients.read",
     "Recipients": "recipients.recipients",

@@ -22,6 +22,7 @@ from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
 from smtpbook.cli.lessons import lessons
 from smtpbook.cli.moving import export_settings, import_settings
+from smtpbook.cli.posture import posture
 from smtpbook.cli.probe import probe
 from smtpbook.cli.recipients import recipients
 from smtpbook.cli.unsubscribes import unsubscribes
@@ -65,6 +66,7 @@ for command in (
     lessons,
     accounts,
     probe,
+    posture,
     recipients,
     unsubscribes,
     export_settings,
