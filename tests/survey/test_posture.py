@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.log.transcript import transcript
 from smtpbook.lookup.zone import Zone
+from smtpbook.session.probe import probe
 from smtpbook.survey.posture import posture, posture_async
 from smtpbook.survey.table import Posture
 from tests.session.scripted import BYE, CLOSE, READY, SILENCE, Item, Scripted
@@ -148,10 +151,6 @@ def test_a_certificate_is_held_against_dane(lab: Lab) -> None:
 
 def lab_key(lab: Lab) -> str:
     """Give the SHA-256 of the public key of the lab's certificate, in hexadecimal."""
-    import base64
-
-    from smtpbook.session.probe import probe
-
     pin = probe(lab.account).attrs["certificate"]["pin"]
     return base64.b64decode(pin.removeprefix("sha256//")).hex()
 
@@ -258,11 +257,16 @@ async def test_who_only_knows_helo_offers_nothing() -> None:
     assert not row["has_starttls"]
 
 
-async def test_where_nobody_listens_there_is_a_row(autojump_clock: object) -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    await listener.aclose()
-    table = await posture_async("example.net", zone=ZONE, port=port, pause_s=0)
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and that nobody else gets."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+async def test_where_nobody_listens_there_is_a_row(closed_port: int) -> None:
+    table = await posture_async("example.net", zone=ZONE, port=closed_port, pause_s=0)
     row = row_of(table)
     assert (row["is_connected"], "server_address" in row) == (False, False)
     assert "refused" in row["error"].lower()
@@ -272,16 +276,13 @@ async def test_where_nobody_listens_there_is_a_row(autojump_clock: object) -> No
 
 
 async def test_connections_keep_their_distance_whoever_they_are_with(
-    autojump_clock: trio.testing.MockClock,
+    closed_port: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     names = [f"d{number}.example" for number in range(6)]
     zone = {name: {"MX": f"10 mx.{name}"} for name in names}
     zone |= {f"mx.{name}": {"A": "127.0.0.1"} for name in names}
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    await listener.aclose()
     started = trio.current_time()
-    table = await posture_async(names, zone=zone, port=port, pause_s=7.0)
+    table = await posture_async(names, zone=zone, port=closed_port, pause_s=7.0)
     assert trio.current_time() - started == pytest.approx(35.0)
     assert table["domain"].tolist() == names
 

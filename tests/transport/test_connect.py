@@ -27,6 +27,7 @@ from smtpbook.events import Event
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.verdicts import Protocol
 from smtpbook.session.session import open_session
+from smtpbook.transport.connect import connect_to
 from tests.session.scripted import (
     ACCOUNT,
     BYE,
@@ -293,6 +294,31 @@ def test_a_closed_port_is_a_transport_error_with_its_address() -> None:
     assert (dns["kind"], dns["error"]) == ("dns", None)
     assert (connect["kind"], connect["error"]) == ("connect", "TransportError")
     assert (connect["server_address"], connect["port"]) == ("127.0.0.1", port)
+
+
+async def test_where_the_addresses_are_known_no_name_is_looked_up() -> None:
+    rows = Rows()
+    connector = partial(connect_to, ["127.0.0.1"])
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(
+            trio.serve_listeners, Scripted(["220 mx", PLAIN_EHLO, BYE]).serve, [listener]
+        )
+        port = listener.socket.getsockname()[1]
+        account = Account(host="no.such.host.test", port=port, tls="none")
+        async with open_session(account, sink=rows, connector=connector):
+            pass
+        nursery.cancel_scope.cancel()
+    kinds = [row["kind"] for row in rows.all]
+    assert kinds == ["connect", "greeting", "command", "command", "disconnect"]
+    servers = {(row["server"], row["server_address"]) for row in rows.all}
+    assert servers == {("no.such.host.test", "127.0.0.1")}
+
+
+async def test_without_an_address_there_is_no_connection() -> None:
+    with pytest.raises(TransportError, match=r"mx\.test:25"):
+        async with open_session(ACCOUNT, connector=partial(connect_to, [])):
+            pass
 
 
 def test_a_connection_is_made_from_the_address_asked_for() -> None:

@@ -102,6 +102,27 @@ async def test_what_was_agreed_on_can_be_asked(authority: trustme.CA) -> None:
     await talk(ours, theirs, look, nothing)
 
 
+async def test_all_certificates_are_given_as_the_server_has_shown_them(
+    authority: trustme.CA,
+) -> None:
+    issued = authority.create_child_ca().issue_cert("mx.test")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued.configure_cert(context)
+    left, right = trio.testing.memory_stream_pair()
+    ours = TlsStream(left, client_context(authority), server_hostname="mx.test")
+    theirs = trio.SSLStream(right, context, server_side=True, https_compatible=True)
+
+    async def look(stream: TlsStream) -> None:
+        pems = [pem.bytes().decode() for pem in issued.cert_chain_pems]
+        assert len(pems) == 2
+        assert stream.certificate_chain() == tuple(map(ssl.PEM_cert_to_DER_cert, pems))
+
+    async def nothing(stream: Theirs) -> None:
+        await trio.lowlevel.checkpoint()
+
+    await talk(ours, theirs, look, nothing)
+
+
 @pytest.mark.parametrize("is_polite", [False, True])
 async def test_the_end_is_the_end_with_or_without_close_notify(
     is_polite: bool, authority: trustme.CA
