@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.routes.mta_sts import StsPolicies
 from smtpbook.routes.route import MAX_HOSTS, Host, Route, route_of
@@ -36,6 +37,16 @@ async def found(
     zone = Zone({**DATA, **(more or {})}, secure=secure, failing=failing)
     policies = {"example.org": policy}
     return await route_of(zone, domain, policies=policies, trusts_dane=trusts_dane)
+
+
+class Other:
+    """Zone data, but for some kinds of records."""
+
+    def __init__(self, zone: Zone, **others: Zone) -> None:
+        self._zone, self._others = zone, others
+
+    async def ask(self, name: str, record: str) -> Answer:
+        return await self._others.get(record, self._zone).ask(name, record)
 
 
 def tlsa_of(host: str, *records: str) -> Data:
@@ -106,16 +117,8 @@ async def test_what_is_no_name_of_a_host_is_not_connected_to(name: str) -> None:
 
 
 async def test_one_of_two_questions_for_addresses_may_fail() -> None:
-    class Half(Zone):
-        async def ask(self, name: str, record: str):  # type: ignore[no-untyped-def]
-            return (
-                ILL.look_up(name, record)
-                if record == "AAAA"
-                else self.look_up(name, record)
-            )
-
-    ILL = Zone({}, failing=["b.example.org"])
-    route = await route_of(Half(DATA), "b.example.org")
+    ill = Zone({}, failing=["b.example.org"])
+    route = await route_of(Other(Zone(DATA), AAAA=ill), "b.example.org")
     assert route.hosts[0].addresses.found == ("192.0.2.2",)
 
 
@@ -214,6 +217,13 @@ async def test_where_dnssec_is_not_trusted_dane_does_not_come_into_it(
         policy="",
     )
     assert [asked_for(host) for host in route.usable] == [NOTHING, NOTHING]
+
+
+async def test_where_mail_hosts_could_be_anybodys_their_records_prove_nothing() -> None:
+    secure = Zone({**DATA, **tlsa_of("a.example.org", f"3 1 1 {DIGEST}")}, secure=True)
+    asker = Other(secure, MX=Zone(DATA))
+    route = await route_of(asker, "example.org", policies={})
+    assert asked_for(route.hosts[0]) == NOTHING
 
 
 async def test_a_chain_is_judged_by_the_hosts_records() -> None:
