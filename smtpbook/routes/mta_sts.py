@@ -230,8 +230,10 @@ class StsPolicies:
         """
         answer = await self._asker.ask(f"_mta-sts.{domain}", "TXT")
         domain = answer.name.removeprefix("_mta-sts.")
-        failure = None
-        announced = None
+        failure = announced = None
+        if answer.status == "error":
+            reason = f"whether there is a policy is not known: {answer.error}"
+            failure = TlsFailure(result_type="sts-policy-fetch-error", reason=reason)
         try:
             announced = record_id(answer.values)
         except RecordError as exc:

@@ -15,7 +15,8 @@ What a sender does with a `Route`:
   that handshake proves nothing by itself: `Security.failure` is asked about
   `TlsStream.certificate_chain` before anything is said under TLS, and what it gives ends
   the session.
-- Where `Security.is_tls_required` and a host offers no STARTTLS, that is a failure, too.
+- Where `Security.is_tls_required` and a host offers no STARTTLS, that is a failure, too:
+  `tls_report.NO_STARTTLS`.
 - Whatever fails so is deferred at most, never rejected: an attacker could be the cause, and
   goes away (RFC 7672 section 2.2, RFC 8461 section 5).  `tls_results` makes a table of it.
 
@@ -211,6 +212,8 @@ async def route_of(
     if not isinstance(policies, StsPolicies):
         policies = StsPolicies(asker, policies)
     sts = await policies.of(found.domain)
+    # Where nobody vouches for who the hosts are, they could be anybody's, who can have
+    # records of his own in order (RFC 7672 section 2.2.1).
     trusts_dane = trusts_dane and found.answer.is_secure
     order = found.ordered(lot) if lot is not None else found.hosts
     hosts = tuple(

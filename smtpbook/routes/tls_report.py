@@ -77,6 +77,11 @@ class TlsFailure:
         return cls(result_type=kind, reason=visible(str(error)))
 
 
+NO_STARTTLS: Final = TlsFailure(
+    result_type="starttls-not-supported", reason="the server does not offer STARTTLS"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsReporting:
     """Where a domain wants reports of TLS to go.

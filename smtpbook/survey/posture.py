@@ -15,11 +15,11 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.log.frame import Recorder
-from smtpbook.lookup.answer import Asker
 from smtpbook.lookup.asker import AnyZone, asker_of
+from smtpbook.lookup.resolver import Resolver
 from smtpbook.progress import Display, show
 from smtpbook.routes.mta_sts import Fetch, StsPolicies
-from smtpbook.routes.route import Host, route_of
+from smtpbook.routes.route import MAX_HOSTS, Host, route_of
 from smtpbook.runner import SENDER, refuse_inside_trio
 from smtpbook.session.probe import PATIENCE_S, no_longer_than
 from smtpbook.survey.table import Found, Posture, posture_table
@@ -33,6 +33,9 @@ CONNECTIONS: Final = 4
 
 PAUSE_S: Final = 0.5
 """Seconds from one connection to the next, whoever they are with."""
+
+# About a domain: its mail hosts, its policy, and three to each of so many hosts.
+_QUESTIONS: Final = 4 + 3 * MAX_HOSTS
 
 
 def posture(
@@ -61,7 +64,8 @@ def posture(
     domains : str or iterable of str
         What stands behind the @ of addresses.  Each counts once.
     zone : Zone, mapping, str, Path or Asker, optional
-        DNS data in place of the name servers.
+        DNS data in place of the name servers; or a `lookup.resolver.Resolver`, which with
+        ``trusts=True`` lets DANE count.
     policies : mapping of str to str, or async callable, optional
         The text of domains' MTA-STS policies, or what gives it, in place of their web
         servers.
@@ -117,7 +121,7 @@ def posture(
     """
     refuse_inside_trio("posture_async")
     account = _account(port, helo, ca_file, patience_s)
-    survey = _Survey(_distinct(domains, limit), asker_of(zone), policies, account, pause_s)
+    survey = _Survey(_distinct(domains, limit), zone, policies, account, pause_s)
     # A widget is made on the thread of the cell.
     display = show("visiting domains", len(survey.domains), progress=progress)
     return SENDER.run(survey.run, display)
@@ -138,7 +142,7 @@ async def posture_async(
 ) -> Posture:
     """Do what `posture` does, inside a trio program."""
     account = _account(port, helo, ca_file, patience_s)
-    survey = _Survey(_distinct(domains, limit), asker_of(zone), policies, account, pause_s)
+    survey = _Survey(_distinct(domains, limit), zone, policies, account, pause_s)
     return await survey.run(
         show("visiting domains", len(survey.domains), progress=progress)
     )
@@ -180,7 +184,7 @@ class _Survey:
     def __init__(
         self,
         domains: list[str],
-        asker: Asker,
+        zone: AnyZone,
         policies: Mapping[str, str] | Fetch | None,
         account: Account,
         pause_s: float,
@@ -188,8 +192,10 @@ class _Survey:
         if not pause_s >= 0:
             raise ValueError(f"pause_s={pause_s!r} is not a number of seconds")
         self.domains = domains
-        self._asker = asker
-        self._policies = StsPolicies(asker, policies)
+        if zone is None:
+            zone = Resolver(max_questions=_QUESTIONS * len(domains))
+        self._asker = asker_of(zone)
+        self._policies = StsPolicies(self._asker, policies)
         self._account = account
         self._pause_s = pause_s
         self._recorder = Recorder()

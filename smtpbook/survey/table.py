@@ -13,7 +13,7 @@ from smtpbook.accounts.certificate import certificate_facts
 from smtpbook.escape import visible
 from smtpbook.log.frame import Log
 from smtpbook.routes.route import Host, Route
-from smtpbook.routes.tls_report import TlsFailure
+from smtpbook.routes.tls_report import NO_STARTTLS, TlsFailure
 from smtpbook.survey.visit import Visit
 
 COLUMNS: Final[dict[str, Any]] = {
@@ -203,8 +203,7 @@ def _failure(route: Route, host: Host, visit: Visit | None) -> TlsFailure | None
     if visit is None or has_starttls is None:
         return None  # not TLS is what failed
     if not has_starttls:
-        reason = "the server does not offer STARTTLS"
-        return TlsFailure(result_type="starttls-not-supported", reason=reason)
+        return NO_STARTTLS
     if host.security.policy == "tlsa" and visit.certificates:
         return host.security.failure(visit.certificates)
     return None if visit.failure is None else TlsFailure.of(visit.failure)

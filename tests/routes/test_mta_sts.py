@@ -221,6 +221,14 @@ async def test_a_record_that_is_wrong_is_no_policy_and_says_why() -> None:
     assert found.failure.result_type == "sts-policy-invalid"
 
 
+async def test_where_nobody_can_say_there_is_no_policy_and_it_says_why() -> None:
+    zone = Zone({}, failing=["_mta-sts.example.org"])
+    found = await StsPolicies(zone, {}).of("example.org")
+    assert (found.policy, found.id) == (None, None)
+    assert found.failure is not None
+    assert found.failure.reason == "whether there is a policy is not known: SERVFAIL"
+
+
 async def test_policies_can_be_given_as_texts() -> None:
     zone = Zone(
         {
