@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from smtpbook.errors import SMTPBookError, TransportError
 from smtpbook.escape import visible
@@ -193,6 +193,15 @@ class StsAnswer:
         return self.policy.mode if self.policy else None
 
 
+class _Kept(NamedTuple):
+    """What is remembered of a domain: an answer, and until when."""
+
+    answer: StsAnswer
+    tried: str  # the id that was fetched last, well or not
+    again: float  # when that one may be fetched again
+    ends: float  # when the answer is none any more
+
+
 class StsPolicies:
     """Policies of domains: discovered, fetched, and remembered for as long as they hold.
 
@@ -220,7 +229,7 @@ class StsPolicies:
         self._asker = asker
         self._fetch = _fetch_of(asker, given)
         self._clock = clock
-        self._kept: dict[str, tuple[StsAnswer, float]] = {}  # with when it ends
+        self._kept: dict[str, _Kept] = {}
 
     async def of(self, domain: str) -> StsAnswer:
         """Give a domain's policy; whatever goes wrong is part of the answer.
@@ -238,28 +247,34 @@ class StsPolicies:
             announced = record_id(answer.values)
         except RecordError as exc:
             failure = TlsFailure(result_type="sts-policy-invalid", reason=str(exc))
-        kept = self._remembered(domain)
-        if kept is not None and announced in (kept.id, None):
-            return kept
+        now = self._clock()
+        kept = self._kept.get(domain)
+        if kept is not None and now >= kept.ends:
+            kept = None
         if announced is None:
-            return StsAnswer(domain=domain, failure=failure)
+            return kept.answer if kept else StsAnswer(domain=domain, failure=failure)
+        if kept is not None and kept.tried == announced and now < kept.again:
+            return kept.answer
         found = await self._fetched(domain, announced)
-        if found.policy is None and kept is not None and kept.policy is not None:
+        return self._keep(found, announced, kept, now)
+
+    def _keep(
+        self, found: StsAnswer, tried: str, before: _Kept | None, now: float
+    ) -> StsAnswer:
+        """Remember what was fetched, or that it could not be."""
+        ends = again = now + RETRY_S
+        if found.policy is not None:
+            ends = again = now + found.policy.max_age_s
+        elif before is not None and before.answer.policy is not None:
             # "if no "live" policy can be discovered via DNS or fetched via HTTPS, but a
             # valid (non-expired) policy exists in the sender's cache, the sender MUST apply
             # that cached policy." -- RFC 8461 section 3.3
-            return StsAnswer(
-                domain=domain, id=kept.id, policy=kept.policy, failure=found.failure
-            )
-        age_s = found.policy.max_age_s if found.policy else RETRY_S
+            found = replace(before.answer, failure=found.failure)
+            ends = before.ends
         while len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[domain] = found, self._clock() + age_s
+        self._kept[found.domain] = _Kept(found, tried, again, ends)
         return found
-
-    def _remembered(self, domain: str) -> StsAnswer | None:
-        kept, ends = self._kept.get(domain, (None, 0.0))
-        return kept if self._clock() < ends else None
 
     async def _fetched(self, domain: str, policy_id: str) -> StsAnswer:
         try:

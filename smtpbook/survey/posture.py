@@ -7,6 +7,7 @@ Who is asked about, how often and how fast; the call itself is `visit`'s, what i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.progress import Display, show
 from smtpbook.routes.mta_sts import Fetch, StsPolicies
+from smtpbook.routes.policy_file import fetch_policy
 from smtpbook.routes.route import MAX_HOSTS, Host, route_of
 from smtpbook.runner import SENDER, refuse_inside_trio
 from smtpbook.session.probe import PATIENCE_S, no_longer_than
@@ -195,6 +197,9 @@ class _Survey:
         if zone is None:
             zone = Resolver(max_questions=_QUESTIONS * len(domains))
         self._asker = asker_of(zone)
+        if policies is None:
+            limit_s = account.limits.connect_s
+            policies = partial(fetch_policy, self._asker, limit_s=limit_s)
         self._policies = StsPolicies(self._asker, policies)
         self._account = account
         self._pause_s = pause_s
