@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.lookup.zone import Zone
@@ -69,6 +69,7 @@ def test_a_record_that_cannot_be_used_says_why(text: str, said: str) -> None:
     assert said in str(Tlsa.parse(text).problem)
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=80))
 def test_whatever_a_record_holds_it_is_read_or_refused(text: str) -> None:
     try:

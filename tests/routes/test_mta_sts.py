@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.errors import RemoteProtocolError, TLSError, TransportError
@@ -79,6 +79,7 @@ def test_octets_that_are_no_text_are_no_policy() -> None:
         StsPolicy.parse(b"version: \xff")
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=200))
 def test_whatever_a_web_server_says_is_a_policy_or_refused(text: str) -> None:
     said = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.routes.txt_fields import RecordError, single_record, txt_fields
@@ -31,6 +31,7 @@ def test_what_is_no_field_is_named_and_cannot_act(text: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=40))
 def test_whatever_stands_there_is_read_or_refused(text: str) -> None:
     said = ""
