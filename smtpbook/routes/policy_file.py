@@ -18,6 +18,7 @@ from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import RemoteProtocolError, TransportError
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker
+from smtpbook.protocol.addresses import to_a_labels
 from smtpbook.routes.addresses import addresses_of
 from smtpbook.transport.connect import connect_to
 from smtpbook.transport.stream import translated
@@ -62,8 +63,11 @@ async def fetch_policy(
         The server cannot be reached, is too slow, or does not prove who it is.
     RemoteProtocolError
         It answers with something else than a policy file: no 200, no plain text, too much.
+    LocalProtocolError
+        The domain has no name that a web server could have.
     """
     host = f"mta-sts.{domain}"
+    to_a_labels(host.replace("_", "-"))  # which real domains have
     account = Account(
         host=host,
         port=port,

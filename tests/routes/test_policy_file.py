@@ -9,7 +9,13 @@ import pytest
 import trio
 import trustme
 
-from smtpbook.errors import RemoteProtocolError, TLSError, TransportError, TransportTimeout
+from smtpbook.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    TLSError,
+    TransportError,
+    TransportTimeout,
+)
 from smtpbook.lookup.zone import Zone
 from smtpbook.routes.policy_file import MAX_BYTES, fetch_policy, is_certificate_problem
 
@@ -103,6 +109,12 @@ async def test_a_silent_web_server_costs_no_more_than_the_time_given(
 ) -> None:
     with pytest.raises(TransportTimeout, match=r"policy of example\.org: nothing within"):
         await fetch(b"", tmp_path, limit_s=0.2)
+
+
+async def test_what_no_web_server_can_be_called_is_not_looked_for() -> None:
+    name = "mta-sts.a/b.example"
+    with pytest.raises(LocalProtocolError, match="a/b"):
+        await fetch_policy(Zone({name: {"A": "127.0.0.1"}}), "a/b.example")
 
 
 async def test_without_an_address_nobody_is_asked() -> None:

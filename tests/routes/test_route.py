@@ -116,6 +116,17 @@ async def test_what_is_no_name_of_a_host_is_not_connected_to(name: str) -> None:
     assert "no name of a host" in str(route.error)
 
 
+async def test_a_domain_that_is_no_hosts_name_has_no_policy_and_is_no_crash() -> None:
+    odd = "a/b.example.org"
+    more: Data = {
+        odd: {"MX": "10 b.example.org"},
+        f"_mta-sts.{odd}": {"TXT": "v=STSv1; id=1"},
+    }
+    route = await route_of(Zone({**DATA, **more}), odd)
+    assert [asked_for(host) for host in route.usable] == [NOTHING]
+    assert route.sts.failure is not None
+
+
 async def test_one_of_two_questions_for_addresses_may_fail() -> None:
     ill = Zone({}, failing=["b.example.org"])
     route = await route_of(Other(Zone(DATA), AAAA=ill), "b.example.org")
