@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.routes.addresses import addresses_of
 from smtpbook.routes.dane import Dane, Tlsa, chain_failure, dane_of
@@ -111,6 +113,16 @@ async def test_records_of_which_none_can_be_used_are_not_none() -> None:
 async def test_without_dnssec_nothing_is_asked_and_nothing_counts() -> None:
     dane = await found(zone(f"3 1 1 {DIGEST}", secure=False, failing=(f"_25._tcp.{HOST}",)))
     assert dane == Dane(state="insecure")
+
+
+async def test_records_that_nobody_vouches_for_are_not_looked_at() -> None:
+    class Half(Zone):
+        async def ask(self, name: str, record: str) -> Answer:
+            is_secure = record != "TLSA"
+            return replace(self.look_up(name, record), is_secure=is_secure)
+
+    data = {HOST: {"A": "192.0.2.1"}, f"_25._tcp.{HOST}": {"TLSA": f"3 1 1 {DIGEST}"}}
+    assert await found(Half(data)) == Dane(state="insecure")
 
 
 async def test_that_there_are_no_records_is_known_with_dnssec_alone() -> None:
