@@ -1,7 +1,8 @@
 """Resolver: name servers, asked over the network.
 
-dnspython speaks to them, on trio.  A question is asked once and its answer kept for as long
-as the resolver lives; how many questions and how long is bounded, whatever records say.
+dnspython speaks to them, on trio.  An answer is kept as long as it says it may be, within
+limits; how many questions are asked and how long each may take is bounded, whatever records
+say.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import dns.asyncresolver
 import dns.exception
 import dns.flags
+import dns.message
 import dns.name
 import dns.nameserver
 import dns.rcode
@@ -27,6 +29,10 @@ TIMEOUT_S: Final = 5.0
 MAX_QUESTIONS: Final = 1000
 AT_ONCE: Final = 20
 _PORT: Final = 53
+# However short-lived an answer is, one look at a domain asks once; and however long it may
+# be kept, a campaign of some days notices what has changed.
+_MIN_KEPT_S: Final = 60.0
+_MAX_KEPT_S: Final = 3600.0
 
 
 class Resolver:
@@ -74,7 +80,7 @@ class Resolver:
         self._timeout_s = timeout_s
         self._left = max_questions
         self._trusts = trusts
-        self._known: dict[tuple[str, str], Answer] = {}
+        self._known: dict[tuple[str, str], tuple[Answer, float]] = {}
         self._asking: dict[tuple[str, str], trio.Event] = {}
         self._slots: trio.CapacityLimiter | None = None
 
@@ -89,7 +95,7 @@ class Resolver:
             key = (dns_name(name), record.upper())
         except NotAName as exc:
             return no_such(name, record, exc)
-        while key not in self._known:
+        while (known := self._known.get(key)) is None or known[1] < trio.current_time():
             if (asking := self._asking.get(key)) is not None:
                 await asking.wait()
                 continue
@@ -102,17 +108,22 @@ class Resolver:
             finally:
                 self._asking.pop(key).set()
         await trio.lowlevel.checkpoint()
-        return self._known[key]
+        return known[0]
 
-    async def _bounded(self, name: str, record: str) -> Answer:
+    async def _bounded(self, name: str, record: str) -> tuple[Answer, float]:
+        """Ask within the time allowed; give the answer, and until when it is good."""
         if self._slots is None:
             self._slots = trio.CapacityLimiter(AT_ONCE)
+        answer, kept_s = None, 0.0
         async with self._slots:
             with trio.move_on_after(self._timeout_s):
-                return await self._asked(name, record)
-        return _failed(name, record, f"no answer within {self._timeout_s:g} s")
+                answer, kept_s = await self._asked(name, record)
+        if answer is None:
+            answer = _failed(name, record, f"no answer within {self._timeout_s:g} s")
+        kept_s = min(max(kept_s, _MIN_KEPT_S), _MAX_KEPT_S)
+        return answer, trio.current_time() + kept_s
 
-    async def _asked(self, name: str, record: str) -> Answer:
+    async def _asked(self, name: str, record: str) -> tuple[Answer, float]:
         try:
             found = await self._resolver.resolve(
                 dns.name.from_text(name),
@@ -121,14 +132,17 @@ class Resolver:
                 lifetime=self._timeout_s,
                 search=False,
             )
-        except dns.resolver.NXDOMAIN:
-            return Answer(name=name, record=record, status="no_name")
+        except dns.resolver.NXDOMAIN as exc:
+            said = exc.response(dns.name.from_text(name))  # type: ignore[no-untyped-call]
+            return Answer(
+                name=name, record=record, status="no_name", is_secure=self._is_secure(said)
+            ), 0.0
         except dns.resolver.LifetimeTimeout:
-            return _failed(name, record, f"no answer within {self._timeout_s:g} s")
+            return _failed(name, record, f"no answer within {self._timeout_s:g} s"), 0.0
         except dns.resolver.NoNameservers as exc:
-            return _failed(name, record, _why(exc))
+            return _failed(name, record, _why(exc)), 0.0
         except (dns.exception.DNSException, OSError, ValueError, EOFError) as exc:
-            return _failed(name, record, type(exc).__name__)
+            return _failed(name, record, type(exc).__name__), 0.0
         values = tuple(sorted(map(presented, found.rrset or ())))
         canonical = text_of(found.canonical_name).lower()
         return Answer(
@@ -137,8 +151,11 @@ class Resolver:
             status="found" if values else "no_data",
             values=values,
             aliases=(canonical,) if canonical != name else (),
-            is_secure=self._trusts and bool(found.response.flags & dns.flags.AD),
-        )
+            is_secure=self._is_secure(found.response),
+        ), float(found.chaining_result.minimum_ttl)
+
+    def _is_secure(self, said: dns.message.Message) -> bool:
+        return self._trusts and bool(said.flags & dns.flags.AD)
 
 
 def _failed(name: str, record: str, why: str) -> Answer:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+import trio.testing
 
 from smtpbook.lookup.mail_hosts import mail_hosts
 from smtpbook.lookup.resolver import Resolver
@@ -15,7 +16,8 @@ LONG = " ".join(f'"{"x" * 200}"' for _ in range(10))
 ZONE = f"""
 example.org.        IN MX   10 MAIL.example.org.
 example.org.        IN TXT  "v=spf1 " "-all"
-mail.example.org.   IN A    192.0.2.1
+mail.example.org.   86400 IN A 192.0.2.1
+short.example.org.  1 IN A 192.0.2.2
 www.example.org.    IN CNAME mail.example.org.
 long.example.org.   IN TXT  {LONG}
 1.2.0.192.in-addr.arpa. IN PTR mail.example.org.
@@ -104,14 +106,34 @@ async def test_questions_are_bounded(
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("name", ["example.org", "no.example.org"])
 @pytest.mark.parametrize("trusts", [True, False])
 @pytest.mark.usefixtures("asked")
 async def test_dnssec_counts_where_the_server_is_trusted(
-    server: NameServer, trusts: bool
+    server: NameServer, trusts: bool, name: str
 ) -> None:
     server.vouches = True
-    answer = await Resolver([server.place], trusts=trusts).ask("example.org", "MX")
+    answer = await Resolver([server.place], trusts=trusts).ask(name, "MX")
     assert answer.is_secure is trusts
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_s"), [("short.example.org", 60), ("mail.example.org", 3600)]
+)
+async def test_an_answer_is_kept_as_long_as_it_may_be(
+    mock_clock: trio.testing.MockClock,
+    server: NameServer,
+    asked: list[tuple[str, str]],
+    name: str,
+    kept_s: int,
+) -> None:
+    resolver = Resolver([server.place])
+    counts = []
+    for passes_s in (0, kept_s - 1, 2):
+        mock_clock.jump(passes_s)
+        assert (await resolver.ask(name, "A")).status == "found"
+        counts.append(len(asked))
+    assert counts == [1, 1, 2]
 
 
 @pytest.mark.parametrize(
