@@ -232,7 +232,6 @@ class _Check:
         self._client = client
         self._is_survey = client.address is None
         self._chain: list[str] = []
-        self._validated: tuple[str, ...] | None = None
         self.lookups = 0
         self.voids = 0
 
@@ -438,11 +437,6 @@ class _Check:
         address = self._client.address
         if address is None:
             return ()
-        if self._validated is None:
-            self._validated = await self._found_names(address, counts)
-        return self._validated
-
-    async def _found_names(self, address: Address, counts: bool) -> tuple[str, ...]:
         found = []
         try:
             answer = await self._asked(address.reverse_pointer, "PTR", counts=counts)
