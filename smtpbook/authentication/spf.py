@@ -41,17 +41,20 @@ from smtpbook.authentication.spf_record import (
     Term,
     is_spf,
 )
-from smtpbook.authentication.spf_result import SpfResult, SpfStep, SpfVerdict
+from smtpbook.authentication.spf_result import (
+    MAX_LOOKUPS,
+    MAX_VOIDS,
+    SpfResult,
+    SpfStep,
+    SpfVerdict,
+)
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
 from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.runner import SENDER, refuse_inside_trio
 
-# RFC 7208 section 4.6.4.
-MAX_LOOKUPS: Final = 10
-MAX_VOIDS: Final = 2
 MAX_HOSTS: Final = 10
-"""Of one ``mx``, beyond which the record is wrong; of one ``ptr``, the others are left."""
+"""Of one ``mx``, or it is an error; of one ``ptr``, the others are left (section 4.6.4)."""
 PATIENCE_S: Final = 20.0
 """The least that a limit on the whole check should allow (section 4.6.4)."""
 MAX_SURVEYED: Final = 50
@@ -238,7 +241,7 @@ class _Check:
     async def run(self, domain: str) -> SpfResult:
         """Check the domain, and what its record may cost at worst."""
         found = await self._checked(domain, explains=True)
-        if self._is_survey and found.result != "temperror":
+        if self._is_survey and found.result != "permerror":
             if self.lookups > MAX_LOOKUPS:
                 return replace(found, result="permerror", reason=self._too_many_lookups())
             if self.voids > MAX_VOIDS:
@@ -306,27 +309,27 @@ class _Check:
     async def _evaluated(
         self, record: SpfRecord, domain: str, steps: list[SpfStep], explains: bool
     ) -> tuple[SpfVerdict, str]:
-        """Try the mechanisms; what was tried is added to the steps."""
-        first: _Ended | None = None
+        """Try the terms; what was tried is added to the steps.
+
+        Without an address the first match, or error, decides nothing but the result.
+        """
+        error: _Ended | None = None
+        decided: tuple[SpfVerdict, str] | None = None
         redirect = () if record.all or record.redirect is None else (record.redirect,)
         for term in (*record.mechanisms, *redirect):
             try:
                 step = await self._step(term, domain, explains)
             except _Ended as exc:
-                steps.append(exc.step or SpfStep(term=term, is_match=None))
-                if not self._is_survey:
-                    raise
-                first = first or exc
-                continue
+                step = exc.step or SpfStep(term=term, is_match=None)
+                error = error or exc
             steps.append(step)
-            if step.is_match and first is None:
-                if term.verdict is not None:
-                    return term.verdict, _because(step)
-                assert step.inner is not None
-                return step.inner.result, f"{term} says so: {step.inner.reason}"
-        if first is not None:
-            raise first
-        return "neutral", "no mechanism matches"
+            if step.is_match:
+                decided = decided or _decision(step)
+            if term.name == "all" or (not self._is_survey and (error or decided)):
+                break
+        if error is not None:
+            raise error
+        return decided or ("neutral", "no mechanism matches")
 
     async def _step(self, term: Term, domain: str, explains: bool) -> SpfStep:
         """Try one term."""
@@ -489,9 +492,14 @@ def _record(texts: tuple[str, ...]) -> SpfRecord:
         ) from None
 
 
-def _because(step: SpfStep) -> str:
-    inner = None if step.inner is None else step.inner.matched
-    return f"{step.term} matches" + ("" if inner is None else f", as {inner.term} there")
+def _decision(step: SpfStep) -> tuple[SpfVerdict, str]:
+    """Give what a match means, and why."""
+    if step.inner is None or step.term.verdict is not None:
+        assert step.term.verdict is not None
+        inner = None if step.inner is None else step.inner.matched
+        there = "" if inner is None else f", as {inner.term} there"
+        return step.term.verdict, f"{step.term} matches{there}"
+    return step.inner.result, f"{step.term} says so: {step.inner.reason}"
 
 
 def _length(term: Term, ip: str) -> int:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from smtpbook.authentication.spf_record import SpfRecord, Term
 from smtpbook.escape import to_html, visible
 from smtpbook.states import INK
 from smtpbook.wording import counted
+
+# "SPF implementations MUST limit the total number of those terms to 10 during SPF
+# evaluation"; "SHOULD limit 'void lookups' to two" -- RFC 7208 section 4.6.4
+MAX_LOOKUPS: Final = 10
+MAX_VOIDS: Final = 2
 
 SpfVerdict = Literal[
     "none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"
@@ -68,9 +73,9 @@ class SpfResult:
     steps : tuple of SpfStep
         The terms looked at, in order; without an address, all of them.
     lookups : int
-        How many terms asked the DNS, in included records too: at most ten are borne.
+        How many terms asked the DNS, in included records too; receivers bear `MAX_LOOKUPS`.
     voids : int
-        How many questions got nothing, in included records too: at most two are borne.
+        How many questions got nothing, in included records too; they bear `MAX_VOIDS`.
     explanation : str or None
         The text the domain has for those it turns away (``exp=``); ASCII.
     """
@@ -109,8 +114,9 @@ class SpfResult:
     def cost(self) -> str:
         """What it costs a receiver, in words."""
         return (
-            f"{counted(self.lookups, 'term that asks', 'terms that ask')} the DNS (10 are "
-            f"borne), {counted(self.voids, 'question', 'questions')} without an answer (2)"
+            f"{counted(self.lookups, 'term that asks', 'terms that ask')} the DNS "
+            f"({MAX_LOOKUPS} are borne), {counted(self.voids, 'question', 'questions')} "
+            f"without an answer ({MAX_VOIDS})"
         )
 
     def _lines(self, depth: int = 0) -> Iterator[tuple[int, str]]:
