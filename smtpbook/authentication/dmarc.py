@@ -119,6 +119,11 @@ async def check_dmarc(
     -------
     DmarcResult
 
+    Raises
+    ------
+    NotAName
+        What is vouched for is no name in the DNS.
+
     References
     ----------
     RFC 9989 section 5.3.
@@ -145,12 +150,12 @@ async def check_dmarc(
         return DmarcResult(result="temperror", reason=str(exc), domain=domain)
     record = found.record
     identifiers = [
-        Identifier(method="dkim", domain=name.lower(), is_strict=record.adkim == "s")
+        Identifier(method="dkim", domain=dns_name(name), is_strict=record.adkim == "s")
         for name in dict.fromkeys(dkim)
     ]
     if spf is not None:
         identifiers.append(
-            Identifier(method="spf", domain=spf.lower(), is_strict=record.aspf == "s")
+            Identifier(method="spf", domain=dns_name(spf), is_strict=record.aspf == "s")
         )
     judged = [await _judged(walk, one, domain) for one in identifiers]
     result, reason = _verdict(domain, judged, is_unsure)

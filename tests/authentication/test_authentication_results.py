@@ -179,8 +179,8 @@ def test_any_text_is_read_and_what_was_read_can_be_written(value: str) -> None:
     assert [one.method for one in again.methods] == [one.method for one in found.methods]
 
 
-WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
-NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+WORDS = st.text(st.sampled_from("ab1.@=;()/\\\"' "), max_size=12)
+NAMES = st.sampled_from(["a", "dkim", "x-1", "0b", "temperror"])
 METHODS = st.builds(
     MethodResult,
     method=NAMES,

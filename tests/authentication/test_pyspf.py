@@ -20,7 +20,7 @@ from tests.authentication import pyspf
 from tests.servers.process import ServerMissing
 
 SENDER, HELO = "strong-bad@x.example", "a.x.example"
-EXAMPLES = 60
+EXAMPLES = 40
 NAMES = [
     "x.example",
     "y.example",
