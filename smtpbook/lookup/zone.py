@@ -6,7 +6,6 @@ about those has no answer, rather than a wrong one.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -74,11 +73,14 @@ class Zone:
         failing: Mapping[str, str] | Collection[str] = (),
         secure: bool = False,
     ) -> None:
-        self._records: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+        found: dict[str, dict[str, list[str]]] = {}
         rows = _of_file(data) if isinstance(data, (str, Path)) else _of_mapping(data)
         for name, record, values in rows:
-            known = self._records[name]
-            known[record] = (*known.get(record, ()), *values)
+            found.setdefault(name, {}).setdefault(record, []).extend(values)
+        self._records = {
+            name: {record: tuple(values) for record, values in records.items()}
+            for name, records in found.items()
+        }
         self._failing = {
             dns_name(name): failing[name] if isinstance(failing, Mapping) else "SERVFAIL"
             for name in failing
