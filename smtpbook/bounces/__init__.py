@@ -1,5 +1,5 @@
 """What comes back by mail: bounces, complaints and reports of authentication.
 
 A mail is read as octets from a stranger: whatever they are, it is counted and nothing is
-raised.  No message is moved, marked or deleted where it lies.
+raised.
 """

@@ -14,7 +14,6 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from smtpbook.bounces.mime import Fields, Part, walk
 from smtpbook.bounces.report import (
     Report,
     addressed_to,
@@ -22,6 +21,7 @@ from smtpbook.bounces.report import (
     returned,
 )
 from smtpbook.logfile.address import bare_address
+from smtpbook.mailboxes.mime import Fields, Part, walk
 
 FEEDBACK_KIND: Final = "message/feedback-report"
 _NO_COMPLAINTS: Final = {

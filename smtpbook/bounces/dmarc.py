@@ -21,12 +21,12 @@ from xml.parsers import expat
 import pandas as pd
 
 from smtpbook.accounts.passwords import Password
-from smtpbook.bounces.mails import Mail, watched
-from smtpbook.bounces.mime import Part, decoded, walk
 from smtpbook.bounces.packed import unpacked
-from smtpbook.bounces.read import opened
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
+from smtpbook.mailboxes.mails import Mail, watched
+from smtpbook.mailboxes.mime import Part, decoded, walk
+from smtpbook.mailboxes.opened import opened
 
 _EXAMPLES: Final = 5
 _MAX_DEPTH: Final = 16

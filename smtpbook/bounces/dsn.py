@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from smtpbook.bounces.mime import Fields, Part, micros, walk
 from smtpbook.bounces.report import (
     Report,
     addressed_to,
@@ -22,6 +21,7 @@ from smtpbook.bounces.report import (
     returned,
 )
 from smtpbook.logfile.address import bare_address
+from smtpbook.mailboxes.mime import Fields, Part, micros, walk
 
 STATUS_KINDS: Final = ("message/delivery-status", "message/global-delivery-status")
 _MAX_TEXT: Final = 1 << 16

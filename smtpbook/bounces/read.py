@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pandas as pd
 
 from smtpbook.accounts.passwords import Password
-from smtpbook.bounces.imap import ImapPlace, mails_on_server
 from smtpbook.bounces.join import WAYS, Mailing, log_of
-from smtpbook.bounces.mails import Mail, mails_in, watched
 from smtpbook.bounces.recognise import recognise
 from smtpbook.bounces.report import Report
 from smtpbook.events import Row
 from smtpbook.log.foreign import foreign_row, reason_of_words
 from smtpbook.log.frame import to_frame
+from smtpbook.mailboxes.mails import watched
+from smtpbook.mailboxes.opened import opened
 from smtpbook.protocol.diagnostic import Diagnostic
 
 _EXAMPLES: Final = 5
@@ -110,13 +109,6 @@ def read_bounces(
     if sent is not None:
         log.attrs["read"]["joined"] = _counted([way for _, way in rows])
     return log
-
-
-def opened(source: str | os.PathLike[str], **server: Any) -> Iterator[Mail]:
-    """Give the mails of a source, whatever it is; `server` as of `mails_on_server`."""
-    if isinstance(source, str) and source.startswith(("imap://", "imaps://")):
-        return mails_on_server(ImapPlace.parse(source), **server)
-    return mails_in(source)
 
 
 def _counted(ways: list[str | None]) -> dict[str, int]:

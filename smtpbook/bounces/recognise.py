@@ -12,10 +12,10 @@ from typing import Final
 
 from smtpbook.bounces.arf import read_arf
 from smtpbook.bounces.dsn import read_dsn
-from smtpbook.bounces.mime import Part, decoded, walk
 from smtpbook.bounces.report import Report
 from smtpbook.bounces.words import is_from_a_server, read_words
 from smtpbook.escape import visible
+from smtpbook.mailboxes.mime import Part, decoded, walk
 
 _DMARC_SUBJECT: Final = re.compile(r"Report[- ]Domain:", re.IGNORECASE)
 _ABSENCE: Final = re.compile(

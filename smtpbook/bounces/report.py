@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from smtpbook.bounces.mime import Fields, Part, text_of, walk
+from smtpbook.mailboxes.mime import Fields, Part, text_of, walk
 
 _MAX_CHARS: Final = 1000
 _ANGLED: Final = re.compile(r"<([^<>\s]{1,998})>")

@@ -15,7 +15,6 @@ import re
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from smtpbook.bounces.mime import Fields, Part, walk
 from smtpbook.bounces.report import (
     Report,
     addressed_to,
@@ -23,6 +22,7 @@ from smtpbook.bounces.report import (
     returned,
 )
 from smtpbook.logfile.address import bare_address
+from smtpbook.mailboxes.mime import Fields, Part, walk
 
 _MAX_TEXT: Final = 1 << 16
 _MAX_SAID: Final = 2000

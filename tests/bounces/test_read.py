@@ -10,15 +10,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from smtpbook.bounces.imap import ImapPlace
 from smtpbook.bounces.join import encoded_in
-from smtpbook.bounces.mails import mails_in
 from smtpbook.bounces.read import read_bounces
 from smtpbook.errors import LocalProtocolError, SMTPBookError
 from smtpbook.events import row_of
 from smtpbook.log.frame import to_frame
 from smtpbook.log.join import join_logs
 from smtpbook.log.store import read_log, write_log
+from smtpbook.mailboxes.imap import ImapPlace
+from smtpbook.mailboxes.mails import mails_in
 from smtpbook.samples import share_path
 from smtpbook.tables.outcomes import outcomes
 

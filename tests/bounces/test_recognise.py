@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpbook.bounces.mails import mails_in
-from smtpbook.bounces.mime import MAX_PARTS, Part, walk
 from smtpbook.bounces.recognise import recognise
 from smtpbook.bounces.report import Report
+from smtpbook.mailboxes.mails import mails_in
+from smtpbook.mailboxes.mime import MAX_PARTS, Part, walk
 from smtpbook.samples import share_path
 
 MAILS = [mail.octets for mail in mails_in(share_path("data") / "logs" / "bounces.mbox")]

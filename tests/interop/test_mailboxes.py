@@ -10,9 +10,9 @@ import pytest
 
 from smtpbook.accounts.secret import Secret
 from smtpbook.bounces.dmarc import read_dmarc_reports
-from smtpbook.bounces.mails import mails_in
 from smtpbook.bounces.read import read_bounces
 from smtpbook.errors import SMTPBookError, TLSError, TransportError
+from smtpbook.mailboxes.mails import mails_in
 from smtpbook.samples import share_path
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail import PASSWORD
