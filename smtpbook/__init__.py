@@ -97,6 +97,10 @@ if TYPE_CHECKING:
     from smtpbook.pacing.retry import Retry as Retry
     from smtpbook.pacing.stopping import Tally as Tally
     from smtpbook.pacing.stopping import stop_rule as stop_rule
+    from smtpbook.placement.plot_placement import plot_placement as plot_placement
+    from smtpbook.placement.read import read_placement as read_placement
+    from smtpbook.placement.seeds import SeedList as SeedList
+    from smtpbook.placement.share import inbox_share as inbox_share
     from smtpbook.progress import Display, Work
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
@@ -237,6 +241,10 @@ _HOME = {
     "read_dmarc_reports": "bounces.dmarc",
     "authenticate": "authentication.authenticate",
     "check_spf": "authentication.spf",
+    "SeedList": "placement.seeds",
+    "read_placement": "placement.read",
+    "inbox_share": "placement.share",
+    "plot_placement": "placement.plot_placement",
     "explain": "codes.explain",
     "Explanation": "codes.explanation",
     "classify": "log.classify",

@@ -44,7 +44,7 @@ FLOORS = [
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
-    {"insight", "course", "programs", "experiments", "explorer"},
+    {"insight", "course", "programs", "experiments", "explorer", "placement"},
     {"lessons", "reports"},
     {"widgets", "cli"},  # faces
     {"consoles"},  # and one made of their parts
@@ -107,6 +107,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "bounces",
         "routes",
         "survey",
+        "placement",
     },
     "numpy": {
         "databases",
@@ -132,7 +133,11 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "logfile",  # unpacks zstd
         "formats",
     },
-    "matplotlib": {"charts", "experiments", "explorer", "insight", "reports"},
+    "matplotlib": {
+        *("charts", "experiments", "explorer", "insight"),
+        "placement",
+        "reports",
+    },
     "reportlab": {"reports"},
     "pypdf": {"reports"},
     "ipywidgets": {"widgets", "consoles"},

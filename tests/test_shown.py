@@ -122,6 +122,9 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     ),
     "Assignment": lambda: _experiment().assign(_two()),
     "Effects": _effects,
+    "SeedList": lambda: sb.SeedList(
+        [{"address": "ann@x.test", "provider": EVIL, "source": EVIL}]
+    ),
     "Translation": lambda: translate_maxbulk(f"{EVIL} [x]"),
 }
 

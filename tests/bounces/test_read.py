@@ -12,12 +12,11 @@ import pytest
 
 from smtpbook.bounces.join import encoded_in
 from smtpbook.bounces.read import read_bounces
-from smtpbook.errors import LocalProtocolError, SMTPBookError
+from smtpbook.errors import SMTPBookError
 from smtpbook.events import row_of
 from smtpbook.log.frame import to_frame
 from smtpbook.log.join import join_logs
 from smtpbook.log.store import read_log, write_log
-from smtpbook.mailboxes.imap import ImapPlace
 from smtpbook.mailboxes.mails import mails_in
 from smtpbook.samples import share_path
 from smtpbook.tables.outcomes import outcomes
@@ -285,45 +284,6 @@ def test_an_empty_mailbox_is_an_empty_log(tmp_path: Path) -> None:
     log = read_bounces(tmp_path)
     assert log.empty
     assert log.attrs["read"]["mails"] == 0
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [
-        ("imaps://ann%40x.example@imap.x.example/INBOX", ("ann@x.example", 993, "INBOX")),
-        (
-            "imap://ann@imap.x.example:1143/Archive/Bounces%20of%20May",
-            ("ann", 1143, "Archive/Bounces of May"),
-        ),
-        ("imaps://ann;AUTH=*@imap.x.example", ("ann", 993, "INBOX")),
-    ],
-)
-def test_a_mailbox_on_a_server_is_named_by_a_url(
-    url: str, place: tuple[str, int, str]
-) -> None:
-    found = ImapPlace.parse(url)
-    assert (found.username, found.port, found.mailbox) == place
-    assert found.host == "imap.x.example"
-
-
-@pytest.mark.parametrize(
-    ("url", "why"),
-    [
-        ("imaps://ann:secret@imap.x.example/INBOX", "does not belong in a URL"),
-        ("imaps://imap.x.example/INBOX", "no mailbox of IMAP"),
-        ("imaps://ann@/INBOX", "no mailbox of IMAP"),
-        ("imaps://ann@x.example:port/INBOX", "no URL"),
-    ],
-)
-def test_a_url_that_will_not_do_is_refused_without_its_secret(url: str, why: str) -> None:
-    with pytest.raises(LocalProtocolError, match=why) as caught:
-        read_bounces(url)
-    assert "secret" not in str(caught.value)
-
-
-def test_since_is_a_day() -> None:
-    with pytest.raises(LocalProtocolError, match="is no day"):
-        read_bounces("imaps://ann@127.0.0.1:1/INBOX", since="yesterday", password="x")
 
 
 @pytest.mark.parametrize(
