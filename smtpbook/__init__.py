@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from smtpbook.rehearsal.rehearsal import Rehearsal as Rehearsal
     from smtpbook.reports.report import report as report
     from smtpbook.samples import sample as sample
+    from smtpbook.scoring.score import content_score as content_score
     from smtpbook.session.probe import probe as probe
     from smtpbook.session.session import Session as Session
     from smtpbook.session.session import open_session as open_session
@@ -241,6 +242,7 @@ _HOME = {
     "read_dmarc_reports": "bounces.dmarc",
     "authenticate": "authentication.authenticate",
     "check_spf": "authentication.spf",
+    "content_score": "scoring.score",
     "SeedList": "placement.seeds",
     "read_placement": "placement.read",
     "inbox_share": "placement.share",

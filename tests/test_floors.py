@@ -37,6 +37,7 @@ FLOORS = [
     },
     {
         *("folder", "moving", "receiver", "survey"),
+        *("folder", "moving", "receiver", "scoring"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
@@ -71,11 +72,13 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "programs",
         "lessons",
         "stepping",
+        "scoring",
     },
     "python_socks": {"transport"},
     "truststore": {"transport"},
     "trustme": {"lab"},
     "h11": {"loopback", "routes"},
+    "h11": {"loopback", "scoring"},
     "pandas": {
         "recipients",
         "language",
@@ -108,6 +111,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "routes",
         "survey",
         "placement",
+        "scoring",
     },
     "numpy": {
         "databases",
