@@ -16,6 +16,7 @@ from tests.servers.opensmtpd import OpenSMTPD
 from tests.servers.postfix import Postfix
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import ServerMissing
+from tests.servers.spam_filters import Rspamd, SpamAssassin
 
 Server = TypeVar("Server", bound=AbstractContextManager[object])
 
@@ -72,6 +73,18 @@ def postgresql() -> Iterator[PostgreSQL]:
 def mariadb() -> Iterator[MariaDB]:
     """A private MariaDB on loopback; where there can be none, the test is skipped."""
     yield from _started(MariaDB.start)
+
+
+@pytest.fixture(scope="session")
+def rspamd() -> Iterator[Rspamd]:
+    """A private rspamd on loopback; where there can be none, the test is skipped."""
+    yield from _started(Rspamd.start)
+
+
+@pytest.fixture(scope="session")
+def spamd() -> Iterator[SpamAssassin]:
+    """A private spamd on loopback; where there can be none, the test is skipped."""
+    yield from _started(SpamAssassin.start)
 
 
 def _started(start: Callable[[], Server]) -> Iterator[Server]:

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 import smtpbook as sb
 from smtpbook.scoring import spamassassin
 from smtpbook.scoring.score import content_score
-from tests.servers.process import ServerMissing
 from tests.servers.spam_filters import Rspamd, SpamAssassin
 
 pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
-
-
-def started(start: AbstractContextManager[object] | type[Rspamd] | type[SpamAssassin]):  # type: ignore[no-untyped-def]
-    try:
-        return start.start()  # type: ignore[union-attr]
-    except ServerMissing as exc:
-        pytest.skip(str(exc))
-
-
-@pytest.fixture(scope="module")
-def rspamd() -> Iterator[Rspamd]:
-    with started(Rspamd) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def spamd() -> Iterator[SpamAssassin]:
-    with started(SpamAssassin) as server:
-        yield server
 
 
 def letter(subject: str, **body: str) -> sb.Message:
@@ -98,8 +77,11 @@ def test_both_know_spam_from_a_letter(rspamd: Rspamd, spamd: SpamAssassin) -> No
         }
 
 
-def test_the_program_says_what_the_daemon_says(spamd: SpamAssassin) -> None:
-    # It has the machine's settings; the rules are the same.
+def test_the_program_says_what_the_daemon_says(
+    spamd: SpamAssassin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It has the machine's settings, but none of the user's; the rules are the same.
+    monkeypatch.setenv("HOME", str(tmp_path))
     found = content_score(LOUD, by="spamassassin")
     assert found.attrs["asked"] in (spamassassin.PROGRAM, "127.0.0.1:783")
     daemon = content_score(LOUD, url=spamd.url)
