@@ -36,8 +36,7 @@ FLOORS = [
         *("routes", "tables"),
     },
     {
-        *("folder", "moving", "receiver", "survey"),
-        *("folder", "moving", "receiver", "scoring"),
+        *("folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
@@ -77,8 +76,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "python_socks": {"transport"},
     "truststore": {"transport"},
     "trustme": {"lab"},
-    "h11": {"loopback", "routes"},
-    "h11": {"loopback", "scoring"},
+    "h11": {"loopback", "routes", "scoring"},
     "pandas": {
         "recipients",
         "language",
