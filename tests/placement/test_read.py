@@ -203,10 +203,13 @@ def test_a_large_log_is_asked_for_its_seeds_alone(tmp_path: Path) -> None:
     assert len(read(root, log=join_logs([strangers, log_of(ANN)]))) == 1
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=300))
-def test_any_octets_may_lie_in_a_mailbox(tmp_path: Path, octets: bytes) -> None:
-    path = tmp_path / "one"
-    path.write_bytes(b"Message-ID: <1@sender.example>\n" + octets)
-    found = read(path)
-    assert found["placed"].tolist() == ["inbox"]
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=300), min_size=9, max_size=9))
+def test_any_octets_may_lie_in_a_mailbox(tmp_path: Path, many: list[bytes]) -> None:
+    folder = tmp_path / "box" / "cur"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, octets in enumerate(many, 1):
+        head = b"Message-ID: <%d@sender.example>\n" % number
+        (folder / str(number)).write_bytes(head + octets)
+    found = read(tmp_path / "box", log=log_of(*[ANN] * 9))
+    assert found["placed"].tolist() == ["inbox"] * 9

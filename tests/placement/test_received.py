@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.mailboxes.mime import Fields
@@ -87,6 +87,7 @@ def test_a_time_is_read_whatever_the_zone() -> None:
     assert Hop.parse(GMAIL).time == Hop.parse(MICROSOFT).time == 1_795_867_202_000_000
 
 
+@settings(max_examples=40)
 @given(st.text(alphabet="from by with id TLS v1_3();.[]0\x00é\t\n", max_size=300))
 def test_any_text_is_read(value: str) -> None:
     last_hop([Hop.parse(value)])

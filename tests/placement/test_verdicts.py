@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.mailboxes.mime import Fields
@@ -111,6 +111,7 @@ def test_foreign_words_are_shown_as_escapes() -> None:
     assert "\u202e" not in str(found)
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=200), st.sampled_from(["Authentication-Results", "X-Spam-Status"]))
 def test_any_field_is_read(value: str, name: str) -> None:
     verdicts("a@own.example", f"{name}: {value}")
