@@ -94,7 +94,7 @@ def look(
 def placed(folder: Folder) -> Placed:
     r"""Tell what it means to lie in a folder.
 
-    >>> placed(Folder(name="[Gmail]/Spam", last="Spam", attributes=frozenset({"\\junk"})))
+    >>> placed(Folder(name="G/Pourriel", last="Pourriel", attributes=frozenset({"\\junk"})))
     'spam'
     """
     if folder.name.upper() == "INBOX":

@@ -22,7 +22,7 @@ GMAIL: Mapping[str, bytes | None] = {
     b'* LIST (\\HasChildren \\Noselect) "/" "[Gmail]"\r\n'
     b'* LIST (\\All \\HasNoChildren) "/" "[Gmail]/All Mail"\r\n'
     b'* LIST (\\HasNoChildren \\Junk) "/" "[Gmail]/Pourriel"\r\n'
-    b'* LIST (\\HasNoChildren \\Sent) "/" "[Gmail]/Sent Mail"\r\n',
+    b'* LIST (\\HasNoChildren \\Sent) "/" "[Gmail]/Messages envoy&AOk-s"\r\n',
     "EXAMINE": b"* 2 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n",
     "UID SEARCH UID 7 X-GM-RAW CATEGORY:PROMOTIONS": b"* SEARCH 7\r\n",
     "UID SEARCH UID": b"* SEARCH\r\n",

@@ -103,7 +103,13 @@ def test_a_message_that_was_renamed_is_known_by_its_queue_id(
 ) -> None:
     root = put(tmp_path / "box", changed)
     assert read(root, log=log_of(ANN, queue_id="4F1234567890"))["placed"][0] == "inbox"
-    assert read(root, log=log_of(ANN, queue_id="4F"))["placed"][0] == "missing"
+    assert read(root, log=log_of(ANN, queue_id="4F1234567891"))["placed"][0] == "missing"
+
+
+def test_a_short_queue_id_names_too_many_messages(tmp_path: Path) -> None:
+    strange = mail(message_id="<q7@x.example>").replace(b"id 4F1234567890", b"id q7")
+    log = log_of(ANN, queue_id="q7")
+    assert read(put(tmp_path / "box", strange), log=log)["placed"][0] == "missing"
 
 
 @pytest.mark.parametrize(
