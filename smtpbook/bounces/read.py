@@ -46,7 +46,8 @@ def read_bounces(
         is about; then ``campaign_id``, ``recipient`` as it was written to, ``attempt`` and
         the like are the campaign's.
     password : Secret, callable or str, optional
-        For a server.  Default: the keyring is asked for ``user@host``.
+        For a server; or what `authorize` gives, with a scope for IMAP.  Default: the
+        keyring is asked for ``user@host``.
     since : str, optional
         From a server, only what came on this day or later, such as ``"2026-11-01"``.
     ca_file : path, optional

@@ -114,7 +114,8 @@ def logged_in(
     ----------
     place : ImapPlace
     password : Secret, callable or str, optional
-        As of an account.  Default: the keyring is asked for ``user@host``.
+        As of an account; an `OAuthToken`, as `authorize` gives it, for a login by XOAUTH2.
+        Default: the keyring is asked for ``user@host``.
     ca_file : path, optional
         Certificates to trust instead of the system's.
     timeout_s : float
@@ -133,7 +134,7 @@ def logged_in(
     where = f"{place.host}:{place.port}"
     try:
         with _connect(place, ca_file, timeout_s) as client:
-            _log_in(client, place, secret)
+            _log_in(client, place, secret, by_token=is_token(password))
             yield client
     except ssl.SSLError as exc:
         raise TLSError(f"{where}: {exc.reason or exc}") from exc
@@ -199,6 +200,11 @@ def examine(client: IMAPClient, mailbox: str) -> None:
         raise SMTPBookError(f"{client.host}: no mailbox {mailbox!a}: {why(exc)}") from exc
 
 
+def is_token(password: Password) -> bool:
+    """Tell an `OAuthToken` from a password: it says what it is good for."""
+    return hasattr(password, "mechanisms")
+
+
 def why(error: Exception) -> str:
     """Say what an error says, safe to show."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -227,17 +233,21 @@ def _connect(
     return client
 
 
-def _log_in(client: IMAPClient, place: ImapPlace, secret: Secret) -> None:
+def _log_in(
+    client: IMAPClient, place: ImapPlace, secret: Secret, *, by_token: bool
+) -> None:
     """Log in; frames below hold the password, so what they raise goes on without them."""
     failure: Exception | None = None
     try:
-        client.login(place.username, secret.reveal())
+        log_in = client.oauth2_login if by_token else client.login
+        log_in(place.username, secret.reveal())
     except (IMAPClientAbortError, OSError) as exc:
         failure = TransportError(f"{place.host}: lost while logging in ({why(exc)})")
     except (IMAPClientError, *_NONSENSE) as exc:
         failure = SMTPBookError(
             f"{place.host} refuses the login of {place.username}: {why(exc)}; check user "
-            f"name and password, many providers want an app password"
+            f"name and password; many providers want an app password, Microsoft what "
+            f"authorize() gives"
         )
     if failure is not None:
         raise failure

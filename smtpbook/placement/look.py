@@ -6,13 +6,13 @@ it is found first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
-from smtpbook.accounts.secret import Secret
+from smtpbook.accounts.passwords import Password
 from smtpbook.mailboxes.folders import (
     Folder,
     Header,
@@ -57,7 +57,7 @@ class Sighting:
 
 
 def look(
-    seed: Seed, search: Search, *, since: date, password: Secret | None = None
+    seed: Seed, search: Search, *, since: date, password: Password = None
 ) -> Iterator[tuple[Sent, Sighting]]:
     """Give the messages that are there, each once, with where it lies.
 
@@ -68,7 +68,7 @@ def look(
         For what; what is found is taken out of it.
     since : date
         A server is asked for what came on this day or later.
-    password : Secret, optional
+    password : Secret, callable or str, optional
         For a server.
 
     Raises
@@ -115,15 +115,15 @@ def _may_hold(folder: Folder) -> bool:
 
 
 def _files_of(seed: Seed) -> Iterator[tuple[Folder, Path]]:
-    if isinstance(seed.source, str) or not hasattr(seed.source, "items"):
-        path = Path(seed.source).expanduser()
-        if path.is_dir():
-            yield from filter(lambda pair: _may_hold(pair[0]), folders_of_maildir(path))
-        else:
-            yield Folder(name="INBOX", last="INBOX"), path
-    else:
+    if isinstance(seed.source, Mapping):
         for name, place in seed.source.items():
             yield Folder(name=name, last=name), Path(place).expanduser()
+        return
+    path = Path(seed.source).expanduser()
+    if path.is_dir():
+        yield from filter(lambda pair: _may_hold(pair[0]), folders_of_maildir(path))
+    else:
+        yield Folder(name="INBOX", last="INBOX"), path
 
 
 def _asks(search: Search) -> Wanted:

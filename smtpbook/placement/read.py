@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from smtpbook.accounts.passwords import FromKeyring, revealed
-from smtpbook.accounts.secret import Secret
+from smtpbook.accounts.passwords import FromKeyring, Password, revealed
 from smtpbook.bounces.join import log_of
 from smtpbook.errors import SMTPBookError, TransportError
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
-from smtpbook.mailboxes.imap import ImapPlace
+from smtpbook.mailboxes.imap import ImapPlace, is_token
 from smtpbook.placement.look import Sighting, look
 from smtpbook.placement.received import hops_of, last_hop
 from smtpbook.placement.seeds import Seed, SeedList
@@ -173,7 +172,7 @@ class _Mailbox:
     found: dict[Sent, Sighting] = field(default_factory=dict)
     problem: str | None = None
     is_lost: bool = False
-    password: Secret | None = None
+    password: Password = None
 
     @property
     def awaited(self) -> list[Sent]:
@@ -251,7 +250,10 @@ def _cells_of(sent: Sent, sighting: Sighting, seed: Seed) -> dict[str, Any]:
     }
 
 
-def _password_of(seed: Seed) -> Secret:
+def _password_of(seed: Seed) -> Password:
+    """Ask for a password once, however often the mailbox is looked at."""
+    if is_token(seed.password):  # it is renewed when it has to be
+        return seed.password
     name = ImapPlace.parse(str(seed.source)).name
     return revealed(seed.password) or FromKeyring(name)()
 

@@ -48,7 +48,9 @@ class Seed:
     provider : str
         What tables and charts call it.  Default: the address's domain.
     password : Secret, callable or str, optional
-        For a server.  Default: the keyring is asked for ``user@host``.
+        For a server.  Default: the keyring is asked for ``user@host``.  Microsoft takes no
+        passwords, but what `authorize` gives, with
+        ``scope="https://outlook.office.com/IMAP.AccessAsUser.All offline_access"``.
     ca_file : path, optional
         Certificates to trust for a server, instead of the system's.
     receiver : str, optional

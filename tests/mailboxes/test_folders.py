@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from smtpbook.accounts.oauth import OAuthToken
+from smtpbook.accounts.oauth_requests import Grant
+from smtpbook.accounts.secret import Secret
 from smtpbook.placement.read import read_placement
 from smtpbook.placement.seeds import SeedList
 from tests.placement.mail import log_of, mail
@@ -46,8 +50,8 @@ def gmail(folder: Path, **answers: bytes | None) -> Iterator[ImapScript]:
         yield server
 
 
-def read(server: ImapScript) -> pd.Series[object]:
-    given = {"password": "x", "ca_file": server.ca_file, "receiver": "mx.google.com"}
+def read(server: ImapScript, password: object = "x") -> pd.Series[object]:
+    given = {"password": password, "ca_file": server.ca_file, "receiver": "mx.google.com"}
     seeds = SeedList([{"address": SEED, "source": server.url, **given}])
     table = read_placement(seeds, log_of(SEED), progress=False)
     assert len(table) == 1
@@ -87,6 +91,22 @@ def test_the_folder_of_spam_may_have_any_name(tmp_path: Path) -> None:
         "[Gmail]/Pourriel",
         "[Gmail]/All Mail",
     ]
+
+
+def test_a_token_is_no_password_and_goes_by_xoauth2(tmp_path: Path) -> None:
+    token = OAuthToken(
+        token_url="https://login.example/token",
+        client_id="c",
+        scope="imap",
+        read=lambda: None,
+        keep=lambda _: None,
+    )
+    token.take(Grant(access=Secret("t0ken"), refresh=None, lifetime_s=3600), None)
+    with gmail(tmp_path, AUTHENTICATE=b"+ \r\n") as server:
+        assert read(server, password=token)["placed"] == "inbox"
+    said = server.asked[server.asked.index("AUTHENTICATE XOAUTH2") + 1]
+    assert b64decode(said) == b"user=ann\x01auth=Bearer t0ken\x01\x01"
+    assert not any(command.startswith("LOGIN ") for command in server.asked)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class ImapScript:
     ----------
     answers : mapping of str to bytes
         By how a command begins, its untagged lines; what is asked for besides is simply OK.
-        An answer of None hangs up.
+        An answer of None hangs up; one that begins with "+" waits for another line.
     folder : Path
         For the authority's certificate.
 
@@ -92,6 +92,11 @@ class ImapScript:
                     break
             if said is None:
                 return
+            if said.startswith(b"+"):  # it wants more, and answers then
+                file.write(said)
+                file.flush()
+                self.asked.append(file.readline().decode().strip())
+                said = b""
             file.write(said + tag + b" OK done\r\n")
             file.flush()
 
