@@ -15,9 +15,10 @@ from smtpbook.bounces.join import log_of
 from smtpbook.errors import SMTPBookError, TransportError
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
+from smtpbook.mailboxes.folders import Header
 from smtpbook.mailboxes.imap import ImapPlace, is_token
 from smtpbook.placement.look import Sighting, look
-from smtpbook.placement.received import hops_of, last_hop
+from smtpbook.placement.received import Hop, hops_of, last_hop
 from smtpbook.placement.seeds import Seed, SeedList
 from smtpbook.placement.sent import Search, Sent, sent_to
 from smtpbook.placement.verdicts import verdicts_in
@@ -224,19 +225,16 @@ class _Mailbox:
             return cells | {"problem": f"no server took it: {sent.outcome}"}
         if not Search([sent]):
             return cells | {"problem": "the log has no Message-ID by which to find it"}
-        if self.problem is not None or sent.outcome != "accepted":
+        if self.problem is not None:
             return cells | {"problem": self.problem}
+        if sent.outcome != "accepted":
+            return cells | {"problem": f"it may never have been taken: {sent.outcome}"}
         return cells | {"placed": "missing"}
 
 
 def _cells_of(sent: Sent, sighting: Sighting, seed: Seed) -> dict[str, Any]:
     header = sighting.header
     hops = hops_of(header.fields)
-    came = next((hop.time for hop in hops[:1] if hop.time is not None), None)
-    arrived = pd.Timestamp(came, unit="us", tz="UTC") if came is not None else header.stored
-    delay_s = None
-    if arrived is not None and sent.time is not None:
-        delay_s = (pd.Timestamp(arrived) - sent.time).total_seconds()
     hop = last_hop(hops)
     labels = ", ".join(visible(label, max_chars=60) for label in header.labels[:50])
     return {
@@ -244,10 +242,22 @@ def _cells_of(sent: Sent, sighting: Sighting, seed: Seed) -> dict[str, Any]:
         "folder": visible(sighting.folder, max_chars=_MAX_CHARS),
         "tab": header.tab,
         "labels": labels or None,
-        "delay_s": delay_s,
+        "delay_s": _delay_s(sent, hops, header),
         "tls": hop.tls if hop is not None else None,
         **asdict(verdicts_in(header.fields, seed, hops)),
     }
+
+
+def _delay_s(sent: Sent, hops: list[Hop], header: Header) -> float | None:
+    # In numbers: a header may name years that pandas does not know.
+    came = hops[0].time if hops else None
+    if came is not None:
+        arrived = came / 1e6
+    elif header.stored is not None:
+        arrived = header.stored.timestamp()
+    else:
+        return None
+    return None if sent.time is None else arrived - sent.time.timestamp()
 
 
 def _password_of(seed: Seed) -> Password:

@@ -132,7 +132,9 @@ def test_what_cannot_lie_anywhere_is_not_missing(
 def test_what_is_in_doubt_is_looked_for(tmp_path: Path) -> None:
     log = log_of(ANN, outcome="in_doubt")
     assert read(put(tmp_path / "box", mail()), log=log)["placed"][0] == "inbox"
-    assert pd.isna(read(put(tmp_path / "empty"), log=log)["placed"][0])
+    (row,) = read(put(tmp_path / "empty"), log=log).to_dict("records")
+    assert pd.isna(row["placed"])
+    assert row["problem"] == "it may never have been taken: in_doubt"
 
 
 def test_a_bounce_that_came_later_hides_no_message(tmp_path: Path) -> None:
@@ -186,6 +188,14 @@ def test_a_send_finds_its_own_mail_again(tmp_path: Path) -> None:
     assert found["placed"].tolist() == ["inbox", "inbox"]
     assert found["delay_s"].between(-2, 60).all()
     assert b"Paris" in lab.received[0].data
+
+
+@pytest.mark.parametrize(
+    "day", ["Fri, 31 Dec 9999", "Mon, 01 Jan 0001", "Sat, 99 Nov 2026"]
+)
+def test_a_day_that_no_calendar_has_costs_no_row(tmp_path: Path, day: str) -> None:
+    root = put(tmp_path / "box", mail().replace(b"Sat, 28 Nov 2026", day.encode()))
+    assert read(root)["placed"].tolist() == ["inbox"]
 
 
 def test_reading_leaves_no_trace(tmp_path: Path) -> None:
