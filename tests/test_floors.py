@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "smtpbook"
 FLOORS = [
-    {"errors", "escape", "fields", "palette", "places", "signing", "wording"},
+    {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
     # the words
     {
         *("events", "findings", "private_key", "protocol", "progress", "sasl", "states"),
@@ -140,6 +140,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "placement",
         "reports",
     },
+    "matplotlib": {"charts", "experiments", "explorer", "insight", "reports", "svg"},
     "reportlab": {"reports"},
     "pypdf": {"reports"},
     "ipywidgets": {"widgets", "consoles"},

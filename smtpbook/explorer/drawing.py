@@ -1,34 +1,26 @@
 """Drawing: a chart as part of a page, in the colours of the page's own theme.
 
-It draws nothing itself.  The chart becomes SVG whose ink and paper are CSS variables of the
-page, so that it is legible in every theme and changes with it.
+It draws nothing itself: charts do, and `smtpbook.svg` makes them part of a page.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from smtpbook.charts.canvas import alt_text, colored
 from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.escape import to_html
+from smtpbook.svg import INK, PAPER, to_svg
 from smtpbook.tables.engine import PLACE
 
-# Colours that no chart has, by which ink and paper are known in what is drawn.
-_INK: Final = "#010203"
-_PAPER: Final = "#fdfeff"
 _INK_OF_PAGE: Final = "var(--jp-content-font-color1, CanvasText)"
 _PAPER_OF_PAGE: Final = "var(--jp-layout-color0, Canvas)"
-_METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _STEPS: Final = 12  # of a session, around the chosen one
 _numbers: Final = itertools.count()
 
@@ -48,21 +40,12 @@ def draw_inline(plot: Callable[[Axes], object], *, width: float, height: float) 
     str
         A ``figure`` that tells in words what it shows, to those who do not see it.
     """
-    # Names of parts must not be those of another drawing on the page.
-    salted: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": str(next(_numbers))}
-    svg = io.StringIO()
-    with colored(_INK, _PAPER), mpl.rc_context(salted):
+    with colored(INK, PAPER):
         figure = Figure(figsize=(width, height), layout="constrained")
         ax = figure.subplots()
         plot(ax)
-        for patch in figure.findobj(Patch):
-            hatch = patch.get_hatch() or ""
-            if "." in hatch:  # a dot weighs as much as a hundred lines
-                patch.set_hatch(".")
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    drawn = _METADATA.sub("", svg.getvalue())
-    drawn = drawn[drawn.index("<svg") :].strip()
-    drawn = drawn.replace(_INK, _INK_OF_PAGE).replace(_PAPER, _PAPER_OF_PAGE)
+    name = f"drawing {next(_numbers)}"
+    drawn = to_svg(figure, ink=_INK_OF_PAGE, paper=_PAPER_OF_PAGE, name=name)
     return (
         f'<figure role="img" aria-label="{to_html(alt_text(ax))}" '
         f'style="margin: 0; max-width: {width:g}in">{drawn}</figure>'

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,15 +72,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A chart: its file's name without a suffix, its words, and itself on white.
+    """A chart: its file's name without a suffix, its words, and itself.
 
-    ``draw("dark")`` gives it once more for a dark page.
+    It is drawn in the ink and on the paper that `smtpbook.svg` knows.
     """
 
     name: str
     alt: str
-    light: Figure
-    draw: Callable[[str], Figure]
+    figure: Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

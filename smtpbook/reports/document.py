@@ -181,7 +181,7 @@ def _flow(block: Block, places: list[_Place]) -> Iterator[Flowable]:
             if left_out := block.left_out + max(len(block.rows) - _MAX_ROWS, 0):
                 more = counted(left_out, "more row is", "more rows are")
                 yield Words(f"{more} not shown.", _style(8, textColor=_GREY))
-        case Picture(light=figure):
+        case Picture(figure=figure):
             places.append(_Place(figure))
             yield places[-1]
             yield Spacer(0, 8)

@@ -1,19 +1,16 @@
 """Page: a report as one HTML file that needs no other.
 
-Charts are pictures inside it, one set for light pages and one for dark.  No address in it
-is fetched, and the only script that runs is the one below, which sorts tables; without it
-they are read as they stand.
+Charts are part of it, in the ink and on the paper of its light or dark theme.  There is no
+address in it that is fetched, and the only script that runs is the one below, which sorts
+tables; without it they are read as they stand.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from pathlib import Path
 from typing import Final
-
-from matplotlib.figure import Figure
 
 from smtpbook.escape import to_html
 from smtpbook.reports.content import (
@@ -29,18 +26,15 @@ from smtpbook.reports.content import (
     Table,
     Tiles,
 )
-from smtpbook.reports.pictures import DPI, INK, PAPER
+from smtpbook.svg import to_svg
 from smtpbook.wording import counted
 
-_THEMES: Final = f"""
-:root {{ color-scheme: light dark; --ink: {INK["light"]}; --paper: {PAPER["light"]};
-  --line: #d5d5d5; --shade: #f5f5f5; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: {INK["dark"]}; --paper: {PAPER["dark"]}; --line: #44484d;
-    --shade: #1f2226; }}
-}}
-"""
 _CSS: Final = """
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --line: #d5d5d5;
+  --shade: #f5f5f5; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --paper: #16181b; --line: #44484d; --shade: #1f2226; }
+}
 body { color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif;
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
@@ -69,7 +63,7 @@ pre { background: var(--shade); padding: .6rem .8rem; overflow-x: auto; font-siz
 .tiles small { display: block; max-width: 12rem; opacity: .75; }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none; }
 nav a { color: inherit; }
-img { max-width: 100%; height: auto; }
+svg { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; }
 .note { opacity: .75; font-size: .9rem; }
 @media print { .scroll { max-height: none; } nav, th button::after { display: none; } }
@@ -126,7 +120,7 @@ def write_page(content: Content, path: Path) -> None:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{_THEMES}{_CSS}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n"
         f"<body>\n<h1>{title}</h1>\n<nav><ul>{links}</ul></nav>\n{body}\n"
         f"<script>{_SCRIPT}</script>\n</body>\n</html>\n",
         encoding="utf-8",
@@ -207,14 +201,7 @@ def _cell(class_: str, cell: Cell) -> str:
 
 
 def _figure(picture: Picture) -> str:
-    light, dark = _url(picture.light), _url(picture.draw("dark"))
-    return (
-        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{to_html(picture.alt)}"></picture></figure>'
+    drawn = to_svg(
+        picture.figure, ink="var(--ink)", paper="var(--paper)", name=picture.name
     )
-
-
-def _url(figure: Figure) -> str:
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=DPI)
-    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
+    return f'<figure role="img" aria-label="{to_html(picture.alt)}">{drawn}</figure>'

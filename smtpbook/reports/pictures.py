@@ -1,4 +1,4 @@
-"""Pictures: the charts a report shows, drawn for light or dark pages.
+"""Pictures: the charts a report shows, each drawn once.
 
 A chart that has nothing to show is left out.  The user's own figures and settings of
 matplotlib are not touched.
@@ -14,7 +14,6 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.transforms import Bbox
 
 from smtpbook.charts.canvas import alt_text, colored
 from smtpbook.charts.plot_domains import plot_domains
@@ -28,12 +27,11 @@ from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.insight.plot_reasons import plot_reasons
 from smtpbook.reports.content import Picture
+from smtpbook.svg import INK, PAPER
 from smtpbook.tables.engine import query
 from smtpbook.tables.replies import HOUR_US
 from smtpbook.tables.scan import Log
 
-INK: Final = {"light": "#1b1b1b", "dark": "#e6e6e6"}
-PAPER: Final = {"light": "#ffffff", "dark": "#16181b"}
 DPI: Final = 110
 _WIDTH: Final = 9.0  # inches
 _PAD: Final = 0.12
@@ -100,7 +98,7 @@ def save_pictures(log: Log, folder: Path) -> list[Path]:
     written = []
     for picture in pictures(log):
         written.append(folder / f"{picture.name}.png")
-        picture.light.savefig(written[-1], dpi=DPI)
+        picture.figure.savefig(written[-1], dpi=DPI)
     return written
 
 
@@ -127,29 +125,13 @@ def waterfall(
 
 
 def _picture(name: str, height: float, plot: _Plot, *about: Any) -> Picture | None:
-    light, ax = _draw("light", height, plot, about)
-    if not ax.axison:  # a sentence stands there instead
-        return None
-    place = ax.get_position()
-
-    def draw(theme: str) -> Figure:
-        # To find the Axes' place takes as long as drawing; another theme's is the same.
-        return _draw(theme, height, plot, about, place)[0]
-
-    return Picture(name=name, alt=alt_text(ax), light=light, draw=draw)
-
-
-def _draw(
-    theme: str, height: float, plot: _Plot, about: Any, place: Bbox | None = None
-) -> tuple[Figure, Axes]:
-    with colored(INK[theme], PAPER[theme]):
+    with colored(INK, PAPER):
         figure = Figure(figsize=(_WIDTH, height))
         ax = plot(*about, ax=figure.subplots())
-        if place is None:
-            # As the figure's own engine it would work again at each drawing.  A PDF's
-            # letters are a little wider than those that are measured here.
-            engine: Any = ConstrainedLayoutEngine(h_pad=_PAD, w_pad=_PAD)
-            engine.execute(figure)
-        else:
-            ax.set_position(place)
-    return figure, ax
+        if not ax.axison:  # a sentence stands there instead
+            return None
+        # As the figure's own engine it would work again at each drawing.  A PDF's letters,
+        # and a page's, are a little wider than those that are measured here.
+        untyped: Any = ConstrainedLayoutEngine(h_pad=_PAD, w_pad=_PAD)
+        untyped.execute(figure)
+    return Picture(name=name, alt=alt_text(ax), figure=figure)

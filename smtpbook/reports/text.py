@@ -68,7 +68,7 @@ def _block(block: Block, folder: Path) -> Iterator[str]:
                 yield f"*{counted(left_out, 'more row is', 'more rows are')} not shown.*"
         case Picture():
             folder.mkdir(exist_ok=True)
-            block.light.savefig(folder / f"{block.name}.png", dpi=DPI)
+            block.figure.savefig(folder / f"{block.name}.png", dpi=DPI)
             yield f"![{_escaped(block.alt)}]({quote(folder.name)}/{block.name}.png)"
 
 

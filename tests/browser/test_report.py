@@ -1,4 +1,4 @@
-"""The report in a real browser: read on a telephone, its tables sorted."""
+"""The report in a real browser: on a telephone, at night, its tables sorted."""
 
 from __future__ import annotations
 
@@ -38,6 +38,45 @@ def test_no_word_is_cut_on_a_narrow_page(tmp_path: Path) -> None:
         assert page.evaluate(CUT_WORDS) == []
         # Wide tables scroll by themselves.
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        browser.close()
+
+
+# How a chart's heading and the page's are coloured, and whether letters leave the picture.
+SEEN = """(figure) => {
+    const texts = Array.from(figure.querySelectorAll("text"));
+    const room = figure.querySelector("svg").getBoundingClientRect();
+    return {
+        ink: getComputedStyle(texts.at(-1)).fill,
+        page: getComputedStyle(document.body).color,
+        cut: texts.map(one => [one.textContent, one.getBoundingClientRect()])
+            .filter(([text, box]) => box.left < room.left || box.right > room.right)
+            .map(([text]) => text),
+    };
+}"""
+
+
+def test_charts_are_legible_by_day_and_at_night(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    path = report(to_frame(day(300)), tmp_path / "report.html")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(CHROMIUM_ARGS)
+        )
+        page = browser.new_page(color_scheme="light")
+        problems: list[str] = []
+        page.on("console", lambda said: problems.append(said.text))
+        page.goto(path.as_uri())
+        inks = set()
+        for scheme in ("light", "dark", "light"):
+            page.emulate_media(color_scheme=scheme)  # it changes while it is open, too
+            for figure in page.locator("figure").all():
+                seen = figure.evaluate(SEEN)
+                assert seen["ink"] == seen["page"]
+                assert seen["cut"] == []
+                inks.add(seen["ink"])
+        assert len(inks) == 2
+        assert problems == []
         browser.close()
 
 

@@ -22,6 +22,7 @@ from smtpbook.reports.content import (
 )
 from smtpbook.samples import sample
 from smtpbook.states import state
+from smtpbook.svg import INK
 from tests.log.story import Story, day, suppressed
 
 mpl.use("Agg")
@@ -80,11 +81,8 @@ def any_log(request: pytest.FixtureRequest) -> pd.DataFrame:
 def content() -> Content:
     """One block of each kind, with text that would act if it could."""
 
-    def draw(theme: str) -> Figure:
-        figure = Figure(figsize=(4, 1))
-        figure.text(0.1, 0.5, f"drawn for ✓ {theme}")
-        return figure
-
+    figure = Figure(figsize=(4, 1))
+    figure.text(0.1, 0.5, "drawn ✓ <i>\\once</i> $x$", parse_math=False, color=INK)
     times = pd.to_datetime(["2026-01-02", "2026-01-01", None], utc=True)
     table = pd.DataFrame(
         {
@@ -100,7 +98,7 @@ def content() -> Content:
         Heading(text="A & B"),
         Facts(rows=(("label", "# text"), ("other", "*")), color="#D55E00"),
         table_of(table),
-        Picture(name="chart", alt="Bars: [none]", light=draw("light"), draw=draw),
+        Picture(name="chart", alt="Bars: [none]", figure=figure),
         Lines(text="-> EHLO ```\n<-  250 Ok"),
     )
     return Content(title="A <title>", sections=(Section(title="All of it", blocks=blocks),))

@@ -24,7 +24,7 @@ def test_its_text_can_be_selected_and_its_outline_followed(
         "✓ accepted",
         "RCPT|`x`",
         "30.0 s",
-        "drawn for ✓ light",
+        "drawn ✓ <i>\\once</i>",
         "-> EHLO ```",
     ):
         assert said in text

@@ -40,4 +40,12 @@ def test_what_is_foreign_is_text(page: str) -> None:
     assert "<b>not</b>" not in page
     assert "&lt;b&gt;DATA&lt;/b&gt;" in page
     assert "<title>A &lt;title&gt;</title>" in page
+    assert "drawn ✓ &lt;i&gt;&#92;once&lt;/i&gt; &#36;x&#36;" in page
     assert "$" not in page
+
+
+def test_a_chart_has_the_ink_of_the_page_and_says_what_it_shows(page: str) -> None:
+    (figure,) = re.findall("<figure.*?</figure>", page, re.DOTALL)
+    assert figure.startswith('<figure role="img" aria-label="Bars: [none]"><svg')
+    assert "fill: var(--ink)" in figure
+    assert "://" not in figure

@@ -60,15 +60,18 @@ def html(one_day: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> str
 def test_the_file_needs_no_other(html: str) -> None:
     page = Page(html)
     assert not {"link", "iframe", "object"} & set(page.tags)
-    links = [value for name, value in page.attributes if name == "href"]
-    assert {link[1:] for link in links} == {
-        value for name, value in page.attributes if name == "id"
-    }
-    sources = [value for name, value in page.attributes if name in ("src", "srcset")]
-    # Seven charts and where the time of two sessions went, for light and dark pages.
-    assert len(sources) == 18
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert not re.search(r"url\(|@import|//[a-z]", re.sub('base64,[^"]*', "", html))
+    anchors = [value for name, value in page.attributes if name == "id"]
+    links = [value for name, value in page.attributes if name in ("href", "xlink:href")]
+    inside = [link[1:] for link in links if link.startswith("#")]
+    assert set(inside) <= set(anchors)
+    assert len(set(anchors)) == len(anchors)
+    # Clouds of points are pictures inside their charts.
+    others = [link for link in links if not link.startswith("#")]
+    assert all(link.startswith("data:image/png;base64,") for link in others)
+    assert not {"src", "srcset"} & {name for name, _ in page.attributes}
+    # Seven charts and where the time of two sessions went.
+    assert page.tags.count("svg") == 9
+    assert not re.search(r"url\((?!#)|@import|//[a-z]", re.sub('base64,[^"]*', "", html))
     assert "prefers-color-scheme: dark" in html
 
 
@@ -90,7 +93,7 @@ def test_it_tells_the_outcomes_the_refusals_and_the_versions(html: str) -> None:
 
 
 def test_every_picture_has_a_text_for_those_who_do_not_see_it(html: str) -> None:
-    alts = [value for name, value in Page(html).attributes if name == "alt"]
+    alts = [value for name, value in Page(html).attributes if name == "aria-label"]
     beginnings = [
         "Flow: What became of 301 recipients, attempt by attempt. In the end: ✓ 258",
         "Bars and heat map: 301 recipients at 13 domains: 86% accepted. Most that",
