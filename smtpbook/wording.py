@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGT]?)(i?)B?")
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -72,3 +74,16 @@ def octets(number: int) -> str:
             break
         size, unit = size / 1024, larger
     return f"{size:,.0f} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
+
+
+def size_of(written: str) -> int | None:
+    """Read a size as people write it, in octets; None = it is none.
+
+    >>> size_of("1GB"), size_of("1.5 GiB"), size_of("512M"), size_of("much")
+    (1000000000, 1610612736, 512000000, None)
+    """
+    found = _SIZE.fullmatch(written.strip())
+    if found is None or (found[3] and not found[2]):
+        return None
+    base = 1024 if found[3] else 1000
+    return round(float(found[1]) * base ** " KMGT".index(found[2].upper() or " "))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations, product
 from typing import Any, Final
 
@@ -99,15 +100,15 @@ class Design:
         )
 
 
-def design(factors: Mapping[str, Any], fraction: float = 1) -> Design:
+def design(factors: Mapping[str, Any], fraction: float | str = 1) -> Design:
     """Make a design.
 
     Parameters
     ----------
     factors : mapping of str to sequence or mapping
         The levels of each factor; a mapping gives them names.
-    fraction : float
-        1, or 1/2, 1/4 … of the combinations.
+    fraction : float or str
+        1, or 1/2, ``"1/4"`` … of the combinations.
 
     Raises
     ------
@@ -165,11 +166,20 @@ def _label(value: Any) -> str:
     return visible(text.replace(";", ",").strip(), max_chars=_MAX_CHARS)
 
 
-def _words(sizes: Sequence[int], fraction: float) -> tuple[frozenset[int], ...]:
-    """Give the products that a fraction leaves constant; of all choices the least mixed."""
-    halvings = round(math.log2(1 / fraction)) if 0 < fraction <= 1 else -1
-    if halvings < 0 or 2.0**-halvings != fraction:
+def _halvings(fraction: float | str) -> int:
+    try:
+        part = float(Fraction(fraction))
+    except (TypeError, ValueError, ArithmeticError):  # no number, 1/0, infinite
+        part = 0
+    halvings = round(math.log2(1 / part)) if 0 < part <= 1 else -1
+    if halvings < 0 or 2.0**-halvings != part:
         raise ValueError(f"fraction={fraction!r}: it is 1, or 1/2, 1/4 …")
+    return halvings
+
+
+def _words(sizes: Sequence[int], fraction: float | str) -> tuple[frozenset[int], ...]:
+    """Give the products that a fraction leaves constant; of all choices the least mixed."""
+    halvings = _halvings(fraction)
     if not halvings:
         return ()
     number = len(sizes)

@@ -117,8 +117,8 @@ class Experiment:
         ``others``.
     seed : int
         0 or more: the same list and seed, the same assignment.
-    fraction : float
-        1/2, 1/4 … of all combinations; see `Design.aliases` for the price.
+    fraction : float or str
+        1/2, ``"1/4"`` … of all combinations; see `Design.aliases` for the price.
     baseline : float
         0 to 1: the share that is assumed of the first level when it is told what could be
         found.
@@ -134,7 +134,8 @@ class Experiment:
     Raises
     ------
     ValueError
-        There is no such factor (the near miss is suggested), or its levels are none.
+        There is no such factor (the near miss is suggested), or its levels are none; or
+        another parameter is not what it is to be.
 
     Notes
     -----
@@ -158,7 +159,7 @@ class Experiment:
         *,
         blocks: Blocks = "recipient_domain",
         seed: int = 0,
-        fraction: float = 1,
+        fraction: float | str = 1,
         baseline: float = 0.9,
         power: float = 0.8,
     ) -> None:
@@ -172,6 +173,11 @@ class Experiment:
                 raise ValueError(f"{name!r} and {_ALIASES[name]!r} are one factor")
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed={seed!r} is not a number from 0")
+        if not (blocks is None or isinstance(blocks, str) or callable(blocks)):
+            raise ValueError(
+                f"blocks={blocks!r}: 'recipient_domain', 'provider', a field of the list, "
+                "a function of the address, or None"
+            )
         self.design: Design = design(factors, fraction)
         self.seed, self.blocks = seed, blocks
         self._baseline, self._power = baseline, power

@@ -7,6 +7,7 @@ other; what is assumed of the first proportion is said with each figure.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Final
 
 from smtpbook.statistics.interval import normal_quantile
@@ -108,6 +109,9 @@ def sample_size(
 def _quantiles(
     baseline: float, power: float, confidence: float, comparisons: int
 ) -> tuple[float, float]:
+    for name, given in (("baseline", baseline), ("power", power)):
+        if not isinstance(given, Real):
+            raise ValueError(f"{name}={given!r} is no number")
     if not 0 < baseline < 1 or not 0.5 < power < 1 or comparisons < 1:
         raise ValueError(
             f"baseline={baseline:g} lies between 0 and 1, power={power:g} between 0.5 and "

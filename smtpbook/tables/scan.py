@@ -17,6 +17,7 @@ import pandas as pd
 
 from smtpbook.errors import SMTPBookError
 from smtpbook.log.files import log_files, settled, standing
+from smtpbook.wording import size_of
 
 MEMORY_BYTES: Final = 2**30
 """What a table of a scan may take, as long as nothing else is said."""
@@ -76,7 +77,7 @@ Log = pd.DataFrame | Scan
 def scan_log(
     path: StrPath | Iterable[StrPath],
     *,
-    memory_bytes: int = MEMORY_BYTES,
+    memory_bytes: int | str = MEMORY_BYTES,
     max_threads: int | None = None,
 ) -> Scan:
     """Take event logs in files as one log, which may be larger than memory.
@@ -87,9 +88,10 @@ def scan_log(
         A file of `write_log` or of a campaign; a folder of them; a campaign's folder, also
         while it is sending; or a pattern of such, where ``*`` stands for any part of a name
         and ``**`` for any number of folders.
-    memory_bytes : int
+    memory_bytes : int or str
         How much memory a table may take, beside the table itself, before temporary files
-        are used; for files without end, more is faster.
+        are used, also written as ``"2GB"`` or ``"512MiB"``; for files without end, more is
+        faster.
     max_threads : int, optional
         How many threads may work; one per core if omitted.
 
@@ -102,6 +104,8 @@ def scan_log(
     ------
     SMTPBookError
         There is nothing of that name, or too little memory or no thread is given.
+    ValueError
+        ``memory_bytes`` is no size, or ``max_threads`` no number.
 
     Examples
     --------
@@ -118,14 +122,19 @@ def scan_log(
     0         250  success        1    1.0
     """
     paths = [path] if isinstance(path, str | os.PathLike) else path
-    if memory_bytes < MIN_MEMORY_BYTES:
-        raise SMTPBookError(
-            f"memory_bytes is {memory_bytes:,}; {MIN_MEMORY_BYTES:,} are the least"
+    size = size_of(memory_bytes) if isinstance(memory_bytes, str) else memory_bytes
+    if not isinstance(size, int | float):
+        raise ValueError(
+            f"memory_bytes={memory_bytes!r} is no size, such as '1GB' or 2**30"
         )
+    if not isinstance(max_threads, int | None):
+        raise ValueError(f"max_threads={max_threads!r} is no number of threads")
+    if size < MIN_MEMORY_BYTES:
+        raise SMTPBookError(f"memory_bytes is {size:,}; {MIN_MEMORY_BYTES:,} are the least")
     if max_threads is not None and max_threads < 1:
         raise SMTPBookError(f"max_threads is {max_threads}; 1 is the least")
     patterns = tuple(os.path.expanduser(one) for one in paths)
-    scan = Scan(patterns=patterns, memory_bytes=memory_bytes, max_threads=max_threads)
+    scan = Scan(patterns=patterns, memory_bytes=int(size), max_threads=max_threads)
     scan.files()  # who mistyped a name learns it now
     return scan
 

@@ -55,6 +55,11 @@ def test_in_a_fraction_each_two_factors_have_all_pairs_of_levels_equally_often(
         assert {pairs.count(pair) for pair in set(pairs)} == {len(found.arms) // 4}
 
 
+def test_a_fraction_may_be_written_as_one() -> None:
+    factors = {f"f{n}": TWO for n in range(5)}
+    assert design(factors, "1/4") == design(factors, 0.25)
+
+
 def test_a_fraction_tells_what_each_effect_is_mixed_with() -> None:
     assert dict(of(3, 1 / 2).aliases()) == {
         "f0": f"f1{X}f2",
@@ -74,11 +79,14 @@ def test_a_fraction_tells_what_each_effect_is_mixed_with() -> None:
         ({"a": TWO, "b": TWO}, 1 / 2, "two more"),
         ({"a": TWO, "b": TWO, "c": [*"xyz"]}, 1 / 2, "two levels each"),
         ({"a": TWO, "b": TWO, "c": TWO}, 1 / 3, "1/2, 1/4"),
+        ({"a": TWO, "b": TWO, "c": TWO}, "half", "fraction='half': it is 1, or 1/2"),
+        ({"a": TWO, "b": TWO, "c": TWO}, "1/0", "1/2, 1/4"),
+        ({"a": TWO, "b": TWO, "c": TWO}, None, "1/2, 1/4"),
         ({f"f{n}": TWO for n in range(7)}, 1, "128 arms"),
     ],
 )
 def test_what_is_no_design_is_refused(
-    factors: dict[str, Any], fraction: float, told: str
+    factors: dict[str, Any], fraction: Any, told: str
 ) -> None:
     with pytest.raises(ValueError, match=told):
         design(factors, fraction)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -290,6 +291,23 @@ def test_what_cannot_be_varied_is_refused_at_once(
 ) -> None:
     with pytest.raises(ValueError, match=told):
         Experiment(factors)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"blocks": 3}, "blocks=3: 'recipient_domain'"),
+        ({"baseline": "x"}, "baseline='x' is no number"),
+        ({"power": None}, "power=None is no number"),
+        ({"fraction": "half"}, "fraction='half'"),
+        ({"seed": "one"}, "seed='one'"),
+    ],
+)
+def test_what_no_experiment_can_be_made_of_is_told(
+    given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Experiment(LETTER_ONLY, **given)
 
 
 def test_what_contradicts_the_factors_is_refused_before_anything_is_sent(

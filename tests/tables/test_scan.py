@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_a_name_with_stars_in_it_is_a_name(tmp_path: Path) -> None:
 def test_a_name_that_is_nowhere_is_told(tmp_path: Path) -> None:
     with pytest.raises(SMTPBookError, match=r"no file or folder is called '.*\.parkett'"):
         scan_log(f"{tmp_path}/*.parkett")
+
+
+@pytest.mark.parametrize(
+    ("written", "octets"),
+    [("1GB", 10**9), ("512 MiB", 2**29), ("0.5G", 5 * 10**8), (2**27, 2**27)],
+)
+def test_memory_may_be_given_as_people_write_it(
+    tmp_path: Path, written: str | int, octets: int
+) -> None:
+    path = kept(tmp_path / "log.parquet")
+    assert scan_log(path, memory_bytes=written).memory_bytes == octets
+
+
+@pytest.mark.parametrize(
+    "given", [{"memory_bytes": "much"}, {"memory_bytes": None}, {"max_threads": "2"}]
+)
+def test_what_is_no_size_and_no_number_is_told(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    (name,) = given
+    with pytest.raises(ValueError, match=f"{name}={given[name]!r} is no"):
+        scan_log(kept(tmp_path / "log.parquet"), **given)
 
 
 def test_of_several_campaigns_the_one_that_began_last_has_the_last_word(
