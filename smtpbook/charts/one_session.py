@@ -16,11 +16,11 @@ _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _NEEDS: Final = ("session_id", "transaction_id", "seq", "kind", "recipient", PLACE)
 _OWN: Final = "kind IS DISTINCT FROM 'outcome'"
 _CHOSEN: Final = {
-    "first": f"SELECT arg_min_null(session_id, place) FROM log WHERE {_OWN}",
-    "session": f"SELECT session_id FROM log WHERE {_OWN} AND session_id = $session LIMIT 1",
-    "recipient": f"""
+    "first": "SELECT arg_min_null(session_id, place) FROM log WHERE %s",
+    "session": "SELECT session_id FROM log WHERE %s AND session_id = $session LIMIT 1",
+    "recipient": """
 SELECT arg_max_null(session_id, place) FROM log
-WHERE {_OWN} AND lower(recipient) = $recipient
+WHERE %s AND lower(recipient) = $recipient
     AND ($session IS NULL OR session_id = $session) HAVING count(*) > 0
 """,
 }
@@ -61,7 +61,8 @@ def one_session(
     Returns
     -------
     DataFrame
-        The first rows; empty if the log has no session.
+        The first rows; empty if the log has no session, or no more than outcomes of this
+        one: `without_dialogue` says so.
     int
         How many there are.
 
@@ -77,14 +78,18 @@ def one_session(
     parameters = {"first": {}, "session": {"session": session_id}}.get(
         how, {"session": session_id, "recipient": whom}
     )
-    chosen = query(
-        _CHOSEN[how],
-        {"session_id": "string"},
-        needs=_NEEDS,
-        parameters=parameters,
-        log=log,
-    )
-    if chosen.empty:
+
+    def choose(among: str) -> pd.DataFrame:
+        return query(
+            _CHOSEN[how] % among,
+            {"session_id": "string"},
+            needs=_NEEDS,
+            parameters=parameters,
+            log=log,
+        )
+
+    chosen = choose(_OWN)
+    if chosen.empty and (chosen := choose("true")).empty:
         sought = recipient if how == "recipient" else session_id
         raise _not_found(how, str(sought), log)
     found = chosen["session_id"].iloc[0]
@@ -100,6 +105,15 @@ def one_session(
         log=log,
     )
     return rows.drop(columns="rows"), int(rows["rows"].max()) if len(rows) else 0
+
+
+def without_dialogue(session_id: str | None, recipient: str | None) -> str:
+    """Say why there is nothing to draw where `one_session` gave no rows."""
+    if session_id is None and recipient is None:
+        return "No session in this log."
+    whose = visible(str(session_id if recipient is None else recipient), max_chars=40)
+    whose = f"session {whose}" if recipient is None else whose
+    return f"Of {whose} this log holds outcomes only, no dialogue."
 
 
 def named(rows: pd.DataFrame) -> str:

@@ -47,7 +47,9 @@ _WIDEST: Final = 100.0  # times as long, or as short, that an axis shows
 _FACTORS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 20, 50, 100)
 
 
-def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figure:
+def plot_compare(
+    a: Log, b: Log, *, names: tuple[str, str] = ("a", "b"), is_clustered: bool = True
+) -> Figure:
     """Compare two runs: outcomes side by side, changes of outcome, latency by command.
 
     Parameters
@@ -56,6 +58,8 @@ def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figu
         Event logs, such as those of a run before and after a change.
     names : tuple of two str
         What to call them.
+    is_clustered : bool
+        As for `compare`.
 
     Returns
     -------
@@ -73,10 +77,10 @@ def plot_compare(a: Log, b: Log, *, names: tuple[str, str] = ("a", "b")) -> Figu
         A log lacks a column.
     """
     shown = [visible(name, max_chars=_MAX_CHARS) for name in names]
-    shares = compare(a, b)
+    shares = compare(a, b, is_clustered=is_clustered)
     shares = shares.sort_values("outcome", key=_rank, ignore_index=True)
     changes = compare(a, b, by="change").dropna(subset=["outcome_a", "outcome_b"])
-    commands = compare(a, b, by="command")
+    commands = compare(a, b, by="command", is_clustered=is_clustered)
     timed = commands.dropna(subset=["p50_a_s", "p50_b_s"], how="all").set_index("verb")
     verbs = session_order([str(verb) for verb in timed.index])[:_MAX_VERBS]
     rows = (

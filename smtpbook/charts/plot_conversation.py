@@ -10,7 +10,7 @@ import pandas as pd
 
 from smtpbook.charts import ladder
 from smtpbook.charts.canvas import HEAD, new_axes, say, tidy
-from smtpbook.charts.one_session import named, one_session
+from smtpbook.charts.one_session import named, one_session, without_dialogue
 from smtpbook.events import CLEAR_TEXT
 from smtpbook.palette import PLAIN, PURPLE, SEVERITY_COLORS, SKY
 from smtpbook.tables.scan import Log
@@ -100,7 +100,7 @@ def plot_conversation(
     ax = new_axes(9.0, 1.1 + 0.27 * max(len(steps), 4)) if ax is None else ax
     if not steps:
         tidy(ax, "Conversation of a session")
-        return say(ax, "No session in this log.")
+        return say(ax, without_dialogue(session_id, recipient))
 
     whole = len(steps) == len(every) and len(rows) == found
     number = counted(len(steps), "step", "steps")

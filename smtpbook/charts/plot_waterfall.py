@@ -19,7 +19,7 @@ from smtpbook.charts.canvas import (
     say,
     tidy,
 )
-from smtpbook.charts.one_session import named, one_session
+from smtpbook.charts.one_session import named, one_session, without_dialogue
 from smtpbook.palette import (
     GREY,
     PLAIN,
@@ -108,7 +108,8 @@ def plot_waterfall(
     ax = new_axes(9.0, 1.7 + 0.24 * max(len(rows), 4)) if ax is None else ax
     if rows["time"].isna().all():
         tidy(ax, "Waterfall of a session")
-        return say(ax, "No session in this log tells when it was.")
+        nothing = without_dialogue(session_id, recipient)
+        return say(ax, nothing if rows.empty else "It is not told when this session was.")
 
     start = rows["time"].min()
     steps = pd.DataFrame(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from smtpbook.charts.one_session import one_session
+from smtpbook.charts.one_session import one_session, without_dialogue
 from smtpbook.events import COLUMNS
 from smtpbook.log.transcript import transcript
 from smtpbook.reports.content import Block, Facts, Heading, Lines, Paragraph, plain
@@ -59,7 +59,10 @@ def _shown(
     picture = waterfall(log, session_id, recipient, steps=steps, name=name)
     if picture is not None:
         yield picture
-    yield Lines(text=shortened(transcript(rows)))
+    if rows.empty:
+        yield Paragraph(text=without_dialogue(session_id, recipient))
+    else:
+        yield Lines(text=shortened(transcript(rows)))
 
 
 def _chosen(log: Log, every: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:

@@ -149,6 +149,35 @@ def test_a_session_or_recipient_that_is_not_there_gets_the_near_miss(plot: Any) 
         plot(handshake(), recipient="an@x.example")
 
 
+@pytest.mark.parametrize("plot", [plot_waterfall, plot_conversation])
+@pytest.mark.parametrize(
+    ("asked", "whose"),
+    [
+        ({"session_id": "s9"}, "session s9"),
+        ({"recipient": "Eve@x.example"}, "Eve@x.example"),
+        ({"recipient": "eve@x.example", "session_id": "s9"}, "eve@x.example"),
+    ],
+)
+def test_where_a_log_has_outcomes_only_that_is_said(
+    plot: Any, asked: dict[str, str], whose: str
+) -> None:
+    story = Story("s9")
+    story.add("outcome", recipient="eve@x.example", outcome="failed", error="TimeoutError")
+    ax = plot(pd.concat([handshake(), to_frame(story.rows)]), **asked, ax=empty_axes())
+    assert texts(ax) == [f"Of {whose} this log holds outcomes only, no dialogue."]
+    ax = plot(to_frame(story.rows), ax=empty_axes())
+    assert texts(ax) == ["No session in this log."]
+
+
+def test_intervals_of_two_runs_may_take_each_recipient_as_independent() -> None:
+    log = to_frame(Story().opened().message("ann@x.example").closed().rows)
+    captions = [
+        " ".join(ax.get_xlabel() for ax in plot_compare(log, log, **given).axes)
+        for given in ({}, {"is_clustered": False})
+    ]
+    assert ["bootstrap" in caption for caption in captions] == [True, False]
+
+
 def test_a_session_is_a_bar_that_says_what_each_moment_brought() -> None:
     ax = plot_sessions(handshake(), ax=empty_axes())
     assert labels(ax) == ["s1"]
