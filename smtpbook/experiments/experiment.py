@@ -36,7 +36,8 @@ from smtpbook.wording import counted
 _OF_LETTER: Final = tuple(one.name for one in fields(Template) if one.init)
 _ALIASES: Final = {"sender": "header_from"}
 _OF_WAY: Final = (*OF_ACCOUNT, "account", "pipelining", "pace", "hours")
-_KNOWN: Final = ("letter", *_OF_LETTER, *_ALIASES, *_OF_WAY)
+FACTORS: Final = ("letter", *_OF_LETTER, *_ALIASES, *_OF_WAY)
+"""What can be varied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +167,8 @@ class Experiment:
         if not isinstance(factors, Mapping):
             raise ValueError(f"factors={factors!r}: write {{'subject': ['this', 'that']}}")
         for name in factors:
-            if name not in _KNOWN:
-                hint = near_miss(str(name), _KNOWN)
+            if name not in FACTORS:
+                hint = near_miss(str(name), FACTORS)
                 raise ValueError(f"factor {name!r} is nothing that can be varied{hint}")
             if _ALIASES.get(name) in factors:
                 raise ValueError(f"{name!r} and {_ALIASES[name]!r} are one factor")

@@ -29,6 +29,7 @@ from smtpbook.codes import tables
 from smtpbook.codes.provider_tables import providers
 from smtpbook.events import CLEAR_TEXT, KINDS, OUTCOMES, SCHEMA, UNPROVED
 from smtpbook.experiments.assign import SEED
+from smtpbook.experiments.design import JOINT
 from smtpbook.formats.registry import FORMATS
 from smtpbook.log.distinct import number_of
 from smtpbook.log.frame import arrow_schema, from_table
@@ -64,6 +65,11 @@ _PARAMETER: Final = re.compile(
     r"SIZE=[0-9]+|BODY=(?:7BIT|8BITMIME|BINARYMIME)|RET=(?:FULL|HDRS)|SMTPUTF8|REQUIRETLS"
     r"|NOTIFY=(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)",
     re.IGNORECASE,
+)
+# A few words in small letters, a figure with its unit, a version of TLS: see `_arm`.
+_LEVEL: Final = re.compile(
+    r"(?P<words>[a-z]{2,}(?:[ -][a-z]{2,}){0,2})"
+    r"|[0-9]{1,3}(?:\.[0-9]{1,2})?(?:/(?:s|min|h|d))?|TLSv1\.[0-9]"
 )
 _CHUNK: Final = re.compile(r"BDAT [0-9]+(?: LAST)?", re.IGNORECASE)
 _AUTH: Final = re.compile(r"AUTH ([A-Z0-9-]+)(?: \S.*)?", re.IGNORECASE | re.DOTALL)
@@ -239,6 +245,29 @@ def _block(names: Pseudonyms, block: str) -> str:
     return names.domain(block) if "." in block else names.of("block", block)
 
 
+def _arm(names: Pseudonyms, arm: str) -> str:
+    """Keep an experiment's factors, and such levels as can be nobody's.
+
+    >>> names = Pseudonyms(b"only for this example")
+    >>> kept = _arm(names, "sender=Ann <ann@x.example>; pace=10/s; subject=short")
+    >>> kept.partition("; ")[2]
+    'pace=10/s; subject=short'
+    """
+    # Imported here: few logs are of an experiment, and it brings all that sends one.
+    from smtpbook.experiments.experiment import FACTORS
+
+    parts = [part.partition("=") for part in arm.split(JOINT)]
+    if not all(factor in FACTORS for factor, _, _ in parts):
+        return names.of("arm", arm)
+    return JOINT.join(f"{factor}={_level(names, level)}" for factor, _, level in parts)
+
+
+def _level(names: Pseudonyms, level: str) -> str:
+    found = _LEVEL.fullmatch(level)
+    words = re.split("[ -]", found["words"] or "") if found else [level]
+    return level if {*words} <= {*vocabulary(), ""} else names.of("level", level)
+
+
 def _command(names: Pseudonyms, command: str) -> str:
     """Write a command anew from the parts that are understood.
 
@@ -299,7 +328,7 @@ TREATMENTS: Final[dict[str, _Treatment]] = {
     "queue_id": _pseudonym("queue"),
     "error": _known("error", *_EXCEPTIONS),
     "account": _pseudonym("account"),
-    "arm": _pseudonym("arm"),
+    "arm": _arm,
     "block": _block,
     "source": _known("source", *_SOURCES),
 }

@@ -66,8 +66,10 @@ def report(
         and campaigns have pseudonyms, the same throughout the file and of no use outside of
         it; only providers of mailboxes keep their names.  Of replies and commands only
         words stay that say nothing about anybody.  Times, codes and figures stay as they
-        are, and so do the settings for pace, connections, retries and stopping.  A title
-        of your own is yours to choose.
+        are, and so do the settings for pace, connections, retries and stopping, and the
+        factors of an experiment: levels that are no figures and no such words have
+        pseudonyms, too, and an `Experiment` of these tells its effects.  A title of your
+        own is yours to choose.
 
     Returns
     -------

@@ -26,7 +26,15 @@ _ALSO: Final = (
     *("ok", "queued", "bye", "hello", "pleased", "meet", "closing", "transmission"),
     *("channel", "go", "ahead", "ready", "additional", "redacted"),
 )
-_NAMES: Final = frozenset(("drew", "june", "max", "rich", "young"))
+_NAMES: Final = frozenset(("cyrus", "dan", "drew", "june", "max", "rich", "young"))
+# Those that servers need to say what they mean, and that are first or last names as well:
+# with a capital letter they may be somebody's.
+_MAYBE_NAMES: Final = frozenset(
+    (
+        *("black", "cox", "day", "good", "gray", "grey", "gross", "lock", "long"),
+        *("may", "page", "short", "small", "white", "will"),
+    )
+)
 _STATUS: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")
 _AROUND: Final = "<>()[]{}\"'`,.;:!?*#"
 _JOINED: Final = re.compile(r"[-/=_:']")
@@ -58,6 +66,8 @@ def kept_words(text: str, names: Set[str] = frozenset()) -> str:
     '5.1.1 <address>: user unknown; ask *, <number>'
     >>> kept_words("will: user unknown", {"will"})
     '*: user unknown'
+    >>> kept_words("Will Smith may be away; mail will be kept")
+    '* may be away; mail will be kept'
     """
     return "\n".join(_line(line, names) for line in text.split("\n"))
 
@@ -88,16 +98,21 @@ def _word(chunk: str, core: str, names: Set[str]) -> str:
     if not core:
         return chunk if chunk in ("-", "--", ":", "...") else "*"
     if core.isascii() and plain not in names:
-        if plain in vocabulary():
+        if _is_known(core):
             return core
-        parts = _JOINED.split(plain)
-        if all(part in vocabulary() and part not in names for part in parts):
+        parts = _JOINED.split(core)
+        if all(_is_known(part) and part.lower() not in names for part in parts):
             return core
     if "://" in chunk:
         return "<url>" if "<" not in chunk else "url"
     if "@" in chunk:
         return "<address>" if "<" not in chunk else "address"
     return "<number>" if core.isascii() and core.isdigit() else "*"
+
+
+def _is_known(word: str) -> bool:
+    plain = word.lower()
+    return plain in vocabulary() and (word == plain or plain not in _MAYBE_NAMES)
 
 
 def _is_code(chunk: str) -> bool:

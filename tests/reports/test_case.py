@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.events import CLEAR_TEXT, COLUMNS, SCHEMA, Event
+from smtpbook.experiments.experiment import Experiment
 from smtpbook.log.frame import to_frame
 from smtpbook.log.store import read_log, write_log
 from smtpbook.reports.case import TREATMENTS, kept_settings, write_case
@@ -25,6 +26,7 @@ from smtpbook.tables.outcomes import by_domain, count_outcomes
 from smtpbook.tables.replies import reply_codes
 from smtpbook.tables.scan import scan_log
 from smtpbook.tables.sessions import sessions
+from tests.experiments.conftest import log_of
 from tests.log.story import Story, day
 
 TEXTS = [column.name for column in SCHEMA if column.dtype in ("string", "category")]
@@ -211,6 +213,45 @@ def test_a_block_is_still_its_domain_and_keeps_the_seed_it_was_drawn_with(
     assert list(case["block"]) == [f"{name}; seed=7" for name in case["recipient_domain"]]
     assert case["block"][0] == "gmail.com; seed=7"
     assert "harbor" not in case["block"][1]
+
+
+def test_an_experiment_has_the_same_effects_and_its_senders_no_names(
+    tmp_path: Path,
+) -> None:
+    sent = Experiment(
+        {
+            "pipelining": ["auto", "off"],
+            "sender": ["Zqannabell <zqannabell@x.test>", "zqroberta@y.test"],
+        },
+        seed=5,
+    )
+    log = log_of(sent, 240, lambda arm, _: 0.9 if "auto" in arm else 0.5)
+    path = write_case(log, tmp_path / "c.parquet", {})
+    assert not re.search("zqannabell|zqroberta", everything(path))
+    case = read_log(path)
+    senders = {
+        before.partition("sender=")[2]: after.partition("sender=")[2]
+        for before, after in zip(log["arm"], case["arm"], strict=True)
+    }
+    assert len({*senders.values()}) == 2
+    again = Experiment(
+        {
+            "pipelining": ["auto", "off"],
+            "sender": {senders[name]: name for name in sent.design.factors[1].levels},
+        },
+        seed=5,
+    )
+    figures = ["factor", "share", "share_versus", "difference", "low", "high", "p_adjusted"]
+    ours, theirs = (sent.effects(log).pooled, again.effects(case).pooled)
+    pd.testing.assert_frame_equal(ours[figures], theirs[figures])
+
+
+def test_an_arm_of_something_else_has_a_pseudonym(tmp_path: Path) -> None:
+    arms = ["ann=b", "subject=user zq; zq=1", "subject=a b c", "one"]
+    log = to_frame([Event(arm=arm).to_row() for arm in arms])
+    case = read_log(write_case(log, tmp_path / "c.parquet", {}))
+    kinds = [str(arm).partition("-")[0] for arm in case["arm"]]
+    assert kinds == ["arm", "arm", "subject=level", "arm"]
 
 
 def test_what_a_provider_does_is_still_the_provider_s(tmp_path: Path) -> None:

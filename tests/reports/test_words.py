@@ -13,6 +13,7 @@ from smtpbook.reports.words import kept_words, names_in, vocabulary
     [
         ("5.1.1 <bob@x.example>: User unknown", "5.1.1 <address>: User unknown"),
         ("5.1.1 Bob Smith is unknown", "5.1.1 * is unknown"),
+        ("May White (MAY-WHITE) may be white-listed", "* (*) may be white-listed"),
         ("see https://x.example/?t=1 (now)", "see <url> (now)"),
         (
             "PIPELINING\nSIZE 1000\nAUTH PLAIN LOGIN",
