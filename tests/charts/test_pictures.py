@@ -34,7 +34,11 @@ from smtpbook.charts.plot_sessions import plot_sessions
 from smtpbook.charts.plot_throughput import plot_throughput
 from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.charts.plot_waterfall import plot_waterfall
+from smtpbook.experiments.effects import Effects
+from smtpbook.experiments.experiment import Experiment
+from smtpbook.experiments.plot_effects import plot_effects
 from smtpbook.log.frame import to_frame
+from tests.experiments.conftest import log_of
 from tests.log.story import Story, day
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -80,6 +84,13 @@ def campaign(seed: int = 1) -> pd.DataFrame:
     return to_frame([row for story in stories for row in story.closed().rows])
 
 
+def effects() -> Effects:
+    """Two factors, of which the first makes a difference."""
+    experiment = Experiment({"subject": ["a", "b"], "helo": ["a.x", "b.x"]})
+    log = log_of(experiment, 600, lambda arm, _: 0.9 if "subject=a" in arm else 0.75)
+    return experiment.effects(log)
+
+
 PICTURES: dict[str, Callable[[], Axes | Figure]] = {
     "reply_codes": lambda: plot_reply_codes(campaign()),
     "reply_codes_by_verb": lambda: plot_reply_codes(campaign(), by="verb"),
@@ -95,6 +106,7 @@ PICTURES: dict[str, Callable[[], Axes | Figure]] = {
     "waterfall": lambda: plot_waterfall(campaign(), max_rows=20),
     "conversation": lambda: plot_conversation(campaign(), max_steps=24),
     "compare": lambda: plot_compare(campaign(), campaign(2), names=("before", "after")),
+    "effects": lambda: plot_effects(effects()),
 }
 
 
