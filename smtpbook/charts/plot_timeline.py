@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from smtpbook.charts.canvas import (
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_MARKERS
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.latency import session_order
-from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted, duration
 
@@ -32,15 +33,15 @@ _FEW: Final = 500  # points that can be larger
 _STEPS: Final = 5  # from a point to the next upon it: this part of the spread, or less
 _SPREAD: Final = 0.4  # of a command's row, which is 1 high: what its points or bars take
 _LEAST: Final = 0.05  # height of the smallest count, or one refusal would not be seen
-_NEEDS: Final = ("kind", "reply_code", "verb", "time", "latency_s", PLACE)
-_CAME: Final = f"""
+_NEEDS: Final = ("verb", "time", "latency_s", PLACE)
+_CAME: Final = """
 came AS (
     SELECT
         verb,
         reply_code // 100 AS digit,
         time + CAST(coalesce(latency_s, 0) * 1e6 AS BIGINT) AS moment_us,
         place
-    FROM log WHERE {IS_REPLY} AND verb IS NOT NULL AND time IS NOT NULL
+    FROM log WHERE {is_reply} AND verb IS NOT NULL AND time IS NOT NULL
 )"""
 _SPAN: Final = f"""
 WITH {_CAME}
@@ -74,7 +75,8 @@ def plot_timeline(log: Log, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     log : DataFrame or Scan
-        Event log.  Uses ``time``, ``latency_s``, ``verb``, ``reply_code`` and ``kind``.
+        Event log.  Uses ``time``, ``latency_s``, ``verb``, ``reply_code`` and ``kind``;
+        which rows are replies is told in `reply_codes`.
     ax : Axes, optional
         Where to draw.  A new figure is made if omitted; the current one is never touched.
 
@@ -93,7 +95,19 @@ def plot_timeline(log: Log, *, ax: Axes | None = None) -> Axes:
         The log lacks a column.
     """
     names = ("replies", "first", "last", "refused")
-    span = query(_SPAN, dict.fromkeys(names, "Int64"), needs=_NEEDS, log=log)
+    replies = replies_of(log)
+    needs = {*_NEEDS, *replies.needs}
+
+    def ask(sql: str, dtypes: Mapping[str, str], **given: float) -> pd.DataFrame:
+        return query(
+            sql.format(is_reply=replies.sql),
+            dtypes,
+            needs=needs,
+            parameters={**given, **replies.parameters},
+            log=log,
+        )
+
+    span = ask(_SPAN, dict.fromkeys(names, "Int64"))
     total, refused = int(span["replies"].iloc[0]), int(span["refused"].iloc[0])
     if not total:
         ax = new_axes(height=2.95) if ax is None else ax
@@ -106,11 +120,10 @@ def plot_timeline(log: Log, *, ax: Axes | None = None) -> Axes:
     moment = max(last - first, 1) / _MOMENTS
     second = first // 1_000_000 * 1_000_000
     few = total <= _MAX_POINTS
-    given: dict[str, Any] = {"start": second}
-    if not few:
-        given = {"first": first, "moment": moment, "last": _MOMENTS - 1}
-    sql = _POINTS if few else _COUNTS
-    table = query(sql, _DTYPES, needs=_NEEDS, parameters=given, log=log)
+    if few:
+        table = ask(_POINTS, _DTYPES, start=second)
+    else:
+        table = ask(_COUNTS, _DTYPES, first=first, moment=moment, last=_MOMENTS - 1)
     verbs = session_order([str(verb) for verb in table["verb"].unique()])
     table["row"] = table["verb"].map({verb: row for row, verb in enumerate(verbs)})
     ax = new_axes(height=1.6 + 0.45 * max(len(verbs), 3)) if ax is None else ax

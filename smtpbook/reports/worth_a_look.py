@@ -75,9 +75,11 @@ def _chosen(log: Log, every: pd.DataFrame) -> tuple[dict[str, list[str]], dict[s
             chosen.setdefault(str(session_id), []).append(why)
 
     row: Any  # of many kinds of cells
-    for row in slowest(log, 1).itertuples(index=False):
+    first = slowest(log, 1)
+    for row in first.itertuples(index=False):
         verb = "a reply" if pd.isna(row.verb) else f"the reply to {row.verb}"
-        choose(row.session_id, f"the slowest: {verb} took {duration(row.service_s)}")
+        took = duration(getattr(row, first.attrs["column"]))
+        choose(row.session_id, f"the slowest: {verb} took {took}")
         if whom := _whom(log, row):
             recipient[str(row.session_id)] = whom
     if every.empty:

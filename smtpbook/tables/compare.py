@@ -72,11 +72,13 @@ pairs AS (
     FROM last_a FULL JOIN last_b USING (recipient)
 )"""
 _RECIPIENTS: Final = f"""
-WITH {_BOTH}
-SELECT
-    recipient, outcome_a, outcome_b, reason_a, reason_b, reply_code_a, reply_code_b
-FROM pairs WHERE outcome_a IS DISTINCT FROM outcome_b
-ORDER BY count(*) OVER (PARTITION BY outcome_a, outcome_b) DESC,
+WITH {_BOTH},
+changed AS MATERIALIZED (  -- or it would be found twice, once for the count
+    SELECT
+        recipient, outcome_a, outcome_b, reason_a, reason_b, reply_code_a, reply_code_b
+    FROM pairs WHERE outcome_a IS DISTINCT FROM outcome_b
+)
+FROM changed ORDER BY count(*) OVER (PARTITION BY outcome_a, outcome_b) DESC,
     outcome_a NULLS LAST, outcome_b NULLS LAST, recipient
 """
 _RECIPIENT_DTYPES: Final = {

@@ -15,7 +15,7 @@ import pandas as pd
 from smtpbook.events import SCHEMA
 from smtpbook.statistics.interval import Interval
 from smtpbook.tables.engine import PLACE, query
-from smtpbook.tables.replies import IS_REPLY, Replies, replies_of
+from smtpbook.tables.replies import Replies, replies_of
 from smtpbook.tables.scan import Log, Scan
 from smtpbook.tables.times import (
     CLASS_ERROR,
@@ -63,7 +63,8 @@ WITH found AS (
 )
 SELECT verb, replies, mean, {each} FROM found
 """
-_ROWS: Final = "SELECT count(*) FROM log WHERE seconds IS NOT NULL"
+_ROWS: Final = "SELECT count(*) FROM log"
+_TIMED_ROWS: Final = "SELECT count(*) FROM log WHERE seconds IS NOT NULL"
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _TOLD: Final = (
     *("time", "session_id", "seq", "verb", "recipient", "server"),
@@ -71,7 +72,7 @@ _TOLD: Final = (
 )
 _SLOWEST: Final = f"""
 SELECT {", ".join(_TOLD)} FROM log
-WHERE {IS_REPLY} AND seconds IS NOT NULL ORDER BY seconds DESC, place LIMIT $n
+WHERE %s AND seconds IS NOT NULL ORDER BY seconds DESC, place LIMIT $n
 """
 
 
@@ -196,8 +197,12 @@ def _found(
 def _has_room(log: Log, column: str) -> bool:
     if not isinstance(log, Scan):
         return True
-    rows = query(_ROWS, {"rows": "int64"}, needs={"seconds": column}, log=log)
-    return int(rows["rows"].iloc[0]) * EXACT_BYTES <= log.memory_bytes
+    most = log.memory_bytes // EXACT_BYTES
+    for sql in (_ROWS, _TIMED_ROWS):  # files tell the first without being read
+        rows = query(sql, {"rows": "int64"}, needs={"seconds": column}, log=log)
+        if rows["rows"].iloc[0] <= most:
+            return True
+    return False
 
 
 def _of_classes(times: Mapping[str, Times], asked: Mapping[str, float]) -> pd.DataFrame:
@@ -245,7 +250,7 @@ def slowest_command(log: Log) -> tuple[str, float, float] | None:
     return str(slowest["verb"]), float(slowest["p50_s"]), float(slowest["p95_s"])
 
 
-def slowest(log: Log, n: int = 20, *, column: str = "service_s") -> pd.DataFrame:
+def slowest(log: Log, n: int = 20, *, column: str | None = None) -> pd.DataFrame:
     """Give the replies that took longest, the slowest first.
 
     Parameters
@@ -254,8 +259,9 @@ def slowest(log: Log, n: int = 20, *, column: str = "service_s") -> pd.DataFrame
         Event log.
     n : int
         How many.
-    column : str
-        Which time counts, as in `latency_by_command`.
+    column : str, optional
+        Which time counts, and which if omitted: as in `latency_by_command`, where it also
+        stands which rows are replies.
 
     Returns
     -------
@@ -263,22 +269,28 @@ def slowest(log: Log, n: int = 20, *, column: str = "service_s") -> pd.DataFrame
         ``time``, ``session_id``, ``seq``, ``verb``, ``recipient``, ``server``,
         ``reply_code``, ``reply_text``, ``service_s``, ``latency_s``, with the log's dtypes;
         ``smtpbook.transcript(log, session_id=…)`` tells what was said before.
+        ``attrs["column"]`` is the time that counted.
 
     Raises
     ------
     ColumnError
         The log lacks a column.
     """
-    return query(
-        _SLOWEST,
-        {name: _DTYPES[name] for name in _TOLD},
-        needs={
-            "kind": "kind",
-            "reply_code": "reply_code",
-            "seconds": column,
-            PLACE: PLACE,
-            **{name: name for name in _TOLD},
-        },
-        parameters={"n": n},
-        log=log,
-    )
+    replies = replies_of(log)
+    for taken in ("service_s", "latency_s") if column is None else (column,):
+        table = query(
+            _SLOWEST % replies.sql,
+            {name: _DTYPES[name] for name in _TOLD},
+            needs={
+                **replies.needs,
+                "seconds": taken,
+                PLACE: PLACE,
+                **{name: name for name in _TOLD},
+            },
+            parameters={"n": n, **replies.parameters},
+            log=log,
+        )
+        table.attrs["column"] = taken
+        if len(table):
+            break
+    return table

@@ -52,15 +52,22 @@ _OUTCOMES: Final = f"""
 SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place)
 WHERE kind = 'outcome' ORDER BY first
 """
-_COUNTS: Final = f"""
-{_LAST}
-SELECT outcome, count(*) FROM log JOIN last USING (place)
-WHERE kind = 'outcome' GROUP BY outcome
+_COUNTS: Final = """
+WITH last AS (
+    SELECT arg_max_null(outcome, place) AS outcome FROM log
+    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+)
+SELECT outcome, count(*) FROM last GROUP BY outcome
 """
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
 # 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
 _BY_DOMAIN: Final = f"""
-{_LAST},
+WITH last AS (
+    SELECT
+        arg_max_null(recipient_domain, place) AS recipient_domain,
+        arg_max_null(outcome, place) AS outcome
+    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+),
 mx AS (
     SELECT recipient_domain, arg_max(server, place) AS server
     FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
@@ -70,7 +77,7 @@ counted AS (
         recipient_domain,
         count(*) AS recipients,
         {", ".join(f"count(*) FILTER (outcome = '{name}') AS {name}" for name in OUTCOMES)}
-    FROM log JOIN last USING (place) WHERE kind = 'outcome' GROUP BY recipient_domain
+    FROM last GROUP BY recipient_domain
 )
 SELECT recipient_domain, server, counted.* EXCLUDE recipient_domain
 FROM counted LEFT JOIN mx USING (recipient_domain)

@@ -19,30 +19,35 @@ _STEPS_S: Final = (
 _STEPS: Final = 120  # in a log, at most, if nothing else is said
 _MAX_STEPS: Final = 1_000_000
 _SPAN: Final = "SELECT min(time), max(time) FROM log"
+# What rows are is asked of each kind of them, not of each of them.
 _THROUGHPUT: Final = """
-WITH counted AS (
+WITH kinds AS (
+    SELECT time - time % $step AS start, {told}, count(*) AS n, sum(bytes_sent) AS bytes
+    FROM log WHERE time IS NOT NULL GROUP BY start, {told}
+),
+counted AS (
     SELECT
-        time - time % $step AS start,
-        count(*) FILTER (kind = 'outcome' AND outcome IN (
+        start,
+        sum(n) FILTER (kind = 'outcome' AND outcome IN (
             'accepted', 'deferred', 'rejected', 'failed', 'in_doubt'
         )) AS attempts,
-        count(*) FILTER (kind = 'outcome' AND outcome = 'accepted') AS accepted,
-        count(*) FILTER ({is_reply}) AS replies,
-        count(*) FILTER ({is_reply} AND reply_code BETWEEN 400 AND 499) AS transient,
-        count(*) FILTER ({is_reply} AND reply_code >= 500) AS permanent,
-        CAST(sum(bytes_sent) AS BIGINT) AS bytes_sent
-    FROM log WHERE time IS NOT NULL GROUP BY start
+        sum(n) FILTER (kind = 'outcome' AND outcome = 'accepted') AS accepted,
+        sum(n) FILTER ({is_reply}) AS replies,
+        sum(n) FILTER ({is_reply} AND reply_code BETWEEN 400 AND 499) AS transient,
+        sum(n) FILTER ({is_reply} AND reply_code >= 500) AS permanent,
+        sum(bytes) AS bytes_sent
+    FROM kinds GROUP BY start
 ),
 steps AS (SELECT range AS start FROM range($first, $end, $step))
 SELECT
     start,
-    coalesce(attempts, 0),
-    coalesce(accepted, 0),
-    coalesce(accepted, 0) * 1e6 / $step,
-    coalesce(replies, 0),
-    coalesce(transient, 0),
-    coalesce(permanent, 0),
-    coalesce(bytes_sent, 0)
+    CAST(coalesce(attempts, 0) AS BIGINT),
+    CAST(coalesce(accepted, 0) AS BIGINT),
+    CAST(coalesce(accepted, 0) AS BIGINT) * 1e6 / $step,
+    CAST(coalesce(replies, 0) AS BIGINT),
+    CAST(coalesce(transient, 0) AS BIGINT),
+    CAST(coalesce(permanent, 0) AS BIGINT),
+    CAST(coalesce(bytes_sent, 0) AS BIGINT)
 FROM steps LEFT JOIN counted USING (start) ORDER BY start
 """
 _THROUGHPUT_DTYPES: Final = {
@@ -169,11 +174,11 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
     is_empty = span["first"].isna().all()
     first = first_us - first_us % step
     replies = replies_of(log)
-    columns = ("time", "kind", "outcome", "bytes_sent")
+    told = sorted({"kind", "outcome", *replies.needs})
     return query(
-        _THROUGHPUT.format(is_reply=replies.sql),
+        _THROUGHPUT.format(is_reply=replies.sql, told=", ".join(told)),
         _THROUGHPUT_DTYPES,
-        needs={**{column: column for column in columns}, **replies.needs},
+        needs=("time", "bytes_sent", *told),
         parameters={
             "step": step,
             "first": first,

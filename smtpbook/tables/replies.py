@@ -51,16 +51,14 @@ _CODES: Final = """
 SELECT reply_code, count(*) AS replies, replies / sum(replies) OVER ()
 FROM log WHERE %s GROUP BY reply_code ORDER BY reply_code
 """
+# Materialized: DuckDB makes a join of a sum over partitions, and would count twice.
 _CODES_BY: Final = """
-WITH parts AS (
-    SELECT %s AS part, reply_code FROM log WHERE %s AND key IS NOT NULL
+WITH counted AS MATERIALIZED (
+    SELECT %s AS part, reply_code, count(*) AS replies
+    FROM log WHERE %s AND key IS NOT NULL GROUP BY part, reply_code
 )
-SELECT
-    part,
-    reply_code,
-    count(*) AS replies,
-    replies / sum(replies) OVER (PARTITION BY part)
-FROM parts GROUP BY part, reply_code ORDER BY part, reply_code
+SELECT part, reply_code, replies, replies / sum(replies) OVER (PARTITION BY part)
+FROM counted ORDER BY part, reply_code
 """
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from smtpbook.events import UNPROVED
 from smtpbook.tables.engine import query
-from smtpbook.tables.replies import IS_REPLY
+from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 
 _SESSIONS_DTYPES: Final = {
@@ -30,7 +30,7 @@ _SESSIONS_DTYPES: Final = {
 }
 # A transaction begins with MAIL (RFC 5321 section 3.3).
 _MESSAGES: Final = "count(*) FILTER (kind = 'command' AND verb = 'MAIL')"
-_SESSIONS: Final = f"""
+_SESSIONS: Final = """
 SELECT
     session_id,
     min(time) AS start,
@@ -40,10 +40,10 @@ SELECT
     any_value(account),
     arg_max(tls_version, time),
     arg_max(tls_cipher, time),
-    {_MESSAGES} AS messages,
+    {messages} AS messages,
     messages > 1,
-    count(*) FILTER ({IS_REPLY}),
-    count(*) FILTER ({IS_REPLY} AND reply_code >= 400),
+    count(*) FILTER ({is_reply}),
+    count(*) FILTER ({is_reply} AND reply_code >= 400),
     CAST(sum(bytes_sent) AS BIGINT),
     CAST(sum(bytes_received) AS BIGINT),
     arg_max(error, time)
@@ -70,18 +70,25 @@ WITH each AS (
         {_MESSAGES} AS messages
     FROM log WHERE session_id IS NOT NULL GROUP BY session_id
     HAVING bool_or(kind IN ('greeting', 'tls'))
+),
+lines AS MATERIALIZED (  -- or it would be counted twice, once for the sum
+    SELECT
+        server,
+        version,
+        cipher,
+        count(*) AS sessions,
+        count(*) FILTER (is_unproved) AS unproved,
+        count(*) FILTER (is_failed) AS failed,
+        CAST(sum(messages) AS BIGINT) AS messages
+    FROM each GROUP BY server, version, cipher
 )
 SELECT
-    server,
-    version,
-    cipher,
-    count(*) AS sessions,
-    count(*) / sum(count(*)) OVER (PARTITION BY server),
-    count(*) FILTER (is_unproved),
-    count(*) FILTER (is_failed),
-    CAST(sum(messages) AS BIGINT)
-FROM each GROUP BY server, version, cipher
-ORDER BY server NULLS LAST, sessions DESC, version NULLS LAST, cipher NULLS LAST
+    * EXCLUDE (unproved, failed, messages),
+    sessions / sum(sessions) OVER (PARTITION BY server),
+    unproved,
+    failed,
+    messages
+FROM lines ORDER BY server NULLS LAST, sessions DESC, version NULLS LAST, cipher NULLS LAST
 """
 
 
@@ -103,6 +110,8 @@ def sessions(log: Log) -> pd.DataFrame:
         one); ``replies`` (int) and ``refusals``, those of 4yz and 5yz; ``bytes_sent``,
         ``bytes_received`` (Int64, null = not known); ``error``, the last one, null = none.
 
+        In logs without a dialogue ``outcome`` rows count as replies, as in `reply_codes`.
+
     Raises
     ------
     ColumnError
@@ -113,8 +122,15 @@ def sessions(log: Log) -> pd.DataFrame:
     RFC 5321 section 3.3 (a transaction begins with MAIL).
     """
     needs = {*_SESSIONS_DTYPES} - {"duration_s", "messages", "is_reused", "replies"}
-    needs = needs - {"refusals"} | {"latency_s", "kind", "verb", "reply_code"}
-    return query(_SESSIONS, _SESSIONS_DTYPES, needs=sorted(needs), log=log)
+    replies = replies_of(log)
+    needs = needs - {"refusals"} | {"latency_s", "kind", "verb", *replies.needs}
+    return query(
+        _SESSIONS.format(messages=_MESSAGES, is_reply=replies.sql),
+        _SESSIONS_DTYPES,
+        needs=sorted(needs),
+        parameters=replies.parameters,
+        log=log,
+    )
 
 
 def tls_posture(log: Log) -> pd.DataFrame:

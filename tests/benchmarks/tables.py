@@ -131,7 +131,9 @@ _CHECKS: Final = {
 _PREPARE_OURS: Final = """
 import smtpbook as sb
 from smtpbook.log.frame import to_frame
-sb.reply_codes(to_frame([]))
+for table in (sb.reply_codes, sb.latency_by_command, sb.by_domain, sb.throughput,
+              sb.retry_curve, sb.sessions):
+    table(to_frame([]))
 scan = sb.scan_log(given["path"], memory_bytes=given["memory_bytes"])
 """
 _PREPARE_PANDAS: Final = """

@@ -35,7 +35,9 @@ from smtpbook.log.frame import to_frame
 from smtpbook.log.store import write_log
 from smtpbook.messages.template import Template
 from smtpbook.palette import SEVERITY_COLORS, SEVERITY_HATCHES
+from smtpbook.samples import sample
 from smtpbook.tables.latency import latency_by_command
+from smtpbook.tables.replies import reply_codes
 from smtpbook.tables.scan import scan_log
 from smtpbook.wording import duration
 from tests.insight.conftest import LOGS
@@ -286,6 +288,14 @@ def test_timeline_shows_every_reply_and_refusals_below_the_line(log: pd.DataFram
 def test_a_long_timeline_is_counted_and_not_drawn_reply_by_reply() -> None:
     ax = plot_timeline(LOGS["2,000 recipients"](), ax=empty_axes())
     assert 0 < len(ax.collections) < 15
+
+
+def test_a_mail_servers_log_has_a_timeline_of_its_outcomes() -> None:
+    log = sample("postfix.log")
+    ax = plot_timeline(log, ax=empty_axes())
+    assert labels(ax, "y") == ["GREETING", "RCPT", "END-OF-DATA"]
+    replies = reply_codes(log, "verb")["replies"].sum()
+    assert ax.get_title(loc="left").startswith(f"{replies} replies in ")
 
 
 def test_short_timelines_count_seconds_and_long_ones_tell_the_time() -> None:

@@ -127,6 +127,14 @@ def test_the_slowest_replies_come_first_and_lead_to_their_session(
     )
 
 
+def test_the_slowest_of_a_log_without_a_dialogue_are_those_of_its_outcomes() -> None:
+    log = sample("postfix.log")
+    table = slowest(log, 2)
+    assert table.attrs["column"] == "latency_s"
+    assert table["latency_s"].tolist() == log["latency_s"].nlargest(2).tolist()
+    assert slowest(log, column="service_s").empty
+
+
 def in_sessions(sessions: int, *, each: int = 40, seed: int = 1) -> pd.DataFrame:
     """Log-normal times of MAIL in sessions that have a speed each."""
     chance = np.random.default_rng(seed)

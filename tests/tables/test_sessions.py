@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from smtpbook.events import CLEAR_TEXT, UNPROVED
+from smtpbook.events import CLEAR_TEXT, UNPROVED, Event
 from smtpbook.log.frame import to_frame
 from smtpbook.tables.sessions import sessions, tls_posture
 from tests.log.story import START, Story
@@ -45,6 +45,16 @@ def test_a_session_has_the_line_it_ended_with_and_its_error() -> None:
     assert table["tls_version"].tolist() == ["TLSv1.3"]
     assert table["error"].tolist() == ["TransportTimeout"]
     assert table["bytes_sent"].isna().all()  # not known is not 0
+
+
+def test_outcomes_are_a_session_s_replies_where_nothing_else_tells_them() -> None:
+    known = {"source": "exchange", "verb": "RCPT", "session_id": "s1"}
+    rows = [Event(kind="outcome", reply_code=code, **known).to_row() for code in (250, 550)]
+    table = sessions(to_frame(rows))
+    assert table[["replies", "refusals"]].to_numpy().tolist() == [[2, 1]]
+    rows.append(Event(kind="command", reply_code=550, **known).to_row())
+    table = sessions(to_frame(rows))
+    assert table[["replies", "refusals"]].to_numpy().tolist() == [[1, 1]]
 
 
 def _line(number: int, *, command: str | None = None, **tls: Any) -> list[Any]:
