@@ -52,34 +52,36 @@ _OUTCOMES: Final = f"""
 SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place)
 WHERE kind = 'outcome' ORDER BY first
 """
-_COUNTS: Final = """
-WITH last AS (
-    SELECT arg_max_null(outcome, place) AS outcome FROM log
-    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-)
-SELECT outcome, count(*) FROM last GROUP BY outcome
+_COUNTS: Final = f"""
+{_LAST}
+SELECT outcome, count(*) FROM log JOIN last USING (place)
+WHERE kind = 'outcome' GROUP BY outcome
 """
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
 # 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
 _BY_DOMAIN: Final = f"""
-WITH last AS (
-    SELECT
-        arg_max_null(recipient_domain, place) AS recipient_domain,
-        arg_max_null(outcome, place) AS outcome
-    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-),
+{_LAST},
 mx AS (
     SELECT recipient_domain, arg_max(server, place) AS server
     FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
 ),
+each AS (
+    SELECT recipient_domain, outcome, count(*) AS n
+    FROM log JOIN last USING (place) WHERE kind = 'outcome'
+    GROUP BY recipient_domain, outcome
+),
 counted AS (
     SELECT
         recipient_domain,
-        count(*) AS recipients,
-        {", ".join(f"count(*) FILTER (outcome = '{name}') AS {name}" for name in OUTCOMES)}
-    FROM last GROUP BY recipient_domain
+        sum(n) AS recipients,
+        {", ".join(f"sum(n) FILTER (outcome = '{name}') AS {name}" for name in OUTCOMES)}
+    FROM each GROUP BY recipient_domain
 )
-SELECT recipient_domain, server, counted.* EXCLUDE recipient_domain
+SELECT
+    recipient_domain,
+    server,
+    CAST(recipients AS BIGINT),
+    {", ".join(f"CAST(coalesce({name}, 0) AS BIGINT)" for name in OUTCOMES)}
 FROM counted LEFT JOIN mx USING (recipient_domain)
 ORDER BY recipients DESC, recipient_domain NULLS LAST
 """
