@@ -136,11 +136,9 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "formats",
     },
     "matplotlib": {
-        *("charts", "experiments", "explorer", "insight"),
-        "placement",
-        "reports",
+        *("charts", "experiments", "explorer", "insight", "placement"),
+        *("reports", "svg"),
     },
-    "matplotlib": {"charts", "experiments", "explorer", "insight", "reports", "svg"},
     "reportlab": {"reports"},
     "pypdf": {"reports"},
     "ipywidgets": {"widgets", "consoles"},
