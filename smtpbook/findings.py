@@ -1,7 +1,7 @@
 """Findings: what checks before a send came to, as rows with evidence and the next step.
 
-Whoever checks something gives `Finding` values; this is the one table they are shown in.
-Nothing here checks anything.
+Whoever checks something describes it as a `Check` and gives `Finding` values; this is the one
+table they are shown in.  Nothing here checks anything.
 """
 
 from __future__ import annotations
@@ -40,6 +40,41 @@ class Finding:
     evidence: str
     remedy: str | None = None
     source: str | None = None
+
+
+Group = Literal["identity", "infrastructure", "message", "list", "send"]
+"""What a check is about; ``send``: this one campaign, its account and its pace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What is looked at before a send, and by which criterion.
+
+    Attributes
+    ----------
+    name : str
+        As `Finding.check` says it.
+    group : {"identity", "infrastructure", "message", "list", "send"}
+    asks : str
+        The question that it answers.
+    source : str or None
+        The standard or page that asks for it, with its date; None = common sense does.
+    """
+
+    name: str
+    group: Group
+    asks: str
+    source: str | None = None
+
+    def found(self, verdict: Verdict, evidence: str, remedy: str | None = None) -> Finding:
+        """Say what was found; foreign text in the evidence is escaped by the caller."""
+        return Finding(
+            check=self.name,
+            verdict=verdict,
+            evidence=evidence,
+            remedy=remedy,
+            source=self.source,
+        )
 
 
 _DTYPES: Final[dict[str, Any]] = {field.name: "string" for field in fields(Finding)} | {
