@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from smtpbook.accounts.store import load_account as load_account
     from smtpbook.accounts.store import save_account as save_account
     from smtpbook.accounts.timeouts import Timeouts as Timeouts
+    from smtpbook.audience.checks import check_recipients as check_recipients
+    from smtpbook.audience.domains import mail_domains as mail_domains
+    from smtpbook.audience.domains import provider_mix as provider_mix
+    from smtpbook.audience.warm_up import warm_up as warm_up
     from smtpbook.authentication.authenticate import authenticate as authenticate
     from smtpbook.authentication.spf import check_spf as check_spf
     from smtpbook.bodies.css import inline_css as inline_css
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from smtpbook.codes.explanation import Explanation as Explanation
     from smtpbook.consoles.classroom_panel import classroom_panel as classroom_panel
     from smtpbook.consoles.console import console as console
+    from smtpbook.content.checks import advice as advice
+    from smtpbook.content.checks import check_message as check_message
     from smtpbook.delivery.run import Run as Run
     from smtpbook.delivery.settings import Together as Together
     from smtpbook.dialogues.lint import lint_dialogue as lint_dialogue
@@ -86,7 +92,6 @@ if TYPE_CHECKING:
     from smtpbook.log.transcript import transcript as transcript
     from smtpbook.maxbulk.document import read_mbm as read_mbm
     from smtpbook.maxbulk.translate import translate_maxbulk as translate_maxbulk
-    from smtpbook.messages.advice import advice as advice
     from smtpbook.messages.attachments import Attachment as Attachment
     from smtpbook.messages.attachments import AttachmentColumn as AttachmentColumn
     from smtpbook.messages.template import Template as Template
@@ -199,7 +204,8 @@ _HOME = {
     "Picture": "bodies.picture",
     "inline_css": "bodies.css",
     "priority": "messages.template",
-    "advice": "messages.advice",
+    "advice": "content.checks",
+    "check_message": "content.checks",
     "send_test": "campaign.trial",
     "Message": "protocol.message",
     "DeliveryOptions": "transfer.options",

@@ -1,7 +1,7 @@
 """Findings: what checks before a send came to, as rows with evidence and the next step.
 
-Whoever checks something describes it as a `Check` and gives `Finding` values; this is the one
-table they are shown in.  Nothing here checks anything.
+Whoever checks something describes it as a `Check` and gives `Finding` values; this is the
+one table they are shown in.  Nothing here checks anything.
 """
 
 from __future__ import annotations

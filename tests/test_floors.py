@@ -39,7 +39,7 @@ FLOORS = [
         *("folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
-    {"captures"},  # conversations off the wire
+    {"captures", "content"},  # conversations off the wire; one message as it is sent
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},
@@ -61,6 +61,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "survey",
         "lab",
         "lookup",
+        "content",
         "campaign",
         "delivery",
         "rehearsal",
@@ -103,6 +104,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "reports",
         "widgets",
         "consoles",
+        "content",
         "preflight",
         "formats",
         "bounces",

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import ipywidgets as ipw
 
+from smtpbook.content.checks import advice
 from smtpbook.errors import TemplateError
 from smtpbook.escape import visible
 from smtpbook.fields import field_name
-from smtpbook.messages.advice import advice
 from smtpbook.messages.template import Template, priority
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.widgets.condition import Condition

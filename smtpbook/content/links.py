@@ -1,0 +1,91 @@
+"""Links: where the HTML leads, and whether it shows where; none is followed here.
+
+Each function gives what is to be said, nothing if all is well; which check that belongs to
+is for `checks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from smtpbook.content.mail import Given, Mail, Told
+from smtpbook.content.page import Link
+from smtpbook.content.tables import shorteners
+from smtpbook.escape import visible
+from smtpbook.wording import counted
+
+_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|.*:.*|0x[0-9a-f]+|\d+")
+_DOMAIN_LIKE: Final = re.compile(
+    r"(?:https?://)?((?:[\w-]{1,63}\.){1,10}[a-z]{2,24})(?:[:/?#]\S*)?", re.IGNORECASE
+)
+# Endings of files, which "report.pdf" is more likely than a domain.
+_FILES: Final = frozenset(
+    ("pdf", "zip", "docx", "xlsx", "csv", "txt", "html", "jpg", "png")
+)
+
+
+def https(mail: Mail, given: Given) -> Iterator[Told]:
+    """Name links that are not https."""
+    yield from _about(
+        mail,
+        lambda link: link.url.lower().startswith("http:"),
+        "not https: browsers warn of it, and anybody on the way reads along",
+        "https://…",
+    )
+
+
+def bare_address(mail: Mail, given: Given) -> Iterator[Told]:
+    """Name links to a bare address."""
+    yield from _about(
+        mail,
+        lambda link: _ADDRESS.fullmatch(link.host) is not None,
+        "to a bare address, as phishing has it",
+        "give the host's name",
+    )
+
+
+def shortener(mail: Mail, given: Given) -> Iterator[Told]:
+    """Name links through a shortener."""
+    yield from _about(
+        mail,
+        lambda link: link.host.removeprefix("www.") in shorteners(),
+        "through a shortener: filters mind that it hides where it goes",
+        "give the address itself, or one at a domain of your own",
+    )
+
+
+def shown_link(mail: Mail, given: Given) -> Iterator[Told]:
+    """Name links that show another domain than the one they go to."""
+    for link in _links(mail):
+        shown = _DOMAIN_LIKE.fullmatch(link.shown)
+        if shown is None or not link.host or shown[1].rpartition(".")[2].lower() in _FILES:
+            continue
+        name = shown[1].lower()
+        if not (f".{link.host}".endswith(f".{name}") or _is_below(name, link.host)):
+            yield (
+                "warn",
+                f"A link shows {visible(name, max_chars=80)} and goes to "
+                f"{visible(link.host, max_chars=80)}: that is how phishing looks.",
+                "show words, or the domain it goes to",
+            )
+
+
+def _is_below(name: str, host: str) -> bool:
+    return f".{name}".endswith(f".{host}") and "." in host
+
+
+def _about(
+    mail: Mail, is_meant: Callable[[Link], bool], what: str, remedy: str
+) -> Iterator[Told]:
+    """Say one thing of all links that are meant."""
+    meant = [link for link in _links(mail) if is_meant(link)]
+    if meant:
+        first = visible(meant[0].url, max_chars=80)
+        number = counted(len(meant), "link is", "links are")
+        yield "warn", f"{number} {what}: {first}", remedy
+
+
+def _links(mail: Mail) -> list[Link]:
+    return [] if mail.page is None else list(dict.fromkeys(mail.page.links))
