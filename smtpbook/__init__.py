@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from smtpbook.audience.warm_up import warm_up as warm_up
     from smtpbook.authentication.authenticate import authenticate as authenticate
     from smtpbook.authentication.spf import check_spf as check_spf
+    from smtpbook.audience.checks import check_recipients as check_recipients
+    from smtpbook.audience.domains import mail_domains as mail_domains
+    from smtpbook.audience.domains import provider_mix as provider_mix
+    from smtpbook.audience.warm_up import warm_up as warm_up
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.bounces.dmarc import read_dmarc_reports as read_dmarc_reports
@@ -206,6 +210,10 @@ _HOME = {
     "priority": "messages.template",
     "advice": "content.checks",
     "check_message": "content.checks",
+    "check_recipients": "audience.checks",
+    "mail_domains": "audience.domains",
+    "provider_mix": "audience.domains",
+    "warm_up": "audience.warm_up",
     "send_test": "campaign.trial",
     "Message": "protocol.message",
     "DeliveryOptions": "transfer.options",

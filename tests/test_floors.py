@@ -37,6 +37,8 @@ FLOORS = [
     },
     {
         *("folder", "moving", "receiver", "scoring", "survey"),
+        *("folder", "moving", "receiver", "survey"),
+        *("audience", "folder", "moving", "receiver"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures", "content"},  # conversations off the wire; one message as it is sent
@@ -61,6 +63,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "survey",
         "lab",
         "lookup",
+        "audience",
         "content",
         "campaign",
         "delivery",
@@ -104,6 +107,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "reports",
         "widgets",
         "consoles",
+        "audience",
         "content",
         "preflight",
         "formats",
