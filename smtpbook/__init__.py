@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from smtpbook.placement.read import read_placement as read_placement
     from smtpbook.placement.seeds import SeedList as SeedList
     from smtpbook.placement.share import inbox_share as inbox_share
+    from smtpbook.preflight.requirements import requirements as requirements
     from smtpbook.progress import Display, Work
     from smtpbook.protocol.message import Message as Message
     from smtpbook.protocol.replies import Reply as Reply
@@ -214,6 +215,7 @@ _HOME = {
     "mail_domains": "audience.domains",
     "provider_mix": "audience.domains",
     "warm_up": "audience.warm_up",
+    "requirements": "preflight.requirements",
     "send_test": "campaign.trial",
     "Message": "protocol.message",
     "DeliveryOptions": "transfer.options",

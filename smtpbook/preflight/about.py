@@ -40,6 +40,9 @@ MAX_SAMPLE: Final = 1000
 _MAX_CAUSES: Final = 20
 # Fewer are checked before anybody looks: a letter takes a twentieth of a millisecond.
 _WORTH_SHOWING: Final = 5000
+# Besides the first one; together they may have so many octets.
+_MAX_MESSAGES: Final = 20
+_MAX_OCTETS: Final = 2_000_000
 _STEP: Final = 500
 
 
@@ -95,6 +98,8 @@ class About:
         The same by domain, the largest first; ``"?"``: it has none.
     first : Message or None
         The first message, as it would be sent; None = there is none.
+    others : tuple of Message
+        A few of the others, from all over the list; fewer if they are large.
     unmade : tuple of Unmade
         Why letters cannot be made; the most frequent cause first.
     sample : DataFrame
@@ -110,6 +115,7 @@ class About:
     recipients: int
     domains: Mapping[str, int]
     first: Message | None
+    others: tuple[Message, ...]
     unmade: tuple[Unmade, ...]
     sample: pd.DataFrame
     forecast: Forecast | None
@@ -180,6 +186,7 @@ def look_over(
         recipients=seen.number,
         domains=dict(seen.domains.most_common()),
         first=seen.first,
+        others=tuple(seen.others),
         unmade=seen.unmade(),
         sample=pd.DataFrame(seen.rows),
         forecast=forecast(
@@ -231,10 +238,13 @@ class _Pass:
         self._letter, self._together = letter, together
         self._pacer, self._total, self._is_strict = pacer, total, strict
         self._every = -(-total // MAX_SAMPLE) or 1
+        self._every_message = -(-total // _MAX_MESSAGES) or 1
         self.number = 0
         self.domains: Counter[str] = Counter()
         self.lanes: Counter[str] = Counter()  # by what the pace counts
         self.first: Message | None = None
+        self.others: list[Message] = []
+        self._octets = 0  # of those
         self.rows: list[Mapping[str, Any]] = []
         self._group: list[str] = []  # who shares the first message
         self._causes: dict[str, tuple[int, str]] = {}
@@ -270,6 +280,9 @@ class _Pass:
         try:
             if self.first is None:
                 self.first = self._letter.render(entry.row)
+            elif self.number % self._every_message == 0 and self._octets < _MAX_OCTETS:
+                self.others.append(self._letter.render(entry.row))
+                self._octets += len(self.others[-1].data)
             else:
                 self._letter.check(entry.row)
         except TemplateError as exc:

@@ -8,6 +8,7 @@ network, and nothing is decided: whoever sends may send all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -19,30 +20,21 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
 from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.secret import Secret
+from smtpbook.audience.checks import list_findings, volume_findings
+from smtpbook.audience.domains import domains_frame, unasked
+from smtpbook.content.checks import message_findings
+from smtpbook.content.mail import Mail
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
-from smtpbook.findings import Finding, Verdict, findings_frame
-from smtpbook.messages.advice import advice
-from smtpbook.messages.attachments import MAX_ATTACHMENT
+from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict, findings_frame
 from smtpbook.preflight.about import About
-from smtpbook.progress import told
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
-from smtpbook.recipients.recipients import Recipients
 from smtpbook.wording import counted, lasting
 
-# "5,000 or more messages per day to Gmail accounts": those must offer one click.
-_BULK: Final = 5000
-_GMAIL_GUIDELINES: Final = "https://support.google.com/a/answer/81126; RFC 8058"
 # "The minimum total number of recipients that MUST be buffered is 100 recipients."
 # -- RFC 5321 section 4.5.3.1.8
 _MUST_TAKE: Final = 100
-_HINTS: Final = {
-    "role": "addresses of a role, read by whoever has it",
-    "disposable": "addresses at domains that give them away for an hour or a day",
-    "typo": "addresses that may hold a slip of the finger",
-    "smtputf8": "addresses that only servers with SMTPUTF8 take",
-}
 
 
 def preflight(about: About, more: Iterable[Finding] = ()) -> pd.DataFrame:
@@ -66,7 +58,7 @@ def preflight(about: About, more: Iterable[Finding] = ()) -> pd.DataFrame:
 
 def findings(about: About) -> list[Finding]:
     """Give what all checks find, in the order in which they are made."""
-    return [one for check in _CHECKS for one in check(about)]
+    return [one for look in _LOOKS for one in look(about)]
 
 
 # -- the letter
@@ -114,63 +106,29 @@ def _coverage(about: About) -> Iterator[Finding]:
         )
 
 
-def _content(about: About) -> Iterator[Finding]:
+def _messages(about: About) -> Iterator[Finding]:
+    """Tell what servers, filters and readers may mind in the messages looked at."""
     if about.first is None:
         return
-    said = advice(about.first)
-    for sentence in said:
-        yield Finding(
-            check="content",
-            verdict="warn",
-            evidence=sentence,
-            remedy="change the letter; sb.advice(letter.render(row)) looks again",
-        )
-    if not said:
-        evidence = "nothing in the first message that filters are known to mind"
-        yield Finding(check="content", verdict="pass", evidence=evidence)
+    looked_at = [
+        message_findings(Mail.of(message), volume=about.recipients)
+        for message in (about.first, *about.others)
+    ]
+    for check in dict.fromkeys(one.check for one in looked_at[0]):
+        each = [[one for one in found if one.check == check] for found in looked_at]
+        worst = min(each, key=lambda found: min(map(_urgency, found)))
+        urgency = min(map(_urgency, worst))
+        alike = sum(min(map(_urgency, found)) == urgency for found in each)
+        for one in worst:
+            if alike == len(each) or one.verdict == "pass":
+                yield one
+                continue
+            of = f"; so in {alike} of {len(each)} messages looked at"
+            yield replace(one, evidence=one.evidence + of)
 
 
-def _size(about: About) -> Iterator[Finding]:
-    if about.first is None:
-        return
-    octets = f"the first message has {len(about.first.data):,} octets"
-    if len(about.first.data) <= MAX_ATTACHMENT:
-        yield Finding(check="size", verdict="pass", evidence=octets)
-        return
-    yield Finding(
-        check="size",
-        verdict="warn",
-        evidence=f"{octets}; many servers take {MAX_ATTACHMENT:,} at most",
-        remedy="put files on a web page and send the link; sb.probe(account) shows what "
-        "SIZE the server offers",
-        source="RFC 1870",
-    )
-
-
-def _unsubscribe(about: About) -> Iterator[Finding]:
-    if about.first is None:
-        return
-    header = _header_of(about.first)
-    if "List-Unsubscribe" not in header:
-        evidence = "the letter names no way to leave the list"
-    elif "List-Unsubscribe-Post" not in header:
-        evidence = "readers can leave, but not with one click"
-    else:
-        yield Finding(
-            check="unsubscribe", verdict="pass", evidence="readers leave with one click"
-        )
-        return
-    if about.recipients < _BULK:
-        yield Finding(check="unsubscribe", verdict="pass", evidence=evidence)
-        return
-    yield Finding(
-        check="unsubscribe",
-        verdict="warn",
-        evidence=f"{evidence}; Gmail asks for one click from whoever sends its readers "
-        f"{_BULK:,} messages a day",
-        remedy="Template(…, unsubscribe=sb.Unsubscribe(url=…, secret=…))",
-        source=_GMAIL_GUIDELINES,
-    )
+def _urgency(finding: Finding) -> int:
+    return VERDICTS.index(finding.verdict)
 
 
 def _header_of(message: Message) -> EmailMessage:
@@ -201,50 +159,10 @@ def _tried(about: About) -> Iterator[Finding]:
 # -- the list
 
 
-def _rows(about: About) -> Iterator[Finding]:
-    """Tell which rows of the source are not in the list, and which deserve a look."""
-    counts = dict(about.campaign.people.counts)
-    read, kept = counts.pop("read"), counts.pop("kept")
-    harmless = {"left_out", "suppressed", "duplicate"}
-    is_lost = bool(set(counts) - harmless)
-    yield Finding(
-        check="list",
-        verdict="warn" if is_lost else "pass",
-        evidence=f"{read:,} rows read, {kept:,} in the list"
-        + (f"; not in it: {told(counts)}" if counts else ""),
-        remedy="people.problems names them" if counts.keys() - {"left_out"} else None,
-    )
-    listed = _hints(about.campaign.people)
-    for rule, what in _HINTS.items():
-        number = int((listed["rule"] == rule).sum())
-        if number:
-            yield Finding(
-                check=rule,
-                verdict="unknown" if rule == "smtputf8" else "warn",
-                evidence=f"{what}: {number:,}",
-                remedy=f"people.problems.query(\"rule == '{rule}'\") names them",
-                source="RFC 6531" if rule == "smtputf8" else None,
-            )
-    if about.is_lab:  # where such names are usual
-        return
-    for said in listed.loc[listed["rule"] == "special_domain", "message"]:
-        yield Finding(
-            check="special_domain",
-            verdict="warn",
-            evidence=visible(said),
-            remedy="take them out, unless this server knows the name",
-        )
-
-
-def _hints(people: Recipients) -> pd.DataFrame:
-    """Give the hints about rows that are still in the list."""
-    problems = people.problems
-    hints = problems[~problems["dropped"] & problems["row"].notna()]
-    if not len(hints):
-        return hints
-    origin = people.frame[["source", "source_row"]].astype({"source": "string"})
-    origin = origin.rename(columns={"source_row": "row"}).astype({"row": "Int64"})
-    return hints.merge(origin.drop_duplicates(), on=["source", "row"])
+def _list(about: About) -> Iterator[Finding]:
+    """Tell what is in the list, and how many of it each provider gets."""
+    yield from list_findings(about.campaign.people, is_lab=about.is_lab)
+    yield from volume_findings(domains_frame(unasked(about.domains)))
 
 
 def _left_alone(about: About) -> Iterator[Finding]:
@@ -436,9 +354,46 @@ def _together(about: About) -> Iterator[Finding]:
         )
 
 
-_CHECKS: Final[tuple[Callable[[About], Iterator[Finding]], ...]] = (
-    *(_letters, _coverage, _content, _size, _unsubscribe, _tried),
-    *(_rows, _left_alone),
+_LOOKS: Final[tuple[Callable[[About], Iterator[Finding]], ...]] = (
+    *(_letters, _coverage, _messages, _tried),
+    *(_list, _left_alone),
     *(_sender, _password, _encryption),
     *(_pace, _quota, _together),
 )
+
+
+def _check(name: str, group: Group, asks: str, source: str | None = None) -> Check:
+    return Check(name=name, group=group, asks=asks, source=source)
+
+
+CHECKS: Final = (
+    _check("letters", "message", "Can every letter be made?"),
+    _check("fallback", "message", "For whom does a default stand in for a value?"),
+    _check("empty", "message", "Does no body come out empty?"),
+    _check("tried", "send", "Was this letter tried with a test?"),
+    _check("suppressed", "list", "How many of the list are never written to?"),
+    _check("in_doubt", "list", "Is it known what became of earlier tries?", "RFC 1047"),
+    _check(
+        "sender",
+        "send",
+        "May this login send from this From?",
+        "RFC 6409 section 6.1, November 2011",
+    ),
+    _check("password", "send", "Is there a password?"),
+    _check(
+        "tls",
+        "send",
+        "Is what goes to the server encrypted?",
+        "RFC 8314, January 2018",
+    ),
+    _check("pace", "send", "How long does it take?"),
+    _check("quota", "send", "Does the provider take so many in a day?"),
+    _check(
+        "together",
+        "send",
+        "Who shares a message, and do they see each other?",
+        "RFC 5321 section 4.5.3.1.8, October 2008",
+    ),
+)
+"""The checks of a send, in the order in which they are made; a letter's and a list's own
+are `content`'s and `audience`'s."""

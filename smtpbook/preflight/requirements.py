@@ -1,0 +1,253 @@
+"""Requirements: which rules of Gmail, Yahoo, Microsoft and Apple a sender meets.
+
+The rules are those of ``codes/tables/requirements.csv``, each with its page and its day;
+whether one is met, the findings of checks say.  Nothing is looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal, cast
+
+import pandas as pd
+
+from smtpbook.codes.provider_tables import providers
+from smtpbook.codes.tables import rows
+from smtpbook.findings import Check, Finding, Verdict, findings_frame
+from smtpbook.log.frame import require_columns
+
+Applies = Literal["all", "bulk"]
+Force = Literal["must", "should"]
+Met = Literal["fail", "unknown", "pass"]
+
+CHECK: Final = Check(
+    name="requirements",
+    group="send",
+    asks="Are the rules of Gmail, Yahoo, Microsoft and Apple met?",
+    source="codes/tables/requirements.csv: each rule with its page, 2026-11-28",
+)
+
+_MET: Final = ("fail", "unknown", "pass")
+_WORST_FIRST: Final = ("fail", "warn", "unknown", "pass")
+_NOT_CHECKED: Final = "no check can tell"
+_MAX_SHOWN: Final = 300  # characters of evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one provider asks of who sends to its readers.
+
+    Attributes
+    ----------
+    provider, rule : str
+        Such as ``"gmail"`` and ``"one_click"``.
+    applies : {"all", "bulk"}
+    force : {"must", "should"}
+    threshold : int or None
+        Messages a day from which ``bulk`` begins; None = the provider names no number.
+    since : str or None
+        Day from which it is asked for, ISO 8601; None = not said.
+    needs : {"all", "any"}
+        Of its checks.
+    fails_at : {"fail", "warn"}
+        The mildest verdict of a check with which it is not met.
+    checks : tuple of str
+        Empty = none can tell.
+    asks : str
+        One sentence.
+    remedy : str or None
+        The next step, where no check can tell.
+    source : str
+        The page, how it was come by, and the day.
+    """
+
+    provider: str
+    rule: str
+    applies: Applies
+    force: Force
+    threshold: int | None
+    since: str | None
+    needs: Literal["all", "any"]
+    fails_at: Literal["fail", "warn"]
+    checks: tuple[str, ...]
+    asks: str
+    remedy: str | None
+    source: str
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Give the rules, in the order of the table.
+
+    >>> {rule.threshold for rule in rules() if rule.provider == "outlook"}
+    {5000}
+    """
+    return tuple(
+        Rule(
+            provider=row["provider"],
+            rule=row["rule"],
+            applies=cast("Applies", row["applies"]),
+            force=cast("Force", row["force"]),
+            threshold=int(row["threshold"]) if row["threshold"] else None,
+            since=row["since"] or None,
+            needs=cast("Literal['all', 'any']", row["needs"]),
+            fails_at=cast("Literal['fail', 'warn']", row["fails_at"]),
+            checks=tuple(row["checks"].split()),
+            asks=row["asks"],
+            remedy=row["remedy"] or None,
+            source=f"{row['source']}; {row['basis']} {row['date']}",
+        )
+        for row in rows("requirements.csv")
+    )
+
+
+def requirements(
+    findings: pd.DataFrame, *, volume: int | Mapping[str, int] | None = None
+) -> pd.DataFrame:
+    """Say which rules of which provider are met.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        Of `check_domain`, `check_message`, `Campaign.preflight`, or several of them put
+        below each other by ``pd.concat``.
+    volume : int, or mapping of str to int, optional
+        How many messages a day the readers of a provider get: of each, or by its name in
+        this table (``{"gmail": 7000}``; the others get none).  Default: not known.
+
+    Returns
+    -------
+    DataFrame
+        A row for each rule: ``provider``, ``rule`` (string), ``verdict`` (category:
+        ``fail``, ``unknown``, ``pass``), ``applies`` (boolean: to so many a day; null = not
+        known, or the provider names no number), ``force`` (category: ``must``,
+        ``should``), ``threshold`` (Int64: messages a day from which it applies; null =
+        any, or none is named), ``asks``, ``evidence``, ``remedy``, ``source`` (string),
+        ``since`` (string: ISO 8601 day; null = not said).  What applies and fails first.
+
+    Raises
+    ------
+    ColumnError
+        `findings` lacks a column.
+
+    Examples
+    --------
+    >>> from smtpbook.findings import Finding, findings_frame
+    >>> finding = Finding(check="dmarc_record", verdict="fail", evidence="there is none")
+    >>> found = findings_frame([finding])
+    >>> met = requirements(found, volume=9000).query("verdict == 'fail' and applies")
+    >>> list(met["provider"] + " " + met["rule"])
+    ['gmail dmarc', 'outlook dmarc']
+    """
+    require_columns(findings, "check", "verdict", "evidence", "remedy")
+    known = _by_check(findings)
+    table = pd.DataFrame(
+        [
+            {
+                "provider": rule.provider,
+                "rule": rule.rule,
+                "verdict": met,
+                "applies": _applies(rule, volume),
+                "force": rule.force,
+                "threshold": rule.threshold,
+                "asks": rule.asks,
+                "evidence": evidence,
+                "remedy": remedy,
+                "source": rule.source,
+                "since": rule.since,
+            }
+            for rule in rules()
+            for met, evidence, remedy in (_met(rule, known),)
+        ]
+    ).astype(_DTYPES)
+    first = table["applies"].fillna(True).astype("bool")
+    order = table.assign(first=~first, worst=table["verdict"].cat.codes)
+    order = order.sort_values(["first", "worst"], kind="stable")
+    return order.drop(columns=["first", "worst"]).reset_index(drop=True)
+
+
+_DTYPES: Final = {
+    **dict.fromkeys(
+        ("provider", "rule", "asks", "evidence", "remedy", "source", "since"), "string"
+    ),
+    "verdict": pd.CategoricalDtype(list(_MET), ordered=True),
+    "applies": "boolean",
+    "force": pd.CategoricalDtype(["must", "should"]),
+    "threshold": "Int64",
+}
+
+_Known = Mapping[str, tuple[Verdict, str, str | None]]
+
+
+def _by_check(findings: pd.DataFrame) -> _Known:
+    """Give the worst that each check found."""
+    worst: dict[str, tuple[Verdict, str, str | None]] = {}
+    columns = [findings[name].astype(object) for name in ("check", "verdict", "evidence")]
+    remedies = findings["remedy"].astype(object).where(findings["remedy"].notna(), None)
+    for check, verdict, evidence, remedy in zip(*columns, remedies, strict=True):
+        if check not in worst or _rank(verdict) < _rank(worst[check][0]):
+            worst[check] = verdict, evidence, remedy
+    return worst
+
+
+def _rank(verdict: str) -> int:
+    return _WORST_FIRST.index(verdict)
+
+
+def _met(rule: Rule, known: _Known) -> tuple[Met, str, str | None]:
+    if not rule.checks:
+        return "unknown", _NOT_CHECKED, rule.remedy
+    missing = "unknown", "not checked", None
+    said = {check: known.get(check, missing) for check in rule.checks}
+    met = {check: _judged(rule, one[0]) for check, one in said.items()}
+    choose = min if rule.needs == "all" else max
+    verdict = choose(met.values(), key=_MET.index)
+    decided = [check for check in rule.checks if met[check] == verdict]
+    evidence = "; ".join(f"{check}: {said[check][1]}" for check in decided)
+    if len(evidence) > _MAX_SHOWN:
+        evidence = f"{evidence[: _MAX_SHOWN - 1]}…"
+    remedies = [said[check][2] for check in decided if said[check][2] is not None]
+    return verdict, evidence, remedies[0] if remedies and verdict != "pass" else None
+
+
+def _judged(rule: Rule, verdict: Verdict) -> Met:
+    if verdict in ("fail", rule.fails_at):
+        return "fail"
+    return "unknown" if verdict == "unknown" else "pass"
+
+
+def _applies(rule: Rule, volume: int | Mapping[str, int] | None) -> bool | None:
+    number = volume.get(rule.provider, 0) if isinstance(volume, Mapping) else volume
+    if number == 0:
+        return False
+    if rule.applies == "all":
+        return True
+    if number is None or rule.threshold is None:
+        return None
+    return number >= rule.threshold
+
+
+def requirement_findings(
+    findings: Iterable[Finding], volume: Mapping[str, int]
+) -> Iterator[Finding]:
+    """Sum up, in a finding for each provider that is written to, how its rules are met."""
+    table = requirements(findings_frame(findings), volume=volume)
+    asked = table[table["applies"].fillna(True) & (table["force"] == "must")]
+    for provider, rows_of in asked.groupby("provider", sort=False):
+        names = {
+            verdict: list(rows_of.loc[rows_of["verdict"] == verdict, "rule"])
+            for verdict in _MET
+        }
+        said = (
+            f"{providers()[str(provider)].title}: {len(names['pass'])} of {len(rows_of)} "
+        )
+        said += "rules that apply, or may, are met"
+        if names["fail"]:
+            said += f"; not met: {', '.join(names['fail'])}"
+        if names["unknown"]:
+            said += f"; not known: {', '.join(names['unknown'])}"
+        verdict: Verdict = next(one for one in _MET if names[one] or one == "pass")
+        remedy = None if verdict == "pass" else "sb.requirements(findings) shows each"
+        yield CHECK.found(verdict, said, remedy)
