@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from smtpbook.audience.warm_up import warm_up as warm_up
     from smtpbook.authentication.authenticate import authenticate as authenticate
     from smtpbook.authentication.spf import check_spf as check_spf
-    from smtpbook.audience.checks import check_recipients as check_recipients
-    from smtpbook.audience.domains import mail_domains as mail_domains
-    from smtpbook.audience.domains import provider_mix as provider_mix
-    from smtpbook.audience.warm_up import warm_up as warm_up
     from smtpbook.bodies.css import inline_css as inline_css
     from smtpbook.bodies.picture import Picture as Picture
     from smtpbook.bounces.dmarc import read_dmarc_reports as read_dmarc_reports

@@ -33,15 +33,13 @@ FLOORS = [
     },  # what happened; what it is made of
     {
         *("session", "lab", "recipients", "messages", "ledger", "logfile"),
-        *("routes", "tables"),
+        *("content", "routes", "tables"),
     },
     {
-        *("folder", "moving", "receiver", "scoring", "survey"),
-        *("folder", "moving", "receiver", "survey"),
-        *("audience", "folder", "moving", "receiver"),
+        *("audience", "folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
-    {"captures", "content"},  # conversations off the wire; one message as it is sent
+    {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
     {"campaign", "samples"},

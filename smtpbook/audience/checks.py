@@ -240,8 +240,10 @@ def volume_findings(domains: pd.DataFrame) -> Iterator[Finding]:
     """Compare each provider's part with the number from which its rules for many apply."""
     mix = provider_mix(domains).dropna(subset="provider")
     parts = [
-        f"{_title(row.provider)} {row.recipients:,} ({percent(row.share)})"
-        for row in mix[:_SHOWN].itertuples()
+        f"{_title(provider)} {number:,} ({percent(share)})"
+        for provider, number, share in zip(
+            mix["provider"][:_SHOWN], mix["recipients"], mix["share"], strict=False
+        )
     ]
     shown = ", ".join(parts) or "no big provider's are known among them"
     many = mix[mix["provider"].isin(_HAVE_RULES) & (mix["recipients"] >= BULK)]

@@ -27,6 +27,7 @@ from smtpbook.delivery.arms import Arms
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
+from smtpbook.findings import findings_frame
 from smtpbook.folder.folder import CAMPAIGNS, checked_name
 from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
@@ -36,7 +37,7 @@ from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopWhen
 from smtpbook.preflight.about import About
-from smtpbook.preflight.preflight import preflight
+from smtpbook.preflight.preflight import findings
 from smtpbook.progress import show
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
@@ -441,7 +442,8 @@ class Campaign(Known):
         """
         with self._sending.alone(), self._keeping.books() as books:
             chosen = books.select(chosen_words(only), limit)
-            return preflight(self._sending.look_over(books, chosen, progress=progress))
+            about = self._sending.look_over(books, chosen, progress=progress)
+        return findings_frame(findings(about))
 
     def test(self, to: str, row: int | str = 0) -> Run:
         """Send the letter to yourself, as somebody on the list would get it.

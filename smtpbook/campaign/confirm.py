@@ -85,9 +85,10 @@ def describe(about: About) -> str:
     """Say what a send is about to do: a few lines; or one, if that is nothing."""
     if not about.recipients:
         return _told_nobody(about)
-    most = list(about.domains.items())[:_DOMAINS]
     many = counted(len(about.domains), "domain", "domains")
-    named = ", ".join(f"{visible(name)} ({number:,})" for name, number in most)
+    named = ", ".join(
+        f"{visible(one.domain)} ({one.recipients:,})" for one in about.domains[:_DOMAINS]
+    )
     sender, several = about.campaign.letter.header_from, len(about.shares) > 1
     accounts = [
         f"{visible(one.name or '')} ({one.place}{f', {share:.0%}' * several})"

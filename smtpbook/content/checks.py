@@ -236,11 +236,20 @@ def check_message(
     >>> print(found.loc["left_over", "evidence"])
     the text holds 'Hello ,': a field was empty or not filled in
     """
-    options = {"size_bytes": size_bytes, "volume": volume, "date": date}
     if not follow:
-        return findings_frame(message_findings(Mail.of(message), **options))
+        mail = Mail.of(message)
+        found = message_findings(mail, size_bytes=size_bytes, volume=volume, date=date)
+        return findings_frame(found)
     refuse_inside_trio("check_message_async")
-    return SENDER.run(partial(check_message_async, message, follow=True, **options))
+    run = partial(
+        check_message_async,
+        message,
+        size_bytes=size_bytes,
+        volume=volume,
+        follow=True,
+        date=date,
+    )
+    return SENDER.run(run)
 
 
 async def check_message_async(

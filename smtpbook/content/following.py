@@ -123,6 +123,9 @@ def _followed(url: str, patience_s: float) -> Told | None:
         except urllib.error.HTTPError as exc:
             status = exc.code
             exc.close()
+            if status < 400:  # a redirect that is not followed: too many, or off the web
+                told = counted(redirects.count, "redirect", "redirects")
+                return "fail", f"{_short(url)}: {told}, and no page", "mend the link"
         except (OSError, http.client.HTTPException, ValueError) as exc:
             return _unreached(url, exc)
         if status < 400:

@@ -38,7 +38,7 @@ _POSTAL: Final = re.compile(
     r"|(?i:\bp\.? ?o\.? ?box\b|\bpostfach\b|\bapartado\b|\bcasella postale\b)"
 )
 _LOOKED_FOR: Final = (
-    "looked for was a postal code beside a place, as in 14 countries, or a P.O. box"
+    "looked for was a postal code beside a place, as many countries write it, or a P.O. box"
 )
 
 

@@ -56,7 +56,8 @@ def line_length(mail: Mail, given: Given) -> Iterator[Told]:
             "fold it, as email.policy.SMTP does",
         )
     else:
-        yield "pass", f"the longest line has {longest or _SHOULD:,} octets or fewer", None
+        told = f"is of {longest:,}" if longest else f"is of {_SHOULD} at most"
+        yield "pass", f"the longest line {told} octets", None
 
 
 def line_ends(mail: Mail, given: Given) -> Iterator[Told]:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from smtpbook.accounts.account import Account
+from smtpbook.audience.domains import MailDomain, unasked
 from smtpbook.delivery.arms import Letters
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.recall import recall
@@ -94,8 +95,9 @@ class About:
         How many of the list stand where; ``pending`` are those never tried.
     recipients : int
         How many this send is for.
-    domains : mapping of str to int
-        The same by domain, the largest first; ``"?"``: it has none.
+    domains : tuple of MailDomain
+        The same by domain, the largest first; nobody was asked about them, unless `asking`
+        did.  ``"?"``: an address has none.
     first : Message or None
         The first message, as it would be sent; None = there is none.
     others : tuple of Message
@@ -113,7 +115,7 @@ class About:
     campaign: Planned
     standing: Mapping[str, int]
     recipients: int
-    domains: Mapping[str, int]
+    domains: tuple[MailDomain, ...]
     first: Message | None
     others: tuple[Message, ...]
     unmade: tuple[Unmade, ...]
@@ -184,7 +186,7 @@ def look_over(
         campaign=campaign,
         standing=dict(books.counts),
         recipients=seen.number,
-        domains=dict(seen.domains.most_common()),
+        domains=tuple(unasked(dict(seen.domains.most_common()))),
         first=seen.first,
         others=tuple(seen.others),
         unmade=seen.unmade(),

@@ -1,33 +1,32 @@
 """Preflight: what would go wrong with a send, found before the first connection.
 
-Each check looks at what is known already and gives findings; a further kind of check, such
-as one that asks name servers, gives its own to `preflight`.  Nothing here is asked on the
-network, and nothing is decided: whoever sends may send all the same.
+Each check looks at what is known already and gives findings.  Nothing here is asked on the
+network, which `campaign.asking` does, and nothing is decided: whoever sends may send all
+the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Final
 
-import pandas as pd
-
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
 from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.secret import Secret
-from smtpbook.audience.checks import list_findings, volume_findings
-from smtpbook.audience.domains import domains_frame, unasked
+from smtpbook.audience.checks import domain_findings, list_findings, volume_findings
+from smtpbook.audience.domains import domains_frame
 from smtpbook.content.checks import message_findings
 from smtpbook.content.mail import Mail
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
-from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict, findings_frame
+from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict
 from smtpbook.preflight.about import About
+from smtpbook.preflight.requirements import CHECK as REQUIREMENTS
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
 from smtpbook.wording import counted, lasting
@@ -35,25 +34,6 @@ from smtpbook.wording import counted, lasting
 # "The minimum total number of recipients that MUST be buffered is 100 recipients."
 # -- RFC 5321 section 4.5.3.1.8
 _MUST_TAKE: Final = 100
-
-
-def preflight(about: About, more: Iterable[Finding] = ()) -> pd.DataFrame:
-    """Say what would go wrong.
-
-    Parameters
-    ----------
-    about : About
-        What the send is about to do.
-    more : iterable of Finding
-        What was found elsewhere.
-
-    Returns
-    -------
-    DataFrame
-        As `findings_frame` says: ``check``, ``verdict`` (``fail``, ``warn``, ``unknown``,
-        ``pass``), ``evidence``, ``remedy``, ``source``; the most urgent first.
-    """
-    return findings_frame([*findings(about), *more])
 
 
 def findings(about: About) -> list[Finding]:
@@ -131,12 +111,12 @@ def _urgency(finding: Finding) -> int:
     return VERDICTS.index(finding.verdict)
 
 
-def _header_of(message: Message) -> EmailMessage:
-    """Read a message's header; its body may be large."""
+def from_domain(message: Message) -> str:
+    """Give the domain of a message's From; its body may be large."""
     head = message.data.partition(b"\r\n\r\n")[0]
     mail = message_from_bytes(head, policy=default)
     assert isinstance(mail, EmailMessage)
-    return mail
+    return domain_of(mail["From"].addresses[0].addr_spec) or ""
 
 
 def _tried(about: About) -> Iterator[Finding]:
@@ -162,7 +142,10 @@ def _tried(about: About) -> Iterator[Finding]:
 def _list(about: About) -> Iterator[Finding]:
     """Tell what is in the list, and how many of it each provider gets."""
     yield from list_findings(about.campaign.people, is_lab=about.is_lab)
-    yield from volume_findings(domains_frame(unasked(about.domains)))
+    domains = domains_frame(about.domains)
+    if any(one.kind != "unasked" for one in about.domains):
+        yield from domain_findings(domains)
+    yield from volume_findings(domains)
 
 
 def _left_alone(about: About) -> Iterator[Finding]:
@@ -198,8 +181,7 @@ def _sender(about: About) -> Iterator[Finding]:
     """Tell whether From is an address that this login may send from, as far as it shows."""
     if about.first is None:
         return
-    header = _header_of(about.first)
-    domain = domain_of(header["From"].addresses[0].addr_spec) or ""
+    domain = from_domain(about.first)
     for account, by in _named(about):
         if not account.is_lab:
             yield _sender_of(domain, account, f"{by}From is at {visible(domain)}")
@@ -394,6 +376,7 @@ CHECKS: Final = (
         "Who shares a message, and do they see each other?",
         "RFC 5321 section 4.5.3.1.8, October 2008",
     ),
+    REQUIREMENTS,
 )
 """The checks of a send, in the order in which they are made; a letter's and a list's own
 are `content`'s and `audience`'s."""

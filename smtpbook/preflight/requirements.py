@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import pandas as pd
 
@@ -82,7 +82,7 @@ def rules() -> tuple[Rule, ...]:
     """Give the rules, in the order of the table.
 
     >>> {rule.threshold for rule in rules() if rule.provider == "outlook"}
-    {5000}
+    {5001}
     """
     return tuple(
         Rule(
@@ -168,7 +168,7 @@ def requirements(
     return order.drop(columns=["first", "worst"]).reset_index(drop=True)
 
 
-_DTYPES: Final = {
+_DTYPES: Final[dict[str, Any]] = {
     **dict.fromkeys(
         ("provider", "rule", "asks", "evidence", "remedy", "source", "since"), "string"
     ),
@@ -178,12 +178,13 @@ _DTYPES: Final = {
     "threshold": "Int64",
 }
 
-_Known = Mapping[str, tuple[Verdict, str, str | None]]
+_Said = tuple[Verdict, str, str | None]
+_Known = Mapping[str, _Said]
 
 
 def _by_check(findings: pd.DataFrame) -> _Known:
     """Give the worst that each check found."""
-    worst: dict[str, tuple[Verdict, str, str | None]] = {}
+    worst: dict[str, _Said] = {}
     columns = [findings[name].astype(object) for name in ("check", "verdict", "evidence")]
     remedies = findings["remedy"].astype(object).where(findings["remedy"].notna(), None)
     for check, verdict, evidence, remedy in zip(*columns, remedies, strict=True):
@@ -199,7 +200,7 @@ def _rank(verdict: str) -> int:
 def _met(rule: Rule, known: _Known) -> tuple[Met, str, str | None]:
     if not rule.checks:
         return "unknown", _NOT_CHECKED, rule.remedy
-    missing = "unknown", "not checked", None
+    missing: _Said = "unknown", "not checked", None
     said = {check: known.get(check, missing) for check in rule.checks}
     met = {check: _judged(rule, one[0]) for check, one in said.items()}
     choose = min if rule.needs == "all" else max

@@ -133,7 +133,7 @@ def test_what_applies_and_fails_stands_first_with_its_evidence() -> None:
 
 def test_each_provider_is_summed_up_in_a_finding() -> None:
     findings = [Finding(check="dmarc_record", verdict="fail", evidence="none")]
-    gmail, outlook = requirement_findings(findings, {"gmail": 5000, "outlook": 5000})
+    gmail, outlook = requirement_findings(findings, {"gmail": 5000, "outlook": 5001})
     assert gmail.verdict == outlook.verdict == "fail"
     assert (
         "Gmail: 0 of 11 rules that apply, or may, are met; not met: dmarc;"
