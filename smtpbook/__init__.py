@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from smtpbook.consoles.console import console as console
     from smtpbook.content.checks import advice as advice
     from smtpbook.content.checks import check_message as check_message
+    from smtpbook.deliverability.check_domain import check_domain as check_domain
+    from smtpbook.deliverability.check_domain import list_checks as list_checks
     from smtpbook.delivery.run import Run as Run
     from smtpbook.delivery.settings import Together as Together
     from smtpbook.dialogues.lint import lint_dialogue as lint_dialogue
@@ -178,6 +180,8 @@ _HOME = {
     "probe": "session.probe",
     "explain_probe": "insight.explain_probe",
     "posture": "survey.posture",
+    "check_domain": "deliverability.check_domain",
+    "list_checks": "deliverability.check_domain",
     "read_recipients": "recipients.read",
     "read_onto": "recipients.read",
     "Recipients": "recipients.recipients",

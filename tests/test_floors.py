@@ -42,6 +42,7 @@ FLOORS = [
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
     {"rehearsal", "preflight"},  # before it
+    {"deliverability"},  # what receivers make of who sends it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course", "programs", "experiments", "explorer", "placement"},
@@ -61,6 +62,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "survey",
         "lab",
         "lookup",
+        "deliverability",
         "audience",
         "content",
         "campaign",

@@ -1,0 +1,128 @@
+"""Own mail: whether the domain takes the mail that it must, and bounces.
+
+The mail hosts are asked whom they take only where that was asked for: MAIL and RCPT, then
+RSET and QUIT.  There never is a message.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from smtpbook.accounts.account import Account
+from smtpbook.deliverability.case import Case
+from smtpbook.deliverability.reverse_dns import addresses
+from smtpbook.deliverability.said import (
+    Said,
+    asked,
+    fails,
+    found,
+    passes,
+    quoted,
+    unanswered,
+    unknown,
+    warns,
+)
+from smtpbook.errors import SMTPBookError
+from smtpbook.escape import visible
+from smtpbook.lookup.mail_hosts import MailHosts, mail_hosts
+from smtpbook.protocol.replies import Reply
+from smtpbook.session.session import Session, open_session
+
+# "Any system that includes an SMTP server supporting mail relaying or delivery MUST support
+# the reserved mailbox "postmaster"" -- RFC 5321 section 4.5.1; abuse: RFC 2142 section 4.
+_MAILBOXES: Final = ("postmaster", "abuse")
+_MAX_HOSTS: Final = 2
+_PATIENCE_S: Final = 10.0
+_MAX_REPLY: Final = 200
+
+
+async def own_mail(case: Case) -> list[Said]:
+    """Ask who takes the mail of the domain and of the reverse-path, and whether they do."""
+    hosts = await mail_hosts(case.asker, case.domain)
+    if (problem := _no_hosts(hosts)) is not None:
+        return [problem]
+    if not case.probes_mx:
+        return [
+            unknown(
+                f"{found(hosts.answer)}; whether they take postmaster, abuse and bounces "
+                f"was not asked",
+                "check_domain(…, probe_mx=True) asks them from here, on port 25; no "
+                "message is sent",
+            )
+        ]
+    return await _asked_at(case, hosts)
+
+
+def _no_hosts(hosts: MailHosts) -> Said | None:
+    match hosts.kind:
+        case "error":
+            return unanswered(hosts.answer)
+        case "null":
+            return fails(f"{asked(hosts.answer)}: a null MX; the domain takes no mail")
+        case "none":
+            return unknown(f"{found(hosts.answer)}: there is no host to ask")
+        case _:
+            return None
+
+
+async def _asked_at(case: Case, hosts: MailHosts) -> list[Said]:
+    """Try the hosts, the preferred first, until one can be spoken with."""
+    lost: list[str] = []
+    for host in hosts.hosts[:_MAX_HOSTS]:
+        ips, error = await addresses(case.asker, host.name)
+        if not ips:
+            why = "no address" if error is None else visible(error.error or "")
+            lost.append(f"{visible(host.name)}: {why}")
+            continue
+        account = Account(
+            host=str(ips[0]),
+            port=case.mx_port,
+            tls="opportunistic",
+            helo=case.helo,
+            timeouts=_PATIENCE_S,
+        )
+        try:
+            async with open_session(account) as session:
+                return await _conversation(session, case, host.name)
+        except SMTPBookError as exc:
+            lost.append(f"{visible(host.name)}: {visible(str(exc))}")
+    return [
+        unknown(
+            "; ".join(lost),
+            "many networks let nobody connect to port 25: ask from a server that may",
+        )
+    ]
+
+
+async def _conversation(session: Session, case: Case, host: str) -> list[Said]:
+    """Name the null reverse-path, as a bounce does, and each mailbox; then take it back."""
+    said = f"{visible(host)} said"
+    begun = await session.command("MAIL FROM:<>")
+    if _code(begun) >= 400:
+        return [fails(f"{said} to MAIL FROM:<>: {_shown(begun)}: it takes no bounces")]
+    refused: list[Said] = []
+    for local_part in _MAILBOXES:
+        reply = await session.command(f"RCPT TO:<{local_part}@{case.domain}>")
+        if _code(reply) >= 400:
+            says = fails if _code(reply) >= 500 else warns
+            refused.append(
+                says(
+                    f"{said} to RCPT TO:<{local_part}@{case.domain}>: {_shown(reply)}",
+                    f"have {local_part}@{case.domain} reach somebody",
+                )
+            )
+    await session.command("RSET")
+    if refused:
+        return refused
+    taken = quoted([f"{one}@{case.domain}" for one in _MAILBOXES])
+    return [passes(f"{visible(host)} takes bounces, and {taken}")]
+
+
+def _code(reply: Reply | None) -> int:
+    return 0 if reply is None else reply.code
+
+
+def _shown(reply: Reply | None) -> str:
+    if reply is None:
+        return "nothing"
+    return visible(f"{reply.code} {reply.text}", max_chars=_MAX_REPLY)

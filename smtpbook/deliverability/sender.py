@@ -1,0 +1,80 @@
+"""Sender: whether the domains that a message names can be written back to.
+
+Spelling is `naming`'s, and who takes postmaster's mail `own_mail`'s.
+"""
+
+from __future__ import annotations
+
+from email.errors import MessageError
+from email.headerregistry import AddressHeader
+from email.parser import BytesHeaderParser
+from email.policy import default
+
+from smtpbook.deliverability.case import Case
+from smtpbook.deliverability.said import (
+    Said,
+    asked,
+    fails,
+    found,
+    not_given,
+    passes,
+    quoted,
+    unanswered,
+    warns,
+)
+from smtpbook.lookup.mail_hosts import mail_hosts
+from smtpbook.protocol.addresses import domain_of
+
+
+async def from_domain(case: Case) -> list[Said]:
+    """Ask whether From has one address, whose domain exists."""
+    said = [] if case.mail is None else _of_header(case.mail, case.domain)
+    return said or [await _exists(case, case.domain)]
+
+
+async def reverse_path(case: Case) -> list[Said]:
+    """Ask whether bounces have somewhere to go."""
+    if case.reverse_path is None:
+        return [not_given("reverse_path", "the address that failures are reported to")]
+    hosts = await mail_hosts(case.asker, case.path_domain)
+    if hosts.kind == "null":
+        return [fails(f"{asked(hosts.answer)} is a null MX: bounces have nowhere to go")]
+    return [await _exists(case, case.path_domain)]
+
+
+async def _exists(case: Case, domain: str) -> Said:
+    hosts = await mail_hosts(case.asker, domain)
+    if hosts.kind == "error":
+        return unanswered(hosts.answer)
+    if hosts.kind == "none":
+        return fails(found(hosts.answer), f"{domain}. IN MX 10 mail.{domain}.")
+    return passes(found(hosts.answer))
+
+
+def _of_header(mail: bytes, domain: str) -> list[Said]:
+    """Say what is wrong with From; empty = nothing."""
+    try:
+        fields = BytesHeaderParser(policy=default).parsebytes(mail).get_all("From", [])
+        if len(fields) != 1:
+            return [fails(f"the message has {len(fields)} From fields; it must have one")]
+        field = fields[0]
+        boxes = field.addresses if isinstance(field, AddressHeader) else ()
+        specs = [box.addr_spec for box in boxes]
+    except (MessageError, ValueError, IndexError) as exc:
+        return [fails(f"From cannot be read ({type(exc).__name__})")]
+    if len(specs) != 1:
+        return [
+            fails(
+                f"From has {len(specs)} addresses{': ' if specs else ''}{quoted(specs)}; "
+                f"DMARC wants one"
+            )
+        ]
+    own = domain_of(specs[0])
+    if own != domain:
+        return [
+            warns(
+                f"From is at {quoted([own or '?'])}, and {domain} was to be checked",
+                f"check_domain({own!a}, message=…)",
+            )
+        ]
+    return []

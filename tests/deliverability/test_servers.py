@@ -1,0 +1,112 @@
+"""Servers are asked only where that was said, and never get a message."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from smtpbook.accounts.account import Account
+from smtpbook.deliverability.case import Case
+from smtpbook.deliverability.own_mail import own_mail
+from smtpbook.deliverability.relay import relay
+from smtpbook.deliverability.said import Said
+from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.lab import Lab
+from smtpbook.lookup.zone import Zone
+from smtpbook.runner import SENDER
+
+HERE = Zone({"x.example": {"MX": "10 mx.x.example"}, "mx.x.example": {"A": "127.0.0.1"}})
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab() as lab:
+        yield lab
+
+
+def case(**fields: Any) -> Case:
+    return Case(domain="x.example", given="x.example", asker=HERE, **fields)
+
+
+def nobody_at() -> int:
+    """Give a port where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+    return port
+
+
+def asked(lab: Lab) -> Said:
+    of_lab = case(probes_mx=True, mx_port=lab.port, helo="mail.x.example")
+    (said,) = SENDER.run(own_mail, of_lab)
+    return said
+
+
+# --- the domain's own mail hosts ----------------------------------------------------------
+
+
+def test_a_host_that_takes_bounces_and_both_mailboxes_is_well(lab: Lab) -> None:
+    said = asked(lab)
+    assert said.verdict == "pass"
+    assert '"postmaster@x.example", "abuse@x.example"' in said.evidence
+
+
+def test_nothing_is_said_beyond_rcpt(lab: Lab) -> None:
+    asked(lab)
+    verbs = lab.log.loc[lab.log["kind"] == "command", "verb"].tolist()
+    assert verbs[:3] == ["EHLO", "STARTTLS", "EHLO"]
+    assert verbs[3:] == ["MAIL", "RCPT", "RCPT", "RSET", "QUIT"]
+    assert lab.received == []
+
+
+def test_a_mailbox_that_is_refused_for_good_fails(lab: Lab) -> None:
+    lab.set("abuse@*", rcpt=Behaviour(reply="550 5.1.1 no such user"))
+    said = asked(lab)
+    assert said.verdict == "fail"
+    assert "RCPT TO:<abuse@x.example>: 550 5.1.1 no such user" in said.evidence
+    assert said.remedy == "have abuse@x.example reach somebody"
+
+
+def test_a_mailbox_that_is_put_off_is_a_warning(lab: Lab) -> None:
+    lab.set("abuse@*", rcpt=Behaviour(reply="450 4.2.0 later"))
+    assert asked(lab).verdict == "warn"
+
+
+def test_a_host_that_takes_no_bounces_fails(lab: Lab) -> None:
+    lab.set(mail=Behaviour(reply="550 5.7.1 no null senders"))
+    said = asked(lab)
+    assert said.verdict == "fail"
+    assert "it takes no bounces" in said.evidence
+
+
+def test_a_host_that_cannot_be_reached_is_unknown() -> None:
+    (said,) = SENDER.run(own_mail, case(probes_mx=True, mx_port=nobody_at()))
+    assert said.verdict == "unknown"
+    assert said.evidence.startswith("mx.x.example: ")
+
+
+# --- where the mail is handed in ----------------------------------------------------------
+
+
+def test_a_server_with_tls_and_a_valid_certificate_is_well() -> None:
+    with Lab(tls="starttls") as lab:
+        (said,) = SENDER.run(relay, case(account=lab.account))
+    assert said.verdict == "pass"
+    assert "TLSv1.3, certificate by " in said.evidence
+
+
+def test_a_certificate_that_nobody_knows_fails() -> None:
+    with Lab(tls="starttls") as lab:
+        strange = Account(host="127.0.0.1", port=lab.port, tls="starttls")
+        (said,) = SENDER.run(relay, case(account=strange))
+    assert said.verdict == "fail"
+    assert "self-signed authority" in said.evidence
+
+
+def test_a_server_that_cannot_be_reached_says_nothing_of_its_tls() -> None:
+    account = Account(host="127.0.0.1", port=nobody_at(), tls="none")
+    (said,) = SENDER.run(relay, case(account=account))
+    assert said.verdict == "unknown"
