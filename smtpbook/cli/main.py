@@ -17,6 +17,7 @@ import click
 import smtpbook
 from smtpbook.cli.accounts import accounts
 from smtpbook.cli.campaigns import compact, outcomes, resume, retry, send, status
+from smtpbook.cli.check import check
 from smtpbook.cli.demo import demo
 from smtpbook.cli.group import Group
 from smtpbook.cli.lab import lab
@@ -67,6 +68,7 @@ for command in (
     accounts,
     probe,
     posture,
+    check,
     recipients,
     unsubscribes,
     export_settings,
