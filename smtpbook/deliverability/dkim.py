@@ -125,8 +125,6 @@ def _not_verified(one: Verification) -> Said:
     said = f"s={visible(one.selector)} d={visible(one.domain)}: {visible(one.reason)}"
     if one.result == "temperror":
         return unknown(said)
-    if one.result == "permerror" and one.domain:
-        return unknown(f"{said}; see dkim_key")
     return fails(said)
 
 

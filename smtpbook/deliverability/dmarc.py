@@ -25,7 +25,6 @@ from smtpbook.deliverability.said import (
 )
 from smtpbook.escape import visible
 
-_NO_RECORD = "no DMARC record applies; see dmarc_record"
 _NOT_NOW = "the DNS gave no answer on which it hangs"
 
 
@@ -107,7 +106,7 @@ def _aligned(found: DmarcResult, said: str, domain: str) -> Said:
     if found.result == "temperror":
         return unknown(_NOT_NOW)
     if not found.identifiers:
-        return unknown(_NO_RECORD)
+        return unknown(f"{found.reason}; see dmarc_record", "correct the record first")
     if any(one.is_aligned for one in found.identifiers):
         return passes(said)
     is_strict = any(one.is_strict for one in found.identifiers)
@@ -130,7 +129,7 @@ async def dmarc_result(case: Case) -> list[Said]:
     if found.result == "pass":
         return [passes(found.summary)]
     if found.result in ("none", "permerror"):
-        return [unknown(_NO_RECORD)]
+        return [fails(f"{found.summary}; see dmarc_record", "correct the record first")]
     if found.result == "temperror":
         return [unknown(found.summary)]
     if case.mail is None:

@@ -21,8 +21,6 @@ from smtpbook.deliverability.said import (
 )
 from smtpbook.escape import visible
 
-_UNUSABLE = "there is no SPF record that could be used; see spf_record"
-
 
 async def spf_record(case: Case) -> list[Said]:
     """Look for the one record, and read it with all that it includes."""
@@ -53,7 +51,7 @@ async def spf_lookups(case: Case) -> list[Said]:
     if found.result == "temperror":
         return [unknown(found.reason)]
     if found.record is None:
-        return [unknown(_UNUSABLE)]
+        return [unknown(f"{found.reason}; see spf_record", "correct the record first")]
     said = [*_open_to_all(found), *_slow(found)]
     if _is_too_costly(found):
         costly = [str(step.term) for step in found.steps if step.inner is not None]
@@ -110,7 +108,7 @@ async def spf_result(case: Case) -> list[Said]:
         case "temperror":
             return [unknown(evidence)]
         case "none" | "permerror":
-            return [unknown(_UNUSABLE)]
+            return [fails(f"{found.summary}; see spf_record", "correct the record first")]
         case _:
             return [fails(evidence, f"add {_term(case)} to the SPF record, before all")]
 
