@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any, Final, get_args
 
+import dkim
 import pandas as pd
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +47,12 @@ FOLLOWS = {
     "dkim_key": {("dkim_signature", "fail")},
     "dkim_signature": {("dkim_aligned", "unknown")},
     "dmarc_record": {
-        *(("bimi", "unknown"), ("spf_aligned", "unknown"), ("dkim_aligned", "unknown")),
+        *(
+            ("bimi", "unknown"),
+            ("bimi", "warn"),
+            ("spf_aligned", "unknown"),
+            ("dkim_aligned", "unknown"),
+        ),
         ("dmarc_result", "fail"),
     },
 }
@@ -96,6 +104,10 @@ def rsa(bits: int) -> str:
     """Give the record of a key that is short; only its size counts."""
     key = RSAPublicNumbers(65537, (1 << bits) - 1).public_key()
     return record_text(key)
+
+
+def key_at(selector: str, text: str) -> dict[str, Any]:
+    return {f"{selector}._domainkey.example.org": {"TXT": text}}
 
 
 def elsewhere(domain: str) -> dict[str, Any]:
@@ -167,6 +179,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "fail",
         "lets everybody send",
     ),
+    "a network of all addresses": (
+        bounce("v=spf1 ip4:198.51.100.7/0 -all"),
+        "spf_lookups",
+        "fail",
+        "lets everybody send",
+    ),
     "ptr": (
         bounce("v=spf1 ip4:198.51.100.7 ptr -all"),
         "spf_lookups",
@@ -212,6 +230,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "only tried",
     ),
     "a key of 512 bits": ({KEY: {"TXT": rsa(512)}}, "dkim_key", "fail", "512 bits"),
+    "a key of 1024 bits": (
+        {**key_at("weak", rsa(1024)), "selector": ("s1", "weak")},
+        "dkim_key",
+        "warn",
+        "RSA, 1024 bits; 2048 are advised",
+    ),
     "no DMARC record": (
         dmarc("hello"),
         "dmarc_record",
@@ -229,6 +253,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "dmarc_record",
         "fail",
         "p='refuse' is none of",
+    ),
+    "a policy that asks for nothing": (
+        dmarc("v=DMARC1; p=none; rua=mailto:d@example.org"),
+        "dmarc_record",
+        "warn",
+        "p=none lets everybody use the domain",
     ),
     "a tag with a slip": (
         dmarc("v=DMARC1; p=reject; adkin=r; rua=mailto:d@example.org"),
@@ -260,6 +290,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "bimi",
         "warn",
         "no https address",
+    ),
+    "two logos": (
+        {"default._bimi.example.org": {"TXT": ["v=BIMI1; l=", "v=BIMI1; l="]}},
+        "bimi",
+        "warn",
+        "several records",
     ),
     "two MTA-STS records": (
         {"_mta-sts.example.org": {"TXT": ["v=STSv1; id=1", "v=STSv1; id=2"]}},
@@ -675,3 +711,36 @@ def test_an_ipv6_address_is_looked_up_by_its_nibbles() -> None:
     found = checked(zone=world(records), ip="2001:db8::7")
     assert not_well(found) == {("blocklists", "fail"), ("spf_result", "fail")}
     assert "Spamhaus XBL" in evidence(found, "blocklists", "fail")
+
+
+def test_a_logo_is_shown_only_where_dmarc_is_enforced() -> None:
+    found = checked(zone=world(dmarc("v=DMARC1; p=none; rua=mailto:d@example.org")))
+    assert "quarantine or reject" in evidence(found, "bimi", "warn")
+
+
+def test_a_signature_over_part_of_the_body_fails() -> None:
+    seed = Ed25519PrivateKey.generate()
+    field = dkim.sign(
+        LETTER,
+        b"s2",
+        b"example.org",
+        b64encode(seed.private_bytes_raw()),
+        length=True,
+        signature_algorithm=b"ed25519-sha256",
+        include_headers=[b"From", b"To", b"Subject", b"Date", b"Message-ID"],
+    )
+    key = key_at("s2", record_text(seed.public_key()))
+    found = checked(zone=world(key), message=field + LETTER)
+    assert "l=" in evidence(found, "dkim_signature", "fail")
+
+
+def test_tlsa_records_without_dnssec_prove_nothing() -> None:
+    found = checked(zone=Zone(GOOD, is_world=True))
+    assert not_well(found) == {("dane", "unknown")}
+    assert "whether DNSSEC vouches" in evidence(found, "dane", "unknown")
+
+
+def test_a_policy_that_is_only_tried_and_leaves_a_host_out_is_a_warning() -> None:
+    policy = POLICY.replace("enforce", "testing").replace("mail.", "mx.")
+    found = checked(policies={DOMAIN: policy})
+    assert not_well(found) == {("mta_sts", "warn")}
