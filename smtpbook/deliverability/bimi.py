@@ -44,7 +44,8 @@ async def bimi(case: Case) -> list[Said]:
         return [warns(f"{found(answer)}: l= is no https address")]
     policy = await _policy(case)
     if policy is None:
-        return [unknown(f"{found(answer)}; whether DMARC allows it: see dmarc_record")]
+        why = f"{found(answer)}; whether DMARC allows it: see dmarc_record"
+        return [unknown(why, "correct the DMARC record first")]
     if policy == "none":
         return [
             warns(

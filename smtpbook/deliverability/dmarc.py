@@ -96,7 +96,7 @@ async def dkim_aligned(case: Case) -> list[Said]:
         return [not_given("message", "a message as it is sent, signed")]
     domains = [one.domain for one in signatures_of(case.mail)]
     if not domains:
-        return [unknown("the message is not signed; see dkim_signature")]
+        return [unknown("the message is not signed; see dkim_signature", "sign it first")]
     found = await check_dmarc(case.asker, [case.domain], spf=None, dkim=domains)
     said = f"signed by {quoted(domains)}, From at {case.domain}"
     return [_aligned(found, said, case.domain)]

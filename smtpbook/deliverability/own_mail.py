@@ -37,7 +37,7 @@ _MAX_REPLY: Final = 200
 
 
 async def own_mail(case: Case) -> list[Said]:
-    """Ask who takes the mail of the domain and of the reverse-path, and whether they do."""
+    """Ask who takes the mail of the domain and, if that was asked for, whether they do."""
     hosts = await mail_hosts(case.asker, case.domain)
     if (problem := _no_hosts(hosts)) is not None:
         return [problem]
@@ -60,7 +60,8 @@ def _no_hosts(hosts: MailHosts) -> Said | None:
         case "null":
             return fails(f"{asked(hosts.answer)}: a null MX; the domain takes no mail")
         case "none":
-            return unknown(f"{found(hosts.answer)}: there is no host to ask")
+            why = f"{found(hosts.answer)}: there is no host to ask; see from_domain"
+            return unknown(why, "publish an MX record first")
         case _:
             return None
 

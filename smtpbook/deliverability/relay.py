@@ -14,6 +14,7 @@ from smtpbook.escape import visible
 from smtpbook.events import CLEAR_TEXT
 from smtpbook.session.probe import probe_async
 
+_EXPLAIN: Final = "sb.explain_probe(sb.probe(account)) tells every step"
 _SOON: Final = timedelta(days=14)  # renewed by hand, it takes days
 
 
@@ -32,7 +33,8 @@ async def relay(case: Case) -> list[Said]:
         why = visible(str(certificate["problem"]))
         return [fails(f"{where}: its certificate is not accepted: {why}")]
     if "error" in log.attrs and version is None:
-        return [unknown(f"{where}: {visible(str(log.attrs['error']))}")]
+        why = visible(str(log.attrs["error"]))
+        return [unknown(f"{where}: {why}", _EXPLAIN)]
     if version in (None, CLEAR_TEXT):
         says = passes if account.is_loopback else fails
         return [says(f"{where}: mail and login travel without TLS")]

@@ -14,7 +14,8 @@ from smtpbook.lookup.answer import Answer
 
 _MAX_QUOTED: Final = 300  # characters of one record
 _MAX_RECORDS: Final = 5
-_NOT_ASKED_AGAIN: Final = "ask again later; or, where zone= was given, add it there"
+ASK_AGAIN: Final = "ask again later; or, where zone= was given, add it there"
+"""The next step where nobody could say."""
 
 
 class Said(NamedTuple):
@@ -26,7 +27,7 @@ class Said(NamedTuple):
     evidence : str
         What was found; safe to show.
     remedy : str or None
-        The next step; None = the check's own, or none where all is well.
+        The next step; None = what fits the verdict: the check's own, or to ask again.
     """
 
     verdict: Verdict
@@ -65,7 +66,7 @@ def not_given(argument: str, what: str) -> Said:
 
 def unanswered(answer: Answer) -> Said:
     """Say that the DNS gave no answer, and why."""
-    return unknown(f"{asked(answer)}: {visible(answer.error or '')}", _NOT_ASKED_AGAIN)
+    return unknown(f"{asked(answer)}: {visible(answer.error or '')}")
 
 
 def asked(answer: Answer) -> str:
