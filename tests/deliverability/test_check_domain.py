@@ -21,6 +21,7 @@ from smtpbook.deliverability.check_domain import (
     list_checks,
 )
 from smtpbook.dkim.key_record import record_text
+from smtpbook.escape import visible
 from smtpbook.findings import Group
 from smtpbook.lookup.answer import Answer, Status
 from smtpbook.lookup.resolver import Resolver
@@ -599,7 +600,7 @@ def test_ten_thousand_records_make_no_longer_row_and_few_questions() -> None:
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_no_text_whatever_makes_it_fail(domain: str, helo: str, path: str) -> None:
     found = check_domain(domain, helo=helo, reverse_path=path, zone={})
-    assert all(text.isprintable() for text in found["evidence"])
+    assert found["evidence"].tolist() == [visible(one) for one in found["evidence"]]
 
 
 def test_an_address_that_is_none_is_refused() -> None:
@@ -744,3 +745,42 @@ def test_a_policy_that_is_only_tried_and_leaves_a_host_out_is_a_warning() -> Non
     policy = POLICY.replace("enforce", "testing").replace("mail.", "mx.")
     found = checked(policies={DOMAIN: policy})
     assert not_well(found) == {("mta_sts", "warn")}
+
+
+class _Anything:
+    """Whoever has the same records everywhere."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._values = {
+            "TXT": tuple(texts),
+            "MX": ("10 mail.example.org",),
+            "A": (IP,),
+            "PTR": ("mail.example.org",),
+        }
+
+    async def ask(self, name: str, record: str) -> Answer:
+        values = self._values.get(record, ())
+        status: Status = "found" if values else "no_data"
+        return Answer(name=name, record=record, status=status, values=values)
+
+
+BEGINNINGS: Final = (
+    *("", "v=spf1 ", "v=DMARC1; ", "v=DMARC1; p=none; rua=", "v=DKIM1; k=ed25519; p="),
+    *("v=STSv1; id=", "v=TLSRPTv1; rua=", "v=BIMI1; l=", "v=spf1 include:"),
+)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(BEGINNINGS), st.text(max_size=30)).map("".join)
+        | st.sampled_from(["\udcff\x1b[2J", "v=spf1 exists:%{ir}.x.example -all"]),
+        max_size=4,
+    )
+)
+def test_no_record_whatever_makes_it_fail_or_acts_where_it_is_shown(
+    texts: list[str],
+) -> None:
+    found = checked(zone=_Anything(texts))
+    shown = [*found["evidence"], *found["remedy"].dropna()]
+    assert shown == [visible(text) for text in shown]
