@@ -83,8 +83,9 @@ def check_domain(
         Ask the domain's own mail hosts, on port 25, whether they take bounces, postmaster
         and abuse: RCPT, then RSET, never DATA.
     patience_s : float
-        Seconds for everything together.  The checks run side by side; one that is not done
-        by then is ``unknown``.
+        Seconds for everything together: by then it ends, whoever does not answer.  The
+        checks run side by side; one that is not done is ``unknown``.  The system's name
+        servers are asked a thousand different questions at most.
 
     Returns
     -------
