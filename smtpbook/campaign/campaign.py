@@ -50,6 +50,7 @@ Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipie
 if TYPE_CHECKING:
     from smtpbook.lab.lab import Lab
     from smtpbook.lab.scenarios import Scenario
+    from smtpbook.lookup.asker import AnyZone
     from smtpbook.rehearsal.model import ServerModel
     from smtpbook.rehearsal.rehearsal import Rehearsal
 
@@ -427,11 +428,33 @@ class Campaign(Known):
         *,
         only: Only | None = None,
         limit: int | None = None,
+        online: bool = False,
+        zone: AnyZone = None,
+        ip: str | None = None,
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Say what would go wrong with a send; parameters and errors as `send`.
+        """Say what would go wrong with a send; errors as `send`.
 
-        Nothing is sent, and nobody is asked, on the network either.
+        Nothing is sent.  Unless `online` or `zone` is given, nobody is asked, on the
+        network either; else the sender's domain is looked at as `check_domain` does, the
+        largest 1,000 domains of the list are asked for their servers, and the rules of
+        big providers are compared with what was found.
+
+        Parameters
+        ----------
+        only, limit
+            As for `send`.
+        online : bool
+            Ask the system's name servers, and connect to the account's server, as `probe`
+            does.
+        zone : Zone, Resolver, mapping, str or Path, optional
+            Zone data or name servers to ask instead; without `online`, the account's server
+            is not connected to.
+        ip : str, optional
+            The address from which the mail reaches receivers: the relay's, as a test to
+            yourself shows.  Without it, SPF and reverse DNS are ``unknown``.
+        progress : bool
+            Show how far it has come.
 
         Returns
         -------
@@ -439,11 +462,24 @@ class Campaign(Known):
             ``check`` (string), ``verdict`` (category: ``fail``, ``warn``, ``unknown``,
             ``pass``), ``evidence``, ``remedy`` (the next step) and ``source`` (string; null
             = none); the most urgent first.
+
+        Raises
+        ------
+        ValueError, OSError
+            `zone` cannot be read, `ip` is no address, or the system names no name server.
+        RuntimeError
+            Already sending; or asked where trio runs.
         """
         with self._sending.alone(), self._keeping.books() as books:
             chosen = books.select(chosen_words(only), limit)
             about = self._sending.look_over(books, chosen, progress=progress)
-        return findings_frame(findings(about))
+        if zone is None and not online:
+            return findings_frame(findings(about))
+        # With it come the resolver and all checks of a domain, which no send needs.
+        from smtpbook.campaign.asking import preflight_online
+
+        account = self.account if online else None
+        return preflight_online(about, zone=zone, account=account, ip=ip, progress=progress)
 
     def test(self, to: str, row: int | str = 0) -> Run:
         """Send the letter to yourself, as somebody on the list would get it.
