@@ -85,5 +85,5 @@ def size_of(written: str) -> int | None:
     found = _SIZE.fullmatch(written.strip())
     if found is None or (found[3] and not found[2]):
         return None
-    base = 1024 if found[3] else 1000
+    base: float = 1024 if found[3] else 1000
     return round(float(found[1]) * base ** " KMGT".index(found[2].upper() or " "))

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import trio
-from smtpbook.deliverability.checks import CHECKS as SENDER_CHECKS
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.content.checks import CHECKS as MESSAGE
+from smtpbook.deliverability.checks import CHECKS as SENDER_CHECKS
 from smtpbook.dkim.signer import DkimSigner
 from smtpbook.lab.lab import Lab
 from smtpbook.lookup.answer import Answer
