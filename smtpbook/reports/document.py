@@ -1,7 +1,9 @@
 """Document: a report as PDF, on paper of size A4.
 
 All text can be selected, that in charts too: they are drawings, laid over the places that
-were kept for them.  The fonts are those that matplotlib brings along.
+were kept for them.  Behind each stands in words what it shows, unseen, where programs find
+it that read a page aloud: nothing here can tag a picture.  The fonts are those that
+matplotlib brings along; characters that they have no sign for stand as their codes.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 from pypdf import PdfReader, PdfWriter, Transformation
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
@@ -58,6 +60,8 @@ _GREY: Final = colors.HexColor("#666666")
 _LINE: Final = colors.HexColor("#d5d5d5")
 _SHADE: Final = colors.HexColor("#f5f5f5")
 _LINE_CHARS: Final = 108  # of the narrow font that fit on a line
+_ALT_SIZE: Final = 4
+_ALT_CHARS: Final = 160  # of that size on a line
 
 
 def write_document(content: Content, path: Path) -> None:
@@ -66,7 +70,7 @@ def write_document(content: Content, path: Path) -> None:
         fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
         pdfmetrics.registerFont(TTFont(name, str(fonts / file)))
     places: list[_Place] = []
-    story: list[Flowable] = [Words(escape(content.title), _style(16, bold=True))]
+    story: list[Flowable] = [Words(_marked(content.title), _style(16, bold=True))]
     for section in content.sections:
         story.append(_Outlined(section.title, 0, _style(12, bold=True, before=14)))
         for block in section.blocks:
@@ -84,7 +88,8 @@ class _Pages(BaseDocTemplate):
 
     def __init__(self, file: io.BytesIO, title: str) -> None:
         sides = dict.fromkeys(("leftMargin", "rightMargin", "topMargin"), _MARGIN)
-        super().__init__(file, pagesize=A4, bottomMargin=_MARGIN, title=title, **sides)
+        about = {"title": title, "lang": "en"}
+        super().__init__(file, pagesize=A4, bottomMargin=_MARGIN, **about, **sides)
         frame = Frame(
             _MARGIN,
             _MARGIN,
@@ -100,7 +105,7 @@ class _Pages(BaseDocTemplate):
     def _draw_foot(self, canvas: Any, _: Any) -> None:
         canvas.setFont("Report", 7)
         canvas.setFillColor(_GREY)
-        canvas.drawString(_MARGIN, 10 * mm, self._foot[:90])
+        canvas.drawString(_MARGIN, 10 * mm, _drawable(self._foot[:90]))
         canvas.drawRightString(A4[0] - _MARGIN, 10 * mm, str(canvas.getPageNumber()))
 
     def afterFlowable(self, flowable: Flowable) -> None:
@@ -114,17 +119,17 @@ class _Outlined(Words):
     """A heading that the reader's outline names as well."""
 
     def __init__(self, title: str, level: int, style: ParagraphStyle) -> None:
-        super().__init__(escape(title), style)
+        super().__init__(_marked(title), style)
         self.title, self.level = title, level
 
 
 class _Place(Flowable):
     """Room for a chart, which is laid over it when all pages are there."""
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, picture: Picture) -> None:
         super().__init__()
-        self._figure = figure
-        inches = figure.get_size_inches()
+        self._figure, self._alt = picture.figure, picture.alt
+        inches = self._figure.get_size_inches()
         self._scale = _WIDTH / (inches[0] * 72)
         self.width, self.height = _WIDTH, inches[1] * 72 * self._scale
         self._page, self._corner = 0, (0.0, 0.0)
@@ -135,6 +140,12 @@ class _Place(Flowable):
     def draw(self) -> None:
         self._page = self.canv.getPageNumber() - 1
         self._corner = self.canv.absolutePosition(0, 0)
+        told = self.canv.beginText(0, self.height - _ALT_SIZE)
+        told.setFont("Report", _ALT_SIZE)
+        told.setTextRenderMode(3)  # neither filled nor stroked: ISO 32000-1, table 106
+        for line in wrap(_drawable(self._alt), _ALT_CHARS):
+            told.textLine(line)
+        self.canv.drawText(told)
 
     def lay_over(self, writer: PdfWriter) -> None:
         drawing = io.BytesIO()
@@ -166,7 +177,7 @@ def _flow(block: Block, places: list[_Place]) -> Iterator[Flowable]:
     match block:
         case Paragraph(text=text, is_note=is_note):
             color = {"textColor": _GREY} if is_note else {}
-            yield Words(escape(text), _style(8 if is_note else 9, **color))
+            yield Words(_marked(text), _style(8 if is_note else 9, **color))
         case Heading(text=text):
             yield _Outlined(text, 1, _style(9.5, bold=True, before=8))
         case Lines(text=text):
@@ -181,10 +192,27 @@ def _flow(block: Block, places: list[_Place]) -> Iterator[Flowable]:
             if left_out := block.left_out + max(len(block.rows) - _MAX_ROWS, 0):
                 more = counted(left_out, "more row is", "more rows are")
                 yield Words(f"{more} not shown.", _style(8, textColor=_GREY))
-        case Picture(figure=figure):
-            places.append(_Place(figure))
+        case Picture():
+            places.append(_Place(block))
             yield places[-1]
             yield Spacer(0, 8)
+
+
+def _drawable(text: str, font: str = "Report") -> str:
+    """Write the codes of characters that a font has no sign for."""
+    signs = pdfmetrics.getFont(font).face.charToGlyph
+    return "".join(
+        one if one == "\n" or ord(one) in signs else _code(ord(one)) for one in text
+    )
+
+
+def _code(point: int) -> str:
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def _marked(text: str, font: str = "Report") -> str:
+    """Make text fit for a paragraph, in which nothing is markup."""
+    return escape(_drawable(text, font))
 
 
 def _lines(text: str) -> Flowable:
@@ -194,15 +222,15 @@ def _lines(text: str) -> Flowable:
     style.borderPadding = 4
     style.spaceBefore = style.spaceAfter = 8
     lines = (visible(line, max_chars=_LINE_CHARS) for line in text.split("\n"))
-    return XPreformatted(escape("\n".join(lines)), style)
+    return XPreformatted(_marked("\n".join(lines), "Report-Mono"), style)
 
 
 def _tiles(tiles: Tiles) -> Flowable:
     rows = [
         [
             Words(f"{n:,}", _style(11, bold=True, after=0, alignment=2)),
-            Words(escape(str(one)), _style(9, after=0)),
-            Words(escape(one.meaning), _style(9, after=0, textColor=_GREY)),
+            Words(_marked(str(one)), _style(9, after=0)),
+            Words(_marked(one.meaning), _style(9, after=0, textColor=_GREY)),
         ]
         for one, n in tiles.counts
     ]
@@ -217,8 +245,8 @@ def _tiles(tiles: Tiles) -> Flowable:
 def _facts(facts: Facts) -> Flowable:
     rows = [
         [
-            Words(escape(label), _style(8, after=0, before=0, textColor=_GREY)),
-            Words(escape(text), _style(8, after=0, before=0)),
+            Words(_marked(label), _style(8, after=0, before=0, textColor=_GREY)),
+            Words(_marked(text), _style(8, after=0, before=0)),
         ]
         for label, text in facts.rows
     ]
@@ -233,8 +261,8 @@ def _facts(facts: Facts) -> Flowable:
 
 
 def _grid(table: Table) -> Flowable:
-    texts = [list(table.heads)]
-    texts += [[cell.text for cell in row] for row in table.rows[:_MAX_ROWS]]
+    texts = [list(map(_drawable, table.heads))]
+    texts += [[_drawable(cell.text) for cell in row] for row in table.rows[:_MAX_ROWS]]
     size, widths = _fitting(texts)
     rows = [
         [
