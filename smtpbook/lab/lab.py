@@ -257,12 +257,15 @@ class Lab:
         self.stop()
 
     async def _open(self, port: int | None = None) -> list[trio.SocketListener]:
-        return await trio.open_tcp_listeners(
-            self.port if port is None else port, host=self._host
-        )
+        port = self.port if port is None else port
+        try:
+            return await trio.open_tcp_listeners(port, host=self._host)
+        except OSError as exc:
+            told = f"port {port} of {self._host}: {exc.strerror}; 0 takes any free one"
+            raise OSError(exc.errno, told) from exc
 
     async def _serve(self, listeners: list[trio.SocketListener]) -> None:
-        await trio.serve_listeners(self._converse, listeners)
+        await trio.serve_listeners(self.converse, listeners)
 
     async def serve(
         self, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
@@ -281,7 +284,11 @@ class Lab:
         task_status.started(self.port)
         await self._serve(listeners)
 
-    async def _converse(self, stream: trio.SocketStream) -> None:
+    async def converse(self, stream: trio.abc.Stream) -> None:
+        """Talk with one client over a stream that is there, until they part.
+
+        As `serve`, for streams in memory.
+        """
         await Conversation(self._shared, stream).run()
 
     # -- saying how it behaves

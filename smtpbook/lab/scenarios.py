@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from smtpbook.errors import near_miss
 from smtpbook.lab import strict
-from smtpbook.lab.behaviours import Behaviour, Rule
+from smtpbook.lab.behaviours import PLACES, Behaviour, Rule
 
 _EXTENSIONS: Final = (
     "PIPELINING",
@@ -153,11 +153,8 @@ _SCENARIOS: Final = (
     ),
     Scenario(
         name="tarpit",
-        about="Takes its time over every reply, on purpose.",
-        rules=tuple(
-            _rule(place, delay_s=(0.2, 1.0))
-            for place in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-DATA")
-        ),
+        about="Takes its time over every command, on purpose.",
+        rules=tuple(_rule(place, delay_s=(0.2, 1.0)) for place in PLACES),
     ),
     Scenario(
         name="full-mailboxes",
@@ -218,7 +215,8 @@ _SCENARIOS: Final = (
     ),
     Scenario(
         name="auth-zoo",
-        about="Knows every way to log in: ann, password horse; anonymous; a certificate.",
+        about="Knows every login that needs no domain: ann, password horse; anonymous; a "
+        "certificate.",
         users={"ann": "horse", "anonymous": ""},
         wants_tls=True,
     ),

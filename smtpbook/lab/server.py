@@ -20,6 +20,7 @@ from typing import Final
 
 import trio
 
+from smtpbook.errors import TLSError
 from smtpbook.events import Row, row_of
 from smtpbook.lab.behaviours import Behaviour, Seen
 from smtpbook.lab.received import Received
@@ -27,6 +28,7 @@ from smtpbook.lab.rules import NOTHING, Action, Rules
 from smtpbook.lab.scenarios import Scenario
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import (
+    REDACTED,
     Auth,
     AuthResponse,
     Bdat,
@@ -115,6 +117,11 @@ class Conversation:
         self._recipients: list[str] = []
         self._is_prdr = False  # the client asked for a reply for each of them
         self._mechanism: ServerMechanism | None = None
+        self._has_proved = False  # a password's proof is what it says now
+        self._tls: tuple[str | None, str | None] = (None, None)
+        # The log goes by the loop's clock, from what the wall's showed at the start.
+        self._wall_us = time.time_ns() // 1000
+        self._clock = trio.current_time()
         self._out = bytearray()  # replies not yet written
         self._idle = trio.CancelScope()
 
@@ -124,7 +131,7 @@ class Conversation:
         try:
             with self._idle:
                 self._stay(0)
-                if not await self._answer(Greeting(), time.perf_counter()):
+                if not await self._answer(Greeting(), trio.current_time()):
                     return
                 await self._flush()
                 while data := await self._stream.receive_some(64 * 1024):
@@ -147,7 +154,7 @@ class Conversation:
     async def _serve_commands(self) -> bool:
         """Answer every whole command that has come; False ends the conversation."""
         while True:
-            arrived = time.perf_counter()
+            arrived = trio.current_time()
             try:
                 command = self._server.next_command()
             except CommandSyntaxError as exc:
@@ -296,7 +303,7 @@ class Conversation:
             recipients=tuple(recipients),
             data=self._server.mail_data,
             queue_id=self._queue_id(),
-            time=datetime.now(UTC),
+            time=datetime.fromtimestamp(self._wall(trio.current_time()) / 1e6, UTC),
             session_id=self.id,
         )
         if self._shared.keep is not None:
@@ -361,7 +368,7 @@ class Conversation:
             case "QUIT":
                 return Reply(code=221, lines=(f"2.0.0 {SERVER_NAME} closing",))
             case "STARTTLS":
-                if not self._shared.scenario.has_starttls or self._is_secure:
+                if not self._has_starttls:
                     return Reply(code=503, lines=("5.5.1 STARTTLS is not offered",))
                 return Reply(code=220, lines=("2.0.0 Ready to start TLS",))
             case "VRFY":
@@ -388,7 +395,7 @@ class Conversation:
         keywords = [*shared.scenario.extensions]
         if keywords:
             keywords.insert(0, f"SIZE {shared.max_size_bytes}")
-        if shared.scenario.has_starttls and not self._is_secure:
+        if self._has_starttls:
             keywords.append("STARTTLS")
         if not self._is_secure:
             # It is offered under TLS alone -- RFC 8689 section 2
@@ -421,6 +428,8 @@ class Conversation:
             return Reply(code=501, lines=("5.7.0 Authentication cancelled",))
         turn = self._mechanism.turn(response)
         if isinstance(turn, bytes):
+            # SCRAM's last word, "v=" and a signature -- RFC 5802 section 7
+            self._has_proved = turn.startswith(b"v=")
             return Reply(code=334, lines=(AuthResponse(turn).line,))
         if turn:
             return Reply(code=235, lines=("2.7.0 Authentication successful",))
@@ -451,6 +460,11 @@ class Conversation:
         return "LMTP" if self._shared.protocol == "lmtp" else "ESMTP"
 
     @property
+    def _has_starttls(self) -> bool:
+        is_there = self._shared.tls is not None and self._shared.scenario.has_starttls
+        return is_there and not self._is_secure
+
+    @property
     def _is_secure(self) -> bool:
         return isinstance(self._stream, trio.SSLStream)
 
@@ -461,7 +475,15 @@ class Conversation:
         self._stream = trio.SSLStream(
             self._stream, self._shared.tls, server_side=True, https_compatible=True
         )
-        await self._stream.do_handshake()
+        begun = trio.current_time()
+        try:
+            await self._stream.do_handshake()
+        except trio.BrokenResourceError:
+            self._put("tls", begun, error=TLSError.__name__)
+            raise
+        cipher = self._stream.cipher()
+        self._tls = self._stream.version(), cipher[0] if cipher else None
+        self._put("tls", begun)
         self._server.end_tls()
 
     async def _say(
@@ -506,30 +528,46 @@ class Conversation:
         octets: int,
         recipient: str | None,
     ) -> None:
-        took_s = time.perf_counter() - arrived
         is_greeting = isinstance(command, Greeting)
         if isinstance(command, Rcpt):
             recipient = str(command.recipient)
-        row = row_of(
-            # When the command was read, so that time and latency make when it was answered.
-            time=time.time_ns() // 1000 - round(took_s * 1e6),
-            session_id=self.id,
-            seq=self._seq,
-            kind="greeting" if is_greeting else "command",
+        text = reply.text
+        if self._has_proved:
+            # As good as a hash of the password for whoever wants to try some.
+            text, self._has_proved = REDACTED, False
+        self._put(
+            "greeting" if is_greeting else "command",
+            arrived,
             verb=command.verb,
             command=None if is_greeting else command.shown,
             reply_code=reply.code,
             enhanced_status=reply.enhanced_status,
-            reply_text=reply.text,
-            latency_s=took_s,
-            first_byte_s=took_s,
-            service_s=took_s,
+            reply_text=text,
             bytes_received=octets,
             reverse_path=self._reverse_path if command.verb in _OF_TRANSACTION else None,
             recipient=recipient,
             recipient_domain=None if recipient is None else domain_of(recipient),
+        )
+
+    def _put(self, kind: str, begun: float, **cells: object) -> None:
+        took_s = trio.current_time() - begun
+        row = row_of(
+            time=self._wall(begun),
+            session_id=self.id,
+            seq=self._seq,
+            kind=kind,
+            latency_s=took_s,
+            first_byte_s=None if kind == "tls" else took_s,
+            service_s=took_s,
+            tls_version=self._tls[0],
+            tls_cipher=self._tls[1],
             server=SERVER_NAME,
             source="lab",
+            **cells,
         )
         self._seq += 1
         self._shared.record(row)
+
+    def _wall(self, instant: float) -> int:
+        """Give the microseconds since 1970 UTC at an instant of the loop's clock."""
+        return self._wall_us + round((instant - self._clock) * 1e6)

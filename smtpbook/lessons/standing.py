@@ -73,7 +73,7 @@ class Standing:
             self.last_seen = event.time
             if event.kind == "greeting":
                 self.sessions += 1
-            else:
+            elif event.kind == "command":
                 self.last_command = event.command or event.verb
                 self.last_code = event.reply_code
             if event.reply_code is not None:

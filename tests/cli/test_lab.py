@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from smtpbook.cli.main import main
+from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
 from tests.lab.wire import Wire
 from tests.servers.process import ROOT
@@ -97,3 +99,66 @@ def test_what_no_scenario_is_suggests_the_near_one() -> None:
     done = CliRunner().invoke(main, ["lab", "graylisting"])
     assert done.exit_code == 2
     assert "did you mean 'greylisting'" in done.output
+
+
+def talked(*args: str, lines: tuple[str, ...]) -> list[str]:
+    """Talk to it in its console, and give the replies."""
+    done = CliRunner().invoke(
+        main, ["lab", *args, "--console"], input="".join(f"{line}\n" for line in lines)
+    )
+    assert done.exit_code == 0, done.output
+    return [line[3:] for line in done.output.splitlines() if line.startswith("<- ")]
+
+
+TWICE = ("EHLO me.test", "MAIL FROM:<a@x.test>", "RCPT TO:<b@y.test>", "RCPT TO:<b@y.test>")
+
+
+def test_in_the_console_one_talks_and_the_log_is_not_printed_between() -> None:
+    done = CliRunner().invoke(
+        main, ["lab", "full-mailboxes", "--console"], input="EHLO me.test\n:leave\n"
+    )
+    assert "-> EHLO me.test" in done.output
+    assert "now READY" in done.output
+    assert "lab-1" not in done.output
+    assert "listening on" not in done.output
+
+
+def test_times_are_divided_by_the_speed() -> None:
+    slow = talked("greylisting", lines=TWICE)
+    assert [line[:3] for line in slow[-2:]] == ["450", "450"]
+    quick = talked("greylisting", "--speed", "1e9", lines=TWICE)
+    assert [line[:3] for line in quick[-2:]] == ["450", "250"]
+
+
+def test_chance_is_drawn_from_the_seed() -> None:
+    lines = (*TWICE[:2], *(f"RCPT TO:<p{n}@hiccup.example>" for n in range(20)))
+    one, again, other = (
+        talked("mixed-day", "--seed", seed, lines=lines) for seed in ("1", "1", "2")
+    )
+    assert one == again
+    assert {"451 4.3.0 Temporary lookup failure"} < set(one)
+    assert one != other
+
+
+def test_quiet_prints_no_conversation_and_still_the_sum() -> None:
+    with running("--quiet") as (port, said, later), Wire(port) as wire:
+        wire.codes(*TWICE[:3], "DATA", "hi\r\n.", "QUIT")
+    assert "listening on" in said
+    assert later == ["", "1 messages; recipients: 1 accepted"]
+
+
+def test_the_port_asked_for_is_taken_or_it_says_why_not() -> None:
+    with Lab() as there:
+        done = CliRunner().invoke(main, ["lab", "--port", str(there.port)])
+    assert done.exit_code == 2
+    assert f"port {there.port} of 127.0.0.1: Address already in use; 0 " in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--port", "65536"), ("--speed", "0"), ("--seed", "x"), ("--protocol", "http")],
+)
+def test_what_an_option_cannot_be_is_wrong_usage(option: str, value: str) -> None:
+    done = CliRunner().invoke(main, ["lab", option, value])
+    assert done.exit_code == 2
+    assert option in done.output

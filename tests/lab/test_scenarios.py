@@ -6,9 +6,8 @@ import pytest
 import trio
 
 from smtpbook.errors import SMTPBookError
-from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
-from smtpbook.lab.scenarios import SCENARIOS, scenario
+from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.protocol.message import Message
 from smtpbook.session.session import open_session
 
@@ -54,18 +53,6 @@ def test_a_mixed_day_has_something_of_everything() -> None:
         assert outcomes(lab, *people) == list(people.values())
         assert lab.outcomes == people
         assert outcomes(lab, "a@patience.example") == ["accepted"]
-
-
-def test_the_tarpit_takes_its_time() -> None:
-    """The same rules with shorter times; the delays of the scenario are only looked at."""
-    places = {rule.place for rule in scenario("tarpit").rules}
-    assert {"GREETING", "MAIL", "RCPT", "END-OF-DATA"} <= places
-    assert all(rule.behaviour.delays == (0.2, 1.0) for rule in scenario("tarpit").rules)
-    with Lab() as lab:
-        lab.set(rcpt=Behaviour(delay_s=0.05))
-        outcomes(lab, "bob@y.test")
-        took = lab.log.set_index("verb")["service_s"]
-    assert took["RCPT"] >= 0.05 > took["MAIL"]
 
 
 def test_without_starttls_none_is_offered() -> None:
