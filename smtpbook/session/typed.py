@@ -7,13 +7,15 @@ it is filled in from the account.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import partial
+from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.errors import LocalProtocolError
+from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.protocol.commands import (
     REDACTED,
     Auth,
@@ -34,6 +36,9 @@ from smtpbook.session.login import finish, hide_response, mechanism_by_hand, tak
 from smtpbook.session.record import Record
 from smtpbook.session.script import chunk_size
 from smtpbook.transfer.group import Group
+
+_MECHANISM: Final = re.compile(r"[\w-]{1,20}", re.ASCII)  # RFC 4422 section 3.1
+_LIKE_AUTH: Final = ("AUTH", "AUTHENTICATE")  # the second is IMAP's
 
 
 class Typist:
@@ -175,6 +180,37 @@ class _Unreadable(Raw):
         return REDACTED
 
 
+class _Login(Raw):
+    """A line that logs in, or was meant to."""
+
+    __slots__ = ()
+
+    def _shown(self) -> str:
+        words = self.text.split()
+        said = len(_said_at_login(self.text))
+        return " ".join((*words[: len(words) - said], REDACTED))
+
+
+def _said_at_login(line: str) -> list[str]:
+    """Give the words behind AUTH and its mechanism, however AUTH is spelt."""
+    verb, *rest = line.split() or [""]
+    is_near = Raw(verb).key == "(unknown)" and near_miss(verb.upper(), _LIKE_AUTH) != ""
+    if verb.upper() != "AUTH" and not (is_near and len(verb) > 2):
+        return []
+    return rest[1:] if rest and _MECHANISM.fullmatch(rest[0]) else rest
+
+
+def shown(line: str) -> str:
+    """Give a command as it may be shown and kept: without what a login says.
+
+    >>> shown("AUTH PLAIN AGFubgBzM2NyZXQ="), shown("auht plain AGFubgBzM2NyZXQ=")
+    ('AUTH PLAIN [redacted]', 'auht plain [redacted]')
+    >>> shown("AUTH AGFubgBzM2NyZXQ="), shown("VRFY ann")
+    ('AUTH [redacted]', 'VRFY ann')
+    """
+    return _Login(line).shown if _said_at_login(line) else line
+
+
 def _response(line: str) -> AuthResponse | _Unreadable:
     try:
         return AuthResponse(None if line == "*" else decode_base64(line))
@@ -189,20 +225,20 @@ def _as_typed(line: str) -> Command:
             command = parse_command(line.encode("utf-8", "surrogateescape"))
             if isinstance(command, Bdat):
                 return command
-    return Raw(line)
+    return _Login(line) if _said_at_login(line) else Raw(line)
 
 
 def _hide_login(record: Record, command: Command) -> None:
     """Mask what a typed login holds, should the server repeat it."""
     response = b""
-    words = command.line.split()
     if isinstance(command, AuthResponse):
         response = command.data or b""
     elif isinstance(command, _Unreadable):
         response = command.line.encode("utf-8", "surrogateescape")
-    elif len(words) > 2 and words[0].upper() == "AUTH":
-        record.hide(words[2].encode("utf-8", "surrogateescape"))
+    elif isinstance(command, _Login):
+        said = _said_at_login(command.text)
+        record.hide(*(word.encode("utf-8", "surrogateescape") for word in said))
         with suppress(CommandSyntaxError):
-            response = decode_base64(words[2])
+            response = decode_base64(said[0])
     # PLAIN's password is what follows its last NUL.
     record.hide(response, response.rpartition(b"\0")[2])

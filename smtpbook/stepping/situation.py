@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from smtpbook.protocol.commands import REDACTED, AuthResponse, Raw
+from smtpbook.protocol.commands import REDACTED, AuthResponse
 from smtpbook.protocol.connection import COMMAND_NEEDS
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.states import State, allowed_verbs
 from smtpbook.protocol.verdicts import Protocol
 from smtpbook.sasl.registry import MECHANISMS
+from smtpbook.session.typed import shown
 
 DEAF: Final = frozenset({State.CONNECTED, State.TLS, State.CLOSED})
 """Where nothing can be said."""
@@ -185,4 +186,4 @@ def masked(state: State, line: str) -> str:
     """
     if state is State.AUTH:
         return line if line in ("*", "") else AuthResponse(b"").shown
-    return line if state is State.DATA else Raw(line).shown
+    return line if state is State.DATA else shown(line)

@@ -188,6 +188,13 @@ def test_every_way_out_of_a_state_can_be_chosen(state: State) -> None:
     ("state", "line", "shown"),
     [
         (State.READY, "auth plain AGFubgBz", "auth plain [redacted]"),
+        (State.READY, "AUHT PLAIN AGFubgBz", "AUHT PLAIN [redacted]"),
+        (State.READY, "Auth AGFubgBz=", "Auth [redacted]"),
+        (State.READY, "AUTH", "AUTH"),
+        (State.READY, "authenticate login", "authenticate login"),
+        (State.READY, "authenticate login s3cret x", "authenticate login [redacted]"),
+        (State.READY, "HELLO there, you", "HELLO there, you"),
+        (State.READY, "VRFY ann or ben", "VRFY ann or ben"),
         (State.AUTH, "AGFubgBz", "[redacted]"),
         (State.AUTH, "my password", "[redacted]"),
         (State.AUTH, "*", "*"),
