@@ -114,6 +114,7 @@ PLAN: Final = LessonPlan(
     title="EHLO and its list",
     about="One command, a reply of many lines: what this server can do, and what not.",
     draw=_draw,
+    answers=frozenset({"size", "extensions", "missing"}),
     options=_options,
     exercises=(
         Exercise(

@@ -172,6 +172,7 @@ PLAN: Final = LessonPlan(
     title="Your first conversation by hand",
     about="Say what a mail program says, and read what a mail server answers.",
     draw=_draw,
+    answers=frozenset({"server"}),
     prepare=_prepare,
     exercises=(
         Exercise(

@@ -24,10 +24,14 @@ _HEADERS: Final = ("message-id", "subject", "date", "from")
 def _draw(rng: Random) -> dict[str, str]:
     people = sorted({draws.address(rng) for _ in range(_PEOPLE)})
     rng.shuffle(people)
+    both = draws.address(rng), draws.address(rng)
+    taken, lost = rng.sample(both, 2)
     return {
         "sender": draws.address(rng),
-        "taken": draws.address(rng),
-        "lost": draws.address(rng),
+        "one": both[0],
+        "other": both[1],
+        "taken": taken,
+        "lost": lost,
         "people": " ".join(people),
     }
 
@@ -74,8 +78,8 @@ def _outcome(work: Work) -> Verdict:
     if answer is None or (answer := answer.replace(" ", "_")) not in _OUTCOMES:
         hint = near_miss(answer or "", _OUTCOMES)
         return wrong(f"hand in one of {', '.join(_OUTCOMES)}{hint}")
-    if not _tried(work, work.given["taken"]):
-        return wrong(f"no letter to {work.given['taken']} went out yet")
+    if not _tried(work, work.given["one"]):
+        return wrong(f"no letter to {work.given['one']} went out yet")
     if answer == "accepted":
         return wrong("nobody said 250 to the letter: you cannot know", source=_SOURCE)
     if answer == "failed":
@@ -90,7 +94,7 @@ def _outcome(work: Work) -> Verdict:
 
 def _which(work: Work) -> Verdict:
     given = work.given
-    missing = [one for one in (given["taken"], given["lost"]) if not _tried(work, one)]
+    missing = [one for one in (given["one"], given["other"]) if not _tried(work, one)]
     if missing:
         return wrong(f"no letter to {missing[0]} went out yet; send one to both")
     answer = text(work.answer)
@@ -104,10 +108,10 @@ def _which(work: Work) -> Verdict:
 def _twice(work: Work) -> Verdict:
     given = work.given
     if _tried(work, given["taken"]) < 2:
-        return wrong(f"send the letter to {given['taken']} once more")
+        return wrong("send the letter once more to the one who has it")
     answer, has = number(work.answer), _letters(work)[given["taken"]]
     if work.answer is MISSING or answer is None:
-        return wrong(f"hand in how many letters {given['taken']} has now")
+        return wrong("hand in how many letters there are for that one now")
     if answer != has:
         return wrong(f"it is not {answer}: count in lesson.lab.received")
     return right(
@@ -150,12 +154,13 @@ PLAN: Final = LessonPlan(
     title="The lost reply: in doubt",
     about="The letter is out, the line is dead, and no reply came. Has it arrived?",
     draw=_draw,
+    answers=frozenset({"taken", "lost"}),
     prepare=_prepare,
     exercises=(
         Exercise(
             name="outcome",
             title="What became of it?",
-            task="Send a letter from {sender} to {taken}. The connection ends after the "
+            task="Send a letter from {sender} to {one}. The connection ends after the "
             "last octet. What is the outcome?",
             hints=(
                 "`session.send(message)` gives a result; it has an outcome.",
@@ -168,8 +173,8 @@ PLAN: Final = LessonPlan(
         Exercise(
             name="which",
             title="Two that look alike",
-            task="Send one to {lost}, too. To you it looks the same. Whose letter does the "
-            "server have?",
+            task="Send one to {other}, too. To you it looks the same. Whose letter does "
+            "the server have?",
             hints=("You own the server: `lesson.lab.received` is its mailbox.",),
             solution='lesson.check("which", "{taken}")',
             answer="the address",
@@ -178,8 +183,9 @@ PLAN: Final = LessonPlan(
         Exercise(
             name="twice",
             title="Repeat it",
-            task="Send the letter to {taken} once more. How many does {taken} have now?",
-            hints=("Count the messages in `lesson.lab.received` that name {taken}.",),
+            task="Send the letter once more to the one who has it. How many are there "
+            "for that one now?",
+            hints=("Count the messages in `lesson.lab.received` that name that address.",),
             solution='lesson.check("twice", 2)',
             answer="the number",
             check=_twice,

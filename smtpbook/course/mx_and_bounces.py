@@ -166,6 +166,7 @@ PLAN: Final = LessonPlan(
     about="How a letter finds its server, what it collects on the way, and what comes "
     "back.",
     draw=_draw,
+    answers=frozenset({"hosts", "relays", "recipient", "status", "act"}),
     exercises=(
         Exercise(
             name="order",

@@ -137,6 +137,8 @@ class LessonPlan:
         The lab servers it needs; the first is the lesson's own.
     draw : callable
         Draws from the student's seed what ``{fields}`` stand for.
+    answers : frozenset of str
+        What of it only the judge knows: ``lesson.given`` does not have it.
     prepare : callable
         Has a lab server behave as the lesson needs, once it is started.
     options : callable
@@ -150,5 +152,6 @@ class LessonPlan:
     exercises: tuple[Exercise, ...]
     scenarios: tuple[str, ...] = ("ordinary",)
     draw: Callable[[Random], dict[str, str]] = _nothing_drawn
+    answers: frozenset[str] = frozenset()
     prepare: Callable[[Lab, Mapping[str, str]], None] = _ordinary
     options: Callable[[Mapping[str, str]], dict[str, Any]] = _no_options

@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 import pandas as pd
@@ -87,7 +87,8 @@ class Lesson:
     plan : LessonPlan
     student : str
     given : mapping of str to str
-        What was drawn for this student: the names, addresses and words of the tasks.
+        What was drawn for this student: the names, addresses and words of the tasks, and
+        none of the answers.
     labs : mapping of str to Server
         The lab servers by scenario, running.
     """
@@ -96,7 +97,10 @@ class Lesson:
         self.plan = plan
         self._seat = seat
         self.student = seat.student
-        self.given = seat.given
+        self._drawn = seat.given
+        self.given: Mapping[str, str] = MappingProxyType(
+            {name: one for name, one in seat.given.items() if name not in plan.answers}
+        )
         self.labs: Mapping[str, Server] = seat.labs
         self._hints: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
@@ -219,7 +223,7 @@ class Lesson:
         return bool(self._verdicts.get(self._exercise(name).name))
 
     def _judge(self, exercise: Exercise, answer: Any) -> Verdict:
-        work = Work(given=self.given, answer=answer, labs=self.labs)
+        work = Work(given=self._drawn, answer=answer, labs=self.labs)
         verdict = replace(exercise.check(work), exercise=exercise.title)
         if not verdict:
             rest = len(exercise.hints) - self._hints[exercise.name]
@@ -311,7 +315,7 @@ class Lesson:
         return by_name[name]
 
     def _filled(self, text: str) -> str:
-        return text.format_map(self.given)
+        return text.format_map(self._drawn)
 
     def _told(self) -> tuple[str, list[tuple[str, Exercise]]]:
         """Say how far it is, and for each exercise the same in a word."""

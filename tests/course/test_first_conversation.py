@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smtpbook.lessons.lesson import open_lesson
+from smtpbook.lessons.seat import drawn
 
 ENVELOPE = ("EHLO c.example", "MAIL FROM:<{sender}>", "RCPT TO:<{recipient}>")
 
@@ -76,7 +77,9 @@ def test_a_wrong_answer_fails_for_the_stated_reason(
         if said:
             lesson.connect().say(*(line.format_map(lesson.given) for line in said))
         if isinstance(answer, tuple):
-            answer = tuple(str(part).format_map(lesson.given) for part in answer)
+            answer = tuple(
+                str(part).format_map(drawn(lesson.plan, "ann")) for part in answer
+            )
         given = () if answer is None else (answer,)
         verdict = lesson.check(exercise, *given)
         assert not verdict

@@ -11,6 +11,7 @@ import pytest
 from smtpbook.errors import TransportError
 from smtpbook.grading.exercise import MISSING
 from smtpbook.lessons.lesson import Lesson, open_lesson
+from smtpbook.lessons.seat import drawn
 
 
 def deliver(lesson: Lesson, recipient: str) -> None:
@@ -25,10 +26,10 @@ def deliver(lesson: Lesson, recipient: str) -> None:
     ("exercise", "sent", "answer", "why"),
     [
         ("outcome", (), "in_doubt", "went out yet"),
-        ("outcome", ("taken",), "doubtful", "hand in one of"),
-        ("outcome", ("taken",), "accepted", "nobody said 250"),
-        ("outcome", ("taken",), "failed", "this one was"),
-        ("outcome", ("taken",), "deferred", "deferred needs a reply"),
+        ("outcome", ("one",), "doubtful", "hand in one of"),
+        ("outcome", ("one",), "accepted", "nobody said 250"),
+        ("outcome", ("one",), "failed", "this one was"),
+        ("outcome", ("one",), "deferred", "deferred needs a reply"),
         ("which", ("taken",), MISSING, "send one to both"),
         ("which", ("taken", "lost"), MISSING, "hand in one of the two"),
         ("which", ("taken", "lost"), "lost", "look into the mailbox"),
@@ -44,9 +45,10 @@ def test_a_wrong_answer_fails_for_the_stated_reason(
     exercise: str, sent: tuple[str, ...], answer: Any, why: str, tmp_path: Path
 ) -> None:
     with open_lesson("lost-reply", student="ann", scores=tmp_path) as lesson:
+        given = drawn(lesson.plan, "ann")
         for name in sent:
-            deliver(lesson, lesson.given[name])
-        verdict = lesson.check(exercise, lesson.given.get(answer, answer))
+            deliver(lesson, given[name])
+        verdict = lesson.check(exercise, given.get(answer, answer))
     assert not verdict
     assert why in verdict.why
 

@@ -11,7 +11,7 @@ from smtpbook.bounces.read import read_bounces
 from smtpbook.course.mx_and_bounces import PLAN
 from smtpbook.grading.exercise import MISSING
 from smtpbook.lessons.lesson import Lesson, open_lesson
-from smtpbook.lessons.seat import OwnSeat
+from smtpbook.lessons.seat import OwnSeat, drawn
 from tests.course.trying import tried
 
 
@@ -44,13 +44,14 @@ def test_a_wrong_answer_fails_for_the_stated_reason(
 
 def test_the_usual_slips_in_an_order_are_known(tmp_path: Path) -> None:
     with open_lesson("mx-and-bounces", student="ann", scores=tmp_path) as lesson:
-        hosts, relays = (lesson.given[name].split() for name in ("hosts", "relays"))
+        given = drawn(PLAN, "ann")
+        hosts, relays = (given[name].split() for name in ("hosts", "relays"))
         assert "wrong way round" in lesson.check("order", hosts[::-1]).why
         assert "the numbers decide" in lesson.check("order", [*hosts[1:], hosts[0]]).why
         assert "read from below" in lesson.check("way", relays[::-1]).why
         assert "put them together" in lesson.check("way", [*relays[1:], relays[0]]).why
         assert lesson.check("order", [host + "." for host in hosts])
-        other = next(act for act in ("retry", "remove") if act != lesson.given["act"])
+        other = next(act for act in ("retry", "remove") if act != given["act"])
         assert f"{other!r} would not help" in lesson.check("act", other).why
 
 
@@ -60,5 +61,5 @@ def test_the_bounce_is_one_that_a_reader_reads(student: str, tmp_path: Path) -> 
         path = tmp_path / "bounce.eml"
         path.write_bytes(lesson.given["bounce"].encode())
         read = read_bounces(path)
-        assert read["recipient"].tolist() == [lesson.given["recipient"]]
-        assert read["enhanced_status"].tolist() == [lesson.given["status"]]
+        assert read["recipient"].tolist() == [drawn(PLAN, student)["recipient"]]
+        assert read["enhanced_status"].tolist() == [drawn(PLAN, student)["status"]]

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from smtpbook.lessons.lesson import open_lesson
+from smtpbook.lessons.catalogue import find_plan
 from smtpbook.lessons.notebooks import lesson_source, student_version
+from smtpbook.lessons.seat import drawn
 
 STUB = "# your code here"
 
@@ -29,8 +30,7 @@ def answered(name: str, answers: Iterable[str], student: str) -> dict[str, Any]:
 
     ``{fields}`` in an answer become what was drawn for the student.
     """
-    with open_lesson(name, student=student) as lesson:
-        given = lesson.given
+    given = drawn(find_plan(name), student)
     field = re.compile("{(" + "|".join(given) + ")}")
     notebook = student_version(source(name))
     stubs = [cell for cell in code_cells(notebook) if STUB in "".join(cell["source"])]

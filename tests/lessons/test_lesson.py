@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from smtpbook.lessons.catalogue import find_plan
+from smtpbook.lessons.catalogue import find_plan, lesson_names
 from smtpbook.lessons.lesson import Lesson, open_lesson
 from smtpbook.lessons.scores import read_scores, score_file
+from smtpbook.lessons.seat import drawn
 
 
 @pytest.fixture
@@ -28,6 +29,19 @@ def test_the_same_student_gets_the_same_tasks_and_another_gets_others(
         assert again.given == lesson.given
         assert not set(other.given.values()) & set(lesson.given.values())
         assert lesson.given["recipient"] in lesson.task("letter")
+
+
+@pytest.mark.parametrize("name", lesson_names())
+def test_what_a_lesson_gives_holds_no_answer_and_all_that_its_tasks_name(name: str) -> None:
+    plan = find_plan(name)
+    every = drawn(plan, "ann")
+    tasks = " ".join(one.task for one in plan.exercises)
+    assert plan.answers <= set(every)
+    assert not any(f"{{{answer}}}" in tasks for answer in plan.answers)
+    if plan.answers:
+        with open_lesson(name, student="ann", scores=".") as lesson:
+            assert set(lesson.given) == set(every) - plan.answers
+            assert all(lesson.task(one.name) for one in plan.exercises)
 
 
 def test_who_works_at_a_hub_is_known(
@@ -93,7 +107,7 @@ def test_checking_all_leaves_out_what_needs_an_answer_and_what_is_solved(
 
 def test_a_solved_exercise_stays_solved(lesson: Lesson) -> None:
     talk = lesson.connect()
-    assert lesson.check("greeting", (220, lesson.given["server"]))
+    assert lesson.check("greeting", (220, drawn(lesson.plan, "ann")["server"]))
     assert not lesson.check("greeting", (250, "x"))
     assert lesson.solved("greeting")
     talk.close()

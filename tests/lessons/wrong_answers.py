@@ -179,10 +179,10 @@ TRYING_AGAIN: Wrong = {
 
 LOST_REPLY: Wrong = {
     "outcome": (
-        'trio.run(send, "{taken}")\noutcome = "failed"',
+        'trio.run(send, "{one}")\noutcome = "failed"',
         "failed is when the letter was not out to its last octet",
     ),
-    "which": ('trio.run(send, "{lost}")\nwho = "{lost}"', "look into the mailbox"),
+    "which": ('trio.run(send, "{other}")\nwho = "{lost}"', "look into the mailbox"),
     "twice": ('trio.run(send, "{taken}")\nletters = 1', "it is not 1: count"),
     "header": ('name = "Subject"', "two different letters may have the same subject"),
     "campaign": (
