@@ -7,17 +7,30 @@ trusted, and nothing is made safe to show here; that is for `pages`.
 from __future__ import annotations
 
 import base64
-import email
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
+from itertools import islice
 from typing import Final
 
-from smtpbook.protocol.header import split_header
-
+MAX_PARTS: Final = 100
+"""How many parts of a message are looked at."""
+# What a page shows of a message is bounded, whoever wrote it: all of it can be saved.
+_MAX_DEPTH: Final = 20
+_MAX_HEADER: Final = 32 * 1024  # octets
+_MAX_PART_HEADER: Final = 4 * 1024
+_MAX_VALUE: Final = 4_000  # characters
+_MAX_PICTURES: Final = 20_000_000
+_CID: Final = re.compile(r"cid:([^\s\"'<>()]{1,200})")
+_HEADER: Final = re.compile(
+    rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*)*"
+)
+_EMPTY_LINE: Final = re.compile(rb"\A\r?\n")
+_LINE_END: Final = re.compile(rb"(--)?[ \t]*\r?(?:\n|\Z)")
 # What the standard library raises over some messages that somebody made to hurt it.
 _BROKEN: Final = (
     *(RecursionError, MessageError, ValueError, LookupError, TypeError),
@@ -45,12 +58,15 @@ class Opened:
     html, text : str or None
         The first body of each kind; pictures of the message stand in `html` itself.
     files : tuple of File
+    has_more : bool
+        There are more parts than were looked at.
     """
 
     header: tuple[tuple[str, str], ...] = ()
     html: str | None = None
     text: str | None = None
     files: tuple[File, ...] = ()
+    has_more: bool = False
 
     def get(self, name: str) -> str:
         """Give a field of the header; empty = there is none."""
@@ -58,73 +74,121 @@ class Opened:
 
 
 def opened_header(data: bytes) -> Opened:
-    """Read a message's header alone."""
-    head = BytesHeaderParser().parsebytes(split_header(data)[0])
-    return Opened(header=_fields(head))
+    """Read what a list shows of a message: From, To and Subject."""
+    head, _ = _split(data, _MAX_HEADER)
+    fields = ((name, head.get(name)) for name in ("From", "To", "Subject"))
+    return Opened(
+        header=tuple((name, _decoded(str(one))) for name, one in fields if one is not None)
+    )
 
 
 def opened(data: bytes) -> Opened:
     """Take a message apart; of one that defies it, the text is what came."""
     try:
-        return _opened(email.message_from_bytes(data))
+        return _opened(data)
     except _BROKEN:
         return Opened(text=data.decode("utf-8", "replace"))
 
 
-def _opened(mail: Message) -> Opened:
+def _opened(data: bytes) -> Opened:
     bodies: dict[str, str] = {}
     files: list[File] = []
     pictures: dict[str, str] = {}
-    for part in _leaves(mail):
-        kind = part.get_content_type()
-        is_file = part.get_filename() is not None
-        if kind in ("text/plain", "text/html") and not is_file and kind not in bodies:
-            bodies[kind] = _text(part)
+    leaves = list(islice(_leaves(data, _MAX_HEADER), MAX_PARTS + 1))
+    for head, body in leaves[:MAX_PARTS]:
+        kind, name = head.get_content_type(), head.get_filename()
+        octets = _octets(head, body)
+        if kind in ("text/plain", "text/html") and name is None and kind not in bodies:
+            bodies[kind] = _text(head, octets)
             continue
-        octets = _octets(part)
-        files.append(File(name=_name(part, kind), kind=kind, octets=octets))
-        cid = str(part.get("Content-ID", "")).strip("<> ")
+        ending = ".eml" if kind.startswith("message/") else ""
+        name = name or f"{kind.replace('/', '-')}{ending}"
+        files.append(File(name=name, kind=kind, octets=octets))
+        cid = str(head.get("Content-ID", "")).strip("<> ")
         if cid and kind.startswith("image/"):
             encoded = base64.b64encode(octets).decode("ascii")
             pictures[cid] = f"data:{kind};base64,{encoded}"
     html = bodies.get("text/html")
-    for cid, picture in pictures.items():
-        html = None if html is None else html.replace(f"cid:{cid}", picture)
     return Opened(
-        header=_fields(mail), html=html, text=bodies.get("text/plain"), files=tuple(files)
+        header=_fields(_split(data, _MAX_HEADER)[0]),
+        html=None if html is None else _with_pictures(html, pictures),
+        text=bodies.get("text/plain"),
+        files=tuple(files),
+        has_more=len(leaves) > MAX_PARTS,
     )
 
 
-def _leaves(mail: Message) -> Iterator[Message]:
-    """Give the parts that hold something; an attached message is one of them."""
-    if mail.is_multipart() and mail.get_content_maintype() != "message":
-        for part in mail.get_payload():
-            if isinstance(part, Message):
-                yield from _leaves(part)
-    else:
-        yield mail
+def _with_pictures(html: str, pictures: Mapping[str, str]) -> str:
+    """Put pictures where they are named; not a large one a thousand times."""
+    room = _MAX_PICTURES
+
+    def picture(found: re.Match[str]) -> str:
+        nonlocal room
+        shown = pictures.get(found[1], "")
+        if not shown or len(shown) > room:
+            return found[0]
+        room -= len(shown)
+        return shown
+
+    return _CID.sub(picture, html)
 
 
-def _octets(part: Message) -> bytes:
-    if part.is_multipart():  # an attached message
-        return b"".join(
-            one.as_bytes() for one in part.get_payload() if isinstance(one, Message)
-        )
-    octets = part.get_payload(decode=True)
+def _leaves(
+    data: bytes, max_header: int, depth: int = 0
+) -> Iterator[tuple[Message, bytes]]:
+    """Give the parts that hold something; an attached message is one of them.
+
+    Not by the standard library's parser: it hands each line through all parts around it,
+    which takes minutes where somebody has put hundreds of them around ten megabytes.
+    """
+    head, body = _split(data, max_header)
+    is_multipart = head.get_content_maintype() == "multipart" and depth < _MAX_DEPTH
+    boundary = (head.get_boundary() or "") if is_multipart else ""
+    parts = _parts(body, boundary.encode("utf-8", "surrogateescape")) if boundary else []
+    for part in parts:
+        yield from _leaves(part, _MAX_PART_HEADER, depth + 1)
+    if not parts:
+        yield head, body
+
+
+def _parts(body: bytes, boundary: bytes) -> list[bytes]:
+    """Give what stands between the boundaries (RFC 2046 section 5.1.1)."""
+    line = b"\n--" + boundary
+    parts: list[list[bytes]] = []
+    is_inside = False
+    for piece in (b"\n" + body).split(line)[1:]:
+        end = _LINE_END.match(piece)
+        if end is None:  # a longer boundary that begins so, or text
+            if is_inside:
+                parts[-1] += [line, piece]
+            continue
+        is_inside = end[1] is None
+        if is_inside:
+            parts.append([piece[end.end() :]])
+    return [b"".join(part).removesuffix(b"\r") for part in parts]
+
+
+def _split(data: bytes, max_header: int) -> tuple[Message, bytes]:
+    """Read a header, as far as headers go; what is none belongs to the body."""
+    found = _HEADER.match(data)
+    end = found.end() if found else 0
+    head = BytesHeaderParser().parsebytes(data[: min(end, max_header)])
+    return head, _EMPTY_LINE.sub(b"", data[end:], count=1)
+
+
+def _octets(head: Message, body: bytes) -> bytes:
+    if head.get_content_maintype() == "message":
+        return body
+    head.set_payload(body.decode("ascii", "surrogateescape"))
+    octets = head.get_payload(decode=True)
     return octets if isinstance(octets, bytes) else b""
 
 
-def _text(part: Message) -> str:
-    octets = _octets(part)
+def _text(head: Message, octets: bytes) -> str:
     try:
-        return octets.decode(part.get_content_charset("utf-8"), "replace")
+        return octets.decode(head.get_content_charset("utf-8"), "replace")
     except (LookupError, ValueError):  # no charset of ours
         return octets.decode("utf-8", "replace")
-
-
-def _name(part: Message, kind: str) -> str:
-    ending = ".eml" if part.is_multipart() else ""
-    return part.get_filename() or f"{kind.replace('/', '-')}{ending}"
 
 
 def _fields(mail: Message) -> tuple[tuple[str, str], ...]:
@@ -133,6 +197,7 @@ def _fields(mail: Message) -> tuple[tuple[str, str], ...]:
 
 def _decoded(value: str) -> str:
     unfolded = value.replace("\r\n", "").replace("\n", "")
+    unfolded = unfolded if len(unfolded) <= _MAX_VALUE else f"{unfolded[:_MAX_VALUE]}…"
     try:
         return str(make_header(decode_header(unfolded)))
     except _BROKEN:

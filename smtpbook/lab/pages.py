@@ -190,7 +190,8 @@ def _files(number: int, mail: Opened) -> str:
         f"({_short(one.kind)}, {size_of(len(one.octets))})"
         for place, one in enumerate(mail.files, 1)
     )
-    return f"<p>Files: {links}</p>"
+    more = "; more of them when it is downloaded" if mail.has_more else ""
+    return f"<p>Files: {links}{more}</p>"
 
 
 def _view(number: int, one: Received, mail: Opened, tab: str, said: str) -> str:

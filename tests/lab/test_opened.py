@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpbook.lab.opened import opened, opened_header
+from smtpbook.lab.opened import MAX_PARTS, opened, opened_header
 
 DEEP = b"".join(
     b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n)
@@ -31,6 +31,60 @@ DEEP = b"".join(
 def test_what_somebody_made_to_hurt_is_opened(data: bytes) -> None:
     opened(data)
     opened_header(data)
+
+
+LINES = b"hello\r\n" * 20_000
+PICTURES = b"".join(
+    b"--b\r\nContent-Type: image/png\r\nContent-ID: <%d>\r\n\r\n%s\r\n" % (n, b"x" * 9000)
+    for n in range(90)
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        DEEP + b"\r\n" + LINES,
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 50_000,
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n" * 50_000,
+        b"Subject: " + b"=?utf-8?q?a?= " * 50_000 + b"\r\n\r\n",
+        b"X: y\r\n" * 50_000,
+        b"Content-Type: text/plain; " + b'a="b"; ' * 50_000 + b"\r\n\r\nx",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html"
+        b"\r\n\r\n" + b'<img src="cid:1">' * 50_000 + b"\r\n" + PICTURES,
+    ],
+    ids=["deep", "parts", "empty parts", "words", "fields", "parameters", "pictures"],
+)
+def test_what_is_looked_at_is_bounded(data: bytes) -> None:
+    """By size and number: each took seconds, or all memory, where it was not."""
+    mail = opened(data)
+    assert len(mail.files) <= MAX_PARTS
+    assert sum(len(value) for _, value in mail.header) <= 40_000
+    assert len(mail.html or "") <= 21_000_000
+    assert sum(len(one.octets) for one in mail.files) <= len(data)
+    opened_header(data)
+
+
+def test_of_more_parts_than_are_looked_at_it_says_so() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    part = b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n"
+    assert not opened(head + part * MAX_PARTS).has_more
+    mail = opened(head + part * (MAX_PARTS + 1) + b"--b--\r\n")
+    assert mail.has_more
+    assert len(mail.files) == MAX_PARTS
+
+
+def test_boundaries_that_begin_alike_and_text_around_them_are_told_apart() -> None:
+    mail = opened(
+        b"Content-Type: multipart/mixed; boundary=b\n\npreamble\n--b\n"
+        b"Content-Type: multipart/alternative; boundary=bb\n\n--bb\n\none\n--no\n--bbb\n"
+        b"--bb\nContent-Type: text/html\n\n<p>two\n--bb--\nepilogue\n--b  \n"
+        b"Content-Type: message/rfc822\n\nSubject: in\n\nin\n--b--\nepilogue\n--b\n\nno"
+    )
+    assert mail.text == "one\n--no\n--bbb"
+    assert mail.html == "<p>two"
+    assert [(one.name, one.octets) for one in mail.files][:1] == [
+        ("message-rfc822.eml", b"Subject: in\n\nin")
+    ]
 
 
 @given(st.binary(max_size=300))

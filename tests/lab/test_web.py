@@ -49,6 +49,21 @@ def test_a_message_is_shown_and_its_html_neither_runs_nor_loads() -> None:
         assert get(url, "/message/2")[0] == 404
 
 
+def test_what_was_cleared_is_gone_from_the_page_and_numbers_begin_anew() -> None:
+    with Lab() as lab:
+        url = lab.web()
+        give(lab, "Subject: first\r\n\r\nhi")
+        tag = get(url, "/rows")[2]["ETag"]
+        lab.clear()
+        status, rows, _ = get(url, "/rows", If_None_Match=tag)
+        assert (status, rows) == (200, "<p>0 messages</p>")
+        assert get(url, "/message/1")[0] == 404
+        give(lab, "Subject: second\r\n\r\nhi")
+        assert get(url, "/rows", If_None_Match=tag)[0] == 200  # one again, another one
+        assert "second" in get(url, "/message/1")[1]
+        assert "MAIL FROM" in get(url, "/message/1/conversation")[1]
+
+
 def test_other_names_and_other_sites_are_refused() -> None:
     with Lab() as lab:
         url = lab.web()
