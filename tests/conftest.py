@@ -6,6 +6,7 @@ Trio's clock that jumps to the next deadline is pytest-trio's fixture `autojump_
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 
@@ -24,17 +25,29 @@ settings.register_profile("same", derandomize=True, database=None, deadline=None
 settings.load_profile("same")
 
 
+_clean: list[str] = []  # working folders in which nothing was written
+
+
 @pytest.fixture(autouse=True)
 def _somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test has a working folder of its own, and reads nothing of the user's."""
-    # A panel that is drawn in a thread may look into a campaign's folder to the last.
-    with tempfile.TemporaryDirectory(
-        prefix="smtpbook-", ignore_cleanup_errors=True
-    ) as folder:
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("SMTPBOOK_HOME", os.path.join(folder, "home"))
-        yield
-        monkeypatch.undo()
+    """Each test has a working folder that is empty, and reads nothing of the user's."""
+    # Most tests write nothing: a folder for each of them would take longer than they do.
+    folder = _clean.pop() if _clean else tempfile.mkdtemp(prefix="smtpbook-")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SMTPBOOK_HOME", os.path.join(folder, "home"))
+    yield
+    monkeypatch.undo()
+    if os.path.isdir(folder) and not os.listdir(folder):
+        _clean.append(folder)
+    else:
+        # A panel that is drawn in a thread may look into a campaign's folder to the last.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    while _clean:
+        shutil.rmtree(_clean.pop(), ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

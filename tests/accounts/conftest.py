@@ -1,4 +1,4 @@
-"""Every test here has a settings folder of its own and, unless it asks, no keyring."""
+"""Every test here has, unless it asks, no keyring."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keyring.backends import fail
 from tests.accounts.keyrings import MemoryKeyring
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SMTPBOOK_HOME", str(tmp_path))
     return tmp_path

@@ -73,6 +73,11 @@ def _use_console(output: Any) -> None:
     output.get_by_role("group", name="State machine").wait_for()
 
 
+def _use_classroom_panel(output: Any) -> None:
+    output.get_by_text("4 of 12 students were here").wait_for()
+    output.locator("pre", has_text="500").wait_for()
+
+
 def _see(text: str) -> Callable[[Any], object]:
     return lambda output: output.get_by_text(text).first.wait_for()
 
@@ -185,6 +190,25 @@ lesson.connect()
 display(lesson, lesson.task("greeting"), lesson.hint("greeting"), lesson.check("hello"))
 """,
         use=_see("Your first conversation by hand"),
+    ),
+    Sight(
+        name="classroom_panel",
+        cell="""\
+import tempfile
+import smtpbook as sb
+names = ["Ann Álvarez", "ben", "Zoë", "<b>$x$", *(f"s-{n:02}" for n in range(5, 13))]
+classroom = sb.Classroom(names, scores=tempfile.mkdtemp()).start()
+for number, name in enumerate(names[:4]):
+    with sb.open_lesson("first-conversation", classroom=classroom.invitations[name]) as one:
+        talk = one.connect()
+        one.check("greeting", (220, talk.greeting.text.split()[0]))
+        talk.say(f"EHLO {one.given['client']}", *["VRFY bob", "FOO", "NOOP"][:number])
+        one.check("hello")
+panel = sb.classroom_panel(classroom)
+panel.student.control.value = names[2]
+panel
+""",
+        use=_use_classroom_panel,
     ),
     Sight(
         name="progress",

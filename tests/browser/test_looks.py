@@ -38,6 +38,9 @@ STOP: Final = """() => {
     const is_seen = getComputedStyle(node).outlineStyle !== "none";
     return [Number(node.dataset.stop ?? -1), is_seen || node.matches("iframe")];
 }"""
+THEME: Final = """theme =>
+    window.jupyterapp.commands.execute("apputils:change-theme", {theme})
+"""
 RUN_ALL: Final = """async () => {
     const app = window.jupyterapp;
     await app.started;
@@ -92,14 +95,23 @@ def test_nothing_is_wrong_with_its_looks(lab_page: LabPage, axe: Axe, sight: Sig
     assert visited == [[at, True] for at in range(count)]
 
 
-@pytest.mark.parametrize("place", ["notebooks", "voila/render"])
+@pytest.mark.parametrize(
+    ("place", "themes"),
+    [
+        ("notebooks", THEMES),
+        # A page of Voila has the theme with which it was made.
+        *(("voila/render", (theme,)) for theme in THEMES),
+    ],
+    ids=["notebook", *(f"voila-{theme.split()[1].lower()}" for theme in THEMES)],
+)
 def test_every_widget_works_elsewhere(
-    jupyterlab: JupyterLab, own_page: Any, axe: Axe, place: str
+    jupyterlab: JupyterLab, own_page: Any, axe: Axe, place: str, themes: tuple[str, ...]
 ) -> None:
     path = jupyterlab.write(*(sight.cell for sight in SIGHTS))
     own_page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
     # Voila's page has ended when its last cell has.
-    own_page.goto(jupyterlab.url(f"{place}/{path.name}"), wait_until="commit")
+    url = f"{jupyterlab.url(f'{place}/{path.name}')}&theme={themes[0].split()[1].lower()}"
+    own_page.goto(url, wait_until="commit")
     if place == "notebooks":
         own_page.wait_for_function("window.jupyterapp !== undefined")
         own_page.evaluate(RUN_ALL)
@@ -107,9 +119,17 @@ def test_every_widget_works_elsewhere(
     outputs.nth(len(SIGHTS) - 1).wait_for(state="attached")
     for number, sight in enumerate(SIGHTS):
         sight.use(outputs.nth(number))
-        keep_picture(outputs.nth(number), f"{sight.name}-{place.split('/')[0]}")
-    faults = axe(own_page, OUTPUTS)
+    faults = {}
+    for theme in themes:
+        if place == "notebooks":
+            own_page.evaluate(THEME, theme)
+        for width in WIDTHS:
+            own_page.set_viewport_size({"width": width, "height": HEIGHT})
+            faults[theme, width] = axe(own_page, OUTPUTS)
+            seen = f"{place.split('/')[0]}-{theme.split()[1].lower()}-{width}"
+            for number, sight in enumerate(SIGHTS):
+                keep_picture(outputs.nth(number), f"{sight.name}-{seen}")
     for number, sight in enumerate(SIGHTS):
         sight.end(outputs.nth(number))
     assert own_page.locator("[data-mime-type$=stderr]").all_inner_texts() == []
-    assert faults == []
+    assert not any(faults.values()), faults

@@ -63,9 +63,9 @@ def serve_here(nursery: trio.Nursery) -> Callable[[Lab], Awaitable[Account]]:
     return serve
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the user's is read, and no test remembers another's."""
+    """A folder for settings that is there already."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("SMTPBOOK_HOME", str(folder))
     return folder

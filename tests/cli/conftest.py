@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,9 @@ from tests.accounts.keyrings import MemoryKeyring
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    monkeypatch.setenv("SMTPBOOK_HOME", str(folder))
+def home(monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SMTPBOOK_PASSWORD", raising=False)
-    return folder
+    return Path(os.environ["SMTPBOOK_HOME"])
 
 
 @pytest.fixture(autouse=True)
