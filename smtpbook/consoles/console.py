@@ -19,12 +19,11 @@ from smtpbook.accounts.account import Account
 from smtpbook.consoles.views import picture, standing, step_name, step_view
 from smtpbook.errors import SMTPBookError
 from smtpbook.lab.behaviours import PLACES, Behaviour
-from smtpbook.lab.lab import Lab
 from smtpbook.protocol.states import State
 from smtpbook.session.script import Script
 from smtpbook.stepping.situation import SAMPLE
 from smtpbook.stepping.step import Step, written
-from smtpbook.stepping.stepper import Stepper
+from smtpbook.stepping.stepper import Stepper, Target
 from smtpbook.widgets.conversation import Conversation, Who
 from smtpbook.widgets.parts import (
     LABELLED,
@@ -395,7 +394,7 @@ def _dialogue(steps: Sequence[Step]) -> Iterator[tuple[Who, str]]:
             yield "note", f"   {step.error}"
 
 
-def console(target: Account | Lab) -> Console:
+def console(target: Target) -> Console:
     """Open a console: step through a session, and see what each line comes to.
 
     The state machine with the current state, the next command proposed and editable, the
@@ -405,7 +404,8 @@ def console(target: Account | Lab) -> Console:
     Parameters
     ----------
     target : Account or Lab
-        A lab that has not been started is started; closing the console stops it.
+        A lesson's lab server, too, in a classroom or not.  A lab that has not been started
+        is started; closing the console stops it.
 
     Returns
     -------
@@ -424,4 +424,5 @@ def console(target: Account | Lab) -> Console:
     ----------
     RFC 5321 sections 4.1.4 (order of commands) and 4.3.2 (which reply answers what).
     """
-    return Console(Stepper(target), "lab" if isinstance(target, Lab) else "account")
+    name = "account" if isinstance(target, Account) else "lab"
+    return Console(Stepper(target), name)

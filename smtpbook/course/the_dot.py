@@ -86,7 +86,9 @@ def _cut(work: Work) -> Verdict:
 
 
 def _smuggle(work: Work) -> Verdict:
-    data = work.answer.encode() if isinstance(work.answer, str) else work.answer
+    data = work.answer
+    if isinstance(data, str):
+        data = data.encode("utf-8", "replace")
     if not isinstance(data, bytes):
         return wrong("hand in the octets of the letter, bytes, without the last CRLF.CRLF")
     if len(data) > _MAX_OCTETS:

@@ -29,6 +29,7 @@ from smtpbook.lessons.seat import OwnSeat, Seat
 # Who works at a shared hub is known to it under this name.
 _WHO: Final = ("SMTPBOOK_STUDENT", "JUPYTERHUB_USER")
 _WHERE: Final = "SMTPBOOK_CLASSROOM"
+_LONGEST_MS: Final = 60_000
 
 
 def open_lesson(
@@ -123,7 +124,7 @@ class Lesson:
             The lesson has no server of that scenario.
         """
         if scenario is not None and scenario not in self.labs:
-            hint = near_miss(scenario, self.labs)
+            hint = near_miss(str(scenario), self.labs)
             raise ValueError(
                 f"no server {scenario!r} in this lesson{hint}; it has "
                 + ", ".join(self.labs)
@@ -139,7 +140,16 @@ class Lesson:
         ----------
         milliseconds : float
             What a round trip takes.
+
+        Raises
+        ------
+        ValueError
+            It is no time from 0 to a minute.
         """
+        if not 0 <= milliseconds <= _LONGEST_MS:
+            raise ValueError(
+                f"milliseconds={milliseconds!r} is no time from 0 to {_LONGEST_MS:,}"
+            )
         line = FarAway(self.lab.account, milliseconds / 1000)
         self._open.append(line)
         return line.account
@@ -203,10 +213,17 @@ class Lesson:
         Raises
         ------
         ValueError
-            There is no such exercise.
+            There is no such exercise, or an answer to none.
+        OSError
+            The score file cannot be written.
         """
         if name is not None:
             return self._judge(self._exercise(name), answer)
+        if answer is not MISSING:
+            first = self.plan.exercises[0].name
+            raise ValueError(
+                f"an answer to which exercise? Name it first: lesson.check({first!r}, …)"
+            )
         for exercise in self.plan.exercises:
             if exercise.answer is None and not self.solved(exercise.name):
                 self._judge(exercise, MISSING)
@@ -224,7 +241,10 @@ class Lesson:
 
     def _judge(self, exercise: Exercise, answer: Any) -> Verdict:
         work = Work(given=self._drawn, answer=answer, labs=self.labs)
-        verdict = replace(exercise.check(work), exercise=exercise.title)
+        verdict = exercise.check(work)
+        # It may quote what was handed in, and that be half a character.
+        why = verdict.why.encode("utf-8", "backslashreplace").decode()
+        verdict = replace(verdict, exercise=exercise.title, why=why)
         if not verdict:
             rest = len(exercise.hints) - self._hints[exercise.name]
             next_step = (
@@ -307,7 +327,7 @@ class Lesson:
     def _exercise(self, name: str) -> Exercise:
         by_name = {exercise.name: exercise for exercise in self.plan.exercises}
         if name not in by_name:
-            hint = near_miss(name, by_name)
+            hint = near_miss(str(name), by_name)
             there = ", ".join(by_name)
             raise ValueError(
                 f"no exercise {name!r} in this lesson{hint}; there are: {there}"

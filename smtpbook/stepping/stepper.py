@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from smtpbook.accounts.account import Account, own_name
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
@@ -47,13 +47,25 @@ _REMEMBERED: Final = 1000  # steps; a lesson has dozens
 _KIND: Final = COLUMNS.index("kind")
 
 
+class Reachable(Protocol):
+    """What an account sends to: a lab server here, or in the process of a classroom."""
+
+    @property
+    def account(self) -> Account:
+        """The account."""
+
+
+Target = Account | Reachable
+
+
 class Stepper:
     """A conversation with a server, a line at a time.
 
     Parameters
     ----------
     target : Account or Lab
-        The server.  A lab that has not been started is started, and stopped by `close`.
+        The server, or whatever has an ``account`` that sends to it, as a lab server of a
+        classroom does.  A lab that has not been started is started, and stopped by `close`.
     patience_s : float
         Seconds for each phase, where the account's own time limits are longer.
 
@@ -75,20 +87,19 @@ class Stepper:
         Called in the sender's thread when the server hangs up while nobody waits for it.
     """
 
-    def __init__(self, target: Account | Lab, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, target: Target, *, patience_s: float = PATIENCE_S) -> None:
         self._owned: Lab | None = None
-        if isinstance(target, Lab):
-            self.lab: Lab | None = target
-            if not target.port:
-                self._owned = target.start()
-            target = target.account
-        elif isinstance(target, Account):
-            self.lab = Lab.of(target)
-        else:
+        if isinstance(target, Lab) and not target.port:
+            self._owned = target.start()
+        account = (
+            target if isinstance(target, Account) else getattr(target, "account", None)
+        )
+        if not isinstance(account, Account):
             raise TypeError(f"takes an Account or a Lab, not {type(target).__name__}")
-        limits = no_longer_than(target.limits, patience_s)
+        self.lab = target if isinstance(target, Lab) else Lab.of(account)
+        limits = no_longer_than(account.limits, patience_s)
         # A password that is typed is asked for on this thread.
-        self.account = target.replace(timeouts=limits).ask()
+        self.account = account.replace(timeouts=limits).ask()
         self.steps: list[Step] = []
         self.on_end: Callable[[], object] | None = None
         self._rows: list[Row] = []

@@ -12,17 +12,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
-from smtpbook.accounts.account import Account
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.escape import visible
 from smtpbook.lab.behaviours import PLACES, Behaviour
-from smtpbook.lab.lab import Lab
 from smtpbook.protocol.states import State
 from smtpbook.session.script import chunk_size
 from smtpbook.stepping.ruling import rule
 from smtpbook.stepping.situation import OBSOLETE, SAMPLE_CHUNK
 from smtpbook.stepping.step import Step, written
-from smtpbook.stepping.stepper import Stepper
+from smtpbook.stepping.stepper import Stepper, Target
 
 _HELP: Final = """\
 What you type is said to the server as it stands: right, wrong or misspelt.
@@ -292,7 +290,7 @@ def _forget_last() -> None:
             readline.remove_history_item(last - 1)
 
 
-def run_console(target: Account | Lab) -> None:
+def run_console(target: Target) -> None:
     """Converse with a server in this terminal, until the user leaves.
 
     Parameters

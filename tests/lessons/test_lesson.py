@@ -148,3 +148,35 @@ def test_a_students_name_makes_a_file_in_the_folder_and_nowhere_else(
 def test_it_shows_itself(lesson: Lesson) -> None:
     assert "Lesson 1: Your first conversation by hand (ann, 0 of 7 points)" in repr(lesson)
     assert find_plan("first-conversation").about in lesson._repr_html_()
+
+
+@pytest.mark.parametrize("wrong", [220, None, (220, "x"), "heloo"])
+def test_what_is_no_exercise_s_name_is_answered_with_those_there_are(
+    lesson: Lesson, wrong: object
+) -> None:
+    for ask in (lesson.task, lesson.hint, lesson.solution, lesson.solved):
+        with pytest.raises(ValueError, match="there are: greeting, hello"):
+            ask(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no server"):
+        lesson.connect(wrong or "x")  # type: ignore[arg-type]
+
+
+def test_an_answer_to_nothing_and_a_line_into_the_past_are_refused(lesson: Lesson) -> None:
+    with pytest.raises(ValueError, match=r"Name it first: lesson.check\('greeting', …\)"):
+        lesson.check(answer=(220, "x"))
+    for milliseconds in (-1, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="is no time from 0 to 60,000"):
+            lesson.far_away(milliseconds)
+
+
+@pytest.mark.parametrize(
+    ("name", "exercise"),
+    [("starttls", "gone"), ("the-dot", "smuggle"), ("mx-and-bounces", "implicit")],
+)
+def test_half_a_character_is_an_answer_like_any_other(
+    name: str, exercise: str, tmp_path: Path
+) -> None:
+    with open_lesson(name, student="ann", scores=tmp_path) as lesson:
+        assert not lesson.check(exercise, "in\ud800")
+        assert len(lesson.progress) == len(lesson.plan.exercises)
+    assert len(read_scores(tmp_path)) == 1

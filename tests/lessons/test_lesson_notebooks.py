@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smtpbook.lessons.catalogue import find_plan, lesson_names, list_lessons
+from smtpbook.lessons.classroom import Classroom
 from smtpbook.lessons.lesson import Lesson
 from smtpbook.lessons.notebooks import copy_lessons, lesson_source, student_version
 from smtpbook.lessons.seat import OwnSeat
@@ -46,6 +47,21 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_right_answers_solve_every_exercise(name: str) -> None:
     progress = run(source(name)).progress
     assert progress["solved"].all(), progress.to_string()
+
+
+@pytest.mark.parametrize(
+    "name",
+    # The first one has what no other has, a console.
+    [LESSONS[0], *(pytest.param(name, marks=pytest.mark.heavy) for name in LESSONS[1:])],
+)
+def test_the_right_answers_solve_it_in_a_classroom_too(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Classroom(["ann"], name) as classroom:
+        monkeypatch.setenv("SMTPBOOK_CLASSROOM", classroom.invitations["ann"])
+        progress = run(source(name)).progress
+        assert progress["solved"].all(), progress.to_string()
+        assert classroom.progress["works_at"].isna().all()
 
 
 @pytest.mark.parametrize("name", LESSONS)
