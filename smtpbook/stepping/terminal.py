@@ -161,8 +161,10 @@ class Terminal:
             is_open = self._stepper.is_open
             dropped = "" if is_open else "; the connection was dropped, :again begins anew"
             self._print(f"stopped{dropped}")
-        except (SMTPBookError, ValueError, RuntimeError, OSError) as error:
+        except (SMTPBookError, ValueError, RuntimeError) as error:
             self._print(f"! {error}", newlines=True, color=_COLORS[5])
+        except OSError as error:  # of a file
+            self._print(f"! {error.filename}: {error.strerror}", color=_COLORS[5])
 
     def _say(self, line: str) -> None:
         now = self._stepper.situation
@@ -224,18 +226,20 @@ class Terminal:
 
     def _back(self, count: str) -> None:
         said = len(self._stepper.steps) - 1
-        wanted = said - 1 if not count else int(count)
+        if count and not count.isdecimal():
+            raise ValueError(f":back takes how many lines to say again, not {count!r}")
+        wanted = int(count or said - 1)
         for step in self._stepper.go_back(wanted):
             self._tell(step, is_short=True)
 
     def _play(self, name: str) -> None:
-        with open(name, encoding="utf-8") as file:
+        with open(_file("play", name), encoding="utf-8") as file:
             text = file.read()
         for step in self._stepper.play(text):
             self._tell(step, is_short=True)
 
     def _save(self, name: str) -> None:
-        with open(name, "x", encoding="utf-8") as file:
+        with open(_file("save", name), "x", encoding="utf-8") as file:
             file.write(str(self._stepper.script))
         self._print(f"{name} written")
 
@@ -275,6 +279,12 @@ class Terminal:
         if color and self._has_colors:
             shown = f"\x1b[{color}m{shown}\x1b[0m"
         self._target.write(f"{shown}\n")
+
+
+def _file(command: str, name: str) -> str:
+    if not name:
+        raise ValueError(f":{command} takes the name of a file")
+    return name
 
 
 def _reply(text: str) -> str | None:

@@ -185,3 +185,17 @@ def test_the_command_runs_in_a_terminal_with_colours_and_completion() -> None:
         process.wait()
         os.close(ours)
     assert not re.search("Traceback", told)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (":back x", "! :back takes how many lines to say again, not 'x'"),
+        (":back -1", "! :back takes how many lines to say again, not '-1'"),
+        (":play", "! :play takes the name of a file"),
+        (":save", "! :save takes the name of a file"),
+        (":play not there", "! not there: No such file or directory"),
+    ],
+)
+def test_what_a_command_lacks_is_said(lab: Lab, line: str, told: str) -> None:
+    assert told in converse(lab, line, "NOOP").splitlines()
