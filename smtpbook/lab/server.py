@@ -21,6 +21,7 @@ from typing import Final
 import trio
 
 from smtpbook.errors import TLSError
+from smtpbook.escape import visible
 from smtpbook.events import Row, row_of
 from smtpbook.lab.behaviours import Behaviour, Seen
 from smtpbook.lab.received import Received
@@ -28,6 +29,7 @@ from smtpbook.lab.rules import NOTHING, Action, Rules
 from smtpbook.lab.scenarios import Scenario
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.commands import (
+    MAX_LINE,
     REDACTED,
     Auth,
     AuthResponse,
@@ -49,6 +51,7 @@ from smtpbook.protocol.states import State
 from smtpbook.protocol.verdicts import ENDS, Protocol
 from smtpbook.sasl import registry as sasl
 from smtpbook.sasl.mechanism import Known, ServerMechanism
+from smtpbook.sasl.typed import without_login
 
 SERVER_NAME: Final = "lab.test"
 # RFC 5321 section 4.5.3.2.7: a server waits at least five minutes for the next command.
@@ -158,7 +161,8 @@ class Conversation:
             try:
                 command = self._server.next_command()
             except CommandSyntaxError as exc:
-                await self._say(Raw("?"), Reply(code=exc.code, lines=(exc.text,)), arrived)
+                reply = Reply(code=exc.code, lines=(exc.text,))
+                await self._say(self._unread(), reply, arrived)
                 continue
             if not isinstance(command, Command):
                 return True
@@ -166,6 +170,16 @@ class Conversation:
                 return False
             if self._shared.scenario.loses_group:
                 self._server.forget_unread()
+
+    def _unread(self) -> Command:
+        """Give a line that could not be read, as it may be shown."""
+        if self._server.state is State.AUTH:
+            return AuthResponse(b"")
+        line = self._server.line.removesuffix(b"\r")
+        if not 0 < len(line) <= MAX_LINE:
+            return Raw("?")
+        text = visible(line.decode("utf-8", "surrogateescape"))
+        return Raw(without_login(text, REDACTED))
 
     async def _answer(self, command: Command, arrived: float) -> bool:
         if command.key in ENDS and self._recipients and self._has_verdicts:
@@ -529,6 +543,7 @@ class Conversation:
         recipient: str | None,
     ) -> None:
         is_greeting = isinstance(command, Greeting)
+        is_read = not isinstance(command, Raw)
         if isinstance(command, Rcpt):
             recipient = str(command.recipient)
         text = reply.text
@@ -544,7 +559,9 @@ class Conversation:
             enhanced_status=reply.enhanced_status,
             reply_text=text,
             bytes_received=octets,
-            reverse_path=self._reverse_path if command.verb in _OF_TRANSACTION else None,
+            reverse_path=(
+                self._reverse_path if is_read and command.verb in _OF_TRANSACTION else None
+            ),
             recipient=recipient,
             recipient_domain=None if recipient is None else domain_of(recipient),
         )

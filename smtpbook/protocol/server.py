@@ -55,6 +55,8 @@ class Server:
         What it has offered in its reply to EHLO; none before, and after HELO.
     mail_data : bytes
         Of the transaction, complete when `EndOfData` or the last `Bdat` comes out.
+    line : bytes
+        The last one, as it came, also where it could not be read; empty: it was too long.
     is_too_big : bool
     is_authenticated : bool
         Whether AUTH succeeded; it is allowed once a session.
@@ -66,7 +68,7 @@ class Server:
         self.protocol = protocol
         self.state = State.CONNECTED
         self.extensions = NO_EXTENSIONS
-        self.mail_data = b""
+        self.line = self.mail_data = b""
         self.is_too_big = False
         self.is_authenticated = False
         self._max_size_bytes = max_size_bytes
@@ -131,16 +133,16 @@ class Server:
         # A server may take longer lines than it must (RFC 5321 section 4.5.3.1): what the
         # longest command needs is the limit for all.
         if self._skips or end >= MAX_AUTH_LINE:
-            self._skips, self._buffer = False, self._buffer[end + 1 :]
+            self.line, self._skips, self._buffer = b"", False, self._buffer[end + 1 :]
             self._awaiting = self._unreadable()
             raise CommandSyntaxError(500, "5.5.2 Line too long")
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        if not line.endswith(b"\r"):
+        self.line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        if not self.line.endswith(b"\r"):
             # "SMTP servers MUST NOT recognize or generate any other character or character
             # sequence as a line terminator" -- RFC 5321 section 2.3.8
             self._awaiting = self._unreadable()
             raise CommandSyntaxError(500, "5.5.2 A line ends in CRLF, this one in LF alone")
-        return line[:-1]
+        return self.line[:-1]
 
     def _next_mail_data(self, reader: MailDataReader) -> Command | NeedData | Closed:
         rest = reader.feed(self._buffer)
@@ -247,10 +249,9 @@ class Server:
         if verb in COUNTED:
             self._verdicts.heed(verb, None)
             if verb != "RCPT":
-                has_prdr = (
+                self._verdicts.has_prdr = (
                     isinstance(command, Mail) and ("PRDR", None) in command.parameters
                 )
-                self._verdicts.has_prdr = has_prdr
         if verb == "AUTH":
             self.is_authenticated = True
         elif verb in ("EHLO", "LHLO"):

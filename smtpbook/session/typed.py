@@ -7,15 +7,13 @@ it is filled in from the account.
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from functools import partial
-from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.errors import LocalProtocolError, near_miss
+from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.commands import (
     REDACTED,
     Auth,
@@ -31,14 +29,12 @@ from smtpbook.protocol.commands import (
 from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.sasl.mechanism import ClientMechanism
+from smtpbook.sasl.typed import said_at_login, without_login
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.login import finish, hide_response, mechanism_by_hand, take_turn
 from smtpbook.session.record import Record
 from smtpbook.session.script import chunk_size
 from smtpbook.transfer.group import Group
-
-_MECHANISM: Final = re.compile(r"[\w-]{1,20}", re.ASCII)  # RFC 4422 section 3.1
-_LIKE_AUTH: Final = ("AUTH", "AUTHENTICATE")  # the second is IMAP's
 
 
 class Typist:
@@ -186,29 +182,7 @@ class _Login(Raw):
     __slots__ = ()
 
     def _shown(self) -> str:
-        words = self.text.split()
-        said = len(_said_at_login(self.text))
-        return " ".join((*words[: len(words) - said], REDACTED))
-
-
-def _said_at_login(line: str) -> list[str]:
-    """Give the words behind AUTH and its mechanism, however AUTH is spelt."""
-    verb, *rest = line.split() or [""]
-    is_near = Raw(verb).key == "(unknown)" and near_miss(verb.upper(), _LIKE_AUTH) != ""
-    if verb.upper() != "AUTH" and not (is_near and len(verb) > 2):
-        return []
-    return rest[1:] if rest and _MECHANISM.fullmatch(rest[0]) else rest
-
-
-def shown(line: str) -> str:
-    """Give a command as it may be shown and kept: without what a login says.
-
-    >>> shown("AUTH PLAIN AGFubgBzM2NyZXQ="), shown("auht plain AGFubgBzM2NyZXQ=")
-    ('AUTH PLAIN [redacted]', 'auht plain [redacted]')
-    >>> shown("AUTH AGFubgBzM2NyZXQ="), shown("VRFY ann")
-    ('AUTH [redacted]', 'VRFY ann')
-    """
-    return _Login(line).shown if _said_at_login(line) else line
+        return without_login(self.text, REDACTED)
 
 
 def _response(line: str) -> AuthResponse | _Unreadable:
@@ -225,7 +199,7 @@ def _as_typed(line: str) -> Command:
             command = parse_command(line.encode("utf-8", "surrogateescape"))
             if isinstance(command, Bdat):
                 return command
-    return _Login(line) if _said_at_login(line) else Raw(line)
+    return _Login(line) if said_at_login(line) else Raw(line)
 
 
 def _hide_login(record: Record, command: Command) -> None:
@@ -236,7 +210,7 @@ def _hide_login(record: Record, command: Command) -> None:
     elif isinstance(command, _Unreadable):
         response = command.line.encode("utf-8", "surrogateescape")
     elif isinstance(command, _Login):
-        said = _said_at_login(command.text)
+        said = said_at_login(command.text)
         record.hide(*(word.encode("utf-8", "surrogateescape") for word in said))
         with suppress(CommandSyntaxError):
             response = decode_base64(said[0])

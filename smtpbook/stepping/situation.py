@@ -15,7 +15,7 @@ from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.states import State, allowed_verbs
 from smtpbook.protocol.verdicts import Protocol
 from smtpbook.sasl.registry import MECHANISMS
-from smtpbook.session.typed import shown
+from smtpbook.sasl.typed import without_login
 
 DEAF: Final = frozenset({State.CONNECTED, State.TLS, State.CLOSED})
 """Where nothing can be said."""
@@ -186,4 +186,4 @@ def masked(state: State, line: str) -> str:
     """
     if state is State.AUTH:
         return line if line in ("*", "") else AuthResponse(b"").shown
-    return line if state is State.DATA else shown(line)
+    return line if state is State.DATA else without_login(line, REDACTED)

@@ -33,13 +33,7 @@ TYPED = [
     ),
     (
         *("wrong-dialogue", "ordinary", "right-way"),
-        (
-            "EHLO me.example",
-            "MAIL FROM:<{sender}>",
-            "RCPT TO:<{recipient}>",
-            "RSET",
-            "QUIT",
-        ),
+        ("EHLO me.example", "MAIL FROM:<{sender}>", "RCPT TO:<{recipient}>", "RSET"),
     ),
     (
         *("envelope-and-header", "ordinary", "differ"),

@@ -323,7 +323,7 @@ def test_each_command_is_a_row_of_the_servers_own_log(wire: Wire, lab: Lab) -> N
     wire.codes("DATA", ".", "XYZZY", "QUIT")
     log = lab.log
     assert log["verb"].tolist() == [
-        "GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-DATA", "?", "QUIT",
+        "GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-DATA", "XYZZY", "QUIT",
     ]  # fmt: skip
     assert log["seq"].tolist() == list(range(8))
     assert set(log["source"]) == {"lab"}
@@ -427,3 +427,26 @@ def test_neither_is_answered_elsewhere(wire: Wire) -> None:
 def test_lab_speaks_one_of_two_protocols() -> None:
     with pytest.raises(ValueError, match="smtp, lmtp"):
         Lab(protocol="uucp")  # type: ignore[arg-type]
+
+
+def test_a_line_that_could_not_be_read_is_in_the_log_without_what_logs_in(
+    wire: Wire, lab: Lab
+) -> None:
+    said = ["MAIL FROM:a@x.test", "AUHT PLAIN AGFubgBwdw==", "XYZZY \u00fc", "x" * 600]
+    wire.codes(*said)
+    wire.write(b"\xff\x01 odd\r\nNOOP\n")
+    assert [wire.reply()[:3], wire.reply()[:3]] == ["500", "500"]
+    log = lab.log
+    assert log["command"].tolist()[2:] == [
+        *("MAIL FROM:a@x.test", "AUHT PLAIN [redacted]", "XYZZY \u00fc", "?"),
+        *("\\xff\\x01 odd", "NOOP"),
+    ]
+    assert log["reverse_path"].isna().all()
+
+
+def test_what_answers_a_challenge_and_cannot_be_read_is_masked() -> None:
+    with Lab(users={"ann": "horse"}) as lab, Wire(lab.port) as wire:
+        wire.ask("EHLO me.test")
+        assert wire.codes("AUTH LOGIN", "my horse") == [334, 501]
+        last = lab.log.iloc[-1]
+    assert (last["verb"], last["command"]) == ("AUTH", "[redacted]")

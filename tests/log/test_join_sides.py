@@ -130,6 +130,22 @@ def test_who_heard_what_was_never_said_is_in_another_conversation() -> None:
     assert join_sides(to_frame([]), to_frame(theirs)).empty
 
 
+def test_what_the_server_could_not_read_stands_beside_what_was_said() -> None:
+    said = ["EHLO me.test", "HELLO there", "MAIL FROM:a@x.test", "AUHT PLAIN AGFubgBwdw=="]
+    recorder = Recorder()
+
+    async def main() -> None:
+        async with open_session(lab.account, sink=recorder.append, ehlo=False) as session:
+            for line in said:
+                await session.command(line)
+
+    with Lab() as lab:
+        trio.run(main)
+        sides = join_sides(recorder.frame(), lab.log)
+    assert sides["their_reply_code"].tolist() == [220, 250, 500, 501, 500, 221]
+    assert sides["command"].tolist()[2:5] == [*said[1:3], "AUHT PLAIN [redacted]"]
+
+
 def test_a_log_without_times_has_no_offset() -> None:
     ours, theirs = (to_frame(rows) for rows in both_sides(0, 10, 10))
     ours["time"] = ours["time"].where(ours["time"].isna())

@@ -61,7 +61,7 @@ def test_what_begins_with_a_question_mark_is_not_said(lab: Lab) -> None:
     assert "now: EHLO" in told
     assert "out of order: A session is opened with EHLO" in told
     assert "-> ?hello" in told
-    assert lab.log["verb"].tolist()[1:] == ["?", "QUIT"]
+    assert lab.log["verb"].tolist()[1:] == ["?HELLO", "QUIT"]
 
 
 def test_the_octets_the_script_and_the_transcript_are_there_on_demand(lab: Lab) -> None:
