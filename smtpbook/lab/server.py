@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from random import Random
 from typing import Final
 
 import trio
@@ -24,6 +23,7 @@ from smtpbook.errors import TLSError
 from smtpbook.escape import visible
 from smtpbook.events import Row, row_of
 from smtpbook.lab.behaviours import Behaviour, Seen
+from smtpbook.lab.login import Login
 from smtpbook.lab.received import Received
 from smtpbook.lab.rules import NOTHING, Action, Rules
 from smtpbook.lab.scenarios import Scenario
@@ -49,8 +49,6 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import State
 from smtpbook.protocol.verdicts import ENDS, Protocol
-from smtpbook.sasl import registry as sasl
-from smtpbook.sasl.mechanism import Known, ServerMechanism
 from smtpbook.sasl.typed import without_login
 
 SERVER_NAME: Final = "lab.test"
@@ -119,8 +117,12 @@ class Conversation:
         self._reverse_path = ""
         self._recipients: list[str] = []
         self._is_prdr = False  # the client asked for a reply for each of them
-        self._mechanism: ServerMechanism | None = None
-        self._has_proved = False  # a password's proof is what it says now
+        self._login = Login(
+            shared.users,
+            SERVER_NAME,
+            seed=f"{shared.seed} nonce {self.id}",
+            binding=shared.binding,
+        )
         self._tls: tuple[str | None, str | None] = (None, None)
         # The log goes by the loop's clock, from what the wall's showed at the start.
         self._wall_us = time.time_ns() // 1000
@@ -370,7 +372,7 @@ class Conversation:
                     return Reply(code=552, lines=("5.3.4 Message larger than SIZE allows",))
                 return Reply(code=250, lines=(f"2.0.0 Ok: queued as {self._queue_id()}",))
             case Auth() | AuthResponse():
-                return self._auth(command)
+                return self._login.reply(command, self._stream)
             case _:
                 return self._reply_to_word(command)
 
@@ -414,7 +416,7 @@ class Conversation:
         if not self._is_secure:
             # It is offered under TLS alone -- RFC 8689 section 2
             keywords = [word for word in keywords if word != "REQUIRETLS"]
-        if mechanisms := sasl.servable(self._known()):
+        if mechanisms := self._login.offered(self._stream):
             keywords.append("AUTH " + " ".join(mechanisms))
         return keywords
 
@@ -425,49 +427,6 @@ class Conversation:
         if size is not None and int(size) > self._shared.max_size_bytes:
             return Reply(code=552, lines=("5.3.4 Message larger than SIZE allows",))
         return Reply(code=250, lines=("2.1.0 Sender ok",))
-
-    def _auth(self, command: Auth | AuthResponse) -> Reply:
-        response: bytes | None
-        if isinstance(command, Auth):
-            known = self._known()
-            if command.mechanism not in sasl.servable(known):
-                return Reply(code=504, lines=("5.5.4 Mechanism not offered",))
-            self._mechanism = sasl.server(command.mechanism, known)
-            response = command.initial_response
-        else:
-            response = command.data
-        if self._mechanism is None or (
-            isinstance(command, AuthResponse) and response is None
-        ):
-            return Reply(code=501, lines=("5.7.0 Authentication cancelled",))
-        turn = self._mechanism.turn(response)
-        if isinstance(turn, bytes):
-            # SCRAM's last word, "v=" and a signature -- RFC 5802 section 7
-            self._has_proved = turn.startswith(b"v=")
-            return Reply(code=334, lines=(AuthResponse(turn).line,))
-        if turn:
-            return Reply(code=235, lines=("2.7.0 Authentication successful",))
-        return Reply(code=535, lines=("5.7.8 Authentication credentials invalid",))
-
-    def _known(self) -> Known:
-        """Give what is known about a client that wants to log in."""
-        # From the seed, not from chance: a transcript is to be the same again.
-        draw = Random(f"{self._shared.seed} nonce {self.id}")  # noqa: S311
-        return Known(
-            passwords=self._shared.users,
-            nonce=f"<{draw.getrandbits(64):016x}@{SERVER_NAME}>",
-            binding=self._shared.binding if self._is_secure else b"",
-            identity=self._identity(),
-        )
-
-    def _identity(self) -> str:
-        """Say which user the client's certificate names; empty: none."""
-        shown = (
-            self._stream.getpeercert() if isinstance(self._stream, trio.SSLStream) else None
-        )
-        subject = (pair for part in (shown or {}).get("subject", ()) for pair in part)
-        names = [value for kind, value in subject if kind == "commonName"]
-        return next((name for name in names if name in self._shared.users), "")
 
     @property
     def _kind(self) -> str:
@@ -546,10 +505,7 @@ class Conversation:
         is_read = not isinstance(command, Raw)
         if isinstance(command, Rcpt):
             recipient = str(command.recipient)
-        text = reply.text
-        if self._has_proved:
-            # As good as a hash of the password for whoever wants to try some.
-            text, self._has_proved = REDACTED, False
+        is_proof = reply.code == 334 and self._login.has_proved
         self._put(
             "greeting" if is_greeting else "command",
             arrived,
@@ -557,7 +513,7 @@ class Conversation:
             command=None if is_greeting else command.shown,
             reply_code=reply.code,
             enhanced_status=reply.enhanced_status,
-            reply_text=text,
+            reply_text=REDACTED if is_proof else reply.text,
             bytes_received=octets,
             reverse_path=(
                 self._reverse_path if is_read and command.verb in _OF_TRANSACTION else None
