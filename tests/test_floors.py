@@ -13,8 +13,8 @@ FLOORS = [
     {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
     # the words
     {
-        *("events", "findings", "private_key", "protocol", "progress", "sasl", "states"),
-        *("statistics", "table"),
+        *("events", "findings", "presets", "private_key", "protocol", "progress", "sasl"),
+        *("states", "statistics", "table"),
     },
     {
         *("accounts", "codes", "databases", "dkim", "loopback", "lookup", "runner"),

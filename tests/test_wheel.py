@@ -26,7 +26,7 @@ def test_it_carries_samples_notebooks_tables_and_types(wheel: Path) -> None:
     assert {
         "smtpbook/py.typed",
         "smtpbook/codes/tables/reply_codes.csv",
-        "smtpbook/accounts/tables/providers.toml",
+        "smtpbook/presets/tables/providers.toml",
         "smtpbook/_share/data/people.csv",
         "smtpbook/_share/data/transcripts/seed-dialogue.txt",
         "smtpbook/_share/notebooks/01-quickstart.ipynb",

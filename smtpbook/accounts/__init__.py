@@ -1,5 +1,4 @@
 """Who sends: where to log in, with what secret, and how long to wait.
 
-Presets, saved accounts and the ways to get a secret are here, too.  Nothing here speaks
-SMTP.
+Saved accounts and the ways to get a secret are here, too.  Nothing here speaks SMTP.
 """

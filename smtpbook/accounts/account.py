@@ -1,7 +1,7 @@
 """Account: where to log in, how, and as whom.
 
-A value: it opens nothing and asks nobody.  Saved accounts and providers' presets stand
-beside it; what it says is carried out by `session`.
+A value: it opens nothing and asks nobody.  Saved accounts stand beside it; what it says
+is carried out by `session`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from smtpbook.accounts.passwords import (
     hiding,
     revealed,
 )
-from smtpbook.accounts.presets import Provider, find_provider, provider_of
 from smtpbook.accounts.proxy import Proxy, split_url
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import LocalProtocolError, near_miss
+from smtpbook.presets.provider import Provider, find_provider, provider_of
 from smtpbook.protocol.addresses import check_helo
 from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
 from smtpbook.sasl.registry import check_mechanism
@@ -284,7 +284,7 @@ class Account:
         if self.username is None or not isinstance(self.password, Secret):
             return
         provider = self.provider
-        if provider is not None and provider.doubts(self.username, self.password):
+        if provider is not None and provider.doubts(self.username, self.password.reveal()):
             warnings.warn(f"{provider.title}: {provider.hint}", stacklevel=_outside())
 
     @classmethod

@@ -20,7 +20,7 @@ from smtpbook.escape import visible
 
 if TYPE_CHECKING:
     from smtpbook.accounts.account import Account
-    from smtpbook.accounts.presets import Provider
+    from smtpbook.presets.provider import Provider
 
 _KEYRING = "keyring"
 _OTHER_WAYS = (
@@ -149,7 +149,7 @@ def remove(name: str, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def providers(text: str, as_json: bool) -> None:
     """List the providers for --preset; with TEXT, all about those that match."""
-    from smtpbook.accounts.presets import PROVIDERS, find_provider
+    from smtpbook.presets.provider import PROVIDERS, find_provider
 
     wanted = text.strip().lower()
     found = [one for one in PROVIDERS.values() if wanted in _searched(one)]

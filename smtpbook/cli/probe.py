@@ -85,7 +85,7 @@ def probe(
 
 def _of_preset(preset: str, region: str | None, given: dict[str, Any]) -> Account:
     from smtpbook.accounts.account import Account
-    from smtpbook.accounts.presets import find_provider
+    from smtpbook.presets.provider import find_provider
 
     is_address = "@" in preset
     if "username" in given or is_address:

@@ -1,6 +1,6 @@
 """What a probe found, in plain words: each step, what it means, what to do.
 
-Replies are explained by `codes`, providers' rules come from `accounts.presets`; here stand
+Replies are explained by `codes`, providers' rules come from `presets`; here stand
 the usual traps of ports, TLS and certificates.  Nothing is asked of any server.
 """
 
@@ -14,12 +14,12 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from smtpbook.accounts.presets import PROVIDERS, provider_of
 from smtpbook.codes.explain import explain
 from smtpbook.errors import near_miss
 from smtpbook.escape import visible
 from smtpbook.events import CLEAR_TEXT
 from smtpbook.log.frame import require_columns
+from smtpbook.presets.provider import PROVIDERS, provider_of
 from smtpbook.protocol.extensions import NO_EXTENSIONS, Extensions
 from smtpbook.protocol.replies import Reply
 

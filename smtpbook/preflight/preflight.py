@@ -16,7 +16,6 @@ from typing import Final
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
-from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.secret import Secret
 from smtpbook.audience.checks import domain_findings, list_findings, volume_findings
 from smtpbook.audience.domains import domains_frame
@@ -27,6 +26,7 @@ from smtpbook.escape import visible
 from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict
 from smtpbook.preflight.about import About
 from smtpbook.preflight.requirements import CHECK as REQUIREMENTS
+from smtpbook.presets.provider import PROVIDERS
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
 from smtpbook.wording import counted, lasting

@@ -23,8 +23,8 @@ from functools import cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.codes.provider_tables import providers
+from smtpbook.presets.provider import PROVIDERS
 from smtpbook.protocol.addresses import domain_of
 
 # 60 bits: of a million names two are called alike once in two million files.

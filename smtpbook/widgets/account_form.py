@@ -15,10 +15,10 @@ import ipywidgets as ipw
 
 from smtpbook.accounts.account import Account, TlsMode
 from smtpbook.accounts.passwords import FromPrompt
-from smtpbook.accounts.presets import PROVIDERS, Provider
 from smtpbook.accounts.store import list_accounts, load_account, save_account
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
+from smtpbook.presets.provider import PROVIDERS, Provider
 from smtpbook.sasl.registry import BY_DOMAIN, BY_PASSWORD, BY_TOKEN, WITHOUT_SECRET
 from smtpbook.widgets.connection_test import ConnectionTest
 from smtpbook.widgets.parts import (

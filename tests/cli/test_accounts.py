@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.oauth import from_settings
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
-from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.store import list_accounts, load_account, save_account
 from smtpbook.cli.main import main
+from smtpbook.presets.provider import PROVIDERS
 from tests.accounts.keyrings import MemoryKeyring
 
 TEXT = "open sesame"

@@ -9,10 +9,10 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromPrompt
-from smtpbook.accounts.presets import PROVIDERS
 from smtpbook.accounts.store import load_account, save_account
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.presets.provider import PROVIDERS
 from smtpbook.sasl.registry import MECHANISMS
 from smtpbook.widgets.account_form import AccountForm, account_form
 from tests.accounts.keyrings import MemoryKeyring

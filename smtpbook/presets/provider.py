@@ -1,4 +1,4 @@
-"""Presets: where to log in at well-known providers, and with what kind of password.
+"""Provider: where to log in at a well-known one, and with what kind of password.
 
 The facts are those of ``tables/providers.toml``, each row with its source and date; they
 age, so they advise and never forbid.  Nothing is asked on the network.
@@ -15,7 +15,6 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from smtpbook.accounts.secret import Secret
 from smtpbook.errors import near_miss
 from smtpbook.protocol.addresses import domain_of
 
@@ -99,17 +98,17 @@ class Provider:
             return host.lower().startswith(before) and host.lower().endswith(after)
         return host.lower() == before and (before != "127.0.0.1" or port == self.port)
 
-    def doubts(self, username: str, secret: Secret) -> bool:
+    def doubts(self, username: str, password: str) -> bool:
         """Tell whether a login with this username and password will probably be refused."""
         if self.username not in (None, username) or self.auth == "XOAUTH2":
             return True
         if self.password_form is None:
             return False
-        return not re.fullmatch(self.password_form, re.sub(r"[\s-]", "", secret.reveal()))
+        return not re.fullmatch(self.password_form, re.sub(r"[\s-]", "", password))
 
 
 def _read() -> dict[str, Provider]:
-    table = resources.files("smtpbook.accounts") / "tables" / "providers.toml"
+    table = resources.files("smtpbook.presets") / "tables" / "providers.toml"
     rows: dict[str, dict[str, Any]] = tomllib.loads(table.read_text("utf-8"))
     for row in rows.values():
         for name in ("aliases", "domains"):

@@ -12,7 +12,7 @@ import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromKeyring
-from smtpbook.accounts.presets import (
+from smtpbook.presets.provider import (
     PROVIDERS,
     PasswordKind,
     Provider,
