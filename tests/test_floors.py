@@ -13,9 +13,10 @@ FLOORS = [
     {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
     # the words
     {
-        *("events", "findings", "presets", "private_key", "protocol", "progress", "sasl"),
-        *("states", "statistics", "table"),
+        *("certificates", "events", "findings", "private_key", "protocol", "progress"),
+        *("sasl", "states", "statistics", "table"),
     },
+    {"presets"},  # what is known of providers
     {
         *("accounts", "codes", "databases", "dkim", "loopback", "lookup", "runner"),
         *("smime", "transfer", "unsubscribe"),
@@ -171,7 +172,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "spnego": {"session"},
     "cypcap": {"captures"},
     "dns": {"lookup"},
-    "cryptography": {"private_key", "dkim", "smime", "accounts", "routes"},
+    "cryptography": {"private_key", "dkim", "smime", "certificates", "routes"},
     "duckdb": {"tables"},
     "dask": {"campaign", "insight"},
     "rich": {"progress"},

@@ -10,7 +10,6 @@ import functools
 import ipaddress
 import os
 import re
-import socket
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from smtpbook.accounts.certificate import pins
 from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.direct import Relay, check_direct, direct
 from smtpbook.accounts.passwords import (
     FromKeyring,
     FromPrompt,
@@ -32,7 +31,8 @@ from smtpbook.accounts.passwords import (
 from smtpbook.accounts.proxy import Proxy, split_url
 from smtpbook.accounts.secret import Secret
 from smtpbook.accounts.timeouts import Timeouts
-from smtpbook.errors import LocalProtocolError, near_miss
+from smtpbook.certificates.certificate import pins
+from smtpbook.errors import near_miss
 from smtpbook.presets.provider import Provider, find_provider, provider_of
 from smtpbook.protocol.addresses import check_helo
 from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
@@ -120,6 +120,9 @@ class Account:
         What the log calls the account; default: ``username@host`` or the host.
     is_lab : bool
         A lab server: nothing is delivered, so nobody is asked before sending.
+    relay : Relay, optional
+        There is no one server, and `host` is empty: each recipient's own are found by it.
+        `direct` makes such an account.
 
     Raises
     ------
@@ -160,10 +163,12 @@ class Account:
     timeouts: Timeouts | float = Timeouts()  # noqa: RUF009 (frozen)
     name: str | None = None
     is_lab: bool = False
+    relay: Relay | None = None
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
-        put("host", _checked_host(self.host))
+        if self.relay is None or self.host:
+            put("host", _checked_host(self.host))
         for field in ("username", "auth", "helo", "source_address", "name"):
             value = getattr(self, field)
             if not isinstance(value, str | None):  # not shown: some user names are secret
@@ -232,6 +237,8 @@ class Account:
                     raise ValueError(f"a Unix socket has no {name}; leave it out")
             if self.tls != "none":
                 raise ValueError(f"a Unix socket has no TLS; leave tls={self.tls!r} out")
+        if self.relay is not None:
+            check_direct(self)
         if self.tls == "opportunistic":
             self._check_no_login()
         if self.pin and self.tls not in ("implicit", "starttls"):
@@ -270,6 +277,8 @@ class Account:
 
     @property
     def _own_name(self) -> str:
+        if self.relay is not None:
+            return "direct"
         if not self.username or self.is_username_secret:
             return self.host
         return f"{self.username}@{self.host}"
@@ -346,6 +355,14 @@ class Account:
             del fields["port"]
         return cls(**(fields | changes))
 
+    direct = classmethod(direct)
+
+    def at(self, host: str, **changes: Any) -> Account:
+        """Give the account by which a session with one of the servers found is held."""
+        port = self.port if self.relay is None else self.relay.ports.get(host, self.port)
+        given = {"host": host, "port": port, "relay": None, "name": self.name}
+        return self.replace(**given | changes)
+
     @property
     def provider(self) -> Provider | None:
         """The provider the server belongs to; None = not in the table of presets."""
@@ -391,6 +408,8 @@ class Account:
     @property
     def place(self) -> str:
         """Where the server is, in short: ``host:port``, or the path of a Unix socket."""
+        if self.relay is not None:
+            return f"each domain's own servers, port {self.port}"
         if self.is_unix:
             return self.host
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -497,36 +516,3 @@ def _outside() -> int:
     ):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def own_name(address: str) -> str:
-    """Give the name to greet with: a full host name, else the local address in brackets.
-
-    Parameters
-    ----------
-    address : str
-        The local IP address of the connection.
-
-    >>> own_name("2001:db8::1") if "." not in socket.gethostname() else "[IPv6:2001:db8::1]"
-    '[IPv6:2001:db8::1]'
-
-    References
-    ----------
-    RFC 5321 section 4.1.4: a primary host name if possible, else an address literal.
-    """
-    name = socket.gethostname()
-    if "." in name and not name.endswith((".local", ".localdomain")):
-        try:
-            return check_helo(name)
-        except LocalProtocolError:  # a machine may call itself anything
-            return _literal(address)
-    return _literal(address)
-
-
-def _literal(address: str) -> str:
-    address = address.partition("%")[0]  # without the zone of a link-local address
-    try:
-        version = ipaddress.ip_address(address).version
-    except ValueError:
-        return "[127.0.0.1]"
-    return f"[IPv6:{address}]" if version == 6 else f"[{address}]"

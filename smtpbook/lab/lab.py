@@ -23,7 +23,7 @@ import trio
 import trustme
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.binding import tls_server_end_point
+from smtpbook.certificates.binding import tls_server_end_point
 from smtpbook.errors import near_miss
 from smtpbook.events import Event, Row, to_sink
 from smtpbook.lab.behaviours import Behaviour, Rule

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.binding import tls_server_end_point
 from smtpbook.accounts.secret import Secret
+from smtpbook.certificates.binding import tls_server_end_point
 from smtpbook.errors import (
     AuthenticationError,
     DeferredError,

@@ -10,7 +10,8 @@ from typing import Final
 
 import trio
 
-from smtpbook.accounts.account import Account, own_name
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.helo import own_name
 from smtpbook.accounts.timeouts import Timeouts
 from smtpbook.errors import (
     DeferredError,

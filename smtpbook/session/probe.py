@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import trio
 
-from smtpbook.accounts.account import Account, own_name
-from smtpbook.accounts.certificate import certificate_facts
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.helo import own_name
 from smtpbook.accounts.timeouts import Timeouts
+from smtpbook.certificates.certificate import certificate_facts
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import COLUMNS, Event, Row, to_sink
 from smtpbook.log.frame import Log, Recorder
@@ -74,7 +75,7 @@ def probe(
         a server does is never raised.  What has no column is in ``attrs``, as plain values:
         ``error`` (str, the failure in words), ``tls`` (the mode tried), ``addresses`` (what
         the name stands for: ``address`` and ``record``, A or AAAA), ``certificate`` (see
-        `accounts.certificate`; with ``problem`` if it was not accepted).  pandas keeps
+        `certificates.certificate`; with ``problem`` if it was not accepted).  pandas keeps
         attrs through a selection, and drops them when logs are joined; `write_log` keeps
         them in its file.
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from smtpbook.accounts.account import Account, own_name
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.helo import own_name
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
 from smtpbook.events import COLUMNS, Event, Row
 from smtpbook.lab.behaviours import Behaviour

@@ -16,9 +16,9 @@ from typing import Final
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.certificate import fingerprints
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import revealed
+from smtpbook.certificates.certificate import fingerprints
 from smtpbook.errors import TLSError
 from smtpbook.events import UNPROVED
 from smtpbook.transport.notes import Notes

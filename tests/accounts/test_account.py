@@ -16,8 +16,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from smtpbook.accounts.account import Account, own_name
+from smtpbook.accounts.account import Account
 from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.helo import own_name
 from smtpbook.accounts.passwords import FromPrompt
 from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import Secret

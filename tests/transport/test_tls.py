@@ -17,10 +17,10 @@ import truststore
 from cryptography.hazmat.primitives import serialization
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.certificate import fingerprints
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment
 from smtpbook.accounts.secret import Secret
+from smtpbook.certificates.certificate import fingerprints
 from smtpbook.errors import DeferredError, LocalProtocolError, TLSError, TransportError
 from smtpbook.log.frame import to_frame
 from smtpbook.log.transcript import transcript

@@ -10,7 +10,7 @@ import ssl
 import pytest
 import trustme
 
-from smtpbook.accounts.certificate import certificate_facts
+from smtpbook.certificates.certificate import certificate_facts
 
 
 def der_of(pem: trustme.Blob) -> bytes:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from smtpbook.accounts.binding import tls_server_end_point
+from smtpbook.certificates.binding import tls_server_end_point
 
 # sha256WithRSAEncryption and its older and longer sisters (RFC 8017 appendix A.2.4)
 PKCS1 = bytes.fromhex("2a864886f70d0101")
