@@ -39,9 +39,12 @@ FLOORS = [
     {
         *("audience", "folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
+        *("folder", "moving", "receiver"),
+        *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
+    {"direct"},  # one that needs no provider
     {"rehearsal", "preflight"},  # before it
     {"deliverability"},  # what receivers make of who sends it
     {"campaign", "samples"},
@@ -61,6 +64,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "transport",
         "routes",
         "survey",
+        "relaying",
         "lab",
         "lookup",
         "deliverability",
@@ -68,6 +72,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "content",
         "campaign",
         "delivery",
+        "direct",
         "rehearsal",
         "ledger",
         "accounts",

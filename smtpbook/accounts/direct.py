@@ -102,6 +102,7 @@ class Relay:
 
 def direct(
     cls: type[Account],
+    /,
     helo: str,
     *,
     zone: Any = None,
@@ -176,7 +177,7 @@ def direct(
         ports=dict(ports or {}),
         seed=seed,
     )
-    given = {"port": 25, "tls": "opportunistic"} | changes
+    given: dict[str, Any] = {"port": 25, "tls": "opportunistic"} | changes
     account = cls(host="", helo=helo, relay=relay, **given)
     if not account.is_lab:
         warnings.warn(WHO, stacklevel=2)

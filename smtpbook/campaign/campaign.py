@@ -27,6 +27,7 @@ from smtpbook.delivery.arms import Arms
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
+from smtpbook.direct.delivery import check_direct
 from smtpbook.findings import findings_frame
 from smtpbook.folder.folder import CAMPAIGNS, checked_name
 from smtpbook.ledger.books import InDoubt
@@ -113,7 +114,8 @@ class Campaign(Known):
     ------
     ValueError
         The pace, the number of connections or a share is none, there is no account, or
-        `suppress` holds what is no address.
+        `suppress` holds what is no address, or something does not go with an account of
+        `Account.direct`.
     TypeError
         `account` is neither an account nor a mapping of several.
     RecipientsError
@@ -170,6 +172,7 @@ class Campaign(Known):
         settings: Settings,
         keeping: Keeping,
     ) -> None:
+        check_direct(accounts, settings)
         self.name, self.accounts, self.letter = name, accounts, letter
         self.settings, self._keeping = settings, keeping
         self._sending = Sending(self, keeping)

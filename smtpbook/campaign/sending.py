@@ -21,6 +21,7 @@ from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
+from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LogWarning
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.choosing import Chosen
@@ -134,7 +135,7 @@ class Sending:
         if journal is not None:
             run.keep_in(journal)
         try:
-            yield Delivery(
+            yield delivery_by(campaign.accounts)(
                 begun.books,
                 begun.chosen,
                 campaign.settings.letters(campaign.letter),

@@ -21,23 +21,30 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.hearing import Hearing
-from smtpbook.delivery.outbox import Letter, Outbox, Tray
+from smtpbook.delivery.outbox import Letter, Outbox
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.queues import Queues
 from smtpbook.delivery.recall import recall
 from smtpbook.delivery.routes import Route, Routes
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
+from smtpbook.delivery.stint import Stint
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
@@ -51,7 +58,6 @@ from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Display
-from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
 from smtpbook.session.record import Connector
 from smtpbook.session.session import Session, open_session
@@ -60,7 +66,7 @@ from smtpbook.transport.connect import connect
 # How often in a row a connection may end before the server has decided on any message.
 MAX_FAILURES: Final = 4
 # The pause after the first failure; doubled after each that follows.
-_PAUSE_S: Final = 0.5
+PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
@@ -70,23 +76,6 @@ _CHECK_S: Final = 10.0
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
-
-
-@dataclass(slots=True, eq=False)
-class _Stint:
-    """What one session has to do.
-
-    `entry` is the next recipient, taken and not yet claimed; `left` how many more messages
-    the connection may carry; `naps` how often the computer had slept when it was opened.
-    """
-
-    entry: Entry | None
-    naps: int
-    left: float = math.inf
-    extensions: Extensions = field(default_factory=Extensions)
-    tray: Tray = field(default_factory=dict)
-    is_answered: bool = False
-    quiet_since: float = 0.0
 
 
 class Delivery:
@@ -120,6 +109,8 @@ class Delivery:
         Whether nothing new begins until `resume`.
     """
 
+    _max_messages: ClassVar[int | None] = None  # on a connection, besides what others allow
+
     def __init__(
         self,
         books: Books,
@@ -140,7 +131,7 @@ class Delivery:
         self._books, self._settings = books, settings
         self._clock = clock
         self._campaign_id, self._run, self._connector = campaign_id, run, connector
-        self._queues = Queues(chosen, settings.arms, pacer, clock)
+        self._queues = Queues(chosen, settings.arms, pacer, clock, self._pacing)
         retry, rules = settings.retry, settings.stop_when
         self._outbox = Outbox(
             books,
@@ -157,11 +148,16 @@ class Delivery:
         )
         routes = self._queues.routes(accounts, settings.connections, self._sink_of)
         self._routes = Routes(routes, self._next_at)
+        self._has_turns = len(routes) > 1
         self._away: set[Waiter] = set()
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._broken: LedgerError | None = None
         self._naps = 0
+
+    def _pacing(self, pacer: Pacer) -> Pacer:
+        """Give the pacer of a queue."""
+        return pacer
 
     def _sink_of(self, account: Account, queue: Queue) -> Sink:
         """Give what takes the rows of an account's sessions, and may learn from them."""
@@ -280,7 +276,11 @@ class Delivery:
         failures, since = 0, 0.0
         try:
             while (entry := await self._take(route)) is not None:
-                error, is_answered = await self._converse(route, entry)
+                stint = Stint(entry, self._naps)
+                error = await self._converse(route, stint, route.account)
+                if stint.entry is not None:
+                    self._outbox.put_back(stint.entry)
+                self._wake()
                 if error is None:
                     failures = 0
                     continue
@@ -296,7 +296,7 @@ class Delivery:
                 now = self._clock.now()
                 if isinstance(error, ReplyError):
                     route.hear(error.verb, error.reply.code, error.reply.text, now)
-                failures = 1 if is_answered else failures + 1
+                failures = 1 if stint.is_answered else failures + 1
                 since = now if failures == 1 else since
                 pause_s = self._pause_s(route, error, failures, now - since)
                 if pause_s is None:
@@ -314,7 +314,7 @@ class Delivery:
         if isinstance(error, AuthenticationError):  # a password is not tried again
             return None
         if failures < MAX_FAILURES:
-            return _PAUSE_S * 2.0 ** (failures - 1)
+            return PAUSE_S * 2.0 ** (failures - 1)
         if self._settings.retry is None or self._routes.are_others(route):
             return None
         tries = failures - MAX_FAILURES + 1
@@ -353,10 +353,11 @@ class Delivery:
         try:
             while self._is_work_left(route):
                 at = self._next_at(route, now)
-                if at > end:
+                leaves_at = self._gives_way_at(route, at, now)
+                if at > end or leaves_at <= now:
                     return None
                 if line[0] is not waiter or (
-                    at <= now and not self._routes.is_turn(route, now)
+                    at <= now and self._has_turns and not self._routes.is_turn(route, now)
                 ):
                     if now >= end:
                         return None
@@ -365,10 +366,14 @@ class Delivery:
                     if (entry := self._take_now(route, now)) is not None:
                         return entry
                     continue
-                now = await self._wait_until(waiter, at)
+                now = await self._wait_until(waiter, min(at, leaves_at))
             return None
         finally:
             self._leave(route, waiter)
+
+    def _gives_way_at(self, route: Route, at: float, now: float) -> float:
+        """Give the instant at which a connection that waits until `at` makes room."""
+        return math.inf
 
     def _leave(self, route: Route, waiter: Waiter) -> None:
         """Step out of the line; whoever is first then keeps the time, without waking."""
@@ -383,7 +388,7 @@ class Delivery:
 
     def _take_now(self, route: Route, now: float) -> Entry | None:
         entry = self._outbox.take(route.queue, now)
-        if entry is not None and len(self._routes) > 1:
+        if entry is not None and self._has_turns:
             self._routes.take(route, now)
             self._wake()
         return entry
@@ -416,23 +421,30 @@ class Delivery:
     # -- one session
 
     async def _converse(
-        self, route: Route, first: Entry
-    ) -> tuple[SMTPBookError | None, bool]:
-        """Hold one session; give what ended it early, and whether a reply decided any."""
-        stint = _Stint(first, self._naps)
+        self,
+        route: Route,
+        stint: Stint,
+        account: Account,
+        connector: Connector | None = None,
+        prove: Callable[[Session], object] | None = None,
+    ) -> SMTPBookError | None:
+        """Hold one session, which `prove` looks at first; give what ended it early."""
         session: Session | None = None
         error: SMTPBookError | None = None
         with trio.CancelScope() as scope:
             self._opening.add(scope)
             try:
                 async with open_session(
-                    route.account,
+                    account,
                     sink=route.sink,
                     campaign_id=self._campaign_id,
-                    connector=self._connector,
+                    connector=connector or self._connector,
                     keeps_rows=False,
                 ) as session:
+                    if prove is not None:
+                        prove(session)
                     self._opening.discard(scope)
+                    stint.is_open = True
                     route.opened.set()
                     # A stop that came with the last reply of the opening has cancelled
                     # what follows: nothing may begin in it.
@@ -445,18 +457,19 @@ class Delivery:
                 # Cut off, those that had begun have a verdict all the same.
                 for result in session.take_results() if session is not None else ():
                     self._outbox.note(result, stint.tray)
-        if stint.entry is not None:
-            self._outbox.put_back(stint.entry)
         self._outbox.give_back(stint.tray)
-        self._wake()
-        return error, stint.is_answered
+        return error
 
     async def _send(
-        self, route: Route, session: Session, stint: _Stint, scope: trio.CancelScope
+        self, route: Route, session: Session, stint: Stint, scope: trio.CancelScope
     ) -> None:
         """Send by a session until it has carried its share, or nobody comes for long."""
         stint.extensions = session.extensions
-        limits = (self._settings.messages_per_connection, session.extensions.max_messages)
+        limits = (
+            self._settings.messages_per_connection,
+            session.extensions.max_messages,
+            self._max_messages,
+        )
         stint.left = min((limit for limit in limits if limit), default=math.inf)
         while stint.entry is not None and not self._stopped.is_set():
             async for result in session.send_many(
@@ -484,7 +497,7 @@ class Delivery:
                 scope.cancel()
                 return
 
-    async def _is_there(self, session: Session, stint: _Stint) -> bool:
+    async def _is_there(self, session: Session, stint: Stint) -> bool:
         """Tell whether the server is still there, after a silence."""
         if session.is_over:
             return False
@@ -500,14 +513,14 @@ class Delivery:
         return False
 
     def _messages(
-        self, route: Route, stint: _Stint
+        self, route: Route, stint: Stint
     ) -> Iterable[Message] | AsyncIterable[Message]:
-        is_free = route.queue.pacer.pace.is_free and len(self._routes) == 1
+        is_free = route.queue.pacer.pace.is_free and not self._has_turns
         if is_free and self._books.is_immediate:
             return self._at_once(route, stint)
         return self._paced(route, stint)
 
-    def _at_once(self, route: Route, stint: _Stint) -> Iterator[Message]:
+    def _at_once(self, route: Route, stint: Stint) -> Iterator[Message]:
         while stint.entry is not None:
             if (message := self._claim(stint)) is not None:
                 yield message
@@ -516,7 +529,7 @@ class Delivery:
                 return
             stint.entry = self._outbox.take(route.queue, now)
 
-    async def _paced(self, route: Route, stint: _Stint) -> AsyncIterator[Message]:
+    async def _paced(self, route: Route, stint: Stint) -> AsyncIterator[Message]:
         while stint.entry is not None:
             if (message := self._claim(stint)) is not None:
                 await self._outbox.durable(message, stint.tray)
@@ -527,10 +540,10 @@ class Delivery:
             if self._naps > stint.naps:
                 return
 
-    def _is_held(self, stint: _Stint) -> bool:
+    def _is_held(self, stint: Stint) -> bool:
         return stint.left <= 0 or self._stopped.is_set()
 
-    def _claim(self, stint: _Stint) -> Message | None:
+    def _claim(self, stint: Stint) -> Message | None:
         entry, stint.entry = stint.entry, None
         assert entry is not None
         stint.left -= 1

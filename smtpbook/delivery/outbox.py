@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, Protocol
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.arms import labels_of
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.queue import Queue, QueueOf
+from smtpbook.delivery.queue import QueueOf
+from smtpbook.delivery.routes import Waiting
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Show, Together
 from smtpbook.delivery.verdicts import Verdicts
-from smtpbook.errors import LedgerError, TemplateError
+from smtpbook.errors import LedgerError, ReplyError, TemplateError
 from smtpbook.events import Event, Row
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
@@ -26,7 +27,8 @@ from smtpbook.ledger.writer import Promise
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.extensions import Extensions
 from smtpbook.protocol.message import Message
-from smtpbook.transfer.transaction import RecipientResult, Result
+from smtpbook.protocol.replies import Reply
+from smtpbook.transfer.transaction import Outcome, RecipientResult, Result
 
 
 class Letter(Protocol):
@@ -102,7 +104,7 @@ class Outbox:
         self._run, self._campaign_id, self._account = run, campaign_id, account
         self._on_end, self._is_experiment = on_end, is_experiment
 
-    def take(self, queue: Queue, now: float) -> Entry | None:
+    def take(self, queue: Waiting, now: float) -> Entry | None:
         """Take the next recipient out of a queue; None: the time of none has come."""
         entry = queue.take(now)
         if entry is not None:
@@ -194,10 +196,47 @@ class Outbox:
         verdict = RecipientResult(
             recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
         )
+        self._tell(entry, verdict, error, self._account)
+
+    def turn_away(self, entry: Entry, error: Exception, account: Account | None) -> None:
+        """Note one who was taken, and whose servers cannot be found or let nobody in.
+
+        `account` is with the server that the error is about.
+        """
+        self.in_flight -= 1
+        account = account or self._account
+        if isinstance(error, ReplyError) and isinstance(error.reply, Reply):
+            outcome: Outcome = "rejected" if error.reply.code >= 500 else "deferred"
+            verdict = RecipientResult(
+                recipient=entry.address, outcome=outcome, reply=error.reply, verb=error.verb
+            )
+            self._tell(entry, verdict, None, account)
+            return
+        verdict = RecipientResult(
+            recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
+        )
+        self._tell(entry, verdict, error, account)
+
+    def _tell(
+        self,
+        entry: Entry,
+        verdict: RecipientResult,
+        error: Exception | None,
+        account: Account,
+    ) -> None:
+        """Note a verdict that no session has, in the books and in the log."""
         self._conclude(entry, verdict, error)
         labels = labels_of(entry.row) if self._is_experiment else (None, None)
         self._run.note(
-            outcome_row(entry, "failed", self._campaign_id, self._account, error, labels)
+            outcome_row(
+                entry,
+                verdict.outcome,
+                self._campaign_id,
+                account,
+                error,
+                labels,
+                verdict if verdict.reply else None,
+            )
         )
 
     def _conclude(
@@ -223,19 +262,27 @@ def outcome_row(
     account: Account,
     error: Exception | None = None,
     labels: tuple[str | None, str | None] = (None, None),
+    decided: RecipientResult | None = None,
 ) -> Row:
     """Give the only row of a recipient for whom no session was needed or found.
 
-    The labels are those of an experiment: arm and block.
+    The labels are those of an experiment: arm and block; `decided` has the reply, if one
+    has.
     """
+    reply = None if decided is None else decided.reply
+    code, status, text = (None, None, None) if reply is None else reply.cells
     return Event(
         time=datetime.now(UTC),
         campaign_id=campaign_id,
         kind="outcome",
         recipient=entry.address,
         recipient_domain=domain_of(entry.address),
-        server=account.host,
-        port=account.port or None,
+        verb=None if decided is None else decided.verb,
+        reply_code=code,
+        enhanced_status=status,
+        reply_text=text,
+        server=account.host or None,
+        port=(account.port or None) if account.host else None,
         attempt=max(entry.attempts, 1),
         outcome=outcome,
         error=None if error is None else type(error).__name__,

@@ -5,7 +5,8 @@ stand in lanes, one for each destination domain that the pace counts (or one for
 lane that must wait for its domain's pace stands aside until then, and so does a recipient
 whose retry is not due; both come back to their places.  So nobody holds back another
 domain, a domain keeps its order, and nobody waits for ever: only the finite number of
-recipients before it can be taken first.  Each step costs the logarithm of their number.
+recipients before it can be taken first.  Each step costs the logarithm of their number.  A
+lane whose instant nobody knows stands aside until it is called (`reopen`).
 
 They are fetched when nobody who has been fetched can go, and never more than `MAX_HELD`
 wait here: where so many wait for their domains, those behind them do, too.
@@ -16,7 +17,7 @@ It knows no clock and waits for nothing; instants come in as in `pacing`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Final, Protocol, TypeAlias
 
@@ -99,6 +100,23 @@ class Queue:
             self._pacer.take(now)
         return entry
 
+    def take_from(self, lanes: Iterable[str], now: float) -> Entry | None:
+        """Take the next of some lanes that may go on, who begins a message; or nobody."""
+        self._bring_back(now)
+        waiting = [(self._lanes[lane][0], lane) for lane in lanes if lane in self._lanes]
+        if not waiting:
+            return None
+        place, lane = min(waiting)
+        heappop(self._lanes[lane])
+        self._pacer.take(now)
+        self._pacer.take_of(lane, now)
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+            self._is_aside.discard(lane)
+        elif lane not in self._is_aside:
+            self._reopen(lane, now)
+        return self._entries.pop(place)
+
     def take_along(self, now: float, fits: Callable[[Entry], bool]) -> Entry | None:
         """Take the next for a message that has begun, if it fits."""
         place = self._first(now)
@@ -114,6 +132,22 @@ class Queue:
         """Let a recipient who was taken come back to its place at an instant."""
         self._entries[entry.place] = entry
         heappush(self._later, (due, entry.place))
+
+    def waits_in(self, lane: str) -> bool:
+        """Whether anybody who has been fetched waits in a lane."""
+        return lane in self._lanes
+
+    def reopen(self, lane: str, now: float) -> None:
+        """Have it looked at anew from when a lane may go on."""
+        if lane in self._is_aside and lane in self._lanes:
+            self._is_aside.discard(lane)
+            self._reopen(lane, now)
+
+    def enter_anew(self, lane: str) -> None:
+        """Let those of a lane stand in the lanes that are theirs now."""
+        self._is_aside.discard(lane)
+        for place in self._lanes.pop(lane, ()):
+            self._enter(self._entries[place])
 
     def drain(self) -> Iterator[Entry]:
         """Take all who wait, whatever their time, in the order of their places."""
@@ -162,12 +196,9 @@ class Queue:
     def _first(self, now: float) -> int | None:
         """Give the first place whose time has come, and bring `_open` up to date."""
         while True:
-            while self._later and self._later[0][0] <= now:
-                self._enter(self._entries[heappop(self._later)[1]])
+            self._bring_back(now)
             while self._aside and self._aside[0][0] <= now:
-                domain = heappop(self._aside)[1]
-                self._is_aside.discard(domain)
-                self._reopen(domain, now)
+                self.reopen(heappop(self._aside)[1], now)
             while self._open:
                 place, domain = self._open[0]
                 lane = self._lanes.get(domain)
@@ -179,6 +210,11 @@ class Queue:
                 heappop(self._open)
             if not self._fetch():
                 return None
+
+    def _bring_back(self, now: float) -> None:
+        """Let those stand at their places whose retry is due."""
+        while self._later and self._later[0][0] <= now:
+            self._enter(self._entries[heappop(self._later)[1]])
 
     def _take(self, now: float) -> Entry | None:
         place = self._first(now)
@@ -201,5 +237,6 @@ class Queue:
             heappush(self._open, (lane[0], domain))
 
     def _set_aside(self, domain: str, until: float) -> None:
-        heappush(self._aside, (until, domain))
         self._is_aside.add(domain)
+        if until < math.inf:
+            heappush(self._aside, (until, domain))

@@ -32,6 +32,8 @@ class Queues:
     pacer : Pacer
         Of all ways that have no pace of their own.
     clock : Clock
+    pacing : callable
+        Given a pacer, gives what says when the recipients of a queue may be taken.
 
     Attributes
     ----------
@@ -39,7 +41,12 @@ class Queues:
     """
 
     def __init__(
-        self, chosen: Source, arms: Arms | None, pacer: Pacer, clock: Clock
+        self,
+        chosen: Source,
+        arms: Arms | None,
+        pacer: Pacer,
+        clock: Clock,
+        pacing: Callable[[Pacer], Pacer],
     ) -> None:
         self._chosen, self._arms = chosen, arms
         self._weights = {_ONE_WAY: 1} if arms is None else arms.ways
@@ -51,7 +58,7 @@ class Queues:
             if own is not pacer:
                 self.pacers.append(own)
             source = chosen if len(self._weights) == 1 else _Part(self, way)
-            self._queues[way] = Queue(source, own, clock.instant)
+            self._queues[way] = Queue(source, pacing(own), clock.instant)
 
     def of(self, entry: Entry) -> Queue:
         """Give the queue that a recipient waits in."""

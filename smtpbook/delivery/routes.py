@@ -15,16 +15,17 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.codes.hints import retry_hint_s
 from smtpbook.delivery.clock import Waiter
-from smtpbook.delivery.queue import Queue
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import Sink
+from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.pace import Pacer
 from smtpbook.transfer.pipeline import Pipelining
 
 # The first rest after a server has turned a whole transaction away; doubled with each that
@@ -33,6 +34,20 @@ _REST_S: Final = 1.0
 _MAX_REST_S: Final = 300.0
 # The longest that a reply may ask for.
 _MAX_HINT_S: Final = 3600.0
+
+
+class Waiting(Protocol):
+    """Those whom a route may take: a `Queue`, or a part of one."""
+
+    pacer: Pacer
+
+    def __len__(self) -> int: ...
+
+    def next_at(self, now: float) -> float:
+        """Give the instant before which nobody can be taken; infinity: nobody waits."""
+
+    def take(self, now: float) -> Entry | None:
+        """Take the next, who begins a message; None: the time of none has come."""
 
 
 class Route:
@@ -46,7 +61,7 @@ class Route:
         Takes the rows of its sessions.
     connections : int
         How many at once, at most.
-    queue : Queue
+    queue : Waiting
         Of those it may take; routes that take the same ones share it.
     pipelining : {"auto", "off", "stream"}
 
@@ -73,7 +88,7 @@ class Route:
         share: float,
         sink: Sink,
         connections: int,
-        queue: Queue,
+        queue: Waiting,
         pipelining: Pipelining = "auto",
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
@@ -123,7 +138,16 @@ class Routes:
     def __init__(
         self, routes: Sequence[Route], next_at: Callable[[Route, float], float]
     ) -> None:
-        self._routes, self._next_at = routes, next_at
+        self._routes, self._next_at = list(routes), next_at
+
+    def add(self, route: Route) -> None:
+        """Let a route be one of them, if it is not."""
+        if route not in self._routes:
+            self._routes.append(route)
+
+    def remove(self, route: Route) -> None:
+        """Let a route be none of them."""
+        self._routes.remove(route)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)

@@ -15,6 +15,7 @@ from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES, Row, Sink
 from smtpbook.log.frame import Recorder
 from smtpbook.log.transcript import transcript
+from smtpbook.routes.tls_results import TlsResult, tls_results
 from smtpbook.states import counts_html, told
 from smtpbook.tables.outcomes import count_outcomes, outcomes
 
@@ -42,6 +43,7 @@ class Run:
         self._recorder, self._append = recorder, recorder.append
         self._campaign = campaign
         self.stopped: str | None = None
+        self._tls: list[TlsResult] = []
         self._paces: list[tuple[datetime, str, float, str]] = []
         self._log: pd.DataFrame | None = None
 
@@ -91,6 +93,29 @@ class Run:
         frame = pd.DataFrame(self._paces, columns=list(names))
         dtypes = ("datetime64[us, UTC]", "string", "float64", "string")
         return frame.astype(dict(zip(names, dtypes, strict=True)))
+
+    def note_tls(self, result: TlsResult | None) -> None:
+        """Take how TLS fared with a domain's own server; None = it is not about TLS."""
+        if result is not None:
+            self._tls.append(result)
+
+    def tls_report(self) -> pd.DataFrame:
+        """Say how TLS fared with the servers of each domain; for `Account.direct`.
+
+        What such a domain would read in the reports it may ask for; none is sent.  A
+        session counts for the domain it was opened for.
+
+        Returns
+        -------
+        DataFrame
+            As `smtpbook.routes.tls_results.tls_results`: ``domain``, ``policy_type``,
+            ``mx_host``, ``result_type`` (null = success), ``sessions``, ``reason``.
+
+        References
+        ----------
+        RFC 8460 section 4.
+        """
+        return tls_results(self._tls)
 
     def summary(self) -> pd.DataFrame:
         """Give the outcomes with their counts and shares.

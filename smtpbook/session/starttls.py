@@ -17,6 +17,10 @@ from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.record import Record
 
 
+class NotOfferedError(TLSError):
+    """A server offers no STARTTLS, where it is wanted."""
+
+
 async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply | None:
     """Say STARTTLS, as an account wants it.
 
@@ -28,7 +32,7 @@ async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply
 
     Raises
     ------
-    TLSError
+    NotOfferedError
         It is wanted, and not offered.
 
     References
@@ -41,7 +45,7 @@ async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply
         if reply.code < 400 or reply.code == CLOSING or not is_optional:
             return reply
     elif not is_optional:
-        raise TLSError(
+        raise NotOfferedError(
             f'{account.host} does not offer STARTTLS; use tls="implicit" '
             "(port 465) or another server: nothing but EHLO was said in clear text"
         )

@@ -13,6 +13,7 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.proxy import Proxy
+from smtpbook.errors import LocalProtocolError
 from smtpbook.transport.notes import Notes
 from smtpbook.transport.proxying import connect_through
 from smtpbook.transport.race import Address, Way, first_to_answer, look_up
@@ -39,8 +40,14 @@ async def connect(
     TransportError
         The name is not known, or nobody could be reached; each attempt is named.
     LocalProtocolError
-        There is no password for the proxy, or its protocol cannot carry it.
+        There is no password for the proxy, or its protocol cannot carry it; or the account
+        is one of `Account.direct`.
     """
+    if account.relay is not None:
+        raise LocalProtocolError(
+            f"account {account.name} has no server of its own: "
+            'open_session_to("example.org", account) finds a domain\'s'
+        )
     way = Way.of(account, record)
     proxy = account.proxy
     if isinstance(proxy, Proxy):
