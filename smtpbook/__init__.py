@@ -128,6 +128,7 @@ if TYPE_CHECKING:
     from smtpbook.rehearsal.model import Refusal as Refusal
     from smtpbook.rehearsal.model import ServerModel as ServerModel
     from smtpbook.rehearsal.rehearsal import Rehearsal as Rehearsal
+    from smtpbook.relaying.opening import open_session_to as open_session_to
     from smtpbook.reports.report import report as report
     from smtpbook.samples import sample as sample
     from smtpbook.scoring.score import content_score as content_score
@@ -235,6 +236,7 @@ _HOME = {
     "ServerModel": "rehearsal.model",
     "Refusal": "rehearsal.model",
     "open_session": "session.session",
+    "open_session_to": "relaying.opening",
     "Session": "session.session",
     "Result": "transfer.transaction",
     "Reply": "protocol.replies",

@@ -25,6 +25,7 @@ from smtpbook import places
 from smtpbook.accounts import passwords
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.direct import Relay
 from smtpbook.accounts.passwords import (
     FromEnvironment,
     FromKeyring,
@@ -59,6 +60,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "pin": (list,),
     "timeouts": (dict,),
     "oauth": (dict,),
+    "relay": (dict,),
 }
 _LIMITS: Final = tuple(field.name for field in fields(Timeouts))
 # What each secret is kept under in the keyring, behind the account's name; a name holds no
@@ -172,7 +174,7 @@ def load_account(name: str) -> Account:
     timeouts: dict[str, Any] = settings.get("timeouts", {})
     for key, value in timeouts.items():
         _check(path, text, key, value, dict.fromkeys(_LIMITS, (int, float)))
-    if "host" not in settings:
+    if "host" not in settings and "relay" not in settings:
         raise ValueError(f"{path} names no host")
     oauth = settings.pop("oauth", None)
     kept = {
@@ -183,6 +185,8 @@ def load_account(name: str) -> Account:
         kept["password"] = _from_oauth(path, text, oauth)
     try:
         settings["timeouts"] = Timeouts(**timeouts)
+        if "relay" in settings:
+            settings |= {"host": "", "relay": Relay.from_settings(settings["relay"])}
         settings["proxy"] = _proxy_of(settings.get("proxy"), kept["proxy_password"])
         if "client_certificate" in settings:
             settings["client_certificate"] = ClientCertificate(
@@ -256,12 +260,12 @@ def _settings(account: Account) -> dict[str, Any]:
             "the user name is the password itself, which no file may hold"
             + (f"; {account.advice}" if account.advice else "")
         )
-    settings: dict[str, Any] = {
-        "host": account.host,
-        "port": account.port,
-        "tls": account.tls,
-    }
-    plain = Account(host=account.host, username=account.username)
+    settings: dict[str, Any] = {"port": account.port, "tls": account.tls}
+    if account.relay is None:
+        settings = {"host": account.host, **settings}
+    else:
+        settings["relay"] = account.relay.to_settings()
+    plain = Account(host=account.host or "direct", username=account.username)
     kept = ("protocol", "username", "auth", "helo", "source_address", "name", "is_lab")
     for key in (*kept, "tls_version"):
         value = getattr(account, key)

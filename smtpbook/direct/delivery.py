@@ -113,7 +113,7 @@ class DirectDelivery(Delivery):
             named = [f"{one.preference} {visible(one.name)}" for one in route.hosts]
             hosts = ", ".join(named)
             said = hosts if route.error is None else f"{hosts} ({route.error})".lstrip()
-        self._run.record(
+        self._run.note(
             row_of(
                 time=int(began.timestamp() * 1_000_000),
                 campaign_id=self._campaign_id,

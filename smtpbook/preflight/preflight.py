@@ -15,6 +15,7 @@ from email.policy import default
 from typing import Final
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.direct import WHO
 from smtpbook.accounts.passwords import FromEnvironment, FromKeyring, FromPrompt
 from smtpbook.accounts.secret import Secret
 from smtpbook.audience.checks import domain_findings, list_findings, volume_findings
@@ -193,12 +194,21 @@ def _sender_of(domain: str, account: Account, said: str) -> Finding:
         return Finding(
             check="sender",
             verdict="warn",
-            evidence=f"{said}, which is {owner.title}'s, and {account.host} is not: "
+            evidence=f"{said}, which is {owner.title}'s, and "
+            f"{account.host or 'this machine'} is not: "
             f"readers' servers look up which servers send for a domain",
             remedy="send by an account at that provider, or from a domain of your own",
             source="RFC 7489",
         )
     login = domain_of(account.username or "")
+    if account.relay is not None:
+        return Finding(
+            check="sender",
+            verdict="unknown",
+            evidence=f"{said}; its SPF record says whether this machine may send for it",
+            remedy="a test to yourself shows what becomes of it",
+            source="RFC 7208",
+        )
     if login is None:
         verdict: Verdict = "unknown"
         said += "; the login does not say whose addresses it may send from"
@@ -248,8 +258,26 @@ def _password_of(account: Account) -> tuple[Verdict, str, str | None]:
     return "pass", f"found: {source!r}", None
 
 
+def _direct(about: About) -> Iterator[Finding]:
+    """Tell who should send without a provider, and how fast that goes at most."""
+    for account in about.shares:
+        if account.relay is None:
+            continue
+        pace = account.relay.per_host
+        yield Finding(
+            check="direct",
+            verdict="pass" if account.is_lab else "warn",
+            evidence=f"each domain's own servers get the mail from {account.helo}, "
+            + ("as fast as they take it" if pace is None else f"{pace} at most"),
+            remedy=None if account.is_lab else WHO,
+            source="RFC 5321 section 5.1",
+        )
+
+
 def _encryption(about: About) -> Iterator[Finding]:
     for account in about.shares:
+        if account.relay is not None:  # what each domain promises decides
+            continue
         if account.tls not in ("none", "opportunistic") or account.is_loopback:
             continue
         what = "mail" if account.username is None else "password and mail"
@@ -339,7 +367,7 @@ def _together(about: About) -> Iterator[Finding]:
 _LOOKS: Final[tuple[Callable[[About], Iterator[Finding]], ...]] = (
     *(_letters, _coverage, _messages, _tried),
     *(_list, _left_alone),
-    *(_sender, _password, _encryption),
+    *(_sender, _password, _direct, _encryption),
     *(_pace, _quota, _together),
 )
 
@@ -362,6 +390,12 @@ CHECKS: Final = (
         "RFC 6409 section 6.1, November 2011",
     ),
     _check("password", "send", "Is there a password?"),
+    _check(
+        "direct",
+        "send",
+        "Should this machine send without a provider?",
+        "RFC 5321 section 5.1, October 2008",
+    ),
     _check(
         "tls",
         "send",

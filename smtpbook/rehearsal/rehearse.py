@@ -25,6 +25,7 @@ from smtpbook.delivery.arms import Letters
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.settings import Settings, Show
+from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import SendStopped, TemplateError
 from smtpbook.escape import visible
 from smtpbook.lab.lab import Lab
@@ -36,6 +37,7 @@ from smtpbook.pacing.pace import Pacer
 from smtpbook.protocol.message import Message
 from smtpbook.rehearsal.answers import Answers
 from smtpbook.rehearsal.clock import Sleeper, VirtualClock, VirtualWall
+from smtpbook.rehearsal.domains import EveryDomain
 from smtpbook.rehearsal.fit import learnt
 from smtpbook.rehearsal.link import Link
 from smtpbook.rehearsal.model import ORDINARY, ServerModel
@@ -136,7 +138,7 @@ def rehearse(
     run = Rehearsal(name, against, began, clock.current_time)
     connector = _Connector(clock, run, seed)
     display = progress_displays.show("rehearsing", len(chosen), progress=progress)
-    delivery = Delivery(
+    delivery = delivery_by(accounts)(
         books,
         chosen,
         strict,
@@ -213,6 +215,9 @@ class _Connector:
         answers = Answers(model, self._seed)
         place = account.host, account.port
         self._servers.setdefault(place, (answers, account.tls != "none"))
+        relay = account.relay
+        if relay is not None:  # each domain has a server like the one that is modelled
+            relay = replace(relay, zone=EveryDomain(), policies=None, ports={})
         return account.replace(
             protocol="smtp",
             tls="none",
@@ -223,11 +228,13 @@ class _Connector:
             client_certificate=None,
             pin=(),
             name=account.name,
+            relay=relay,
         )
 
     async def __call__(self, account: Account, record: Record) -> Link:
         """Connect, in virtual time."""
-        answers, is_secure = self._servers[account.host, account.port]
+        place = account.host, account.port
+        answers, is_secure = self._servers.get(place) or self._servers["", account.port]
         name = self._run.next_session()
         now = self._clock.current_time()
         record.pretend(name, self._run.microseconds(now), now, source="rehearsal")
