@@ -239,9 +239,15 @@ class DirectDelivery(Delivery):
         now = self._clock.now()
         site.failures = 0
         self.error = error
-        site.trouble = Trouble(error=error, account=approach.account, until=now + DOWN_S)
-        if stint.entry is not None and site.trouble.covers(stint.entry, now):
-            entry, stint.entry = stint.entry, None
+        if (
+            site.trouble is None or now >= site.trouble.until
+        ):  # else another session was first
+            site.trouble = Trouble(
+                error=error, account=approach.account, until=now + DOWN_S
+            )
+        entry, stint.entry = stint.entry, None
+        if entry is not None:
+            site.trouble.told.add(entry.position)
             self._turn_away(entry, error, approach.account)
 
     # -- whose turn it is
