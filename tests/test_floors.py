@@ -40,6 +40,7 @@ FLOORS = [
         *("audience", "folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
         *("folder", "moving", "receiver"),
+        *("folder", "moving", "receiver", "survey"),
         *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire

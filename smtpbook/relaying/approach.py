@@ -153,5 +153,5 @@ class Approach:
 
 def _failure(security: Security, session: Session) -> TlsFailure | None:
     if session.is_secure:
-        return security.failure(session.certificate_chain)
+        return security.failure(session.certificates)
     return _NO_TLS if security.is_tls_required else None

@@ -100,6 +100,7 @@ class Finder:
         offline: dict[str, str] | None = None if relay.zone is None else {}
         policies = offline if relay.policies is None else relay.policies
         self._policies = StsPolicies(self._asker, policies)
+        self._port = account.port
         self._trusts = relay.trusts_resolver or relay.zone is not None
         self._own = {str(account.helo).lower(), socket.gethostname().lower()}
         self._known: dict[tuple[Any, ...], Destination] = {}
@@ -113,7 +114,11 @@ class Finder:
         """
         with trio.move_on_after(_LIMIT_S):
             route = await route_of(
-                self._asker, domain, policies=self._policies, trusts_dane=self._trusts
+                self._asker,
+                domain,
+                policies=self._policies,
+                trusts_dane=self._trusts,
+                port=self._port,
             )
             return self._judged(route), route
         said = f"the mail hosts of {visible(domain)} were not found within {_LIMIT_S:g} s"

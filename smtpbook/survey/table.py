@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
-from smtpbook.accounts.certificate import certificate_facts
+from smtpbook.certificates.certificate import certificate_facts
 from smtpbook.escape import visible
 from smtpbook.log.frame import Log
 from smtpbook.routes.route import Host, Route

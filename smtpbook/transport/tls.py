@@ -51,7 +51,14 @@ async def start_tls(stream: trio.abc.Stream, account: Account, record: Notes) ->
             context = await trio.to_thread.run_sync(tls_context, account)
         secure = TlsStream(stream, context, server_hostname=account.host)
         with translated(f"TLS handshake with {account.host}", account.limits.tls_s):
-            await secure.do_handshake()
+            try:
+                await secure.do_handshake()
+            except trio.BrokenResourceError as exc:
+                if isinstance(exc.__cause__, ssl.SSLError):
+                    raise
+                # Many a server just hangs up where it does not like what is offered.
+                said = exc.__cause__ or exc
+                raise TLSError(f"TLS handshake with {account.host}: {said}") from exc
         if account.pin:
             _check_pins(secure.getpeercert(binary_form=True), account)
     except BaseException as exc:
