@@ -267,7 +267,13 @@ async def test_a_connection_that_has_to_wait_makes_room_for_others(
     assert order.index("p0@quick.example") == 1
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(name, marks=[] if name == "mixed-day" else pytest.mark.heavy)
+        for name in SCENARIOS
+    ],
+)
 async def test_the_sums_are_those_of_the_servers(
     scenario: str, world: World, autojump_clock: object
 ) -> None:
@@ -281,7 +287,8 @@ async def test_the_sums_are_those_of_the_servers(
     check_sums(run, labs, 42)
 
 
-@settings(max_examples=12)
+@pytest.mark.heavy
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_servers_do_nobody_is_lost_and_nobody_gets_two(
     data: st.DataObject,
