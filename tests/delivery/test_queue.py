@@ -160,3 +160,84 @@ def test_earlier_sends_count_for_a_domain() -> None:
 @pytest.mark.parametrize("pace", [Pace(), Pace(per_domain="1/hour")])
 def test_nobody_needs_no_time(pace: Pace) -> None:
     assert drained(queue_of("", pace)) == []
+
+
+class Held(Pacer):
+    """A pacer by which some lanes may not go on before somebody says so."""
+
+    def __init__(self, *lanes: str) -> None:
+        super().__init__(Pace(per_domain="1000/s"))
+        self.held = set(lanes)
+        self.names: dict[str, str] = {}
+
+    def domain(self, address: str) -> str:
+        name = super().domain(address)
+        return self.names.get(name, name)
+
+    def next_of(self, domain: str, now: float) -> float:
+        return math.inf if domain in self.held else now
+
+
+def held_queue(domains: str, *lanes: str) -> tuple[Queue, Held]:
+    entries = [Entry(f"p{n}@{name}", "", n) for n, name in enumerate(domains)]
+    pacer = Held(*lanes)
+    return Queue(Given(entries), pacer), pacer
+
+
+def taken(queue: Queue) -> list[str]:
+    found = []
+    while (entry := queue.take(0.0)) is not None:
+        found.append(entry.address)
+    return found
+
+
+def test_a_lane_that_nobody_knows_the_instant_of_waits_to_be_called() -> None:
+    queue, pacer = held_queue("abab", "a")
+    assert taken(queue) == ["p1@b", "p3@b"]
+    assert queue.next_at(0.0) == math.inf
+    assert len(queue) == 2
+    queue.reopen("a", 0.0)
+    assert taken(queue) == []
+    pacer.held.clear()
+    queue.reopen("a", 0.0)
+    assert taken(queue) == ["p0@a", "p2@a"]
+
+
+def test_some_take_from_their_own_lanes_whatever_the_others_may() -> None:
+    queue, _ = held_queue("abcabc", "a", "b")
+    assert taken(queue) == ["p2@c", "p5@c"]
+    own = []
+    while (entry := queue.take_from(["a", "b", "z"], 0.0)) is not None:
+        own.append(entry.address)
+    assert own == ["p0@a", "p1@b", "p3@a", "p4@b"]
+    assert len(queue) == 0
+    assert not queue.waits_in("a")
+
+
+def test_those_of_a_lane_stand_in_the_lanes_that_are_theirs_now() -> None:
+    queue, pacer = held_queue("aba", "a")
+    assert taken(queue) == ["p1@b"]
+    pacer.names["a"] = "z"
+    queue.enter_anew("a")
+    assert not queue.waits_in("a")
+    assert taken(queue) == ["p0@a", "p2@a"]
+
+
+@given(st.text("abc", max_size=12), st.lists(st.sampled_from("abcABC"), max_size=30))
+def test_every_one_is_taken_once_whoever_takes(domains: str, steps: list[str]) -> None:
+    queue, pacer = held_queue(domains, "a", "b")
+    found = []
+    for step in steps:
+        name = step.lower()
+        entry = queue.take_from([name], 0.0) if step.isupper() else queue.take(0.0)
+        if entry is not None:
+            found.append(entry)
+            if len(found) % 3 == 0:
+                queue.put_back(found.pop())
+    pacer.held.clear()
+    for lane in "abc":
+        queue.reopen(lane, 0.0)
+    while (entry := queue.take(0.0)) is not None:
+        found.append(entry)
+    assert len(queue) == 0
+    assert sorted(one.position for one in found) == list(range(len(domains)))

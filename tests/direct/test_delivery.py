@@ -288,7 +288,7 @@ async def test_the_sums_are_those_of_the_servers(
 
 
 @pytest.mark.heavy
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_servers_do_nobody_is_lost_and_nobody_gets_two(
     data: st.DataObject,
