@@ -137,7 +137,15 @@ class TransportTimeout(TransportError, TimeoutError):
 
 
 class TLSError(TransportError):
-    """The TLS handshake failed, or the certificate does not prove who the server is."""
+    """The TLS handshake failed, or the certificate does not prove who the server is.
+
+    Attributes
+    ----------
+    is_offered : bool
+        Whether the server offers TLS at all.
+    """
+
+    is_offered = True
 
 
 class RecipientsError(SMTPBookError):

@@ -89,6 +89,7 @@ class Event:
     command: str | None = _column(
         "string",
         "the line as sent, secrets [redacted]; the proxy on rows of dns, connect, proxy; "
+        "a domain's mail hosts on those of dns whose verb is MX; "
         "what opportunistic TLS came to on those of tls: unauthenticated, clear text",
     )
     reply_code: int | None = _column("Int16", "the reply's three digits; null = no reply")

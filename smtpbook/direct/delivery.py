@@ -18,8 +18,10 @@ from typing import Any, Final
 import trio
 
 from smtpbook.accounts.account import Account
+from smtpbook.delivery.clock import Waiter
 from smtpbook.delivery.delivery import MAX_FAILURES, PAUSE_S, Delivery
-from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.outbox import Letter
+from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.routes import Route
 from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.stint import Stint
@@ -27,13 +29,15 @@ from smtpbook.direct.sites import DOWN_S, Site, Sites, Trouble
 from smtpbook.errors import DeferredError, LedgerError, RejectedError, SMTPBookError
 from smtpbook.escape import visible
 from smtpbook.events import row_of
+from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pacer
 from smtpbook.protocol.addresses import domain_of
 from smtpbook.protocol.message import Message
-from smtpbook.relaying.approach import Approach
+from smtpbook.relaying.approach import Approach, failure_of, results_of
 from smtpbook.relaying.destination import Finder
 from smtpbook.routes.route import Route as MailRoute
+from smtpbook.routes.tls_results import TlsResult
 from smtpbook.session.record import Connector
 from smtpbook.session.session import Session
 from smtpbook.transport.connect import connect
@@ -53,9 +57,9 @@ class DirectDelivery(Delivery):
 
     def __init__(
         self,
-        books: Any,
-        chosen: Any,
-        letter: Any,
+        books: Books,
+        chosen: Source,
+        letter: Letter,
         accounts: Mapping[Account, float],
         settings: Settings,
         **more: Any,
@@ -96,6 +100,8 @@ class DirectDelivery(Delivery):
         found, route = await self._finder.find(domain)
         limit.release()
         self._note_look_up(domain, route, began, trio.current_time() - started)
+        for result in results_of(route) if route is not None else ():
+            self._run.note_tls(result)
         for lane in self._sites.learn(domain, found, self._main, self._clock.now()):
             self._queue.enter_anew(lane)
         self._wake()
@@ -204,16 +210,21 @@ class DirectDelivery(Delivery):
     async def _approach(
         self, site: Site, stint: Stint, approach: Approach, domain: str
     ) -> SMTPBookError | None:
-        def prove(session: Session) -> None:
-            approach.check(session)
-            if is_real:
-                self._run.note_tls(approach.result(domain, session, None))
+        """Hold a session with one server, if it lets us in and proves what it has to."""
+        results: list[TlsResult | None] = []
 
-        is_real = self._connector is connect
+        def prove(session: Session) -> None:
+            shortfall = approach.shortfall(session)
+            results.append(approach.result(domain, shortfall))
+            approach.require(shortfall)
+
+        is_real = self._connector is connect  # else a rehearsal's, which knows no TLS
         connector: Connector = approach.connect if is_real else self._connector
         error = await self._converse(site, stint, approach.account, connector, prove)
-        if error is not None and not stint.is_open and is_real:
-            self._run.note_tls(approach.result(domain, None, error))
+        if not results and error is not None and (failure := failure_of(error)) is not None:
+            results.append(approach.result(domain, failure))
+        for result in results if is_real else ():
+            self._run.note_tls(result)
         return error
 
     def _lost(
@@ -239,9 +250,8 @@ class DirectDelivery(Delivery):
         now = self._clock.now()
         site.failures = 0
         self.error = error
-        if (
-            site.trouble is None or now >= site.trouble.until
-        ):  # else another session was first
+        # Else another session was first, and some have been told already.
+        if site.trouble is None or now >= site.trouble.until:
             site.trouble = Trouble(
                 error=error, account=approach.account, until=now + DOWN_S
             )
@@ -252,7 +262,7 @@ class DirectDelivery(Delivery):
 
     # -- whose turn it is
 
-    def _leave(self, route: Route, waiter: Any) -> None:
+    def _leave(self, route: Route, waiter: Waiter) -> None:
         super()._leave(route, waiter)
         if isinstance(route, Site):
             self._reopen(route)

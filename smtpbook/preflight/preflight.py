@@ -302,6 +302,9 @@ def _pace(about: About) -> Iterator[Finding]:
 def told_pace(about: About) -> str:
     """Say the pace, and how long the send takes at it."""
     pace, end = about.campaign.settings.pace, about.forecast
+    for relay in filter(None, (account.relay for account in about.shares)):
+        if end is None and relay.per_host is not None:
+            return f"{pace}; at most {relay.per_host} to any domain's servers"
     if pace.is_adaptive:
         return f"{pace}: follows the server's replies"
     if end is None:

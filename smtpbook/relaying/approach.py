@@ -7,6 +7,7 @@ server, and the judgement before anything is sent.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,30 +16,16 @@ import trio
 from smtpbook.accounts.account import Account, TlsMode
 from smtpbook.errors import TLSError, TransportError
 from smtpbook.escape import visible
-from smtpbook.routes.route import Host, Security
+from smtpbook.routes.route import Host, Route
 from smtpbook.routes.tls_report import TlsFailure
 from smtpbook.routes.tls_results import TlsResult
 from smtpbook.session.record import Record
 from smtpbook.session.session import Session
-from smtpbook.session.starttls import NotOfferedError
 from smtpbook.transport.connect import connect_to
 
 _NO_TLS: Final = TlsFailure(
     result_type="starttls-not-supported", reason="the server offers no TLS, or not now"
 )
-
-
-class UnprovedError(TLSError):
-    """A server has not proved what its domain promises; nothing was sent to it.
-
-    Attributes
-    ----------
-    failure : TlsFailure
-    """
-
-    def __init__(self, host: str, failure: TlsFailure) -> None:
-        super().__init__(f"{visible(host)}: {failure.reason} ({failure.result_type})")
-        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,54 +91,63 @@ class Approach:
             )
         return await connect_to(addresses, account, record)
 
-    def check(self, session: Session) -> None:
-        """See that a session that has just been opened is what the domain promises.
+    def shortfall(self, session: Session) -> TlsFailure | None:
+        """Say how a session that was just opened falls short of TLS; None = it does not.
+
+        Nothing but our name has been said in it.
+        """
+        if not session.is_secure:
+            return _NO_TLS
+        return self.host.security.failure(session.certificates)
+
+    def require(self, shortfall: TlsFailure | None) -> None:
+        """Refuse a session that falls short of what its domain promises.
 
         Raises
         ------
-        UnprovedError
-            It is not.
+        TLSError
         """
-        failure = _failure(self.host.security, session)
-        if failure is not None:
-            raise UnprovedError(self.host.name, failure)
+        if shortfall is not None and self.host.security.is_tls_required:
+            raise TLSError(f"{visible(self.host.name)}: {shortfall.reason}")
 
-    def result(
-        self, domain: str, session: Session | None, error: Exception | None
-    ) -> TlsResult | None:
-        """Give what a report on TLS has to say; None = it is not about TLS.
+    def result(self, domain: str, failure: TlsFailure | None) -> TlsResult | None:
+        """Give what a report on TLS has to say of a session; None = it is not about TLS.
 
         Parameters
         ----------
         domain : str
-            Whose mail the session was for.
-        session : Session or None
-            None = it could not be opened.
-        error : Exception or None
-            Why.
+            Whose mail it was for.
+        failure : TlsFailure or None
         """
         if self.account.tls == "none":  # that TLS did not work has been told before
             return None
-        failure = self.host.failure
-        if isinstance(error, UnprovedError):
-            failure = error.failure
-        elif isinstance(error, NotOfferedError):
-            failure = _NO_TLS
-        elif isinstance(error, TLSError):
-            failure = TlsFailure.of(error)
-        elif session is None:
-            return None
-        elif not session.is_secure:
-            failure = _NO_TLS
         return TlsResult(
             domain=domain,
             policy=self.host.security.policy,
             mx_host=self.host.name,
-            failure=failure,
+            failure=failure or self.host.failure,
         )
 
 
-def _failure(security: Security, session: Session) -> TlsFailure | None:
-    if session.is_secure:
-        return security.failure(session.certificates)
-    return _NO_TLS if security.is_tls_required else None
+def failure_of(error: Exception) -> TlsFailure | None:
+    """Say what kept TLS from being begun; None = it was something else."""
+    if not isinstance(error, TLSError):
+        return None
+    return TlsFailure.of(error) if error.is_offered else _NO_TLS
+
+
+def results_of(route: Route) -> Iterator[TlsResult]:
+    """Give what a report has to say before anything is connected to.
+
+    A policy that could not be had, and the hosts that one keeps from being used.
+    """
+    if route.sts.failure is not None:
+        yield TlsResult(domain=route.domain, policy="sts", failure=route.sts.failure)
+    for host in route.hosts:
+        if host.refused is not None and host.failure is not None:
+            yield TlsResult(
+                domain=route.domain,
+                policy=host.security.policy,
+                mx_host=host.name,
+                failure=host.failure,
+            )

@@ -102,7 +102,7 @@ class Finder:
         self._policies = StsPolicies(self._asker, policies)
         self._port = account.port
         self._trusts = relay.trusts_resolver or relay.zone is not None
-        self._own = {str(account.helo).lower(), socket.gethostname().lower()}
+        self._own = {name.lower() for name in (account.helo or "", _machine()) if name}
         self._known: dict[tuple[Any, ...], Destination] = {}
 
     async def find(self, domain: str) -> tuple[Found, Route | None]:
@@ -166,6 +166,12 @@ def _before_us(hosts: Sequence[Host], own: set[str]) -> tuple[Host, ...]:
     """
     ours = [host.preference for host in hosts if host.name in own]
     return tuple(host for host in hosts if not ours or host.preference < min(ours))
+
+
+def _machine() -> str:
+    """Give the name that this machine has in the DNS; empty = none is known."""
+    name = socket.gethostname()
+    return name if "." in name else ""
 
 
 def _asker_of(relay: Relay) -> Asker:

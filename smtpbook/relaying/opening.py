@@ -72,7 +72,7 @@ async def open_session_to(
                         approach.account, record, connector=approach.connect, **changes
                     )
                 )
-                approach.check(session)
+                approach.require(approach.shortfall(session))
             except LocalProtocolError:
                 raise
             except SMTPBookError as exc:

@@ -17,10 +17,6 @@ from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.record import Record
 
 
-class NotOfferedError(TLSError):
-    """A server offers no STARTTLS, where it is wanted."""
-
-
 async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply | None:
     """Say STARTTLS, as an account wants it.
 
@@ -32,7 +28,7 @@ async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply
 
     Raises
     ------
-    NotOfferedError
+    TLSError
         It is wanted, and not offered.
 
     References
@@ -45,9 +41,11 @@ async def ask_for_tls(talk: Dialogue, account: Account, record: Record) -> Reply
         if reply.code < 400 or reply.code == CLOSING or not is_optional:
             return reply
     elif not is_optional:
-        raise NotOfferedError(
+        error = TLSError(
             f'{account.host} does not offer STARTTLS; use tls="implicit" '
             "(port 465) or another server: nothing but EHLO was said in clear text"
         )
+        error.is_offered = False
+        raise error
     record.note("tls", trio.current_time(), about=CLEAR_TEXT)
     return None

@@ -46,8 +46,10 @@ def zone_of(host: str = "localhost", **records: Any) -> dict[str, dict[str, Any]
     return {
         "x.example": {"MX": f"10 {host}"},
         host: {"A": "127.0.0.1"},
-        "_mta-sts.x.example": {"TXT": "v=STSv1; id=1"},
     } | records
+
+
+ANNOUNCED = {"_mta-sts.x.example": {"TXT": "v=STSv1; id=1"}}
 
 
 def account_for(lab: Lab, zone: Any, **changes: Any) -> Account:
@@ -99,9 +101,7 @@ def once() -> Callable[[Seen], bool]:
 def test_tls_is_spoken_where_it_is_offered_whatever_the_certificate(
     lab: Lab, letter: Template
 ) -> None:
-    zone = zone_of("mx.x.example")
-    del zone["_mta-sts.x.example"]
-    run = send(account_for(lab, zone), letter, each=3)
+    run = send(account_for(lab, zone_of("mx.x.example")), letter, each=3)
     assert run.counts["accepted"] == 3
     assert run.log[run.log["outcome"] == "accepted"]["tls_version"].notna().all()
     assert fields(run) == [("no-policy-found", "mx.x.example", None)]
@@ -109,7 +109,6 @@ def test_tls_is_spoken_where_it_is_offered_whatever_the_certificate(
 
 def test_where_tls_does_not_work_the_mail_goes_in_clear_text(letter: Template) -> None:
     zone = zone_of("mx.x.example")
-    del zone["_mta-sts.x.example"]
     with Lab() as lab:
         assert lab._shared.tls is not None
         lab._shared.tls.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -124,7 +123,7 @@ def test_where_tls_does_not_work_the_mail_goes_in_clear_text(letter: Template) -
 
 def test_a_policy_that_is_kept_lets_the_mail_go(lab: Lab, letter: Template) -> None:
     policies = {"x.example": POLICY.format(mode="enforce", mx="localhost")}
-    run = send(account_for(lab, zone_of(), policies=policies), letter)
+    run = send(account_for(lab, zone_of(**ANNOUNCED), policies=policies), letter)
     assert run.counts["accepted"] == 1
     assert fields(run) == [("sts", "localhost", None)]
 
@@ -137,7 +136,11 @@ def test_a_certificate_for_another_name_breaks_an_enforced_policy_only(
     mode: str, came: str, reported: int, lab: Lab, letter: Template
 ) -> None:
     policies = {"x.example": POLICY.format(mode=mode, mx="mx.x.example")}
-    run = send(account_for(lab, zone_of("mx.x.example"), policies=policies), letter, each=4)
+    run = send(
+        account_for(lab, zone_of("mx.x.example", **ANNOUNCED), policies=policies),
+        letter,
+        each=4,
+    )
     assert run.counts[came] == 4
     assert len(lab.received) == (4 if came == "accepted" else 0)
     assert ("sts", "mx.x.example", "certificate-host-mismatch") in fields(run)
@@ -151,7 +154,7 @@ def test_a_certificate_for_another_name_breaks_an_enforced_policy_only(
 def test_a_server_that_offers_no_tls_breaks_an_enforced_policy(letter: Template) -> None:
     policies = {"x.example": POLICY.format(mode="enforce", mx="localhost")}
     with Lab("stripped-starttls") as lab:
-        run = send(account_for(lab, zone_of(), policies=policies), letter)
+        run = send(account_for(lab, zone_of(**ANNOUNCED), policies=policies), letter)
         assert run.counts["failed"] == 1
         assert not lab.received
     assert fields(run) == [("sts", "localhost", "starttls-not-supported")]
@@ -162,9 +165,21 @@ def test_a_server_that_the_policy_does_not_name_is_not_connected_to(
     lab: Lab, letter: Template
 ) -> None:
     policies = {"x.example": POLICY.format(mode="enforce", mx="other.example")}
-    run = send(account_for(lab, zone_of(), policies=policies), letter)
+    run = send(account_for(lab, zone_of(**ANNOUNCED), policies=policies), letter)
     assert run.counts["failed"] == 1
     assert not (run.log["kind"] == "connect").any()
+    assert fields(run) == [("sts", "localhost", "validation-failure")]
+
+
+def test_a_policy_that_cannot_be_had_is_reported_and_keeps_no_mail_back(
+    lab: Lab, letter: Template
+) -> None:
+    run = send(account_for(lab, zone_of(**ANNOUNCED)), letter)
+    assert run.counts["accepted"] == 1
+    assert fields(run) == [
+        ("no-policy-found", "localhost", None),
+        ("sts", None, "sts-policy-fetch-error"),
+    ]
 
 
 # --- DANE ---------------------------------------------------------------------------------
@@ -221,7 +236,8 @@ async def test_what_no_server_is_for_is_said_by_an_error(lab: Lab) -> None:
     policies = {"x.example": POLICY.format(mode="enforce", mx="mx.x.example")}
     with pytest.raises(TLSError):
         async with open_session_to(
-            "x.example", account_for(lab, zone_of("mx.x.example"), policies=policies)
+            "x.example",
+            account_for(lab, zone_of("mx.x.example", **ANNOUNCED), policies=policies),
         ):
             pass
     with pytest.raises(ValueError, match="open_session"):
