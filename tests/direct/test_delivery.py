@@ -22,6 +22,7 @@ from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from tests.direct.conftest import US, World, people_at
 
@@ -250,6 +251,22 @@ async def test_the_pace_at_a_server_holds_and_holds_back_no_other(
     assert at_slow.diff().dropna().dt.total_seconds().min() == pytest.approx(3, abs=0.01)
     last = outcome(run, "p0@quick.example")["time"]
     assert (last - times["time"].min()).total_seconds() < 1
+
+
+async def test_the_campaigns_pace_for_each_domain_holds_at_servers_they_share(
+    world: World, autojump_clock: object
+) -> None:
+    lab = await world.host("mx.example")
+    for name in ("one.example", "two.example"):
+        world.domain(name, "10 mx.example")
+    run = await world.campaign(
+        people_at("one.example", "two.example", each=3), pace=Pace(per_domain="1/min")
+    ).send_async()
+    check_sums(run, [lab], 6)
+    mails = run.log[run.log["verb"] == "MAIL"].query("kind == 'command'")
+    gaps = mails.groupby("recipient_domain")["time"].diff().dropna().dt.total_seconds()
+    assert gaps.tolist() == pytest.approx([60] * 4, abs=0.01)
+    assert (mails["time"].max() - mails["time"].min()).total_seconds() < 125
 
 
 async def test_a_connection_that_has_to_wait_makes_room_for_others(
