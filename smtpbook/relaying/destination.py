@@ -19,7 +19,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.direct import Relay
 from smtpbook.errors import RejectedError, TransportError, TransportTimeout
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.answer import Asker
 from smtpbook.lookup.asker import asker_of
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.protocol.replies import Reply
@@ -30,10 +30,7 @@ from smtpbook.routes.route import Host, Route, route_of
 
 # For all questions about a domain together, its MTA-STS policy's web server included.
 _LIMIT_S: Final = 60.0
-# What name servers have said is asked again after so long: the DNS has times to live of
-# minutes where things move.
-_FRESH_S: Final = 300.0
-# The answers of so many seconds are remembered; more than a queue of `MAX_HELD` asks.
+# A list has many domains, and each a few hosts.
 _MAX_QUESTIONS: Final = 1_000_000
 
 
@@ -175,27 +172,8 @@ def _machine() -> str:
 
 
 def _asker_of(relay: Relay) -> Asker:
-    return _Fresh(relay) if relay.zone is None else asker_of(relay.zone)
-
-
-class _Fresh:
-    """Name servers, whose answers are not remembered for ever: an `Asker`."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-        self._resolver = self._new()
-        self._ends = -1.0
-
-    def _new(self) -> Resolver:
-        return Resolver(
-            self._relay.nameservers,
-            max_questions=_MAX_QUESTIONS,
-            trusts=self._relay.trusts_resolver,
-        )
-
-    async def ask(self, name: str, record: str) -> Answer:
-        """Ask one question."""
-        now = trio.current_time()
-        if now >= self._ends:
-            self._resolver, self._ends = self._new(), now + _FRESH_S
-        return await self._resolver.ask(name, record)
+    if relay.zone is not None:
+        return asker_of(relay.zone)
+    return Resolver(
+        relay.nameservers, max_questions=_MAX_QUESTIONS, trusts=relay.trusts_resolver
+    )
