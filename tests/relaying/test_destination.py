@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import (
@@ -86,8 +87,6 @@ class Silent:
     """An asker that never answers."""
 
     async def ask(self, name: str, record: str) -> Answer:
-        import trio
-
         await trio.sleep_forever()
         raise AssertionError
 
@@ -98,6 +97,7 @@ async def test_a_dns_that_never_answers_ends_in_bounded_time(
     error, route = await Finder(account_of(Silent())).find("x.example")
     assert isinstance(error, TransportTimeout)
     assert route is None
+    assert trio.current_time() == 60
 
 
 @pytest.mark.parametrize(
