@@ -108,7 +108,12 @@ async def test_this_machine_and_what_comes_after_it_are_left_out(
 
 
 @pytest.mark.parametrize(
-    "trouble", ["silent", "421 4.3.2 Not now", "554 5.3.2 No mail here"]
+    "trouble",
+    [
+        "silent",
+        "421 4.3.2 Not now",
+        pytest.param("554 5.3.2 No mail here", marks=pytest.mark.heavy),
+    ],
 )
 async def test_a_server_that_does_not_let_us_in_leaves_the_next_one(
     trouble: str, world: World, autojump_clock: object
@@ -218,7 +223,7 @@ async def test_domains_with_the_same_servers_share_a_session(
     assert (run.log["kind"] == "greeting").sum() == 1
 
 
-@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("most", [pytest.param(1, marks=pytest.mark.heavy), 2])
 async def test_no_server_gets_more_connections_than_it_may(
     most: int, world: World, autojump_clock: object
 ) -> None:
@@ -287,13 +292,8 @@ async def test_a_connection_that_has_to_wait_makes_room_for_others(
     assert order.index("p0@quick.example") == 1
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        pytest.param(name, marks=[] if name == "mixed-day" else pytest.mark.heavy)
-        for name in SCENARIOS
-    ],
-)
+@pytest.mark.heavy
+@pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_the_sums_are_those_of_the_servers(
     scenario: str, world: World, autojump_clock: object
 ) -> None:

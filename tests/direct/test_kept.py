@@ -60,6 +60,7 @@ def test_a_campaign_in_a_folder_goes_on_where_it_was(letter: Template) -> None:
     assert len(got) == 15
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore:sending to recipients")
 def test_a_saved_account_is_found_again_with_its_campaign(letter: Template) -> None:
     # Asked is a server that is not there: the port is closed, and the send is not begun.
@@ -188,6 +189,7 @@ def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
     assert set(outcomes.index[outcomes == "accepted"]) <= set(got)
 
 
+@pytest.mark.heavy
 def test_a_pause_and_a_stop_are_heard(letter: Template) -> None:
     with Lab() as one, Lab() as two:
         account = account_for(one, two, per_host="2/s")
