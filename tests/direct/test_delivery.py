@@ -73,6 +73,17 @@ async def test_a_domain_without_mx_records_is_its_own_server(
     assert len(lab.received) == 1
 
 
+async def test_a_server_is_reached_by_ipv6_where_that_is_the_address_that_answers(
+    world: World, autojump_clock: object
+) -> None:
+    lab = await world.host("mx.example", Lab(host="::1"))
+    world.zone["mx.example"] = {"A": "127.0.0.1", "AAAA": "::1"}
+    world.domain("x.example", "10 mx.example")
+    run = await world.campaign(people_at("x.example")).send_async()
+    check_sums(run, [lab], 1)
+    assert outcome(run, "p0@x.example")["server_address"] == "::1"
+
+
 @pytest.mark.parametrize(
     ("mx", "code", "status"),
     [("0 .", 556, "5.1.10"), (None, 550, "5.1.2"), (f"10 {US}", 554, "5.4.6")],
