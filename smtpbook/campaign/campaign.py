@@ -66,7 +66,8 @@ class Campaign(Known):
     account : Account, or mapping of Account to float
         By which to send.  Several with their shares: of ten messages seven and three by
         ``{work: 7, spare: 3}``.  One that cannot be used is named in a warning, and the
-        others take its share.
+        others take its share.  One of `Account.direct` is alone, and sends to each
+        domain's own servers.
     people : Recipients, DataFrame or path
         To whom.
     letter : Template
