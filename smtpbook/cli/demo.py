@@ -206,16 +206,18 @@ def _print_findings(run: Run) -> None:
 
 def _write_files(run: Run, folder: Path) -> None:
     from smtpbook.log.store import write_log
+    from smtpbook.reports.page import write_page
     from smtpbook.reports.pictures import save_pictures
-    from smtpbook.reports.report import report
+    from smtpbook.reports.sections import content_of
     from smtpbook.tables.outcomes import write_outcomes
 
     log = run.log
     write_log(log, folder / "events.parquet")
     write_outcomes(log, folder / "outcomes.csv")
     (folder / "transcript.txt").write_text(run.transcript(), encoding="utf-8")
-    save_pictures(log, folder)
-    report(log, folder / "report.html", title="The sample campaign")
+    content = content_of(log, "The sample campaign", {})
+    save_pictures(content, folder)
+    write_page(content, folder / "report.html")
     names = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file()))
     click.echo(f"\nWrote {folder}/: {names}")
 

@@ -26,7 +26,7 @@ from smtpbook.charts.plot_throughput import plot_throughput
 from smtpbook.charts.plot_timeline import plot_timeline
 from smtpbook.charts.plot_waterfall import plot_waterfall
 from smtpbook.insight.plot_reasons import plot_reasons
-from smtpbook.reports.content import Picture
+from smtpbook.reports.content import Content, Picture
 from smtpbook.svg import INK, PAPER
 from smtpbook.tables.engine import query
 from smtpbook.tables.replies import HOUR_US
@@ -80,26 +80,21 @@ def _lasts_hours(log: Log) -> bool:
     return bool(table["hours"].iloc[0] >= 2)
 
 
-def save_pictures(log: Log, folder: Path) -> list[Path]:
-    """Draw every chart that has something to show into PNG files.
+def save_pictures(content: Content, folder: Path) -> None:
+    """Save the charts of a report as PNG files, its single sessions left out.
 
     Parameters
     ----------
-    log : DataFrame or Scan
-        Event log.
+    content : Content
+        Of which nothing has been written yet.
     folder : Path
         Must be there; files of the same names are replaced.
-
-    Returns
-    -------
-    list of Path
-        The files written.
     """
-    written = []
-    for picture in pictures(log):
-        written.append(folder / f"{picture.name}.png")
-        picture.figure.savefig(written[-1], dpi=DPI)
-    return written
+    names = {name for name, _, _ in _CHARTS}
+    for section in content.sections:
+        for block in section.blocks:
+            if isinstance(block, Picture) and block.name in names:
+                block.figure.savefig(folder / f"{block.name}.png", dpi=DPI)
 
 
 def waterfall(
