@@ -64,6 +64,16 @@ def test_what_is_looked_at_is_bounded(data: bytes) -> None:
     opened_header(data)
 
 
+def test_parts_within_twenty_parts_are_one_file() -> None:
+    head = b"".join(
+        b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n)
+        for n in range(30)
+    )
+    (inner,) = opened(head + b"\r\nhi").files
+    assert inner.kind == "multipart/mixed"
+    assert inner.octets.count(b"Content-Type") == 9
+
+
 def test_of_more_parts_than_are_looked_at_it_says_so() -> None:
     head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     part = b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n"
