@@ -24,7 +24,7 @@ _SHOULD: Final = 78
 _LONE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _LONG: Final = re.compile(rb"^[^\r\n]{%d,}" % (_SHOULD + 1), re.MULTILINE)
 # A field can be folded where a blank stands, but not in front of its first word.
-_FOLDABLE: Final = re.compile(rb"^(?:[!-9;-~]+:)?[ \t]*[^ \t\r\n]+[ \t]")
+_FOLDABLE: Final = re.compile(rb"^(?:[!-9;-~]+:)?+[ \t]*[^ \t\r\n]+[ \t]")
 _SHOWN: Final = 60
 _AS_IT_IS: Final = frozenset({"8bit", "binary"})
 _KNOWN: Final = _AS_IT_IS | {"7bit", "quoted-printable", "base64"}

@@ -89,6 +89,7 @@ def test_550_means_another_thing_after_each_command(verb: str, reason: str) -> N
         ("GREETING", "554 5.7.1 no", "ip_blocked"),
         ("MAIL", "550 5.1.1 no", "sender_blocked"),
         ("END-OF-DATA", "550 5.7.26 no", "auth_failed"),
+        ("END-OF-DATA", "550 5.7.26 Not authenticated", "auth_failed"),
         ("END-OF-DATA", "550 5.7.650 no", "policy"),
         ("RCPT", "550 5.0.0 no", "user_unknown"),
         (None, "421 busy", "server_error"),

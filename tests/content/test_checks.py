@@ -268,6 +268,16 @@ def test_the_size_is_compared_with_the_server_and_the_providers() -> None:
     assert "Yahoo" not in evidence(large, "size")
 
 
+def test_a_field_of_one_long_word_cannot_be_folded() -> None:
+    url = "https://news.example.org/leave?t=" + "x" * 60
+    long = GOOD.replace(
+        "List-Unsubscribe: <https://news.example.org/leave?t=1>,",
+        f"List-Unsubscribe: <{url}>,",
+    )
+    found = check_message(long.replace("\n", "\r\n").encode(), date=NOW).set_index("check")
+    assert found.loc["line_length", "verdict"] == "pass"
+
+
 def test_few_need_no_way_out() -> None:
     letter = b"From: a@x.example\r\nDate: Sat, 28 Nov 2026 12:00:00 +0000\r\n\r\nhi\r\n"
     asked = {"one_click", "unsubscribe_link", "postal_address"}
