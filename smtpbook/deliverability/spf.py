@@ -5,9 +5,12 @@ Records are read and evaluated by `authentication.spf`; here it is said what to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from smtpbook.authentication.spf import check_spf_async
+from smtpbook.authentication.spf_record import MECHANISMS, Term
 from smtpbook.authentication.spf_result import MAX_LOOKUPS, MAX_VOIDS, SpfResult
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.said import (
@@ -21,6 +24,8 @@ from smtpbook.deliverability.said import (
 )
 from smtpbook.escape import visible
 
+_MAX_RECORD: Final = 450  # what receivers are sure to get (RFC 7208 section 3.4)
+
 
 async def spf_record(case: Case) -> list[Said]:
     """Look for the one record, and read it with all that it includes."""
@@ -30,19 +35,41 @@ async def spf_record(case: Case) -> list[Said]:
         return [unknown(found.reason)]
     if not found.texts:
         record = f'{found.domain}. IN TXT "v=spf1 {_term(case)} ~all"'
-        return [fails(found.reason, record)]
+        return [
+            fails(
+                f"{found.domain}: {found.reason}{case.path_note}",
+                f"{record}, and in it what whoever sends for you names, such as include:…",
+            )
+        ]
     if found.result == "permerror" and not _is_too_costly(found):
         return [fails(f"{evidence}: {found.reason}", _one_record(found))]
-    return [passes(evidence)]
+    return [*_strange(found)] or [passes(evidence)]
 
 
 def _one_record(found: SpfResult) -> str | None:
     if len(found.texts) < 2:
         return None
-    terms = [text.split()[1:] for text in found.texts]
-    merged = dict.fromkeys(term for one in terms for term in one if term[-3:] != "all")
-    record = visible(" ".join(["v=spf1", *merged, "~all"]), max_chars=450)
-    return f'publish one record with the terms of all: "{record}"'
+    terms = [term for text in found.texts for term in text.split()[1:]]
+    # Beside the terms of another record a redirect= would count no longer, include: does.
+    merged = dict.fromkeys(
+        re.sub("^redirect=", "include:", term, flags=re.IGNORECASE)
+        for term in terms
+        if term.lstrip("+-~?").lower() != "all"
+    )
+    record = " ".join(["v=spf1", *merged, "~all"])
+    shown = f': "{visible(record)}"' if len(record) <= _MAX_RECORD else ""
+    return f"publish one record with the terms of all{shown}"
+
+
+def _strange(found: SpfResult) -> Iterator[Said]:
+    """Tell what receivers pass over, and was hardly meant so: ``ip4=192.0.2.1``."""
+    for term in () if found.record is None else found.record.unknown:
+        if term.name in MECHANISMS:  # others have a meaning somewhere, as in RFC 6652
+            yield warns(
+                f"{term} in the record of {visible(found.domain)} says nothing: receivers "
+                f"pass over it",
+                visible(f"write {term.text.replace('=', ':', 1)}"),
+            )
 
 
 async def spf_lookups(case: Case) -> list[Said]:
@@ -61,25 +88,35 @@ async def spf_lookups(case: Case) -> list[Said]:
 
 
 def _open_to_all(found: SpfResult) -> Iterator[Said]:
-    for _, one in found.walk():
+    for depth, one in found.walk():
         terms = () if one.record is None else one.record.mechanisms
         for term in terms:
-            network = term.network
-            is_everybody = term.name == "all" or (
-                network is not None and network.prefixlen == 0
-            )
-            if is_everybody and term.verdict == "pass":
+            if term.verdict == "pass" and _is_everybody(term):
+                remedy = "take it out"
+                if depth:
+                    remedy = "include it no longer, until whoever has it puts it right"
+                elif term.name == "all":
+                    remedy = "end the record with ~all or -all"
                 yield fails(
                     f"{term} in the record of {visible(one.domain)} lets everybody send",
-                    "end the record with ~all or -all",
+                    remedy,
                 )
     record = found.record
     assert record is not None
     if record.all is None and record.redirect is None:
+        whole = f"{record.text} ~all"
+        shown = f': "{visible(whole)}"' if len(whole) <= _MAX_RECORD else ""
         yield warns(
             "the record does not say what becomes of other addresses",
-            f'end it with ~all: "{visible(record.text, max_chars=400)} ~all"',
+            f"end it with ~all{shown}",
         )
+
+
+def _is_everybody(term: Term) -> bool:
+    """Whether a mechanism matches every address: ``all``, ``ip4:0.0.0.0/0``, ``a/0``."""
+    if term.network is not None:
+        return term.network.prefixlen == 0
+    return term.name == "all" or 0 in (term.length_4, term.length_6)
 
 
 def _slow(found: SpfResult) -> Iterator[Said]:

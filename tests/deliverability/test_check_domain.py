@@ -186,6 +186,18 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "fail",
         "lets everybody send",
     ),
+    "the networks of all addresses around a host": (
+        bounce("v=spf1 a:mail.example.org/0 -all"),
+        "spf_lookups",
+        "fail",
+        "lets everybody send",
+    ),
+    "a mechanism written as a modifier": (
+        bounce("v=spf1 ip4:198.51.100.7 ip4=192.0.2.1 -all"),
+        "spf_record",
+        "warn",
+        "ip4=192.0.2.1 in the record",
+    ),
     "ptr": (
         bounce("v=spf1 ip4:198.51.100.7 ptr -all"),
         "spf_lookups",
@@ -467,6 +479,51 @@ def test_a_defect_is_seen_by_its_own_check_alone(defect: str) -> None:
     assert not_well(found) - FOLLOWS.get(check, set()) == {(check, verdict)}
     assert words in evidence(found, check, verdict)
     assert found.loc[found["verdict"] != "pass", "remedy"].notna().all()
+
+
+def remedy(found: pd.DataFrame, check: str, verdict: str) -> str:
+    rows = found[(found["check"] == check) & (found["verdict"] == verdict)]
+    return str(rows["remedy"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("records", "verdict", "says"),
+    [
+        (
+            bounce("v=spf1 redirect=_spf.example.org", "v=spf1 a:mail.football mx -all"),
+            "fail",
+            '"v=spf1 include:_spf.example.org a:mail.football mx ~all"',
+        ),
+        (
+            bounce(
+                f"v=spf1 include:{'x.' * 99}example ~all",
+                f"v=spf1 include:{'y.' * 99}example a:{'z.' * 99}example ~all",
+            ),
+            "fail",
+            "publish one record with the terms of all",
+        ),
+        (bounce("v=spf1 ip4=192.0.2.1 ~all"), "warn", "write ip4:192.0.2.1"),
+    ],
+    ids=["redirect", "long", "slip"],
+)
+def test_an_spf_record_that_is_proposed_can_be_published(
+    records: dict[str, Any], verdict: str, says: str
+) -> None:
+    found = checked(zone=world(records))
+    assert remedy(found, "spf_record", verdict).endswith(says)
+
+
+def test_a_long_spf_record_is_not_proposed_cut_short() -> None:
+    long = "v=spf1 " + " ".join(f"ip4:198.51.100.{n}" for n in range(40))
+    found = checked(zone=world(bounce(long)))
+    assert remedy(found, "spf_lookups", "warn") == "end it with ~all"
+
+
+def test_what_another_lets_everybody_do_is_no_longer_included() -> None:
+    records = bounce("v=spf1 include:_spf.example.org -all")
+    open_to_all = {"_spf.example.org": {"TXT": "v=spf1 +all"}}
+    found = checked(zone=world({**records, **open_to_all}))
+    assert remedy(found, "spf_lookups", "fail").startswith("include it no longer")
 
 
 @pytest.mark.parametrize(
