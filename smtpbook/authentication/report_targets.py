@@ -12,7 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from smtpbook.authentication.dmarc_record import DmarcRecord, ReportUri, is_dmarc
+from smtpbook.authentication.dmarc_record import (
+    MAX_CHARS,
+    DmarcRecord,
+    ReportUri,
+    is_dmarc,
+)
 from smtpbook.authentication.tree_walk import NoAnswer, TreeWalk
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker
@@ -85,7 +90,7 @@ async def _target(
             uri=uri, is_external=True, is_authorized=None, name=name, evidence=str(exc)
         )
     answer = await asker.ask(name, "TXT")
-    texts = tuple(filter(is_dmarc, answer.values))
+    texts = [one for one in answer.values if is_dmarc(one) and len(one) <= MAX_CHARS]
     evidence = "; ".join(map(visible, texts[:3])) or visible(answer.error or "")
     # "if the confirming record includes a URI whose host is again different … MUST NOT
     # generate a report to either the original or the override URI." (RFC 9990 section 4)

@@ -59,7 +59,7 @@ def signatures_of(mail: bytes) -> list[Signature]:
 
 async def dkim_key(case: Case) -> list[Said]:
     """Look at each key: is it there, in use, for mail, and strong."""
-    names = [f"{selector}._domainkey.{case.domain}" for selector in case.selectors]
+    names = [f"{one}._domainkey.{case.domain}" for one in map(_bare, case.selectors) if one]
     if case.mail is not None:
         names += [one.key_name for one in signatures_of(case.mail)]
     if not names:
@@ -67,22 +67,31 @@ async def dkim_key(case: Case) -> list[Said]:
     return [_of_key(answer) for answer in await case.ask_all(names, "TXT")]
 
 
+def _bare(selector: str) -> str:
+    """Give a selector of which more was copied than it: ``s1._domainkey.example.org``."""
+    return selector.strip().lower().partition("._domainkey")[0]
+
+
 async def _guessed(case: Case) -> Said:
     """Tell which usual selectors have a key; that proves nothing, as any may be used."""
     names = [f"{selector}._domainkey.{case.domain}" for selector in USUAL]
-    answers = zip(USUAL, await case.ask_all(names, "TXT"), strict=True)
+    answers = dict(zip(USUAL, await case.ask_all(names, "TXT"), strict=True))
     there = [
         selector
-        for selector, answer in answers
+        for selector, answer in answers.items()
         if any("p=" in value for value in answer.values[:5])
     ]
     keys = f"keys are at {quoted(there)}" if there else "no key at any usual selector"
+    if lost := [one for one, answer in answers.items() if answer.status == "error"]:
+        keys += f", as far as there was an answer (there was none for {quoted(lost)})"
     return not_given("selector", f"which key is signed with; {keys}")
 
 
 def _of_key(answer: Answer) -> Said:
     if answer.status == "error":
         return unanswered(answer)
+    if answer.error:
+        return fails(found(answer), "give the selector that stands in s= of a signature")
     if not answer:
         return fails(found(answer), f'{answer.name}. IN TXT "v=DKIM1; k=…; p=…"')
     if len(answer.values) > 1:

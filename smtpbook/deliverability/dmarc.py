@@ -5,13 +5,15 @@ Records, alignment and results are `authentication.dmarc`'s; here it is said wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from smtpbook.authentication.dkim import verify_dkim
 from smtpbook.authentication.dmarc import DmarcResult, check_dmarc
 from smtpbook.authentication.report_targets import ReportTarget, report_targets
 from smtpbook.authentication.spf import check_spf_async
-from smtpbook.authentication.tree_walk import Found, NoAnswer, TreeWalk
+from smtpbook.authentication.tree_walk import Found, NoAnswer, TreeWalk, walk_of
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.dkim import signatures_of
 from smtpbook.deliverability.said import (
@@ -25,25 +27,40 @@ from smtpbook.deliverability.said import (
 )
 from smtpbook.escape import visible
 
+_OF_ALL: Final = re.compile(r";[ \t]*pct[ \t]*=[ \t]*100[ \t]*(?:;|\Z)", re.IGNORECASE)
 _NOT_NOW = "the DNS gave no answer on which it hangs"
 
 
 async def dmarc_record(case: Case) -> list[Said]:
     """Look for the record that applies, and at what it asks for."""
+    walk = TreeWalk(case.asker)
     try:
-        found = await TreeWalk(case.asker).find(case.domain)
+        found = await walk.find(case.domain)
+        several = [one for one in walk_of(case.domain) if len(await walk.texts(one)) > 1]
     except NoAnswer as exc:
         return [unknown(str(exc))]
     name = f"_dmarc.{case.domain}"
     record = f'{name}. IN TXT "v=DMARC1; p=none; rua=mailto:dmarc-reports@{case.domain}"'
     if len(found.texts) > 1:
         return [fails(f"{name} TXT {quoted(found.texts)}: so none counts", "keep one")]
+    if found.record is None and several:
+        above = f"_dmarc.{several[0]}"
+        said = f"{name}: there is no DMARC record, and several at {above}, so none counts"
+        return [fails(said, f"keep one at {above}")]
     if found.record is None:
-        return [fails(f"{name}: there is no DMARC record", record)]
+        return [fails(await _nothing_at(case, name), record)]
     evidence = f"_dmarc.{visible(found.domain)} TXT {quoted([found.record.text])}"
     targets = await report_targets(case.asker, found.record, found.domain)
     said = [*_faults(found, evidence, case.domain), *_strangers(targets)]
     return said or [passes(evidence)]
+
+
+async def _nothing_at(case: Case, name: str) -> str:
+    """Say that there is no record, and what stands there in its place."""
+    above = " nor above" if case.domain.count(".") > 1 else ""
+    texts = (await case.asker.ask(name, "TXT")).values
+    instead = f"; {quoted(texts)} is none: it begins with v=DMARC1" if texts else ""
+    return f"{name}{above}: there is no DMARC record{instead}"
 
 
 def _faults(found: Found, evidence: str, domain: str) -> Iterator[Said]:
@@ -54,9 +71,13 @@ def _faults(found: Found, evidence: str, domain: str) -> Iterator[Said]:
         return
     for problem in record.problems:
         yield warns(f"{evidence}: {problem}")
-    if record.removed:
-        tags = ", ".join(f"{tag}=" for tag in record.removed)
-        yield warns(f"{evidence}: RFC 9989 has removed {tags}", f"take {tags} out")
+    # pct=100, rf= and ri= stand in most records, and change nothing for anybody.
+    if "pct" in record.removed and not _OF_ALL.search(record.text):
+        yield warns(
+            f"{evidence}: RFC 9989 has removed pct=, so some receivers apply the policy to "
+            f"a part of the mail and others to all of it",
+            "take pct= out; t=y says that the policy is only tried",
+        )
     policy, tag = record.policy(is_below=found.domain != domain, exists=True)
     if policy == "none":
         yield warns(

@@ -285,6 +285,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warn",
         "RFC 9989 has removed pct=",
     ),
+    "a record that begins otherwise": (
+        dmarc("v=dmarc1; p=reject"),
+        "dmarc_record",
+        "fail",
+        '"v=dmarc1; p=reject" is none: it begins with v=DMARC1',
+    ),
     "no reports": (dmarc("v=DMARC1; p=reject"), "dmarc_record", "warn", "no reports"),
     "a policy that is only tried": (
         dmarc("v=DMARC1; p=reject; t=y; rua=mailto:d@example.org"),
@@ -735,6 +741,28 @@ def test_a_selector_that_was_not_said_is_guessed_and_proves_nothing(
     assert words in evidence(found, "dkim_key", "unknown")
 
 
+def test_usual_selectors_that_nobody_answered_for_are_not_said_to_have_no_key() -> None:
+    name = f"k1._domainkey.{DOMAIN}"
+    found = checked(zone=world({KEY: None}, (name,)), selector=None, message=None)
+    assert 'there was none for "k1"' in evidence(found, "dkim_key", "unknown")
+
+
+@pytest.mark.parametrize("selector", [" S1 ", "s1._domainkey", f"s1._domainkey.{DOMAIN}."])
+def test_a_selector_that_was_copied_with_its_name_is_taken(selector: str) -> None:
+    assert not_well(checked(selector=selector, message=None)) == {
+        ("dkim_signature", "unknown"),
+        ("dkim_aligned", "unknown"),
+    }
+
+
+@pytest.mark.parametrize("selector", ["s1\n\x1b[31m", "a..b", "x" * 300])
+def test_a_selector_that_can_be_none_does_nothing_where_it_is_shown(selector: str) -> None:
+    found = checked(selector=selector)
+    shown = [*found["evidence"], *found["remedy"].dropna()]
+    assert shown == [visible(text) for text in shown]
+    assert "s= of a signature" in remedy(found, "dkim_key", "fail")
+
+
 def test_name_servers_and_zone_data_come_to_the_same() -> None:
     # dnslib reads neither TLSA records nor what follows a semicolon.
     left_out = {
@@ -751,6 +779,27 @@ def test_name_servers_and_zone_data_come_to_the_same() -> None:
     with name_server("\n".join(lines)) as server:
         live = checked(zone=Resolver([server.place]))
     assert live.equals(checked(zone=world(left_out)))
+
+
+@pytest.mark.parametrize("tags", ["pct=100", "PCT = 100; ri=86400; rf=afrf; fo=1"])
+def test_tags_of_the_old_standard_that_change_nothing_are_let_be(tags: str) -> None:
+    records = dmarc(f"v=DMARC1; p=reject; rua=mailto:d@example.org; {tags}")
+    assert not_well(checked(zone=world(records))) == set()
+
+
+def test_several_records_of_a_domain_above_are_named() -> None:
+    records = {"_dmarc.example.org": {"TXT": ["v=DMARC1; p=reject", "v=DMARC1; p=none"]}}
+    found = checked("bounce.example.org", zone=world(records), selector=None, message=None)
+    assert "several at _dmarc.example.org" in evidence(found, "dmarc_record", "fail")
+    assert remedy(found, "dmarc_record", "fail") == "keep one at _dmarc.example.org"
+
+
+def test_a_text_too_long_for_a_record_agrees_to_nothing() -> None:
+    name = f"{DOMAIN}._report._dmarc.reports.example"
+    records = dmarc("v=DMARC1; p=reject; rua=mailto:d@reports.example")
+    long = {name: {"TXT": f"v=DMARC1; {'x' * 70_000}"}}
+    found = checked(zone=world({**records, **long}))
+    assert "does not agree" in evidence(found, "dmarc_record", "warn")
 
 
 def test_a_domain_below_another_goes_by_what_that_says_of_such() -> None:
