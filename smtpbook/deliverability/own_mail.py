@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from smtpbook.accounts.account import Account
+from smtpbook.codes.explain import explain
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.reverse_dns import addresses
 from smtpbook.deliverability.said import (
@@ -31,6 +32,10 @@ from smtpbook.session.session import Session, open_session
 # "Any system that includes an SMTP server supporting mail relaying or delivery MUST support
 # the reserved mailbox "postmaster"" -- RFC 5321 section 4.5.1; abuse: RFC 2142 section 4.
 _MAILBOXES: Final = ("postmaster", "abuse")
+_OF_WHO_ASKS: Final = frozenset(
+    {"ip_blocked", "rdns", "auth_failed", "greylisted", "rate_limited"}
+)
+_FROM_ELSEWHERE: Final = "ask from a server that may send mail"
 _MAX_HOSTS: Final = 2
 _PATIENCE_S: Final = 10.0
 _MAX_REPLY: Final = 200
@@ -90,7 +95,7 @@ async def _asked_at(case: Case, hosts: MailHosts) -> list[Said]:
     return [
         unknown(
             "; ".join(lost),
-            "many networks let nobody connect to port 25: ask from a server that may",
+            f"many networks let nobody connect to port 25: {_FROM_ELSEWHERE}",
         )
     ]
 
@@ -100,23 +105,28 @@ async def _conversation(session: Session, case: Case, host: str) -> list[Said]:
     said = f"{visible(host)} said"
     begun = await session.command("MAIL FROM:<>")
     if _code(begun) >= 400:
-        return [fails(f"{said} to MAIL FROM:<>: {_shown(begun)}: it takes no bounces")]
+        return [_refused(f"{said} to MAIL FROM:<>", begun, "let it take bounces")]
     refused: list[Said] = []
     for local_part in _MAILBOXES:
         reply = await session.command(f"RCPT TO:<{local_part}@{case.domain}>")
         if _code(reply) >= 400:
-            says = fails if _code(reply) >= 500 else warns
-            refused.append(
-                says(
-                    f"{said} to RCPT TO:<{local_part}@{case.domain}>: {_shown(reply)}",
-                    f"have {local_part}@{case.domain} reach somebody",
-                )
-            )
+            whom = f"{local_part}@{case.domain}"
+            remedy = f"have {whom} reach somebody"
+            refused.append(_refused(f"{said} to RCPT TO:<{whom}>", reply, remedy))
     await session.command("RSET")
     if refused:
         return refused
     taken = quoted([f"{one}@{case.domain}" for one in _MAILBOXES])
     return [passes(f"{visible(host)} takes bounces, and {taken}")]
+
+
+def _refused(said: str, reply: Reply | None, remedy: str) -> Said:
+    """Judge a refusal, unless it is of whoever asks and not of what was asked for."""
+    assert reply is not None  # it has a code
+    evidence = f"{said}: {_shown(reply)}"
+    if explain(reply).reason in _OF_WHO_ASKS:
+        return unknown(f"{evidence}: that is about who asks", _FROM_ELSEWHERE)
+    return (fails if reply.code >= 500 else warns)(evidence, remedy)
 
 
 def _code(reply: Reply | None) -> int:

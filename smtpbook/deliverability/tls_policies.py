@@ -21,6 +21,7 @@ from smtpbook.deliverability.said import (
     warns,
 )
 from smtpbook.escape import visible
+from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.mail_hosts import mail_hosts
 from smtpbook.routes.addresses import addresses_of
 from smtpbook.routes.dane import dane_of
@@ -112,23 +113,18 @@ async def dane(case: Case) -> list[Said]:
     hosts = await mail_hosts(case.asker, case.domain)
     if hosts.kind == "error":
         return [unanswered(hosts.answer)]
-    said = [
-        one
-        for host in hosts.hosts[:_MAX_HOSTS]
-        if (one := await _of_host(case, host.name)) is not None
-    ]
+    names = {f"_{_PORT}._tcp.{one.name}": one.name for one in hosts.hosts[:_MAX_HOSTS]}
+    answers = await case.ask_all(names, "TLSA")
+    there = zip(names.values(), answers, strict=True)
+    said = [await _of_host(case, host, answer) for host, answer in there if answer]
+    if lost := [one for one in answers if one.status == "error"]:
+        more = f"; nor for {quoted([one.name for one in lost[1:]])}" if lost[1:] else ""
+        said.append(unknown(f"{unanswered(lost[0]).evidence}{more}"))
     return said or [passes(f"{case.domain}: no TLSA records; they are optional")]
 
 
-async def _of_host(case: Case, host: str) -> Said | None:
-    """Say what one host's records are worth; None = it has none."""
-    answer = await case.asker.ask(f"_{_PORT}._tcp.{host}", "TLSA")
-    if answer.status == "error":
-        # "the SMTP client MUST NOT … deliver" to a host whose lookup fails -- RFC 7672
-        # section 2.1.2, where DNSSEC is used
-        return unanswered(answer)
-    if not answer:
-        return None
+async def _of_host(case: Case, host: str, answer: Answer) -> Said:
+    """Say what one host's records are worth."""
     known = await dane_of(case.asker, await addresses_of(case.asker, host))
     if known.state == "insecure":
         return unknown(

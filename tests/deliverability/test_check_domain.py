@@ -717,6 +717,32 @@ def test_every_check_is_listed_with_its_question_and_source() -> None:
     assert set(listed["group"]) == set(get_args(Group))
 
 
+class _Failing:
+    """Whoever has an answer to each question but some."""
+
+    def __init__(self, zone: Zone, *failing: tuple[str, str]) -> None:
+        self._zone, self._failing = zone, failing
+        self.asked: list[tuple[str, str]] = []
+
+    async def ask(self, name: str, record: str) -> Answer:
+        self.asked.append((name, record))
+        if (name, record) in self._failing:
+            return Answer(name=name, record=record, status="error", error="SERVFAIL")
+        return await self._zone.ask(name, record)
+
+
+def test_what_nobody_could_say_never_speaks_against_the_sender() -> None:
+    all_well = _Failing(world())
+    checked(zone=all_well)
+    questions = sorted(set(all_well.asked))
+    assert len(questions) > 30
+    for failing in [*(questions[nth::8] for nth in range(8)), questions]:
+        verdicts = {
+            verdict for _, verdict in not_well(checked(zone=_Failing(world(), *failing)))
+        }
+        assert verdicts <= {"unknown"}, failing
+
+
 def test_without_a_zone_of_lists_they_are_unknown_in_one_row() -> None:
     found = checked(zone=world(dict.fromkeys(LISTS)))
     assert not_well(found) == {("blocklists", "unknown")}
@@ -845,6 +871,14 @@ def test_tlsa_records_without_dnssec_prove_nothing() -> None:
     found = checked(zone=Zone(GOOD, is_world=True))
     assert not_well(found) == {("dane", "unknown")}
     assert "whether DNSSEC vouches" in evidence(found, "dane", "unknown")
+
+
+def test_hosts_whose_tlsa_records_nobody_knows_are_told_in_one_row() -> None:
+    hosts = [f"mx{n}.elsewhere.example" for n in range(5)]
+    data = {DOMAIN: {"MX": [f"10 {host}" for host in hosts]}}
+    found = check_domain(DOMAIN, zone=data)
+    assert (found["check"] == "dane").sum() == 1
+    assert all(host in evidence(found, "dane", "unknown") for host in hosts[1:])
 
 
 def test_a_policy_that_is_only_tried_and_leaves_a_host_out_is_a_warning() -> None:

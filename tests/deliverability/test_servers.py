@@ -71,7 +71,7 @@ def test_a_mailbox_that_is_refused_for_good_fails(lab: Lab) -> None:
 
 
 def test_a_mailbox_that_is_put_off_is_a_warning(lab: Lab) -> None:
-    lab.set("abuse@*", rcpt=Behaviour(reply="450 4.2.0 later"))
+    lab.set("abuse@*", rcpt=Behaviour(reply="452 4.2.2 mailbox full"))
     assert asked(lab).verdict == "warn"
 
 
@@ -79,7 +79,24 @@ def test_a_host_that_takes_no_bounces_fails(lab: Lab) -> None:
     lab.set(mail=Behaviour(reply="550 5.7.1 no null senders"))
     said = asked(lab)
     assert said.verdict == "fail"
-    assert "it takes no bounces" in said.evidence
+    assert said.remedy == "let it take bounces"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "450 4.2.0 Greylisted, please try again in 300 seconds",
+        "550 5.7.25 Client host rejected: cannot find your reverse hostname",
+    ],
+)
+@pytest.mark.parametrize("verb", ["mail", "rcpt"])
+def test_a_refusal_of_whoever_asks_says_nothing_of_the_domain(
+    lab: Lab, verb: str, reply: str
+) -> None:
+    lab.set(**{verb: Behaviour(reply=reply)})
+    of_lab = case(probes_mx=True, mx_port=lab.port, helo="mail.x.example")
+    assert {one.verdict for one in SENDER.run(own_mail, of_lab)} == {"unknown"}
 
 
 def test_a_host_that_cannot_be_reached_is_unknown() -> None:
