@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from smtpbook.reports.content import Section
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-_ARGUMENT: Final = re.compile(r"check_domain\(…, (\w+)=(…|True)\)")
+# How remedies and evidence name what is given: check_domain('x.example'),
+# check_domain(…, ip=…), check_domain(…, probe_mx=True), zone= was given.
+_CALL: Final = re.compile(
+    r"check_domain\((?:'([^']+)'|…, (\w+)=(…|True))\)|\b(zone|reverse_path)=(?= was)"
+)
 # The sections of the page, in the order of urgency.
 _SECTIONS: Final = {
     "fail": ("What fails", VERMILLION),
@@ -99,7 +103,7 @@ def _tell(found: Frame) -> None:
     for check_name, verdict, evidence, remedy, source in _cells(found):
         text = evidence
         if remedy:
-            text += f"\n→ {_ARGUMENT.sub(_option, remedy)}"
+            text += f"\n→ {remedy}"
         if source and verdict != "pass":
             text += f"\n({source})"
         rows.append((verdict, check_name, text))
@@ -108,10 +112,13 @@ def _tell(found: Frame) -> None:
     click.echo("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
 
 
-def _option(argument: re.Match[str]) -> str:
+def _option(call: re.Match[str]) -> str:
     """Give what the command line calls an argument of `check_domain`."""
-    value = "" if argument[2] == "True" else " …"
-    return f"--{argument[1].replace('_', '-')}{value}"
+    domain, argument, value, other = call.groups()
+    if domain:
+        return f"smtpbook check {domain}"
+    more = " …" if value == "…" else ""
+    return f"--{(argument or other).replace('_', '-')}{more}"
 
 
 def _write_page(domain: str, found: Frame, path: Path) -> None:
@@ -137,5 +144,9 @@ def _section(found: Frame, verdict: str) -> Section | None:
 
 
 def _cells(found: Frame) -> list[tuple[str, str, str, str, str]]:
-    """Give the rows; what is null is empty."""
-    return list(found.astype(object).fillna("").itertuples(index=False, name=None))
+    """Give the rows, in the command line's words; what is null is empty."""
+    rows = found.astype(object).fillna("").itertuples(index=False, name=None)
+    return [
+        (name, verdict, _CALL.sub(_option, evidence), _CALL.sub(_option, remedy), source)
+        for name, verdict, evidence, remedy, source in rows
+    ]

@@ -6,6 +6,7 @@ about those has no answer, rather than a wrong one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,8 @@ Data = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 # As many as the resolvers in use follow: Unbound 11, BIND 16.
 MAX_ALIASES: Final = 12
+# Copied out of a zone file: one string or several, each in its quotes.
+_STRING: Final = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*', re.DOTALL)
 _DEFAULT_TTL_S: Final = 3600
 # Not $INCLUDE, which reads any file, nor $GENERATE, which makes any number of records.
 _DIRECTIVES: Final = frozenset({"$ORIGIN", "$TTL"})
@@ -39,8 +42,9 @@ class Zone:
     data : mapping, str or Path
         ``{"example.org": {"TXT": "v=spf1 -all", "MX": ["10 mx.example.org"]}}``: for each
         name its records, one or several, as zone files write them, but TXT as plain text
-        and every name a full one; or a zone file: its path, or its text.  A name
-        ``*.example.org`` stands for all below that domain that are not there.
+        (or in quotes, as there) and every name a full one; or a zone file: its path, or
+        its text.  A name ``*.example.org`` stands for all below that domain that are not
+        there.
     is_world : bool
         What is not in the data does not exist.  Otherwise nothing is known of names beyond
         the domains the data is about.
@@ -186,7 +190,7 @@ def _of_mapping(data: Data) -> Iterator[tuple[str, str, Iterable[str]]]:
 def _checked(name: str, kind: str, value: str) -> str:
     """Give a record's text as answers have it."""
     if kind == "TXT":
-        return value
+        return _unquoted(value)
     try:
         rdata = dns.rdata.from_text(
             "IN", kind, value, origin=dns.name.root, relativize=False
@@ -194,6 +198,18 @@ def _checked(name: str, kind: str, value: str) -> str:
     except (dns.exception.DNSException, ValueError) as exc:
         raise ValueError(f"{kind} of {visible(name)}: {visible(str(exc))}") from None
     return presented(rdata)
+
+
+def _unquoted(text: str) -> str:
+    """Join the strings of a TXT record that was copied with its quotes."""
+    strings, at = [], 0
+    while at < len(text):
+        string = _STRING.match(text, at)
+        if string is None:
+            return text
+        strings.append(string[1])
+        at = string.end()
+    return re.sub(r"\\(.)", r"\1", "".join(strings), flags=re.DOTALL)
 
 
 class _Collector(dns.zonefile.RRsetsReaderTransaction):

@@ -40,6 +40,23 @@ def test_rows_are_shown_with_remedies_and_nothing_fails(zone: Path) -> None:
     assert max(map(len, result.output.splitlines())) <= 80
 
 
+def test_the_next_step_is_one_of_the_command_line(zone: Path, tmp_path: Path) -> None:
+    page = tmp_path / "example.html"
+    shown = run(
+        "example.org", "--zone", zone, "--ip", "198.51.100.7", "--html", page
+    ).output
+    for text in (" ".join(shown.split()), page.read_text("utf-8")):
+        assert "--helo …" in text
+        assert "--reverse-path was not given" in text
+    assert "→ smtpbook check example.org" in run("ann@example.org").output
+
+
+def test_what_the_zone_does_not_say_is_to_be_added_to_it(zone: Path) -> None:
+    zone.write_text(ZONE.replace("ip4:198.51.100.7", "include:_spf.example.com"))
+    shown = run("example.org", "--zone", zone).output
+    assert "where --zone was given, add it there" in " ".join(shown.split())
+
+
 def test_something_that_fails_is_exit_status_1(zone: Path) -> None:
     result = run("example.org", "--zone", zone, "--ip", "192.0.2.1")
     assert result.exit_code == 1

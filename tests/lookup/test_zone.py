@@ -132,6 +132,25 @@ def test_data_that_cannot_be_read_is_refused_by_place(data: object, said: str) -
         Zone(data)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("copied", "text"),
+    [
+        ('"v=spf1 -all"', "v=spf1 -all"),
+        (' "v=DKIM1; p=MII" "BIjAN" ', "v=DKIM1; p=MIIBIjAN"),
+        (r'"v=DMARC1\; p=none" ', "v=DMARC1; p=none"),
+        ('""', ""),
+        (f'"{"x" * 300}"', "x" * 300),
+        *(
+            (text, text)
+            for text in ('"' + r"\"" * 99_999, '"quoted" ü', 'he said "no"', '"', "", " ")
+        ),
+    ],
+)
+def test_text_that_was_copied_with_its_quotes_loses_them(copied: str, text: str) -> None:
+    zone = Zone({"x.example": {"TXT": copied}})
+    assert zone.look_up("x.example", "TXT").values == (text,)
+
+
 def test_whoever_can_be_asked_stays_itself() -> None:
     assert asker_of(ZONE) is ZONE
     assert isinstance(asker_of({"x.example": {}}), Zone)
