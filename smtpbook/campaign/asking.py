@@ -34,6 +34,11 @@ from smtpbook.runner import SENDER, refuse_inside_trio
 
 AnyIp = IPv4Address | IPv6Address
 
+# The argument to give, where it is this preflight's.
+_HERE: Final = {
+    "check_domain(…, ip=…)": "campaign.preflight(…, ip=…)",
+    "check_domain(…, account=…)": "campaign.preflight(…, online=True)",
+}
 # MX, A and AAAA for each domain of the list, and what the sender's own checks ask.
 _QUESTIONS: Final = 3 * MAX_DOMAINS + 1000
 
@@ -73,14 +78,24 @@ async def _ask(
 
     async def ask_sender() -> None:
         if (first := about.first) is not None:
-            sender[:] = await sender_findings(
-                from_domain(first), ip=ip, account=account, message=first, zone=asker
+            found = await sender_findings(
+                from_domain(first),
+                ip=ip,
+                account=account,
+                message=first,
+                zone=asker,
+                is_handed_in=True,
             )
+            sender[:] = [replace(one, remedy=_here(one.remedy)) for one in found]
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask_sender)
         domains = await asked_domains(counts, asker, progress=progress)
     return sender, domains
+
+
+def _here(remedy: str | None) -> str | None:
+    return remedy if remedy is None else _HERE.get(remedy, remedy)
 
 
 def _volume(domains: list[MailDomain]) -> dict[str, int]:

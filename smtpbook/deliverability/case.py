@@ -39,6 +39,8 @@ class Case:
         Where the mail is handed in.
     mail : bytes or None
         A message as it is sent, signed.
+    is_handed_in : bool
+        It is as the account's server gets it, which may sign it yet.
     policies : mapping of str to str or None
         The MTA-STS policies of domains, as their web servers have them.
     fetches : bool
@@ -58,6 +60,7 @@ class Case:
     reverse_path: str | None = None
     account: Account | None = None
     mail: bytes | None = None
+    is_handed_in: bool = False
     policies: Mapping[str, str] | None = None
     fetches: bool = False
     probes_mx: bool = False

@@ -175,10 +175,17 @@ async def sender_findings(
     policies: Mapping[str, str] | None = None,
     probe_mx: bool = False,
     patience_s: float = PATIENCE_S,
+    is_handed_in: bool = False,
 ) -> list[Finding]:
     """Give what `check_domain` finds of the sender, without what it finds of the message.
 
-    Parameters, errors and time as `check_domain`.
+    Other parameters, errors and time as `check_domain`.
+
+    Parameters
+    ----------
+    is_handed_in : bool
+        The message is as the account's server gets it, which may sign it yet: that it is
+        not signed is no fault then.
 
     Returns
     -------
@@ -198,6 +205,7 @@ async def sender_findings(
             reverse_path=None if back is None else domain_given(back.rpartition("@")[2]),
             account=account,
             mail=None if message is None else octets_of(message),
+            is_handed_in=is_handed_in,
             policies=policies,
             fetches=isinstance(asker, Resolver),
             probes_mx=probe_mx,

@@ -155,6 +155,10 @@ async def dmarc_result(case: Case) -> list[Said]:
         return [unknown(found.summary)]
     if case.mail is None:
         return [unknown(f"{found.summary}; DKIM might", "check_domain(…, message=…)")]
+    if case.is_handed_in and not signatures:
+        return [
+            unknown(f"{found.summary}; DKIM might; see dkim_signature", "sign it first")
+        ]
     if case.ip is None:
         return [unknown(f"{found.summary}; SPF might", "check_domain(…, ip=…)")]
     return [fails(f"{found.summary}; receivers are asked to {_asked_to(found)}")]

@@ -31,6 +31,7 @@ PEOPLE = pd.DataFrame(
         "first_name": list("ABCDEF"),
     }
 )
+STRANGE = "192.0.2.77"  # which SPF does not name
 TEXT = """\
 Dear {{ first_name }}, the doors open on Friday, and there will be tea.
 
@@ -114,6 +115,30 @@ def test_a_rule_that_is_not_met_is_named(
     verdicts = {verdict for verdict, _ in looked_at(table, "requirements")}
     assert verdicts == {"fail"}
     assert "not met: reverse_dns" in looked_at(table, "requirements")[0][1]
+
+
+@pytest.mark.parametrize("ip", [None, "192.0.2.9", STRANGE])
+def test_a_letter_that_the_server_may_sign_yet_breaks_no_rule_of_dkim(
+    zone: dict[str, dict[str, Any]], ip: str | None
+) -> None:
+    letter = Template(header_from="Ann <ann@work.org>", subject="s", text=TEXT[:40])
+    campaign = Campaign("c", WORK, PEOPLE, letter, folder=None)
+    table = campaign.preflight(zone=zone, ip=ip)
+    for check in ("dkim_signature", "dkim_aligned"):
+        assert {verdict for verdict, _ in looked_at(table, check)} == {"unknown"}
+    assert "fail" not in {verdict for verdict, _ in looked_at(table, "dmarc_result")}
+    if ip != STRANGE:
+        rules = [said for _, said in looked_at(table, "requirements")]
+        assert not any("not met" in said for said in rules)
+
+
+def test_the_next_step_is_one_of_preflight(
+    letter: Template, zone: dict[str, dict[str, Any]]
+) -> None:
+    table = Campaign("c", WORK, PEOPLE, letter, folder=None).preflight(zone=zone)
+    steps = table.set_index("check")["remedy"]
+    assert steps["spf_result"] == "campaign.preflight(…, ip=…)"
+    assert steps["relay"] == "campaign.preflight(…, online=True)"
 
 
 def test_nobody_is_asked_unless_it_is_said(letter: Template) -> None:
