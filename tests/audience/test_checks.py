@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from smtpbook.audience.checks import BULK, CHECKS, check_recipients, volume_findings
-from smtpbook.audience.domains import domains_frame, mail_domains, unasked
+from smtpbook.audience.domains import (
+    Kind,
+    MailDomain,
+    domains_frame,
+    mail_domains,
+    unasked,
+)
 from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.recipients.read import read_recipients
@@ -129,11 +135,34 @@ def test_nobody_is_asked_offline_and_big_providers_are_known_by_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "kind", "verdict"),
+    [
+        (BULK, "unasked", "unknown"),
+        (BULK, "error", "unknown"),
+        (BULK, "mx", "pass"),
+        (BULK, "none", "pass"),
+        (BULK - 11, "unasked", "pass"),
+        (BULK - 10, "unasked", "unknown"),
+    ],
+)
+def test_a_volume_of_which_nobody_knows_where_it_goes_does_not_pass(
+    own: int, kind: Kind, verdict: str
+) -> None:
+    domains = [
+        *unasked({"gmail.com": 10}),
+        MailDomain(domain="own.org", recipients=own, kind=kind, server="mx.own.org"),
+    ]
+    (finding,) = volume_findings(domains_frame(domains))
+    assert finding.verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("gmail", "verdict"), [(BULK - 1, "pass"), (BULK, "warn"), (BULK + 1, "warn")]
 )
 def test_five_thousand_at_one_provider_bring_its_rules(gmail: int, verdict: str) -> None:
-    counts = {"gmail.com": gmail, "own.org": 20_000}
-    (finding,) = volume_findings(domains_frame(unasked(counts)))
+    own = MailDomain(domain="own.org", recipients=20_000, kind="mx", server="mx.own.org")
+    domains = [*unasked({"gmail.com": gmail}), own]
+    (finding,) = volume_findings(domains_frame(domains))
     assert finding.verdict == verdict
     assert f"Gmail {gmail:,} (20%)" in finding.evidence
 
