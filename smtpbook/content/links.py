@@ -1,4 +1,4 @@
-"""Links: where the HTML leads, and whether it shows where; none is followed here.
+"""Links: where the letter leads, and whether it shows where; none is followed here.
 
 Each function gives what is to be said, nothing if all is well; which check that belongs to
 is for `checks`.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Final
 
 from smtpbook.content.mail import Given, Mail, Told
-from smtpbook.content.page import Link
+from smtpbook.content.page import MAX_LINKS, Link
 from smtpbook.content.tables import shorteners
 from smtpbook.escape import visible
 from smtpbook.wording import counted
 
-_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|.*:.*|0x[0-9a-f]+|\d+")
+# A host whose last label is a number is an address (WHATWG URL, "ends in a number").
+_ADDRESS: Final = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?|.*:.*")
+_URL: Final = re.compile(r"\bhttps?://[^\s<>\"]+", re.IGNORECASE)
+_BEHIND: Final = ".,;:!?)]}'"  # what follows a URL in a sentence
 _DOMAIN_LIKE: Final = re.compile(
     r"(?:https?://)?((?:[\w-]{1,63}\.){1,10}[a-z]{2,24})(?:[:/?#]\S*)?", re.IGNORECASE
 )
@@ -88,4 +92,10 @@ def _about(
 
 
 def _links(mail: Mail) -> list[Link]:
-    return [] if mail.page is None else list(dict.fromkeys(mail.page.links))
+    """Give the links of the HTML; without one, those that readers' programs find."""
+    if mail.page is not None:
+        return list(dict.fromkeys(mail.page.links))
+    urls = dict.fromkeys(
+        found[0].rstrip(_BEHIND) for found in _URL.finditer(mail.text or "")
+    )
+    return [Link(url=url, shown="") for url in islice(urls, MAX_LINKS)]

@@ -92,10 +92,16 @@ def plot_placement(
     sizes = zip(shown["inbox"], shown["messages"], strict=True)
     label_beside(ax, "in the inbox", [f"{a:,} of {b:,}" for a, b in sizes], points=70)
     ends = zip(shown["inbox_low"], shown["inbox_high"], strict=True)
-    cells = [f"{100 * low:.0f} to {100 * high:.0f}%" for low, high in ends]
+    cells = [f"{_bound(low)} to {_bound(high)}%" for low, high in ends]
     label_beside(ax, "95 % interval", cells, points=152)
     legend_below(ax, _keys(shown), lines=2.2)
     return ax
+
+
+def _bound(share: float) -> str:
+    """Say an end of an interval, in whole per cent where that does not say all or none."""
+    digits = 1 if f"{share:.0%}" in ("0%", "100%") and 0.0005 < share < 0.9995 else 0
+    return f"{100 * share:.{digits}f}"
 
 
 def _draw(ax: Axes, shown: pd.DataFrame) -> None:

@@ -235,6 +235,11 @@ DEFECTS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
     ),
     "http": ("https", "warn", [link("http://news.example.org/")]),
     "a bare IPv4": ("bare_address", "warn", [link("https://192.0.2.1/")]),
+    "a bare IPv4, otherwise written": (
+        "bare_address",
+        "warn",
+        [link("https://0x7f.1/")],
+    ),
     "a bare IPv6": ("bare_address", "warn", [link("https://[2001:db8::1]/")]),
     "a shortener": ("shortener", "warn", [link("https://bit.ly/x")]),
     "another domain": (
@@ -249,6 +254,20 @@ DEFECTS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
 def test_a_defect_fails_its_own_check_and_no_other(defect: str) -> None:
     check, verdict, changes = DEFECTS[defect]
     assert wrong(good(*changes)) == {check: verdict}
+
+
+@pytest.mark.parametrize(
+    ("line", "check"),
+    [
+        ("See http://news.example.org/doors.", "https"),
+        ("(HTTPS://192.0.2.1/doors)", "bare_address"),
+        ("<https://bit.ly/x>", "shortener"),
+    ],
+)
+def test_links_of_a_letter_without_html_are_looked_at(line: str, check: str) -> None:
+    letter = f"From: a@x.example\nContent-Type: text/plain\n\n{line}\n".encode()
+    among = {"https", "bare_address", "shortener", "shown_link"}
+    assert wrong(letter).keys() & among == {check}
 
 
 def test_every_check_has_a_defect() -> None:

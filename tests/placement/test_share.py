@@ -62,6 +62,13 @@ def test_the_picture_has_a_row_for_each_provider_that_was_looked_at() -> None:
     assert "Alpha: 0 of 1 in the inbox (0% to 79%)" in alt_text(ax)
 
 
+def test_an_interval_is_not_said_to_be_certain() -> None:
+    many = placement(*[("Zeta", "inbox")] * 1000, *[("Alpha", "spam")] * 1000)
+    texts = [text.get_text() for text in plot_placement(many).texts]
+    assert any("99.6 to 100%" in text for text in texts)
+    assert any("0 to 0.4%" in text for text in texts)
+
+
 def test_where_nothing_was_found_out_the_picture_says_so() -> None:
     assert "No mailbox has been looked at" in alt_text(plot_placement(placement()))
     assert "No mailbox" in alt_text(plot_placement(placement(("A", None))))
