@@ -45,7 +45,8 @@ async def reverse_dns(case: Case) -> list[Said]:
         return [unanswered(pointer)]
     name = case.helo or f"mail.{case.domain}"
     if not pointer:
-        return [fails(found(pointer), _publish(case.ip, name))]
+        remedy = f"whoever owns the address publishes {_publish(case.ip, name)}"
+        return [fails(found(pointer), remedy)]
     back = [await addresses(case.asker, one) for one in pointer.values[:_MAX_NAMES]]
     for one, (ips, _) in zip(pointer.values, back, strict=False):
         if case.ip in ips:
@@ -88,7 +89,7 @@ async def helo(case: Case) -> list[Said]:
     if "." not in name.strip("."):
         return [fails(f"{quoted([name])} is not a full name: it has no dot")]
     ips, error = await addresses(case.asker, name)
-    if not ips and error is not None:
+    if error is not None and (not ips or (case.ip is not None and case.ip not in ips)):
         return [unanswered(error)]
     if not ips:
         record = f"{visible(name)}. IN {_kind(case.ip)} {case.ip or '192.0.2.1'}"

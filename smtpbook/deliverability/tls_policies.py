@@ -6,9 +6,11 @@ wrong.  They are read by `routes`, which also acts by them when it sends.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from smtpbook.deliverability.case import Case
+from smtpbook.deliverability.reverse_dns import addresses
 from smtpbook.deliverability.said import (
     Said,
     asked,
@@ -20,16 +22,19 @@ from smtpbook.deliverability.said import (
     unknown,
     warns,
 )
+from smtpbook.errors import TLSError, TransportError
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Answer
+from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
 from smtpbook.lookup.mail_hosts import mail_hosts
 from smtpbook.routes.addresses import addresses_of
 from smtpbook.routes.dane import dane_of
 from smtpbook.routes.mta_sts import StsPolicies, StsPolicy, record_id
+from smtpbook.routes.policy_file import fetch_policy
 from smtpbook.routes.tls_report import report_addresses
 from smtpbook.routes.txt_fields import RecordError
 from smtpbook.wording import lasting
 
+_LOOK_YOURSELF: Final = "open that address in a browser, or ask from another network"
 _MAX_HOSTS: Final = 10
 # "it's RECOMMENDED that … "max_age" … be greater" than a value whose expiry an attacker
 # could wait for: "a value of weeks or greater" -- RFC 8461 section 3.2
@@ -48,19 +53,37 @@ async def mta_sts(case: Case) -> list[Said]:
         return [fails(f"{found(answer)}: {exc}", _announcement(case.domain))]
     if announced is None:
         return [passes(f"{asked(answer)}: no policy is announced; it is optional")]
-    if case.policies is None and not case.fetches:
+    is_given = case.policies is not None and case.domain in map(_name, case.policies)
+    if not is_given and not case.fetches:
         return [
             unknown(
                 f"{found(answer)}; the policy itself was not asked for",
                 "check_domain(…, policies={domain: text})",
             )
         ]
-    known = await StsPolicies(case.asker, case.policies).of(case.domain)
-    if known.policy is None:
-        why = known.failure.reason if known.failure else "there is none"
-        where = f"https://mta-sts.{case.domain}/.well-known/mta-sts.txt"
-        return [fails(f"{where}: {visible(why)}", f"publish the policy at {where}")]
-    return await _of_policy(case, known.policy)
+    unreached: list[TransportError] = []
+    policies = case.policies if is_given else partial(_fetched, case.asker, unreached)
+    known = await StsPolicies(case.asker, policies).of(case.domain)
+    if known.policy is not None:
+        return await _of_policy(case, known.policy)
+    where = f"https://mta-sts.{case.domain}/.well-known/mta-sts.txt"
+    why = f"{where}: {visible(known.failure.reason) if known.failure else 'there is none'}"
+    if unreached:
+        return [unknown(f"{why}; it could not be reached from here", _LOOK_YOURSELF)]
+    return [fails(why, f"publish the policy at {where}")]
+
+
+async def _fetched(asker: Asker, unreached: list[TransportError], domain: str) -> bytes:
+    """Fetch a policy, and note where it is the way there that failed."""
+    try:
+        return await fetch_policy(asker, domain)
+    except TLSError:
+        raise
+    except TransportError as exc:
+        ips, error = await addresses(asker, f"mta-sts.{domain}")
+        if ips or error is not None:
+            unreached.append(exc)
+        raise
 
 
 async def _of_policy(case: Case, policy: StsPolicy) -> list[Said]:
@@ -80,6 +103,13 @@ async def _of_policy(case: Case, policy: StsPolicy) -> list[Said]:
     if policy.max_age_s < _WEEK_S:
         return [warns(f"{evidence}: forgotten within a week", "max_age: 1209600")]
     return [passes(evidence)]
+
+
+def _name(domain: str) -> str | None:
+    try:
+        return dns_name(domain)
+    except NotAName:
+        return None
 
 
 def _announcement(domain: str) -> str:

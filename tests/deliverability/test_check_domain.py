@@ -846,6 +846,12 @@ def test_an_ipv6_address_is_looked_up_by_its_nibbles() -> None:
     assert "Spamhaus XBL" in evidence(found, "blocklists", "fail")
 
 
+def test_a_name_of_which_half_the_addresses_are_known_is_not_judged() -> None:
+    half = _Failing(world(), ("mail.example.org", "AAAA"))
+    found = checked(zone=half, ip="2001:db8::7")
+    assert {verdict for check, verdict in not_well(found) if check == "helo"} == {"unknown"}
+
+
 def test_a_logo_is_shown_only_where_dmarc_is_enforced() -> None:
     found = checked(zone=world(dmarc("v=DMARC1; p=none; rua=mailto:d@example.org")))
     assert "quarantine or reject" in evidence(found, "bimi", "warn")

@@ -13,6 +13,7 @@ from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.own_mail import own_mail
 from smtpbook.deliverability.relay import relay
 from smtpbook.deliverability.said import Said
+from smtpbook.deliverability.tls_policies import mta_sts
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lookup.zone import Zone
@@ -103,6 +104,32 @@ def test_a_host_that_cannot_be_reached_is_unknown() -> None:
     (said,) = SENDER.run(own_mail, case(probes_mx=True, mx_port=nobody_at()))
     assert said.verdict == "unknown"
     assert said.evidence.startswith("mx.x.example: ")
+
+
+# --- the web server of an MTA-STS policy --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failing", "verdict"), [((), "fail"), (("mta-sts.x.example",), "unknown")]
+)
+def test_a_policy_whose_server_is_not_found_from_here_is_not_known(
+    failing: tuple[str, ...], verdict: str
+) -> None:
+    records = {"_mta-sts.x.example": {"TXT": "v=STSv1; id=1"}}
+    zone = Zone(records, failing=failing)
+    nobody = Case(domain="x.example", given="x.example", asker=zone, fetches=True)
+    (said,) = SENDER.run(mta_sts, nobody)
+    assert said.verdict == verdict
+    assert said.evidence.startswith("https://mta-sts.x.example/.well-known/mta-sts.txt: ")
+
+
+def test_the_policy_of_another_domain_says_nothing_of_this_one() -> None:
+    zone = Zone({"_mta-sts.x.example": {"TXT": "v=STSv1; id=1"}})
+    given = {"y.example": "version: STSv1"}
+    other = Case(domain="x.example", given="x.example", asker=zone, policies=given)
+    (said,) = SENDER.run(mta_sts, other)
+    assert said.verdict == "unknown"
+    assert said.remedy == "check_domain(…, policies={domain: text})"
 
 
 # --- where the mail is handed in ----------------------------------------------------------
