@@ -53,7 +53,7 @@ _HINTS: Final = {
         _check(
             "disposable",
             "Are there addresses that are thrown away?",
-            "github.com/disposable-email-domains, as installed",
+            "github.com/disposable-email-domains, as installed; known, 2026-11-28",
         ),
         "addresses at domains that give them away for an hour or a day",
     ),

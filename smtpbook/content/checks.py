@@ -19,7 +19,7 @@ from smtpbook.content.mail import AnyMessage, Given, Mail, Told
 from smtpbook.findings import Check, Finding, findings_frame
 from smtpbook.runner import SENDER, refuse_inside_trio
 
-_OWN: Final = "common practice; our own choice of figures"
+_OWN: Final = "common practice; our own choice of figures, 2026-11-28"
 _GUIDELINES: Final = (
     "Email sender guidelines (support.google.com/a/answer/81126), 2026-11-28"
 )

@@ -45,8 +45,8 @@ async def dmarc_record(case: Case) -> list[Said]:
         return [fails(f"{name} TXT {quoted(found.texts)}: so none counts", "keep one")]
     if found.record is None and several:
         above = f"_dmarc.{several[0]}"
-        said = f"{name}: there is no DMARC record, and several at {above}, so none counts"
-        return [fails(said, f"keep one at {above}")]
+        why = f"{name}: there is no DMARC record, and several at {above}, so none counts"
+        return [fails(why, f"keep one at {above}")]
     if found.record is None:
         return [fails(await _nothing_at(case, name), record)]
     evidence = f"_dmarc.{visible(found.domain)} TXT {quoted([found.record.text])}"

@@ -165,7 +165,7 @@ def _left_alone(about: About) -> Iterator[Finding]:
             evidence=f"{in_doubt:,} may or may not have got it already; without "
             'in_doubt="resend" they are left alone',
             remedy='campaign.settle({address: "accepted"}) says what became of them',
-            source="RFC 1047",
+            source="RFC 1047, February 1988",
         )
 
 
@@ -385,7 +385,12 @@ CHECKS: Final = (
     _check("empty", "message", "Does no body come out empty?"),
     _check("tried", "send", "Was this letter tried with a test?"),
     _check("suppressed", "list", "How many of the list are never written to?"),
-    _check("in_doubt", "list", "Is it known what became of earlier tries?", "RFC 1047"),
+    _check(
+        "in_doubt",
+        "list",
+        "Is it known what became of earlier tries?",
+        "RFC 1047, February 1988",
+    ),
     _check(
         "sender",
         "send",
