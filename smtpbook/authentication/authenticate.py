@@ -238,7 +238,7 @@ async def authenticate_async(
     # the mailbox composed of the local-part 'postmaster' and the 'HELO' identity" -- RFC
     # 7208 section 2.4
     spf = await check_spf_async(
-        domain or helo, ip=ip, sender=reverse_path, helo=helo, zone=asker
+        domain or helo, ip=ip, reverse_path=reverse_path, helo=helo, zone=asker
     )
     dkim = await verify_dkim(data, asker, date=date)
     dmarc = await check_dmarc(

@@ -68,7 +68,7 @@ def check_spf(
     domain: str,
     *,
     ip: str | None = None,
-    sender: str | None = None,
+    reverse_path: str | None = None,
     helo: str | None = None,
     zone: AnyZone = None,
     patience_s: float = PATIENCE_S,
@@ -82,8 +82,8 @@ def check_spf(
     ip : str, optional
         The host's address.  Default: none in particular: every term is gone through, to see
         what the record costs at worst and what strangers get.
-    sender : str, optional
-        The whole reverse-path, for records that ask for it.  Default: postmaster there.
+    reverse_path : str, optional
+        The whole of it, for records that ask for it.  Default: postmaster there.
     helo : str, optional
         The name in EHLO, likewise.  Default: the domain.
     zone : Zone, mapping, str, Path or Asker, optional
@@ -119,7 +119,7 @@ def check_spf(
         check_spf_async,
         domain,
         ip=ip,
-        sender=sender,
+        reverse_path=reverse_path,
         helo=helo,
         zone=zone,
         patience_s=patience_s,
@@ -131,7 +131,7 @@ async def check_spf_async(
     domain: str,
     *,
     ip: str | None = None,
-    sender: str | None = None,
+    reverse_path: str | None = None,
     helo: str | None = None,
     zone: AnyZone = None,
     patience_s: float = PATIENCE_S,
@@ -139,10 +139,11 @@ async def check_spf_async(
     """Do what `check_spf` does, inside a trio program."""
     address = None if ip is None else _address(ip)
     name = domain.removesuffix(".").lower()
+    # "<sender> has no local-part … 'postmaster' is substituted" (4.3)
+    has_local_part = reverse_path and not reverse_path.startswith("@")
     client = _Client(
         address=address,
-        # "<sender> has no local-part … 'postmaster' is substituted" (4.3)
-        sender=sender if sender and not sender.startswith("@") else f"postmaster@{name}",
+        sender=reverse_path if reverse_path and has_local_part else f"postmaster@{name}",
         helo=helo or name,
     )
     check = _Check(asker_of(zone), client)

@@ -84,7 +84,8 @@ async def _ask(
                 account=account,
                 message=first,
                 zone=asker,
-                is_handed_in=True,
+                # A direct send hands it to nobody who would sign it.
+                is_handed_in=any(one.relay is None for one in about.campaign.accounts),
             )
             sender[:] = [replace(one, remedy=_here(one.remedy)) for one in found]
 

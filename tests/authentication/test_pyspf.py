@@ -110,7 +110,9 @@ def a_world(lot: random.Random) -> Zone:
 
 
 async def checked(zone: Zone, ip: str) -> SpfResult:
-    return await check_spf_async("x.example", ip=ip, sender=SENDER, helo=HELO, zone=zone)
+    return await check_spf_async(
+        "x.example", ip=ip, reverse_path=SENDER, helo=HELO, zone=zone
+    )
 
 
 def test_our_verdicts_are_pyspf_s(spf: ModuleType) -> None:

@@ -30,7 +30,7 @@ async def check(case: Case) -> None:
         domain or case.helo,
         ip=case.ip,
         # "When the reverse-path is null" (RFC 7208 section 2.4)
-        sender=case.sender or f"postmaster@{case.helo}",
+        reverse_path=case.sender or f"postmaster@{case.helo}",
         helo=case.helo,
         zone=case.zone,
     )

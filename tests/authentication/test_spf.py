@@ -221,11 +221,13 @@ def test_the_text_for_those_turned_away() -> None:
     zone = record("v=spf1 -all exp=why.x.example") | {
         "why.x.example": {"TXT": "%{i} may not send for %{s}, see http://%{d}/?%{L}"}
     }
-    found = checked(zone, sender="a&b@x.example")
+    found = checked(zone, reverse_path="a&b@x.example")
     assert found.explanation == (
         "192.0.2.7 may not send for a&b@x.example, see http://x.example/?a%26b"
     )
-    assert checked(zone, sender="é@x.example").explanation is None  # section 6.2: ASCII
+    assert (
+        checked(zone, reverse_path="é@x.example").explanation is None
+    )  # section 6.2: ASCII
     assert checked(zone, ip=None).explanation is None
 
 
@@ -235,9 +237,9 @@ def test_the_sender_s_defaults() -> None:
         "ann.mx.example.x.example.y.example": {"A": "127.0.0.2"},
     }
     assert checked(zone).result == "pass"
-    assert checked(zone, sender="@x.example").result == "pass"
-    assert checked(zone, sender="ann@x.example", helo="mx.example").result == "pass"
-    assert checked(zone, sender="bob@x.example").result == "fail"
+    assert checked(zone, reverse_path="@x.example").result == "pass"
+    assert checked(zone, reverse_path="ann@x.example", helo="mx.example").result == "pass"
+    assert checked(zone, reverse_path="bob@x.example").result == "fail"
 
 
 def test_what_is_no_address_is_refused() -> None:

@@ -132,6 +132,14 @@ def test_a_letter_that_the_server_may_sign_yet_breaks_no_rule_of_dkim(
         assert not any("not met" in said for said in rules)
 
 
+def test_a_direct_send_is_signed_by_nobody_else(zone: dict[str, dict[str, Any]]) -> None:
+    letter = Template(header_from="Ann <ann@work.org>", subject="s", text=TEXT[:40])
+    with pytest.warns(UserWarning, match="own servers"):
+        account = Account.direct(helo="out.work.org")
+    table = Campaign("c", account, PEOPLE, letter, folder=None).preflight(zone=zone)
+    assert {verdict for verdict, _ in looked_at(table, "dkim_signature")} == {"fail"}
+
+
 def test_the_next_step_is_one_of_preflight(
     letter: Template, zone: dict[str, dict[str, Any]]
 ) -> None:
