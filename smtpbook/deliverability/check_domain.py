@@ -199,7 +199,7 @@ async def sender_findings(
             domain=domain_given(domain),
             given=domain,
             asker=asker,
-            ip=None if ip is None else ip_address(str(ip).strip()),
+            ip=None if ip is None else _as_sent(ip_address(str(ip).strip())),
             selectors=(selector,) if isinstance(selector, str) else selector or (),
             helo=helo,
             reverse_path=None if back is None else domain_given(back.rpartition("@")[2]),
@@ -249,6 +249,12 @@ def list_checks() -> pd.DataFrame:
     every = (*CHECKS, *MESSAGE_CHECKS, *LIST_CHECKS, *SEND_CHECKS)
     columns = ["check", "group", "asks", "source"]
     return pd.DataFrame([astuple(one) for one in every], columns=columns, dtype="string")
+
+
+def _as_sent(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Give the address that receivers see: ``::ffff:192.0.2.1`` is IPv4 (RFC 4291)."""
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return mapped or ip
 
 
 def _path_of(message: AnyMessage | None) -> str | None:

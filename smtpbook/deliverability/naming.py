@@ -19,6 +19,7 @@ from smtpbook.escape import visible
 from smtpbook.protocol.addresses import to_a_labels
 
 _MAX_SHOWN: Final = 80
+_WRITTEN: Final = 'a domain is written as in "example.org"'
 # Letters of other scripts that most fonts draw as these; among the pairs of Unicode TS 39,
 # confusables.txt.  Cyrillic, then Greek, then Armenian.
 _LOOK_ALIKE: Final = dict(
@@ -66,7 +67,7 @@ def domain_given(text: str) -> str:
         if ascii_domain.rpartition(".")[2].isdigit():  # RFC 3696 section 2
             raise LocalProtocolError(f"an IP address, not a domain: {_shown(text)}")
     except LocalProtocolError as exc:
-        raise NotADomain(str(exc), 'a domain is written as in "example.org"') from None
+        raise NotADomain(str(exc), _WRITTEN) from None
     return ascii_domain
 
 
@@ -75,7 +76,8 @@ async def spelling(case: Case) -> list[Said]:
     labels = case.domain.split(".")
     said = [one for label in labels for one in _of_label(label)]
     if len(labels) < 2:
-        said.append(fails(f"{case.domain} has no dot: it is no domain of the public DNS"))
+        why = f"{case.domain} has no dot: it is no domain of the public DNS"
+        said.append(fails(why, _WRITTEN))
     if said:
         return said
     is_same = case.given.strip(" ").removesuffix(".").lower() == case.domain

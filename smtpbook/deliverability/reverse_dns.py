@@ -32,7 +32,7 @@ _MAX_ADDRESSES: Final = 100  # of one name and kind; what is beyond is not looke
 # Words by which networks name the lines of their customers; our own observation.
 _LINE: Final = re.compile(
     r"(?:^|[.-])(?:a?dsl|broadband|cable|client|customer|cust|dhcp|dial(?:up)?|dyn(?:amic)?"
-    r"|generic|pool|ppp(?:oe)?|unassigned|unallocated|static|host|ip)[0-9]*(?:[.-]|$)"
+    r"|generic|pool|ppp(?:oe)?|unassigned|unallocated|static|ip)[0-9]*(?:[.-]|$)"
 )
 
 

@@ -9,8 +9,10 @@ from email.errors import MessageError
 from email.headerregistry import AddressHeader
 from email.parser import BytesHeaderParser
 from email.policy import default
+from typing import Final
 
 from smtpbook.deliverability.case import Case
+from smtpbook.deliverability.reverse_dns import addresses
 from smtpbook.deliverability.said import (
     Said,
     asked,
@@ -20,10 +22,14 @@ from smtpbook.deliverability.said import (
     passes,
     quoted,
     unanswered,
+    unknown,
     warns,
 )
-from smtpbook.lookup.mail_hosts import mail_hosts
+from smtpbook.escape import visible
+from smtpbook.lookup.mail_hosts import MailHosts, mail_hosts
 from smtpbook.protocol.addresses import domain_of
+
+_MAX_HOSTS: Final = 10
 
 
 async def from_domain(case: Case) -> list[Said]:
@@ -48,7 +54,25 @@ async def _exists(case: Case, domain: str) -> Said:
         return unanswered(hosts.answer)
     if hosts.kind == "none":
         return fails(found(hosts.answer), f"{domain}. IN MX 10 mail.{domain}.")
+    if hosts.kind == "mx":
+        return await _reachable(case, hosts)
     return passes(found(hosts.answer))
+
+
+async def _reachable(case: Case, hosts: MailHosts) -> Said:
+    """Ask whether the mail hosts have addresses; what nobody says is not held against."""
+    lost = []
+    for host in hosts.hosts[:_MAX_HOSTS]:
+        ips, error = await addresses(case.asker, host.name)
+        if ips or error is not None:
+            return passes(found(hosts.answer))
+        lost.append(host.name)
+    if len(hosts.hosts) > _MAX_HOSTS:
+        return unknown(f"{found(hosts.answer)}; {quoted(lost)} have no address")
+    return fails(
+        f"{found(hosts.answer)}, and no such host has an address",
+        f"{visible(lost[0])}. IN A …; or name another host in the MX record",
+    )
 
 
 def _of_header(mail: bytes, domain: str) -> list[Said]:

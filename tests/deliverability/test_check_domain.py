@@ -137,6 +137,12 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "fail",
         "no such record",
     ),
+    "the reverse-path's mail hosts have no address": (
+        bounce("v=spf1 include:_spf.example.org -all", mx="10 gone.example.org"),
+        "reverse_path",
+        "fail",
+        "no such host has an address",
+    ),
     "two SPF records": (
         bounce("v=spf1 ip4:198.51.100.7 -all", "v=spf1 mx ~all"),
         "spf_record",
@@ -852,6 +858,15 @@ def test_a_name_of_which_half_the_addresses_are_known_is_not_judged() -> None:
     half = _Failing(world(), ("mail.example.org", "AAAA"))
     found = checked(zone=half, ip="2001:db8::7")
     assert {verdict for check, verdict in not_well(found) if check == "helo"} == {"unknown"}
+
+
+def test_an_ipv4_address_that_is_written_as_ipv6_is_ipv4() -> None:
+    assert checked(ip=f"::ffff:{IP}").equals(checked())
+
+
+def test_mail_hosts_of_which_nothing_is_known_are_not_held_against_a_domain() -> None:
+    found = check_domain(DOMAIN, zone={DOMAIN: {"MX": "1 aspmx.l.google.com"}})
+    assert "aspmx" in evidence(found, "from_domain", "pass")
 
 
 def test_a_logo_is_shown_only_where_dmarc_is_enforced() -> None:
