@@ -51,6 +51,7 @@ from smtpbook.authentication.spf_result import (
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
 from smtpbook.lookup.asker import AnyZone, asker_of
+from smtpbook.protocol.addresses import is_within
 from smtpbook.runner import SENDER, refuse_inside_trio
 
 MAX_HOSTS: Final = 10
@@ -206,7 +207,7 @@ class _Client:
 
 def _preferred(names: tuple[str, ...], domain: str) -> str:
     """Choose the name that ``%{p}`` stands for (RFC 7208 section 7.3)."""
-    below = (name for name in names if name.endswith(f".{domain}"))
+    below = (name for name in names if is_within(name, domain))
     return domain if domain in names else next(below, (*names, "unknown")[0])
 
 
@@ -353,7 +354,7 @@ class _Check:
             is_match = bool(found)
         elif term.name == "ptr":
             found = await self._names()
-            is_match = any(f".{name}".endswith(f".{target}") for name in found)
+            is_match = any(is_within(name, target) for name in found)
         else:
             hosts = await self._hosts(target) if term.name == "mx" else (target,)
             found = tuple([ip for host in hosts for ip in await self._addresses(host)])

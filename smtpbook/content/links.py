@@ -15,6 +15,7 @@ from smtpbook.content.mail import Given, Mail, Told
 from smtpbook.content.page import MAX_LINKS, Link
 from smtpbook.content.tables import shorteners
 from smtpbook.escape import visible
+from smtpbook.protocol.addresses import is_within
 from smtpbook.wording import counted
 
 # A host whose last label is a number is an address (WHATWG URL, "ends in a number").
@@ -67,17 +68,14 @@ def shown_link(mail: Mail, given: Given) -> Iterator[Told]:
         if shown is None or not link.host or shown[1].rpartition(".")[2].lower() in _FILES:
             continue
         name = shown[1].lower()
-        if not (f".{link.host}".endswith(f".{name}") or _is_below(name, link.host)):
+        is_above = "." in link.host and is_within(name, link.host)
+        if not (is_above or is_within(link.host, name)):
             yield (
                 "warn",
                 f"A link shows {visible(name, max_chars=80)} and goes to "
                 f"{visible(link.host, max_chars=80)}: that is how phishing looks.",
                 "show words, or the domain it goes to",
             )
-
-
-def _is_below(name: str, host: str) -> bool:
-    return f".{name}".endswith(f".{host}") and "." in host
 
 
 def _about(

@@ -13,7 +13,7 @@ from typing import Final
 from smtpbook.dkim.canonical import Canonicalization
 from smtpbook.dkim.tags import TagError, base64_of, parse_tags, shown, words_of
 from smtpbook.errors import LocalProtocolError
-from smtpbook.protocol.addresses import to_a_labels
+from smtpbook.protocol.addresses import is_within, to_a_labels
 
 # Everything from the "=" of b= up to the next ";": "the value of the "b=" tag (including
 # all surrounding whitespace) deleted" -- RFC 6376 section 3.7
@@ -152,7 +152,7 @@ def _identity(tags: dict[str, str], domain: str) -> str:
     if not at:
         raise TagError(f"i= has no @: {shown(identity)}")
     its_domain = _domain(its_domain, "i")
-    if its_domain != domain and not its_domain.endswith(f".{domain}"):
+    if not is_within(its_domain, domain):
         raise TagError(f"i= is not within d=: {shown(identity)}")
     return identity
 

@@ -43,7 +43,7 @@ from smtpbook.dkim.key_record import (
 from smtpbook.dkim.signature import seconds_of
 from smtpbook.errors import LocalProtocolError, near_miss
 from smtpbook.private_key import Hidden, Source, hiding, load_private_key
-from smtpbook.protocol.addresses import to_a_labels
+from smtpbook.protocol.addresses import is_within, to_a_labels
 from smtpbook.protocol.header import check_line_ends, split_header
 
 Key = RSAPrivateKey | Ed25519PrivateKey
@@ -355,7 +355,7 @@ def _checked_headers(headers: Sequence[str]) -> tuple[str, ...]:
 def _written_identity(identity: str, domain: str) -> str:
     local_part, at, own_domain = identity.rpartition("@")
     own_domain = to_a_labels(own_domain) if at else ""
-    if own_domain != domain and not own_domain.endswith(f".{domain}"):
+    if not is_within(own_domain, domain):
         raise ValueError(f"identity={identity!a} is not within the domain {domain}")
     safe = _NOT_SAFE.sub(lambda found: b"=%02X" % ord(found[0]), local_part.encode())
     return f"{safe.decode('ascii')}@{own_domain}"

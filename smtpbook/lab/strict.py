@@ -13,7 +13,7 @@ from email.utils import getaddresses
 from typing import Final
 
 from smtpbook.lab.behaviours import Seen
-from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.addresses import domain_of, is_within
 from smtpbook.protocol.header import split_header
 
 SPF: Final = {"forged.example": "fail", "nospf.example": "none"}
@@ -49,7 +49,7 @@ def is_misaligned(seen: Seen) -> bool:
     if seen.reverse_path and _spf(seen) == "pass":
         vouched.add(domain_of(seen.reverse_path) or "")
     return any(
-        not any(_is_within(one, other) or _is_within(other, one) for other in vouched)
+        not any(is_within(one, other) or is_within(other, one) for other in vouched)
         for one in senders
     )
 
@@ -108,7 +108,3 @@ def _signers(header: Message) -> set[str]:
         for tag in one.split(";")
     )
     return {value.strip().lower() for name, _, value in tags if name.strip() == "d"}
-
-
-def _is_within(domain: str, other: str) -> bool:
-    return f".{domain}".endswith(f".{other}")

@@ -19,6 +19,7 @@ from smtpbook.escape import visible
 from smtpbook.mailboxes.mime import Fields
 from smtpbook.placement.received import Hop
 from smtpbook.placement.seeds import Seed
+from smtpbook.protocol.addresses import is_within
 
 METHODS: Final = ("spf", "dkim", "dmarc")
 
@@ -112,21 +113,16 @@ def _own(header: Fields, seed: Seed, hops: list[Hop]) -> list[Results]:
     if name is None:
         took = next((hop.by for hop in hops if hop.by), "")
         domain = seed.key.rpartition("@")[2]
-        return [of for who, of in first.items() if who == took or _is_below(who, domain)]
-    return [of for who, of in first.items() if _is_below(who, name.lower())]
+        return [of for who, of in first.items() if who == took or is_within(who, domain)]
+    return [of for who, of in first.items() if is_within(who, name.lower())]
 
 
 def _known(seed: Seed) -> str | None:
     for place in (seed.host.lower(), seed.key.rpartition("@")[2]):
         for end, name in _RECEIVERS.items():
-            if _is_below(place, end):
+            if is_within(place, end):
                 return name
     return None
-
-
-def _is_below(name: str, end: str) -> bool:
-    """Tell whether a name is another, or below it; "" is below nothing but itself."""
-    return name == end or (bool(end) and name.endswith(f".{end}"))
 
 
 def _spam(header: Fields) -> tuple[float | None, str | None]:

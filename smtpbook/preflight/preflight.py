@@ -28,7 +28,7 @@ from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict
 from smtpbook.preflight.about import About
 from smtpbook.preflight.requirements import CHECK as REQUIREMENTS
 from smtpbook.presets.provider import PROVIDERS
-from smtpbook.protocol.addresses import domain_of
+from smtpbook.protocol.addresses import domain_of, is_within
 from smtpbook.protocol.message import Message
 from smtpbook.wording import counted, lasting
 
@@ -212,7 +212,7 @@ def _sender_of(domain: str, account: Account, said: str) -> Finding:
     if login is None:
         verdict: Verdict = "unknown"
         said += "; the login does not say whose addresses it may send from"
-    elif _is_same(domain, login):
+    elif is_within(domain, login) or is_within(login, domain):
         verdict, said = "pass", f"{said}, as the login is"
     else:
         verdict = "warn"
@@ -224,11 +224,6 @@ def _sender_of(domain: str, account: Account, said: str) -> Finding:
         remedy=None if verdict == "pass" else "a test to yourself shows what becomes of it",
         source="RFC 6409 section 6.1",
     )
-
-
-def _is_same(one: str, other: str) -> bool:
-    """Whether a domain is the other, or below it."""
-    return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
 def _password(about: About) -> Iterator[Finding]:

@@ -163,6 +163,15 @@ def domain_of(address: str) -> str | None:
         return None
 
 
+def is_within(name: str, domain: str) -> bool:
+    """Tell whether a name is a domain, or below it.
+
+    >>> is_within("mail.x.example", "x.example"), is_within("notx.example", "x.example")
+    (True, False)
+    """
+    return f".{name}".endswith(f".{domain}")
+
+
 def check_helo(name: str) -> str:
     """Check the name we greet with: a domain name or an address literal.
 
