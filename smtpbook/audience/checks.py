@@ -18,15 +18,13 @@ from smtpbook.audience.domains import (
     provider_mix,
 )
 from smtpbook.codes.provider_tables import providers
+from smtpbook.codes.sender_rules import BULK
 from smtpbook.escape import visible
 from smtpbook.findings import Check, Finding, findings_frame
 from smtpbook.lookup.asker import AnyZone
 from smtpbook.progress import told
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.wording import counted, percent
-
-BULK: Final = 5000
-"""From so many messages a day on Gmail, Yahoo and Microsoft have rules of their own."""
 
 _HAVE_RULES: Final = ("gmail", "yahoo", "outlook")
 _EXAMPLES: Final = 5

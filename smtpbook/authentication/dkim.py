@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import trio
-
 from smtpbook.dkim.tags import TagError
 from smtpbook.dkim.verify import Verification, key_names, verify
 from smtpbook.errors import TransportError
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.asker import ask_all
 
 
 async def verify_dkim(
@@ -43,14 +42,7 @@ async def verify_dkim(
     ----------
     RFC 6376 sections 3.6.2 (keys in the DNS), 6.1.2 (getting the key).
     """
-    answers: dict[str, Answer] = {}
-
-    async def ask(name: str) -> None:
-        answers[name] = await asker.ask(name, "TXT")
-
-    async with trio.open_nursery() as nursery:
-        for name in key_names(data):
-            nursery.start_soon(ask, name)
+    answers = await ask_all(asker, key_names(data), "TXT")
     return verify(data, lambda name: _record(answers[name]), date=date)
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import quote
+
+from smtpbook.lookup.answer import IP, MAX_NAME
 
 LETTERS: Final = "slodiphcrtv"
 ONLY_IN_EXPLANATIONS: Final = "crt"
 """``c``, ``r`` and ``t`` are for the text of ``exp=`` alone (section 7.2)."""
-MAX_NAME: Final = 253
 
 _PART: Final = re.compile(
     r"%\{(?P<letter>[a-z])(?P<digits>[0-9]*)(?P<reverse>r?)(?P<delimiters>[.+,/_=-]*)\}"
@@ -182,7 +182,7 @@ def fitted(name: str) -> str:
     return name[-MAX_NAME - 1 :].partition(".")[2]
 
 
-def dotted(address: IPv4Address | IPv6Address) -> str:
+def dotted(address: IP) -> str:
     """Give an address as ``%{i}`` has it: in hexadecimal digits with dots, for IPv6.
 
     >>> from ipaddress import ip_address

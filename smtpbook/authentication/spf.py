@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 import trio
@@ -49,7 +49,7 @@ from smtpbook.authentication.spf_result import (
     SpfVerdict,
 )
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
+from smtpbook.lookup.answer import IP, Answer, Asker, NotAName, dns_name
 from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.protocol.addresses import is_within
 from smtpbook.runner import SENDER, refuse_inside_trio
@@ -61,7 +61,6 @@ PATIENCE_S: Final = 20.0
 MAX_SURVEYED: Final = 50
 """How many terms are asked about where no address is given: far more than receivers do."""
 
-Address = IPv4Address | IPv6Address
 _OF_CLIENT: Final = frozenset("ivpc")  # macros that need the client's address
 
 
@@ -160,7 +159,7 @@ async def check_spf_async(
     )
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> IP:
     address = ip_address(text)
     # "When any mechanism fetches host addresses … IPv4-mapped … treated as IPv4" (5)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -171,7 +170,7 @@ def _address(text: str) -> Address:
 class _Client:
     """Who connects, and what it says."""
 
-    address: Address | None
+    address: IP | None
     sender: str
     helo: str
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Final
 
 import pandas as pd
@@ -24,15 +24,13 @@ from smtpbook.audience.domains import (
 )
 from smtpbook.deliverability.check_domain import sender_findings
 from smtpbook.findings import Finding, findings_frame
-from smtpbook.lookup.answer import Asker
+from smtpbook.lookup.answer import IP, Asker
 from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.preflight.about import About
 from smtpbook.preflight.preflight import findings, from_domain
 from smtpbook.preflight.requirements import requirement_findings
 from smtpbook.runner import SENDER, refuse_inside_trio
-
-AnyIp = IPv4Address | IPv6Address
 
 # The argument to give, where it is this preflight's.
 _HERE: Final = {
@@ -70,7 +68,7 @@ def preflight_online(
 
 
 async def _ask(
-    about: About, asker: Asker, *, account: Account | None, ip: AnyIp | None, progress: bool
+    about: About, asker: Asker, *, account: Account | None, ip: IP | None, progress: bool
 ) -> tuple[list[Finding], list[MailDomain]]:
     """Ask about the sender and about the list at the same time."""
     sender: list[Finding] = []

@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from smtpbook.codes.sender_rules import BULK
 from smtpbook.content.mail import Given, Mail, Told
 from smtpbook.content.page import Link
 from smtpbook.content.tables import leaving_words
+from smtpbook.dkim.verify import signatures_of
 from smtpbook.escape import visible
-
-BULK: Final = 5000
-"""From so many messages a day on Gmail, Yahoo and Microsoft have rules of their own."""
 
 _URI: Final = re.compile(r"<\s*([^<>\s]+)\s*>")
 _POST: Final = "List-Unsubscribe=One-Click"
@@ -87,7 +86,7 @@ def _wanted(given: Given, evidence: str) -> Told:
 def _signed(mail: Mail) -> Told:
     """Tell whether a signature is over the two fields."""
     wanted = {"list-unsubscribe", "list-unsubscribe-post"}
-    signatures = list(mail.signatures())
+    signatures = signatures_of(mail.data)
     if any(wanted <= {name.lower() for name in one.names} for one in signatures):
         return "pass", "readers leave with one click, and a signature is over it", None
     if signatures:

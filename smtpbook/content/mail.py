@@ -6,7 +6,6 @@ anywhere, so all is read within bounds, and what is broken as far as it goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -14,9 +13,6 @@ from email.message import Message as AnyEmail
 from email.policy import SMTP
 
 from smtpbook.content.page import MAX_HTML, Page
-from smtpbook.dkim.signature import Signature
-from smtpbook.dkim.tags import TagError
-from smtpbook.dkim.verify import MAX_SIGNATURES
 from smtpbook.errors import LocalProtocolError
 from smtpbook.findings import Verdict
 from smtpbook.mailboxes.mime import Fields, Part, decoded, text_of, walk
@@ -116,15 +112,6 @@ class Mail:
     def shown(self) -> str:
         """What a reader sees of its bodies, as text: of the HTML if there is one."""
         return self.text or "" if self.page is None else self.page.text
-
-    def signatures(self) -> Iterator[Signature]:
-        """Give the DKIM signatures that can be read; whether they hold is not asked."""
-        own = [field for field in self.fields if name_of(field) == b"dkim-signature"]
-        for field in own[:MAX_SIGNATURES]:
-            try:
-                yield Signature.parse(field)
-            except TagError:
-                continue
 
     def named(self, name: str) -> list[str]:
         """Give the fields of a name, as they are written."""

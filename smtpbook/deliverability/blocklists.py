@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Final
 
 import trio
@@ -26,7 +26,7 @@ from smtpbook.deliverability.said import (
     warns,
 )
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.answer import IP, Answer, Asker
 
 # "The A record contents conventionally have the value 127.0.0.2 but MAY have other values
 # … SHOULD be in the 127.0.0.0/8 range" -- RFC 5782 section 2.1
@@ -216,7 +216,7 @@ def _error(code: IPv4Address) -> str | None:
     return None if why is None else f"{why} ({code})"
 
 
-def _reversed(ip: IPv4Address | IPv6Address) -> str:
+def _reversed(ip: IP) -> str:
     """Give an address as lists are asked for it (RFC 5782 sections 2.1 and 2.4)."""
     return ip.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
 

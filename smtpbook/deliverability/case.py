@@ -5,14 +5,11 @@ What was not said is None, and the checks that need it say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-
-import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.answer import IP, Asker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class Case:
     domain: str
     given: str
     asker: Asker
-    ip: IPv4Address | IPv6Address | None = None
+    ip: IP | None = None
     selectors: tuple[str, ...] = ()
     helo: str | None = None
     reverse_path: str | None = None
@@ -65,19 +62,6 @@ class Case:
     fetches: bool = False
     probes_mx: bool = False
     mx_port: int = 25
-
-    async def ask_all(self, names: Iterable[str], record: str) -> list[Answer]:
-        """Ask for one kind of record at several names, side by side."""
-        answers: dict[str, Answer] = {}
-
-        async def ask(name: str) -> None:
-            answers[name] = await self.asker.ask(name, record)
-
-        asked = list(dict.fromkeys(names))
-        async with trio.open_nursery() as nursery:
-            for name in asked:
-                nursery.start_soon(ask, name)
-        return [answers[name] for name in asked]
 
     @property
     def path_domain(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Final
 
 import pandas as pd
@@ -27,6 +27,7 @@ from smtpbook.deliverability.said import Said, fails, unknown
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
 from smtpbook.findings import Finding, findings_frame
+from smtpbook.lookup.answer import IP
 from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.preflight.preflight import CHECKS as SEND_CHECKS
@@ -42,7 +43,7 @@ _TRY_AGAIN: Final = "try again, or give it more time: check_domain(…, patience
 def check_domain(
     domain: str,
     *,
-    ip: str | IPv4Address | IPv6Address | None = None,
+    ip: str | IP | None = None,
     selector: str | tuple[str, ...] | None = None,
     helo: str | None = None,
     reverse_path: str | None = None,
@@ -132,7 +133,7 @@ def check_domain(
 async def check_domain_async(
     domain: str,
     *,
-    ip: str | IPv4Address | IPv6Address | None = None,
+    ip: str | IP | None = None,
     selector: str | tuple[str, ...] | None = None,
     helo: str | None = None,
     reverse_path: str | None = None,
@@ -165,7 +166,7 @@ async def check_domain_async(
 async def sender_findings(
     domain: str,
     *,
-    ip: str | IPv4Address | IPv6Address | None = None,
+    ip: str | IP | None = None,
     selector: str | tuple[str, ...] | None = None,
     helo: str | None = None,
     reverse_path: str | None = None,

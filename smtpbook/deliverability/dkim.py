@@ -5,7 +5,7 @@ Records and signatures are read by `dkim`; what is counted for DMARC is `dmarc`'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from smtpbook.authentication.dkim import verify_dkim
@@ -25,9 +25,10 @@ from smtpbook.deliverability.said import (
 from smtpbook.dkim.key_record import GOOD_RSA_BITS, KeyRecord
 from smtpbook.dkim.signature import Signature
 from smtpbook.dkim.tags import TagError
-from smtpbook.dkim.verify import MAX_SIGNATURES, Verification
+from smtpbook.dkim.verify import Verification, signatures_of
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Answer
+from smtpbook.lookup.asker import ask_all
 from smtpbook.protocol.header import fields_of, name_of, split_header
 
 # Selectors that providers give their customers, and that programs propose; known to those
@@ -46,22 +47,6 @@ _SEE: Final = (
 )
 
 
-def signatures_of(mail: bytes) -> list[Signature]:
-    """Give the DKIM signatures of a message that can be read, topmost first."""
-    own = [
-        field
-        for field in fields_of(split_header(mail)[0])
-        if name_of(field) == b"dkim-signature"
-    ]
-    signatures = []
-    for field in own[:MAX_SIGNATURES]:
-        try:
-            signatures.append(Signature.parse(field))
-        except TagError:
-            continue
-    return signatures
-
-
 async def dkim_key(case: Case) -> list[Said]:
     """Look at each key: is it there, in use, for mail, and strong."""
     names = [f"{one}._domainkey.{case.domain}" for one in map(_bare, case.selectors) if one]
@@ -69,7 +54,8 @@ async def dkim_key(case: Case) -> list[Said]:
         names += [one.key_name for one in signatures_of(case.mail)]
     if not names:
         return [await _guessed(case)]
-    return [_of_key(answer) for answer in await case.ask_all(names, "TXT")]
+    answers = await ask_all(case.asker, names, "TXT")
+    return [_of_key(answer) for answer in answers.values()]
 
 
 def _bare(selector: str) -> str:
@@ -80,7 +66,8 @@ def _bare(selector: str) -> str:
 async def _guessed(case: Case) -> Said:
     """Tell which usual selectors have a key; that proves nothing, as any may be used."""
     names = [f"{selector}._domainkey.{case.domain}" for selector in USUAL]
-    answers = dict(zip(USUAL, await case.ask_all(names, "TXT"), strict=True))
+    known = await ask_all(case.asker, names, "TXT")
+    answers = dict(zip(USUAL, known.values(), strict=True))
     there = [
         selector
         for selector, answer in answers.items()
@@ -152,13 +139,10 @@ def _faults(signature: Signature, mail: bytes) -> Iterator[Said]:
             f"l={signature.body_length}: anybody may add to the body what readers see",
             "sign without l=",
         )
-    there = {name_of(field).decode("ascii", "replace") for field in _fields(mail)}
+    header, _ = split_header(mail)
+    there = {name_of(field).decode("ascii", "replace") for field in fields_of(header)}
     signed = {name.lower() for name in signature.names}
     for names, says in ((_MUST, fails), (_SHOULD, warns)):
         missing = [name for name in names if name in there and name not in signed]
         if missing:
             yield says(f"h= leaves out {quoted(missing)}: anybody may change them")
-
-
-def _fields(mail: bytes) -> Sequence[bytes]:
-    return fields_of(split_header(mail)[0])

@@ -15,7 +15,6 @@ from smtpbook.authentication.report_targets import ReportTarget, report_targets
 from smtpbook.authentication.spf import check_spf_async
 from smtpbook.authentication.tree_walk import Found, NoAnswer, TreeWalk, walk_of
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.dkim import signatures_of
 from smtpbook.deliverability.said import (
     Said,
     fails,
@@ -25,6 +24,7 @@ from smtpbook.deliverability.said import (
     unknown,
     warns,
 )
+from smtpbook.dkim.verify import signatures_of
 from smtpbook.escape import visible
 
 _OF_ALL: Final = re.compile(r";[ \t]*pct[ \t]*=[ \t]*100[ \t]*(?:;|\Z)", re.IGNORECASE)

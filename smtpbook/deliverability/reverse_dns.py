@@ -6,7 +6,7 @@ Whether the address is on a blocklist is asked in `blocklists`.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from smtpbook.deliverability.case import Case
@@ -21,9 +21,7 @@ from smtpbook.deliverability.said import (
     warns,
 )
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Answer, Asker
-
-IP = IPv4Address | IPv6Address
+from smtpbook.lookup.answer import IP, Answer, Asker
 
 # "the number of PTR names … MUST be limited to 10" for SPF's ptr (RFC 7208 section 4.6.4);
 # whoever checks a client's name looks at no more either.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -27,16 +28,22 @@ Keys = Mapping[str, str | bytes] | Callable[[str], str | bytes | None]
 """Key records by name, ``selector._domainkey.domain`` in lower case."""
 
 
+def signatures_of(data: bytes) -> tuple[Signature, ...]:
+    """Give the signatures of a message that can be read, topmost first.
+
+    Whether they are right is not asked; beyond `MAX_SIGNATURES` they are not looked at.
+    """
+    header, _ = split_header(data)
+    found = []
+    for own in by_name(header).get(b"dkim-signature", [])[:MAX_SIGNATURES]:
+        with suppress(TagError):
+            found.append(Signature.parse(own))
+    return tuple(found)
+
+
 def key_names(data: bytes) -> tuple[str, ...]:
     """Give the names at which `verify` will want key records, each once."""
-    names: dict[str, None] = {}
-    header, _ = split_header(data)
-    for own in by_name(header).get(b"dkim-signature", [])[:MAX_SIGNATURES]:
-        try:
-            names[Signature.parse(own).key_name] = None
-        except TagError:
-            continue
-    return tuple(names)
+    return tuple(dict.fromkeys(one.key_name for one in signatures_of(data)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

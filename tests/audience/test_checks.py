@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from smtpbook.audience.checks import BULK, CHECKS, check_recipients, volume_findings
+from smtpbook.audience.checks import CHECKS, check_recipients, volume_findings
 from smtpbook.audience.domains import (
     Kind,
     MailDomain,
@@ -16,6 +16,7 @@ from smtpbook.audience.domains import (
     mail_domains,
     unasked,
 )
+from smtpbook.codes.sender_rules import BULK
 from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.recipients.read import read_recipients

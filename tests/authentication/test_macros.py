@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.authentication.macros import (
-    MAX_NAME,
     MacroError,
     expand,
     fitted,
     letters_of,
     parse_macros,
 )
+from smtpbook.lookup.answer import MAX_NAME
 
 # The values of section 7.4.
 VALUES = {

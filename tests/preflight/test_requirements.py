@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from smtpbook.codes.provider_tables import providers
+from smtpbook.codes.sender_rules import rules
 from smtpbook.content.checks import CHECKS as MESSAGE
 from smtpbook.errors import ColumnError
 from smtpbook.findings import Finding, Verdict, findings_frame
-from smtpbook.preflight.requirements import requirement_findings, requirements, rules
+from smtpbook.preflight.requirements import requirement_findings, requirements
 
 CHECKED = {check for rule in rules() for check in rule.checks}
 # Those of the sender's domain; the others are the message's.
