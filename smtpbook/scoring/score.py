@@ -41,7 +41,7 @@ def content_score(
     elsewhere: bool = False,
     ip: str | None = None,
     helo: str | None = None,
-    timeout_s: float = PATIENCE_S,
+    patience_s: float = PATIENCE_S,
 ) -> pd.DataFrame:
     """Have a message judged by a spam filter on this machine.
 
@@ -64,7 +64,7 @@ def content_score(
     ip, helo : str, optional
         From where it will be sent, for rspamd, whose rules on the connection otherwise
         count against it.
-    timeout_s : float
+    patience_s : float
         For the whole of it.
 
     Returns
@@ -98,7 +98,7 @@ def content_score(
             elsewhere=elsewhere,
             ip=ip,
             helo=helo,
-            timeout_s=timeout_s,
+            patience_s=patience_s,
         )
     )
 
@@ -111,14 +111,14 @@ async def content_score_async(
     elsewhere: bool = False,
     ip: str | None = None,
     helo: str | None = None,
-    timeout_s: float = PATIENCE_S,
+    patience_s: float = PATIENCE_S,
 ) -> pd.DataFrame:
     """Do what `content_score` does, inside a trio program."""
     judged = _message(message)
     place = None if url is None else Place.parse(url, elsewhere=elsewhere)
     _check(by, place, ip, helo)
     missing: list[str] = []
-    with trio.move_on_after(timeout_s):
+    with trio.move_on_after(patience_s):
         for name, ask in _filters(judged, by, place, ip, helo):
             try:
                 verdict = await ask()
@@ -127,7 +127,7 @@ async def content_score_async(
                 continue
             return verdict.frame(asked=name)
         raise SMTPBookError(_nobody(by, missing))
-    raise TransportTimeout(f"the spam filter has not answered within {timeout_s:g} s")
+    raise TransportTimeout(f"the spam filter has not answered within {patience_s:g} s")
 
 
 _Ask = Callable[[], Awaitable[Verdict]]
