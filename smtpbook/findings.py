@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import pandas as pd
 
@@ -42,6 +42,43 @@ class Finding:
     source: str | None = None
 
 
+class Said(NamedTuple):
+    """One thing a check has to say, before it is filed under the check's name.
+
+    Attributes
+    ----------
+    verdict : {"fail", "warn", "unknown", "pass"}
+    evidence : str
+        What was found; safe to show.
+    remedy : str or None
+        The next step; None = none is needed, or the check has its own.
+    """
+
+    verdict: Verdict
+    evidence: str
+    remedy: str | None = None
+
+
+def passes(evidence: str) -> Said:
+    """Say that all is well."""
+    return Said("pass", evidence)
+
+
+def warns(evidence: str, remedy: str | None = None) -> Said:
+    """Say that something might be better."""
+    return Said("warn", evidence, remedy)
+
+
+def fails(evidence: str, remedy: str | None = None) -> Said:
+    """Say that something is wrong."""
+    return Said("fail", evidence, remedy)
+
+
+def unknown(evidence: str, remedy: str | None = None) -> Said:
+    """Say that it cannot be told."""
+    return Said("unknown", evidence, remedy)
+
+
 Group = Literal["identity", "infrastructure", "message", "list", "send"]
 """What a check is about; ``send``: this one campaign, its account and its pace."""
 
@@ -66,15 +103,9 @@ class Check:
     asks: str
     source: str | None = None
 
-    def found(self, verdict: Verdict, evidence: str, remedy: str | None = None) -> Finding:
-        """Say what was found; foreign text in the evidence is escaped by the caller."""
-        return Finding(
-            check=self.name,
-            verdict=verdict,
-            evidence=evidence,
-            remedy=remedy,
-            source=self.source,
-        )
+    def found(self, said: Said) -> Finding:
+        """File what was said under the check's name."""
+        return Finding(check=self.name, source=self.source, **said._asdict())
 
 
 _DTYPES: Final[dict[str, Any]] = {field.name: "string" for field in fields(Finding)} | {

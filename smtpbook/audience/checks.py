@@ -20,7 +20,16 @@ from smtpbook.audience.domains import (
 from smtpbook.codes.provider_tables import providers
 from smtpbook.codes.sender_rules import BULK
 from smtpbook.escape import visible
-from smtpbook.findings import Check, Finding, findings_frame
+from smtpbook.findings import (
+    Check,
+    Finding,
+    Said,
+    fails,
+    findings_frame,
+    passes,
+    unknown,
+    warns,
+)
 from smtpbook.lookup.asker import AnyZone
 from smtpbook.progress import told
 from smtpbook.recipients.recipients import Recipients
@@ -158,25 +167,29 @@ def list_findings(people: Recipients, *, is_lab: bool = False) -> Iterator[Findi
     read, kept = counts.pop("read"), counts.pop("kept")
     harmless = {"left_out", "suppressed", "duplicate"}
     yield _LIST.found(
-        "warn" if set(counts) - harmless else "pass",
-        f"{read:,} rows read, {kept:,} in the list"
-        + (f"; not in it: {told(counts)}" if counts else ""),
-        "people.problems names them" if counts.keys() - {"left_out"} else None,
+        Said(
+            "warn" if set(counts) - harmless else "pass",
+            f"{read:,} rows read, {kept:,} in the list"
+            + (f"; not in it: {told(counts)}" if counts else ""),
+            "people.problems names them" if counts.keys() - {"left_out"} else None,
+        )
     )
     listed = _hints(people)
     for rule, (check, what) in _HINTS.items():
         number = int((listed["rule"] == rule).sum())
         if number:
             yield check.found(
-                "unknown" if rule == "smtputf8" else "warn",
-                f"{what}: {number:,}",
-                f"people.problems.query(\"rule == '{rule}'\") names them",
+                Said(
+                    "unknown" if rule == "smtputf8" else "warn",
+                    f"{what}: {number:,}",
+                    f"people.problems.query(\"rule == '{rule}'\") names them",
+                )
             )
     if is_lab:
         return
     for said in listed.loc[listed["rule"] == "special_domain", "message"]:
         yield _SPECIAL.found(
-            "warn", visible(said), "take them out, unless this server knows the name"
+            warns(visible(said), "take them out, unless this server knows the name")
         )
 
 
@@ -196,7 +209,7 @@ def domain_findings(domains: pd.DataFrame) -> Iterator[Finding]:
     out = "take them out of the list: what is sent there bounces"
     none, null = _of_kind(domains, "none"), _of_kind(domains, "null")
     if len(none):
-        yield _MAIL_DOMAIN.found("fail", f"{_told(none)}: no server takes their mail", out)
+        yield _MAIL_DOMAIN.found(fails(f"{_told(none)}: no server takes their mail", out))
     for kind, why, remedy in (
         ("error", "the DNS did not say", "ask again later"),
         (
@@ -209,14 +222,14 @@ def domain_findings(domains: pd.DataFrame) -> Iterator[Finding]:
         if len(some):
             first = some["why"].iloc[0]
             cause = f" ({visible(first, max_chars=80)})" if isinstance(first, str) else ""
-            yield _MAIL_DOMAIN.found("unknown", f"{_told(some)}: {why}{cause}", remedy)
+            yield _MAIL_DOMAIN.found(unknown(f"{_told(some)}: {why}{cause}", remedy))
     if len(asked := _of_kind(domains, "mx", "implicit")) and not len(none):
         number = counted(len(asked), "domain has", "domains have")
-        yield _MAIL_DOMAIN.found("pass", f"{number} a server that takes mail")
+        yield _MAIL_DOMAIN.found(passes(f"{number} a server that takes mail"))
     if len(null):
-        yield _NULL_MX.found("fail", f"{_told(null)}: they say that they take no mail", out)
+        yield _NULL_MX.found(fails(f"{_told(null)}: they say that they take no mail", out))
     elif len(asked):
-        yield _NULL_MX.found("pass", "no domain says that it takes no mail")
+        yield _NULL_MX.found(passes("no domain says that it takes no mail"))
 
 
 def _of_kind(domains: pd.DataFrame, *kinds: str) -> pd.DataFrame:
@@ -248,27 +261,30 @@ def volume_findings(domains: pd.DataFrame) -> Iterator[Finding]:
     if len(many):
         who = ", ".join(map(_title, many["provider"]))
         yield _VOLUME.found(
-            "warn",
-            f"{shown}; {BULK:,} or more in a day bring the rules for many of {who}, and "
-            f"Gmail applies them ever after",
-            "sb.requirements(findings) shows whether they are met; sb.warm_up(…) begins "
-            "with fewer",
+            warns(
+                f"{shown}; {BULK:,} or more in a day bring the rules for many of {who}, "
+                f"and Gmail applies them ever after",
+                "sb.requirements(findings) shows whether they are met; sb.warm_up(…) "
+                "begins with fewer",
+            )
         )
         return
     said = f"{shown}; rules for many begin at {BULK:,} a day"
     # Whose servers take their mail was not found out; it may be one and the same provider.
     is_open = domains["provider"].isna() & domains["kind"].isin(["unasked", "error"])
-    unknown = int(domains.loc[is_open, "recipients"].sum())
+    number = int(domains.loc[is_open, "recipients"].sum())
     most = mix.loc[mix["provider"].isin(_HAVE_RULES), "recipients"].max()
-    if unknown + (0 if pd.isna(most) else int(most)) >= BULK:
+    if number + (0 if pd.isna(most) else int(most)) >= BULK:
         yield _VOLUME.found(
-            "unknown",
-            f"{said}; of {counted(unknown, 'recipient', 'recipients')} it is not known "
-            f"whose servers take their mail",
-            "check_recipients(people), or campaign.preflight(online=True), asks the DNS",
+            unknown(
+                f"{said}; of {counted(number, 'recipient', 'recipients')} it is not known "
+                f"whose servers take their mail",
+                "check_recipients(people), or campaign.preflight(online=True), asks the "
+                "DNS",
+            )
         )
     else:
-        yield _VOLUME.found("pass", said)
+        yield _VOLUME.found(passes(said))
 
 
 def _title(provider: str) -> str:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from smtpbook.content.mail import Given, Mail, Told
+from smtpbook.content.mail import Given, Mail
 from smtpbook.content.page import MAX_HTML
 from smtpbook.content.tables import refusals
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, warns
 
 # Gmail shows so many octets of HTML and hides the rest behind "View entire message".
 _GMAIL_CLIPS: Final = 102_400
@@ -53,21 +54,20 @@ _LEFT_OVER: Final = (
 _MEANT: Final = frozenset({"[test]", "[ad]", "[external]", "[image]", "[sponsored]"})
 
 
-def text_part(mail: Mail, given: Given) -> Iterator[Told]:
+def text_part(mail: Mail, given: Given) -> Iterator[Said]:
     """Tell whether there is a text for those who see no HTML, and something in it."""
     if mail.text is None and mail.page is not None:
-        yield (
-            "warn",
+        yield warns(
             "The HTML has no text beside it: some readers see nothing, and filters mind.",
             "sb.Template(…, html=…) makes one, unless text= is given",
         )
     elif mail.text is not None and not mail.text.strip():
-        yield "warn", "The text is empty.", "sb.Template(…, html=…) makes one of the HTML"
+        yield warns("The text is empty.", "sb.Template(…, html=…) makes one of the HTML")
     elif mail.text is None:
-        yield "warn", "There is neither text nor HTML.", "write something"
+        yield warns("There is neither text nor HTML.", "write something")
 
 
-def parts_agree(mail: Mail, given: Given) -> Iterator[Told]:
+def parts_agree(mail: Mail, given: Given) -> Iterator[Said]:
     """Compare the words of text and HTML."""
     if mail.text is None or mail.page is None or not mail.text.strip():
         return
@@ -80,10 +80,9 @@ def parts_agree(mail: Mail, given: Given) -> Iterator[Told]:
         f"both text and HTML (Jaccard's index {alike:.2f})"
     )
     if alike >= _ALIKE:
-        yield "pass", said, None
+        yield passes(said)
     else:
-        yield (
-            "warn",
+        yield warns(
             f"{said}; less than {_ALIKE} looks like two messages in one",
             "leave text= out, and it is made of the HTML",
         )
@@ -93,7 +92,7 @@ def _words(text: str) -> set[str]:
     return set(_WORD.findall(_URL.sub(" ", text).lower()))
 
 
-def left_over(mail: Mail, given: Given) -> Iterator[Told]:
+def left_over(mail: Mail, given: Given) -> Iterator[Said]:
     """Find what a template left: its tags, values that are none, names that are empty."""
     bodies = {"subject": mail.subject, "text": mail.text or ""}
     if mail.page is not None:
@@ -108,67 +107,62 @@ def left_over(mail: Mail, given: Given) -> Iterator[Told]:
                 if len(found) >= _MAX_FOUND:
                     break
     for shown, where in list(found.items())[:_MAX_FOUND]:
-        yield (
-            "warn",
+        yield warns(
             f"the {where} holds {visible(shown, max_chars=80)!r}: a field was empty or not "
             f"filled in",
             "{{ field | default('…') }}; letter.coverage(people) shows whose",
         )
 
 
-def html_size(mail: Mail, given: Given) -> Iterator[Told]:
+def html_size(mail: Mail, given: Given) -> Iterator[Said]:
     """Compare the HTML with what Gmail shows of it."""
     if mail.page is not None and mail.page.octets > _GMAIL_CLIPS:
         cut = f"; looked at were {MAX_HTML:,} characters" if mail.page.is_cut else ""
-        yield (
-            "warn",
+        yield warns(
             f"The HTML has {mail.page.octets:,} octets; Gmail shows {_GMAIL_CLIPS:,} of "
             f"them and hides the rest, a link to unsubscribe too{cut}.",
             "leave out comments and styles that nothing uses",
         )
 
 
-def active_html(mail: Mail, given: Given) -> Iterator[Told]:
+def active_html(mail: Mail, given: Given) -> Iterator[Said]:
     """Name elements that mail programs do not run."""
     for name in () if mail.page is None else mail.page.active:
-        yield (
-            "warn",
+        yield warns(
             f"Mail programs show no <{name}>, and filters mind it.",
             "put it on a web page and link there",
         )
 
 
-def pictures(mail: Mail, given: Given) -> Iterator[Told]:
+def pictures(mail: Mail, given: Given) -> Iterator[Said]:
     """Tell what readers without pictures see of the HTML."""
     page = mail.page
     if page is None:
         return
     text = page.text.strip()
     if page.pictures and len(text) < _SHORT_TEXT:
-        yield (
-            "warn",
+        yield warns(
             "The HTML is little but pictures; many readers see none of it.",
             "say in words what the picture says",
         )
     elif not text:
-        yield "warn", "The HTML shows nothing.", "write something, or leave html= out"
+        yield warns("The HTML shows nothing.", "write something, or leave html= out")
     if page.without_alt:
-        yield (
-            "warn",
+        yield warns(
             f"{page.without_alt} of {page.pictures} pictures have no alt text.",
             'alt="…"; of mere ornaments alt=""',
         )
 
 
-def attachment_type(mail: Mail, given: Given) -> Iterator[Told]:
+def attachment_type(mail: Mail, given: Given) -> Iterator[Said]:
     """Name attachments that providers do not hand on; archives are not looked into."""
     for name in mail.files[:_MAX_FOUND]:
         ending = name.rpartition(".")[2].strip().lower()
         whose = [one for one in refusals() if ending in one.endings]
         if whose:
             who = ", ".join(f"{one.provider} {one.effect} it" for one in whose)
-            yield (
-                "fail" if any(one.effect == "refuses" for one in whose) else "warn",
+            says = fails if any(one.effect == "refuses" for one in whose) else warns
+            yield says(
                 f"The attachment {visible(name, max_chars=80)} is of a kind that many "
                 f"servers refuse: {who} ({'; '.join(one.source for one in whose)}).",
                 "put it on a web page and send the link",

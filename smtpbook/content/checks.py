@@ -15,8 +15,8 @@ import pandas as pd
 
 from smtpbook.content import bodies, header, leaving, links, octets
 from smtpbook.content.following import follow_links
-from smtpbook.content.mail import AnyMessage, Given, Mail, Told
-from smtpbook.findings import Check, Finding, findings_frame
+from smtpbook.content.mail import AnyMessage, Given, Mail
+from smtpbook.findings import Check, Finding, Said, findings_frame, passes
 from smtpbook.runner import SENDER, refuse_inside_trio
 
 _OWN: Final = "common practice; our own choice of figures, 2026-11-28"
@@ -29,12 +29,12 @@ class _Look(NamedTuple):
     """A check, what looks, and what is said where nothing was found."""
 
     check: Check
-    look: Callable[[Mail, Given], Iterator[Told]]
+    look: Callable[[Mail, Given], Iterator[Said]]
     fine: str
 
 
 def _row(
-    look: Callable[[Mail, Given], Iterator[Told]], asks: str, fine: str, source: str
+    look: Callable[[Mail, Given], Iterator[Said]], asks: str, fine: str, source: str
 ) -> _Look:
     name = look.__name__
     return _Look(Check(name=name, group="message", asks=asks, source=source), look, fine)
@@ -264,7 +264,7 @@ async def check_message_async(
     mail = Mail.of(message)
     found = message_findings(mail, size_bytes=size_bytes, volume=volume, date=date)
     if follow:
-        found += [_FOLLOWED.found(*said) for said in await follow_links(mail)]
+        found += [_FOLLOWED.found(said) for said in await follow_links(mail)]
     return findings_frame(found)
 
 
@@ -282,9 +282,9 @@ def message_findings(
         raise ValueError(f"date={date!r} has no time zone; datetime.now(UTC) has one")
     given = Given(date=date, size_bytes=size_bytes, volume=volume)
     return [
-        check.found(*said)
+        check.found(said)
         for check, look, fine in _LOOKS
-        for said in (list(look(mail, given)) or [("pass", fine, None)])
+        for said in (list(look(mail, given)) or [passes(fine)])
     ]
 
 

@@ -17,8 +17,9 @@ from typing import Any, Final
 import trio
 
 from smtpbook.content.leaving import is_leaving
-from smtpbook.content.mail import Mail, Told
+from smtpbook.content.mail import Mail
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.wording import counted
 
 MAX_FOLLOWED: Final = 50
@@ -58,7 +59,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return new
 
 
-async def follow_links(mail: Mail, *, patience_s: float = _PATIENCE_S) -> list[Told]:
+async def follow_links(mail: Mail, *, patience_s: float = _PATIENCE_S) -> list[Said]:
     """Ask the servers of a letter's links for them.
 
     Parameters
@@ -81,7 +82,7 @@ async def follow_links(mail: Mail, *, patience_s: float = _PATIENCE_S) -> list[T
         and not is_leaving(link, named)
     )
     chosen = list(web)[:MAX_FOLLOWED]
-    said: dict[str, Told | None] = {}
+    said: dict[str, Said | None] = {}
     limit = trio.CapacityLimiter(_AT_ONCE)
 
     async def ask(url: str) -> None:
@@ -92,7 +93,7 @@ async def follow_links(mail: Mail, *, patience_s: float = _PATIENCE_S) -> list[T
                     _followed, url, patience_s, abandon_on_cancel=True
                 )
                 return
-        said[url] = "unknown", f"{_short(url)}: no answer in {patience_s:g} s", None
+        said[url] = unknown(f"{_short(url)}: no answer in {patience_s:g} s")
 
     async with trio.open_nursery() as nursery:
         for url in chosen:
@@ -100,22 +101,20 @@ async def follow_links(mail: Mail, *, patience_s: float = _PATIENCE_S) -> list[T
     return _in_order([said[url] for url in chosen], len(web))
 
 
-def _in_order(said: Sequence[Told | None], total: int) -> list[Told]:
+def _in_order(said: Sequence[Said | None], total: int) -> list[Said]:
     found = [one for one in said if one is not None]
     if total > len(said):
         rest = total - len(said)
-        found.append(("unknown", f"{counted(rest, 'link was', 'links were')} left", None))
+        found.append(unknown(f"{counted(rest, 'link was', 'links were')} left"))
     if not found:
         number = counted(len(said), "link leads", "links lead")
-        return [
-            ("pass", f"{number} somewhere; none that leaves the list was followed", None)
-        ]
+        return [passes(f"{number} somewhere; none that leaves the list was followed")]
     return found
 
 
-def _followed(url: str, patience_s: float) -> Told | None:
+def _followed(url: str, patience_s: float) -> Said | None:
     """Say what is wrong with a link; None = nothing."""
-    problem: Told | None = None
+    problem: Said | None = None
     for method in ("HEAD", "GET"):
         redirects = _Redirects()
         try:
@@ -125,13 +124,13 @@ def _followed(url: str, patience_s: float) -> Told | None:
             exc.close()
             if status < 400:  # a redirect that is not followed: too many, or off the web
                 told = counted(redirects.count, "redirect", "redirects")
-                return "fail", f"{_short(url)}: {told}, and no page", "mend the link"
+                return fails(f"{_short(url)}: {told}, and no page", "mend the link")
         except (OSError, http.client.HTTPException, ValueError) as exc:
             return _unreached(url, exc)
         if status < 400:
             if redirects.count > _MANY_REDIRECTS:
                 number = counted(redirects.count, "redirect", "redirects")
-                return "warn", f"{_short(url)}: {number}", "link to where it ends"
+                return warns(f"{_short(url)}: {number}", "link to where it ends")
             return None
         problem = _refused(url, status)
         if status not in _KNOWS_NO_HEAD:
@@ -158,21 +157,21 @@ def _status(url: str, method: str, redirects: _Redirects, patience_s: float) -> 
         return status
 
 
-def _refused(url: str, status: int) -> Told:
+def _refused(url: str, status: int) -> Said:
     if status in _GONE:
-        return "fail", f"{_short(url)}: {status}, there is no such page", "mend the link"
+        return fails(f"{_short(url)}: {status}, there is no such page", "mend the link")
     if status >= 500:
-        return "warn", f"{_short(url)}: {status}, its server is in trouble", "try again"
-    return "unknown", f"{_short(url)}: {status}; it may be there for readers", None
+        return warns(f"{_short(url)}: {status}, its server is in trouble", "try again")
+    return unknown(f"{_short(url)}: {status}; it may be there for readers")
 
 
-def _unreached(url: str, error: Exception) -> Told:
+def _unreached(url: str, error: Exception) -> Said:
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
-        return "unknown", f"{_short(url)}: no answer", "try again"
+        return unknown(f"{_short(url)}: no answer", "try again")
     what = "its certificate is not valid" if isinstance(cause, ssl.SSLError) else ""
     told = what or visible(str(cause) or type(cause).__name__, max_chars=80)
-    return "fail", f"{_short(url)}: {told}", "mend the link"
+    return fails(f"{_short(url)}: {told}", "mend the link")
 
 
 def _short(url: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from smtpbook.content.mail import Given, Mail, Told
+from smtpbook.content.mail import Given, Mail
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, warns
 from smtpbook.mailboxes.mime import micros
 from smtpbook.protocol.addresses import to_a_labels
 from smtpbook.wording import lasting
@@ -38,42 +39,42 @@ _SHORT_SUBJECT: Final = 8  # in capitals, it may be a name
 _SHOWN: Final = 100
 
 
-def date(mail: Mail, given: Given) -> Iterator[Told]:
+def date(mail: Mail, given: Given) -> Iterator[Said]:
     """Compare the date with the time at which it is sent."""
     value = mail.header["date"]
     remedy = "leave it to sb.Template, which writes it, or email.utils.format_datetime"
     if not value:
-        yield "fail", "there is no Date", remedy
+        yield fails("there is no Date", remedy)
         return
     shown = visible(value, max_chars=_SHOWN)
     time_us = micros(value)
     if time_us is None:
-        yield "fail", f"Date is no date: {shown}", remedy
+        yield fails(f"Date is no date: {shown}", remedy)
         return
     away = datetime.fromtimestamp(time_us / 1e6, UTC) - given.date
     if abs(away) <= _LATE:
-        yield "pass", f"Date: {shown}", None
+        yield passes(f"Date: {shown}")
         return
     where = "ahead" if away > timedelta() else "old"
     told = lasting(abs(away).total_seconds())
-    yield "warn", f"Date is {told} {where}: {shown}", "render the letter when it is sent"
+    yield warns(f"Date is {told} {where}: {shown}", "render the letter when it is sent")
 
 
-def message_id(mail: Mail, given: Given) -> Iterator[Told]:
+def message_id(mail: Mail, given: Given) -> Iterator[Said]:
     """Look at the form of the Message-ID, and whose it is."""
     value = mail.header["message-id"]
     remedy = "email.utils.make_msgid(domain=…) with a domain of your own"
     if not value:
-        yield "warn", "there is no Message-ID; servers make one up, or mind", remedy
+        yield warns("there is no Message-ID; servers make one up, or mind", remedy)
         return
     shown = visible(value, max_chars=_SHOWN)
     match = _MESSAGE_ID.fullmatch(value[:1000])
     if match is None:
-        yield "fail", f"Message-ID is none: {shown}; <left@right> is expected", remedy
+        yield fails(f"Message-ID is none: {shown}; <left@right> is expected", remedy)
     elif not _is_domain(match[1]):
-        yield "warn", f"Message-ID names no domain of the Internet: {shown}", remedy
+        yield warns(f"Message-ID names no domain of the Internet: {shown}", remedy)
     else:
-        yield "pass", f"Message-ID: {shown}", None
+        yield passes(f"Message-ID: {shown}")
 
 
 def _is_domain(name: str) -> bool:
@@ -84,43 +85,39 @@ def _is_domain(name: str) -> bool:
     return len(labels) > 1 and labels[-1] not in ("local", "localdomain", "lan", "internal")
 
 
-def single_fields(mail: Mail, given: Given) -> Iterator[Told]:
+def single_fields(mail: Mail, given: Given) -> Iterator[Said]:
     """Count the fields of which there may be one."""
     for name in _ONCE:
         if (number := len(mail.named(name))) > 1:
-            yield (
-                "fail",
+            yield fails(
                 f"{number} fields {name}: servers refuse it, or each believes another",
                 f"leave one {name}",
             )
     if not mail.header["from"]:
-        yield "fail", "there is no From", "every message has one"
+        yield fails("there is no From", "every message has one")
 
 
-def subject(mail: Mail, given: Given) -> Iterator[Told]:
+def subject(mail: Mail, given: Given) -> Iterator[Said]:
     """Say what readers and filters mind in a subject."""
     text = mail.subject
     shown = visible(text, max_chars=_SHOWN)
     if not text:
-        yield "warn", "The subject is empty.", "say what it is about"
+        yield warns("The subject is empty.", "say what it is about")
     elif text.isupper() and len(text) > _SHORT_SUBJECT:
-        yield "warn", f"The subject is all in capitals: {shown}", "write it as one speaks"
+        yield warns(f"The subject is all in capitals: {shown}", "write it as one speaks")
     if len(text) > _LONG_SUBJECT:
-        yield (
-            "warn",
+        yield warns(
             f"The subject has {len(text)} characters; lists of mails cut it off.",
             "say first what matters",
         )
     if "!!" in text or "??" in text or text.count("!") > 1:
-        yield (
-            "warn",
+        yield warns(
             f"The subject has more than one mark of exclamation or question: {shown}",
             "one is enough",
         )
     is_answer = re.match(r"(?:re|aw|fwd?|wg):", text, re.IGNORECASE)
     if is_answer and not mail.header["in-reply-to"]:
-        yield (
-            "warn",
+        yield warns(
             f"The subject looks like an answer or a forwarded mail, which it is not: "
             f"{shown}",
             "leave the first word out",

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from smtpbook.codes.sender_rules import BULK
-from smtpbook.content.mail import Given, Mail, Told
+from smtpbook.content.mail import Given, Mail
 from smtpbook.content.page import Link
 from smtpbook.content.tables import leaving_words
 from smtpbook.dkim.verify import signatures_of
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 
 _URI: Final = re.compile(r"<\s*([^<>\s]+)\s*>")
 _POST: Final = "List-Unsubscribe=One-Click"
@@ -41,7 +42,7 @@ _LOOKED_FOR: Final = (
 )
 
 
-def one_click(mail: Mail, given: Given) -> Iterator[Told]:
+def one_click(mail: Mail, given: Given) -> Iterator[Said]:
     """Tell whether mail programs can offer their reader to leave with one click."""
     uris = [uri for value in mail.header.all("list-unsubscribe") for uri in _uris(value)]
     https = [uri for uri in uris if uri.lower().startswith("https://")]
@@ -58,8 +59,7 @@ def one_click(mail: Mail, given: Given) -> Iterator[Told]:
             + ("" if post else "there is no List-Unsubscribe-Post"),
         )
     elif len(https) > 1:
-        yield (
-            "warn",
+        yield warns(
             f"List-Unsubscribe holds {len(https)} https URIs; RFC 8058 asks for one",
             "leave one, and beside it mailto: if you like",
         )
@@ -71,33 +71,30 @@ def _uris(value: str) -> list[str]:
     return _URI.findall(value[:4000])
 
 
-def _wanted(given: Given, evidence: str) -> Told:
+def _wanted(given: Given, evidence: str) -> Said:
     """Say that one click is missing, which few readers may be sent."""
     if given.volume is not None and given.volume < BULK:
-        return "pass", f"{evidence}; nobody asks for it below {BULK:,} a day", None
-    return (
-        "warn",
+        return passes(f"{evidence}; nobody asks for it below {BULK:,} a day")
+    return warns(
         f"{evidence}; Gmail and Yahoo ask for one click from whoever sends their readers "
         f"{BULK:,} messages a day",
         _REMEDY,
     )
 
 
-def _signed(mail: Mail) -> Told:
+def _signed(mail: Mail) -> Said:
     """Tell whether a signature is over the two fields."""
     wanted = {"list-unsubscribe", "list-unsubscribe-post"}
     signatures = signatures_of(mail.data)
     if any(wanted <= {name.lower() for name in one.names} for one in signatures):
-        return "pass", "readers leave with one click, and a signature is over it", None
+        return passes("readers leave with one click, and a signature is over it")
     if signatures:
-        return (
-            "fail",
+        return fails(
             "no DKIM signature is over List-Unsubscribe and List-Unsubscribe-Post (h=), so "
             "mail programs offer no click",
             "sb.DkimSigner signs both; tell your provider else",
         )
-    return (
-        "unknown",
+    return unknown(
         "readers leave with one click, if the server that signs covers List-Unsubscribe "
         "and List-Unsubscribe-Post",
         "a test to yourself shows it: sb.check_message(octets) of what arrived; "
@@ -105,25 +102,25 @@ def _signed(mail: Mail) -> Told:
     )
 
 
-def unsubscribe_link(mail: Mail, given: Given) -> Iterator[Told]:
+def unsubscribe_link(mail: Mail, given: Given) -> Iterator[Said]:
     """Look for a link to leave the list that a reader sees."""
     named = {uri for value in mail.header.all("list-unsubscribe") for uri in _uris(value)}
     if mail.page is not None:
         link = next((one for one in mail.page.links if is_leaving(one, named)), None)
         if link is not None:
-            yield "pass", f"{visible(link.shown or link.url, max_chars=60)!r}", None
+            yield passes(f"{visible(link.shown or link.url, max_chars=60)!r}")
             return
     elif _URL.search(mail.text or "") and _word_in(mail.text or "") is not None:
-        yield "pass", f"{_word_in(mail.text or '')!r}, and an address beside it", None
+        yield passes(f"{_word_in(mail.text or '')!r}, and an address beside it")
         return
     looked = (
         f"no link to leave the list was found: looked for were its words in "
         f"{len(leaving_words())} languages, and the address of List-Unsubscribe"
     )
     if given.volume is not None and given.volume < BULK:
-        yield "pass", f"{looked}; nobody asks for it below {BULK:,} a day", None
+        yield passes(f"{looked}; nobody asks for it below {BULK:,} a day")
     else:
-        yield "warn", looked, f"{{{{ unsubscribe_url }}}} in the letter; {_REMEDY}"
+        yield warns(looked, f"{{{{ unsubscribe_url }}}} in the letter; {_REMEDY}")
 
 
 def is_leaving(link: Link, named: frozenset[str] | set[str] = frozenset()) -> bool:
@@ -141,17 +138,16 @@ def _word_in(text: str) -> str | None:
     return next((word for word in words if word in lower), None)
 
 
-def postal_address(mail: Mail, given: Given) -> Iterator[Told]:
+def postal_address(mail: Mail, given: Given) -> Iterator[Said]:
     """Look for a postal address, which laws ask for in commercial mail."""
     text = mail.shown[-_MAX_TEXT:]
     if (found := _POSTAL.search(text)) is not None:
         line = text[text.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
-        yield "pass", f"{visible(line.strip(), max_chars=80)!r} looks like one", None
+        yield passes(f"{visible(line.strip(), max_chars=80)!r} looks like one")
     elif given.volume is not None and given.volume < BULK:
-        yield "pass", f"none was found: {_LOOKED_FOR}; commercial mail needs one", None
+        yield passes(f"none was found: {_LOOKED_FOR}; commercial mail needs one")
     else:
-        yield (
-            "warn",
+        yield warns(
             f"no postal address was found: {_LOOKED_FOR}",
             "name who sends it, and where, at the end of the letter",
         )

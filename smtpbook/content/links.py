@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
-from smtpbook.content.mail import Given, Mail, Told
+from smtpbook.content.mail import Given, Mail
 from smtpbook.content.page import MAX_LINKS, Link
 from smtpbook.content.tables import shorteners
 from smtpbook.escape import visible
+from smtpbook.findings import Said, warns
 from smtpbook.protocol.addresses import is_within
 from smtpbook.wording import counted
 
@@ -31,7 +32,7 @@ _FILES: Final = frozenset(
 )
 
 
-def https(mail: Mail, given: Given) -> Iterator[Told]:
+def https(mail: Mail, given: Given) -> Iterator[Said]:
     """Name links that are not https."""
     yield from _about(
         mail,
@@ -41,7 +42,7 @@ def https(mail: Mail, given: Given) -> Iterator[Told]:
     )
 
 
-def bare_address(mail: Mail, given: Given) -> Iterator[Told]:
+def bare_address(mail: Mail, given: Given) -> Iterator[Said]:
     """Name links to a bare address."""
     yield from _about(
         mail,
@@ -51,7 +52,7 @@ def bare_address(mail: Mail, given: Given) -> Iterator[Told]:
     )
 
 
-def shortener(mail: Mail, given: Given) -> Iterator[Told]:
+def shortener(mail: Mail, given: Given) -> Iterator[Said]:
     """Name links through a shortener."""
     yield from _about(
         mail,
@@ -61,7 +62,7 @@ def shortener(mail: Mail, given: Given) -> Iterator[Told]:
     )
 
 
-def shown_link(mail: Mail, given: Given) -> Iterator[Told]:
+def shown_link(mail: Mail, given: Given) -> Iterator[Said]:
     """Name links that show another domain than the one they go to."""
     for link in _links(mail):
         shown = _DOMAIN_LIKE.fullmatch(link.shown)
@@ -70,8 +71,7 @@ def shown_link(mail: Mail, given: Given) -> Iterator[Told]:
         name = shown[1].lower()
         is_above = "." in link.host and is_within(name, link.host)
         if not (is_above or is_within(link.host, name)):
-            yield (
-                "warn",
+            yield warns(
                 f"A link shows {visible(name, max_chars=80)} and goes to "
                 f"{visible(link.host, max_chars=80)}: that is how phishing looks.",
                 "show words, or the domain it goes to",
@@ -80,13 +80,13 @@ def shown_link(mail: Mail, given: Given) -> Iterator[Told]:
 
 def _about(
     mail: Mail, is_meant: Callable[[Link], bool], what: str, remedy: str
-) -> Iterator[Told]:
+) -> Iterator[Said]:
     """Say one thing of all links that are meant."""
     meant = [link for link in _links(mail) if is_meant(link)]
     if meant:
         first = visible(meant[0].url, max_chars=80)
         number = counted(len(meant), "link is", "links are")
-        yield "warn", f"{number} {what}: {first}", remedy
+        yield warns(f"{number} {what}: {first}", remedy)
 
 
 def _links(mail: Mail) -> list[Link]:

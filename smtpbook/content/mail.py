@@ -14,13 +14,9 @@ from email.policy import SMTP
 
 from smtpbook.content.page import MAX_HTML, Page
 from smtpbook.errors import LocalProtocolError
-from smtpbook.findings import Verdict
 from smtpbook.mailboxes.mime import Fields, Part, decoded, text_of, walk
 from smtpbook.protocol.header import fields_of, name_of, split_header
 from smtpbook.protocol.message import Message
-
-Told = tuple[Verdict, str, str | None]
-"""What a check says: its verdict, the evidence, and the remedy."""
 
 AnyMessage = bytes | Message | AnyEmail
 """What stands for a message."""

@@ -10,17 +10,10 @@ from urllib.parse import urlsplit
 from smtpbook.authentication.dmarc_record import Policy
 from smtpbook.authentication.tree_walk import NoAnswer, TreeWalk
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    asked,
-    found,
-    passes,
-    unanswered,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import asked, found, unanswered
 from smtpbook.dkim.tags import TagError, parse_tags
 from smtpbook.escape import visible
+from smtpbook.findings import Said, passes, unknown, warns
 
 
 async def bimi(case: Case) -> list[Said]:

@@ -16,16 +16,9 @@ import trio
 
 from smtpbook.codes.provider_tables import blocklists as known_lists
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    fails,
-    not_given,
-    passes,
-    quoted,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import not_given, quoted
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.lookup.answer import IP, Answer, Asker
 
 # "The A record contents conventionally have the value 127.0.0.2 but MAY have other values

@@ -23,10 +23,9 @@ from smtpbook.content.mail import AnyMessage, Mail, octets_of
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.checks import CHECKS, DOMAIN, LOOKS, Look
 from smtpbook.deliverability.naming import NotADomain, domain_given
-from smtpbook.deliverability.said import Said, fails, unknown
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
-from smtpbook.findings import Finding, findings_frame
+from smtpbook.findings import Finding, Said, fails, findings_frame, unknown
 from smtpbook.lookup.answer import IP
 from smtpbook.lookup.asker import AnyZone, asker_of
 from smtpbook.lookup.resolver import Resolver

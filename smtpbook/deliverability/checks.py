@@ -22,11 +22,11 @@ from smtpbook.deliverability.naming import spelling
 from smtpbook.deliverability.own_mail import own_mail
 from smtpbook.deliverability.relay import relay
 from smtpbook.deliverability.reverse_dns import helo, reverse_dns
-from smtpbook.deliverability.said import ASK_AGAIN, Said
+from smtpbook.deliverability.said import ASK_AGAIN
 from smtpbook.deliverability.sender import from_domain, reverse_path
 from smtpbook.deliverability.spf import spf_lookups, spf_record, spf_result
 from smtpbook.deliverability.tls_policies import dane, mta_sts, tls_rpt
-from smtpbook.findings import Check, Finding, Group
+from smtpbook.findings import Check, Finding, Group, Said
 
 
 class Look(NamedTuple):
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     def found(self, said: Said) -> Finding:
         """File what was said under the check's name."""
         usual = {"pass": None, "unknown": ASK_AGAIN}.get(said.verdict, self.remedy)
-        return self.check.found(said.verdict, said.evidence, said.remedy or usual)
+        return self.check.found(said._replace(remedy=said.remedy or usual))
 
 
 def _row(

@@ -10,23 +10,13 @@ from typing import Final
 
 from smtpbook.authentication.dkim import verify_dkim
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    asked,
-    fails,
-    found,
-    not_given,
-    passes,
-    quoted,
-    unanswered,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import asked, found, not_given, quoted, unanswered
 from smtpbook.dkim.key_record import GOOD_RSA_BITS, KeyRecord
 from smtpbook.dkim.signature import Signature
 from smtpbook.dkim.tags import TagError
 from smtpbook.dkim.verify import Verification, signatures_of
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.asker import ask_all
 from smtpbook.protocol.header import fields_of, name_of, split_header

@@ -15,17 +15,10 @@ from smtpbook.authentication.report_targets import ReportTarget, report_targets
 from smtpbook.authentication.spf import check_spf_async
 from smtpbook.authentication.tree_walk import Found, NoAnswer, TreeWalk, walk_of
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    fails,
-    not_given,
-    passes,
-    quoted,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import not_given, quoted
 from smtpbook.dkim.verify import signatures_of
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 
 _OF_ALL: Final = re.compile(r";[ \t]*pct[ \t]*=[ \t]*100[ \t]*(?:;|\Z)", re.IGNORECASE)
 _NOT_NOW = "the DNS gave no answer on which it hangs"

@@ -13,9 +13,9 @@ from typing import Final
 import idna
 
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import Said, fails, passes, warns
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, warns
 from smtpbook.protocol.addresses import to_a_labels
 
 _MAX_SHOWN: Final = 80

@@ -12,19 +12,10 @@ from smtpbook.accounts.account import Account
 from smtpbook.codes.explain import explain
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.reverse_dns import addresses
-from smtpbook.deliverability.said import (
-    Said,
-    asked,
-    fails,
-    found,
-    passes,
-    quoted,
-    unanswered,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import asked, found, quoted, unanswered
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.lookup.mail_hosts import MailHosts, mail_hosts
 from smtpbook.protocol.replies import Reply
 from smtpbook.session.session import Session, open_session

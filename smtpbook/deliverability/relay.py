@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import Said, fails, not_given, passes, unknown, warns
+from smtpbook.deliverability.said import not_given
 from smtpbook.escape import visible
 from smtpbook.events import CLEAR_TEXT
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.session.probe import probe_async
 
 _EXPLAIN: Final = "sb.explain_probe(sb.probe(account)) tells every step"

@@ -10,17 +10,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    fails,
-    found,
-    not_given,
-    passes,
-    quoted,
-    unanswered,
-    warns,
-)
+from smtpbook.deliverability.said import found, not_given, quoted, unanswered
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, warns
 from smtpbook.lookup.answer import IP, Answer, Asker
 
 # "the number of PTR names … MUST be limited to 10" for SPF's ptr (RFC 7208 section 4.6.4);

@@ -1,4 +1,4 @@
-"""Said: what a check says, before it is filed under the check's name.
+"""Said: what checks of a sender say of arguments and of the DNS's answers.
 
 Everything that was found comes from strangers; what is quoted here is made safe and short.
 """
@@ -6,53 +6,16 @@ Everything that was found comes from strangers; what is quoted here is made safe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from smtpbook.escape import visible
-from smtpbook.findings import Verdict
+from smtpbook.findings import Said, unknown
 from smtpbook.lookup.answer import Answer
 
 _MAX_QUOTED: Final = 300  # characters of one record
 _MAX_RECORDS: Final = 5
 ASK_AGAIN: Final = "ask again later; or, where zone= was given, add it there"
 """The next step where nobody could say."""
-
-
-class Said(NamedTuple):
-    """One thing a check has to say.
-
-    Attributes
-    ----------
-    verdict : {"fail", "warn", "unknown", "pass"}
-    evidence : str
-        What was found; safe to show.
-    remedy : str or None
-        The next step; None = what fits the verdict: the check's own, or to ask again.
-    """
-
-    verdict: Verdict
-    evidence: str
-    remedy: str | None = None
-
-
-def passes(evidence: str) -> Said:
-    """Say that all is well."""
-    return Said("pass", evidence)
-
-
-def warns(evidence: str, remedy: str | None = None) -> Said:
-    """Say that something might be better."""
-    return Said("warn", evidence, remedy)
-
-
-def fails(evidence: str, remedy: str | None = None) -> Said:
-    """Say that something is wrong."""
-    return Said("fail", evidence, remedy)
-
-
-def unknown(evidence: str, remedy: str | None = None) -> Said:
-    """Say that it cannot be told."""
-    return Said("unknown", evidence, remedy)
 
 
 def not_given(argument: str, what: str) -> Said:

@@ -13,19 +13,9 @@ from typing import Final
 
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.reverse_dns import addresses
-from smtpbook.deliverability.said import (
-    Said,
-    asked,
-    fails,
-    found,
-    not_given,
-    passes,
-    quoted,
-    unanswered,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import asked, found, not_given, quoted, unanswered
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.lookup.mail_hosts import MailHosts, mail_hosts
 from smtpbook.protocol.addresses import domain_of
 

@@ -13,16 +13,9 @@ from smtpbook.authentication.spf import check_spf_async
 from smtpbook.authentication.spf_record import MECHANISMS, Term
 from smtpbook.authentication.spf_result import MAX_LOOKUPS, MAX_VOIDS, SpfResult
 from smtpbook.deliverability.case import Case
-from smtpbook.deliverability.said import (
-    Said,
-    fails,
-    not_given,
-    passes,
-    quoted,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import not_given, quoted
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 
 _MAX_RECORD: Final = 450  # what receivers are sure to get (RFC 7208 section 3.4)
 

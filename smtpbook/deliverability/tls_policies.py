@@ -11,20 +11,12 @@ from typing import Final
 
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.reverse_dns import addresses
-from smtpbook.deliverability.said import (
-    Said,
-    asked,
-    fails,
-    found,
-    passes,
-    quoted,
-    unanswered,
-    unknown,
-    warns,
-)
+from smtpbook.deliverability.said import asked, found, quoted, unanswered
 from smtpbook.errors import TLSError, TransportError
 from smtpbook.escape import visible
+from smtpbook.findings import Said, fails, passes, unknown, warns
 from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
+from smtpbook.lookup.asker import ask_all
 from smtpbook.lookup.mail_hosts import mail_hosts
 from smtpbook.routes.addresses import addresses_of
 from smtpbook.routes.dane import dane_of
@@ -144,10 +136,10 @@ async def dane(case: Case) -> list[Said]:
     if hosts.kind == "error":
         return [unanswered(hosts.answer)]
     names = {f"_{_PORT}._tcp.{one.name}": one.name for one in hosts.hosts[:_MAX_HOSTS]}
-    answers = await case.ask_all(names, "TLSA")
-    there = zip(names.values(), answers, strict=True)
-    said = [await _of_host(case, host, answer) for host, answer in there if answer]
-    if lost := [one for one in answers if one.status == "error"]:
+    answers = await ask_all(case.asker, names, "TLSA")
+    there = [(names[name], answer) for name, answer in answers.items() if answer]
+    said = [await _of_host(case, host, answer) for host, answer in there]
+    if lost := [one for one in answers.values() if one.status == "error"]:
         more = f"; nor for {quoted([one.name for one in lost[1:]])}" if lost[1:] else ""
         said.append(unknown(f"{unanswered(lost[0]).evidence}{more}"))
     return said or [passes(f"{case.domain}: no TLSA records; they are optional")]

@@ -24,7 +24,17 @@ from smtpbook.content.checks import message_findings
 from smtpbook.content.mail import Mail
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
-from smtpbook.findings import VERDICTS, Check, Finding, Group, Verdict
+from smtpbook.findings import (
+    VERDICTS,
+    Check,
+    Finding,
+    Group,
+    Said,
+    fails,
+    passes,
+    unknown,
+    warns,
+)
 from smtpbook.preflight.about import About
 from smtpbook.preflight.requirements import CHECK as REQUIREMENTS
 from smtpbook.presets.provider import PROVIDERS
@@ -35,6 +45,57 @@ from smtpbook.wording import counted, lasting
 # "The minimum total number of recipients that MUST be buffered is 100 recipients."
 # -- RFC 5321 section 4.5.3.1.8
 _MUST_TAKE: Final = 100
+
+
+def _check(name: str, group: Group, asks: str, source: str | None = None) -> Check:
+    return Check(name=name, group=group, asks=asks, source=source)
+
+
+_LETTERS: Final = _check("letters", "message", "Can every letter be made?")
+_FALLBACK: Final = _check(
+    "fallback", "message", "For whom does a default stand in for a value?"
+)
+_EMPTY: Final = _check("empty", "message", "Does no body come out empty?")
+_TRIED: Final = _check("tried", "send", "Was this letter tried with a test?")
+_SUPPRESSED: Final = _check(
+    "suppressed", "list", "How many of the list are never written to?"
+)
+_IN_DOUBT: Final = _check(
+    "in_doubt",
+    "list",
+    "Is it known what became of earlier tries?",
+    "RFC 1047, February 1988",
+)
+_SENDER: Final = _check(
+    "sender",
+    "send",
+    "May this login send from this From?",
+    "RFC 6409 section 6.1, November 2011; RFC 7208, April 2014; RFC 9989, May 2026",
+)
+_PASSWORD: Final = _check("password", "send", "Is there a password?")
+_DIRECT: Final = _check(
+    "direct",
+    "send",
+    "Should this machine send without a provider?",
+    "RFC 5321 section 5.1, October 2008",
+)
+_TLS: Final = _check(
+    "tls", "send", "Is what goes to the server encrypted?", "RFC 8314, January 2018"
+)
+_PACE: Final = _check("pace", "send", "How long does it take?")
+_QUOTA: Final = _check("quota", "send", "Does the provider take so many in a day?")
+_TOGETHER: Final = _check(
+    "together",
+    "send",
+    "Who shares a message, and do they see each other?",
+    "RFC 5321 section 4.5.3.1.8, October 2008",
+)
+CHECKS: Final = (
+    *(_LETTERS, _FALLBACK, _EMPTY, _TRIED, _SUPPRESSED, _IN_DOUBT),
+    *(_SENDER, _PASSWORD, _DIRECT, _TLS, _PACE, _QUOTA, _TOGETHER, REQUIREMENTS),
+)
+"""The checks of a send, in the order in which they are made; a letter's and a list's own
+are `content`'s and `audience`'s."""
 
 
 def findings(about: About) -> list[Finding]:
@@ -49,16 +110,16 @@ def _letters(about: About) -> Iterator[Finding]:
     """Tell whose letter cannot be made: a field or a file is missing, or is none."""
     total = f"{about.recipients:,}"
     for cause in about.unmade:
-        yield Finding(
-            check="letters",
-            verdict="fail",
-            evidence=f"{cause.recipients:,} of {total} cannot be made, the first is "
-            f"{cause.example}'s: {visible(cause.why)}",
-            remedy="correct these rows, or say in the letter what stands in: "
-            "{{ field | default('…') }}",
+        yield _LETTERS.found(
+            fails(
+                f"{cause.recipients:,} of {total} cannot be made, the first is "
+                f"{cause.example}'s: {visible(cause.why)}",
+                "correct these rows, or say in the letter what stands in: "
+                "{{ field | default('…') }}",
+            )
         )
     if not about.unmade:
-        yield Finding(check="letters", verdict="pass", evidence=f"all {total} can be made")
+        yield _LETTERS.found(passes(f"all {total} can be made"))
 
 
 def _coverage(about: About) -> Iterator[Finding]:
@@ -78,12 +139,14 @@ def _coverage(about: About) -> Iterator[Finding]:
         remedy = "letter.coverage(people, each=True) shows whose"
         if is_fallback and is_everybody:
             remedy = "people.fields shows what the list calls its fields"
-        yield Finding(
-            check="fallback" if is_fallback else "empty",
-            verdict="pass" if is_fallback and not is_everybody else "warn",
-            evidence=f"{visible(where + row['what'])}: {row['recipients']:,} of {of}, the "
-            f"first is {row['example']}'s",
-            remedy=remedy,
+        check = _FALLBACK if is_fallback else _EMPTY
+        yield check.found(
+            Said(
+                "pass" if is_fallback and not is_everybody else "warn",
+                f"{visible(where + row['what'])}: {row['recipients']:,} of {of}, the "
+                f"first is {row['example']}'s",
+                remedy,
+            )
         )
 
 
@@ -122,18 +185,18 @@ def from_domain(message: Message) -> str:
 
 def _tried(about: About) -> Iterator[Finding]:
     if about.tried is None:
-        yield Finding(
-            check="tried",
-            verdict="warn",
-            evidence="this letter, as it is now, was never tried with a test",
-            remedy='campaign.test("you@…") sends it to yourself as the first would get it',
+        yield _TRIED.found(
+            warns(
+                "this letter, as it is now, was never tried with a test",
+                'campaign.test("you@…") sends it to yourself as the first would get it',
+            )
         )
         return
-    yield Finding(
-        check="tried",
-        verdict="pass",
-        evidence=f"tried at {counted(about.tried.addresses, 'address', 'addresses')}, last "
-        f"{about.tried.last:%Y-%m-%d %H:%M} UTC",
+    yield _TRIED.found(
+        passes(
+            f"tried at {counted(about.tried.addresses, 'address', 'addresses')}, last "
+            f"{about.tried.last:%Y-%m-%d %H:%M} UTC"
+        )
     )
 
 
@@ -152,20 +215,15 @@ def _list(about: About) -> Iterator[Finding]:
 def _left_alone(about: About) -> Iterator[Finding]:
     suppressed = about.standing.get("suppressed", 0)
     if suppressed:
-        yield Finding(
-            check="suppressed",
-            verdict="pass",
-            evidence=f"{suppressed:,} of the list are never written to",
-        )
+        yield _SUPPRESSED.found(passes(f"{suppressed:,} of the list are never written to"))
     in_doubt = about.standing.get("in_doubt", 0)
     if in_doubt:
-        yield Finding(
-            check="in_doubt",
-            verdict="warn",
-            evidence=f"{in_doubt:,} may or may not have got it already; without "
-            'in_doubt="resend" they are left alone',
-            remedy='campaign.settle({address: "accepted"}) says what became of them',
-            source="RFC 1047, February 1988",
+        yield _IN_DOUBT.found(
+            warns(
+                f"{in_doubt:,} may or may not have got it already; without "
+                'in_doubt="resend" they are left alone',
+                'campaign.settle({address: "accepted"}) says what became of them',
+            )
         )
 
 
@@ -191,66 +249,53 @@ def _sender(about: About) -> Iterator[Finding]:
 def _sender_of(domain: str, account: Account, said: str) -> Finding:
     owner = next((p for p in PROVIDERS.values() if domain in p.domains), None)
     if owner is not None and not owner.serves(account.host, account.port):
-        return Finding(
-            check="sender",
-            verdict="warn",
-            evidence=f"{said}, which is {owner.title}'s, and "
-            f"{account.host or 'this machine'} is not: "
-            f"readers' servers look up which servers send for a domain",
-            remedy="send by an account at that provider, or from a domain of your own",
-            source="RFC 7489",
+        return _SENDER.found(
+            warns(
+                f"{said}, which is {owner.title}'s, and "
+                f"{account.host or 'this machine'} is not: readers' servers look up which "
+                f"servers send for a domain",
+                "send by an account at that provider, or from a domain of your own",
+            )
         )
     login = domain_of(account.username or "")
+    if login is not None and (is_within(domain, login) or is_within(login, domain)):
+        return _SENDER.found(passes(f"{said}, as the login is"))
     if account.relay is not None:
-        return Finding(
-            check="sender",
-            verdict="unknown",
-            evidence=f"{said}; its SPF record says whether this machine may send for it",
-            remedy="a test to yourself shows what becomes of it",
-            source="RFC 7208",
-        )
-    if login is None:
-        verdict: Verdict = "unknown"
+        says = unknown
+        said += "; its SPF record says whether this machine may send for it"
+    elif login is None:
+        says = unknown
         said += "; the login does not say whose addresses it may send from"
-    elif is_within(domain, login) or is_within(login, domain):
-        verdict, said = "pass", f"{said}, as the login is"
     else:
-        verdict = "warn"
+        says = warns
         said += f", the login at {visible(login)}: the server may refuse or replace it"
-    return Finding(
-        check="sender",
-        verdict=verdict,
-        evidence=said,
-        remedy=None if verdict == "pass" else "a test to yourself shows what becomes of it",
-        source="RFC 6409 section 6.1",
-    )
+    return _SENDER.found(says(said, "a test to yourself shows what becomes of it"))
 
 
 def _password(about: About) -> Iterator[Finding]:
     for account, by in _named(about):
-        verdict, said, remedy = _password_of(account)
-        evidence = f"{by}{said}"
-        yield Finding(check="password", verdict=verdict, evidence=evidence, remedy=remedy)
+        said = _password_of(account)
+        yield _PASSWORD.found(said._replace(evidence=f"{by}{said.evidence}"))
 
 
-def _password_of(account: Account) -> tuple[Verdict, str, str | None]:
+def _password_of(account: Account) -> Said:
     """Tell whether there is a password; nobody is asked, but for a keyring's lock."""
     given = account.password
     if account.username is None and given is None:
-        return "pass", "no login", None
+        return passes("no login")
     if isinstance(given, Secret):
-        return "pass", "the account holds it", None
+        return passes("the account holds it")
     if isinstance(given, FromPrompt):
-        return "unknown", "somebody is asked for it before the first connection", None
+        return unknown("somebody is asked for it before the first connection")
     source = FromKeyring(account.name or "") if given is None else given
     if not isinstance(source, FromKeyring | FromEnvironment):
-        return "unknown", "a callable is asked for it at the login", None
+        return unknown("a callable is asked for it at the login")
     try:
         source()
     except LocalProtocolError as exc:
         said, _, way_out = str(exc).partition("; ")
-        return "fail", visible(said), way_out or "set it, or give password="
-    return "pass", f"found: {source!r}", None
+        return fails(visible(said), way_out or "set it, or give password=")
+    return passes(f"found: {source!r}")
 
 
 def _direct(about: About) -> Iterator[Finding]:
@@ -259,14 +304,9 @@ def _direct(about: About) -> Iterator[Finding]:
         if account.relay is None:
             continue
         pace = account.relay.per_host
-        yield Finding(
-            check="direct",
-            verdict="pass" if account.is_lab else "warn",
-            evidence=f"each domain's own servers get the mail from {account.helo}, "
-            + ("as fast as they take it" if pace is None else f"{pace} at most"),
-            remedy=None if account.is_lab else WHO,
-            source="RFC 5321 section 5.1",
-        )
+        said = f"each domain's own servers get the mail from {account.helo}, "
+        said += "as fast as they take it" if pace is None else f"{pace} at most"
+        yield _DIRECT.found(passes(said) if account.is_lab else warns(said, WHO))
 
 
 def _encryption(about: About) -> Iterator[Finding]:
@@ -277,13 +317,12 @@ def _encryption(about: About) -> Iterator[Finding]:
             continue
         what = "mail" if account.username is None else "password and mail"
         when = " where it offers no TLS" if account.tls == "opportunistic" else ""
-        yield Finding(
-            check="tls",
-            verdict="warn",
-            evidence=f"{what} travel to {account.host} for everybody to read{when}",
-            remedy='Account(…, tls="starttls") or "implicit"; sb.probe(account) shows what '
-            "the server offers",
-            source="RFC 8314",
+        yield _TLS.found(
+            warns(
+                f"{what} travel to {account.host} for everybody to read{when}",
+                'Account(…, tls="starttls") or "implicit"; sb.probe(account) shows what '
+                "the server offers",
+            )
         )
 
 
@@ -291,7 +330,7 @@ def _encryption(about: About) -> Iterator[Finding]:
 
 
 def _pace(about: About) -> Iterator[Finding]:
-    yield Finding(check="pace", verdict="pass", evidence=told_pace(about))
+    yield _PACE.found(passes(told_pace(about)))
 
 
 def told_pace(about: About) -> str:
@@ -322,18 +361,13 @@ def _quota(about: About) -> Iterator[Finding]:
         number = round(about.recipients * share)
         said = f"{names[account]}{number:,} recipients; {provider.title} takes about "
         said += f"{provider.per_day:,} in 24 hours"
-        source = provider.limit_source or provider.source
         if number <= provider.per_day or (end is not None and not end.is_over_quota):
-            yield Finding(check="quota", verdict="pass", evidence=said, source=source)
-            continue
-        daily = int(provider.per_day / share)
-        yield Finding(
-            check="quota",
-            verdict="warn",
-            evidence=said,
-            remedy=f'Campaign(…, pace="{daily} every day") goes on the next day',
-            source=source,
-        )
+            found = _QUOTA.found(passes(said))
+        else:
+            pace = f"{int(provider.per_day / share)} every day"
+            remedy = f'Campaign(…, pace="{pace}") goes on the next day'
+            found = _QUOTA.found(warns(said, remedy))
+        yield replace(found, source=provider.limit_source or provider.source)
 
 
 def _together(about: About) -> Iterator[Finding]:
@@ -343,22 +377,20 @@ def _together(about: About) -> Iterator[Finding]:
     size = min(together.size, about.recipients)
     how = f"{size:,} recipients share a message"
     if together.show == "bcc":
-        evidence = f"{how}, and none sees another"
-        yield Finding(check="together", verdict="pass", evidence=evidence)
+        yield _TOGETHER.found(passes(f"{how}, and none sees another"))
     else:
-        yield Finding(
-            check="together",
-            verdict="warn",
-            evidence=f"{how}, and each reads the others' addresses",
-            remedy='Together(show="bcc") shows nobody',
+        yield _TOGETHER.found(
+            warns(
+                f"{how}, and each reads the others' addresses",
+                'Together(show="bcc") shows nobody',
+            )
         )
     if size > _MUST_TAKE:
-        yield Finding(
-            check="together",
-            verdict="unknown",
-            evidence=f"{how}; a server need not take more than {_MUST_TAKE}",
-            remedy=f"Together(size={_MUST_TAKE})",
-            source="RFC 5321 section 4.5.3.1.8",
+        yield _TOGETHER.found(
+            unknown(
+                f"{how}; a server need not take more than {_MUST_TAKE}",
+                f"Together(size={_MUST_TAKE})",
+            )
         )
 
 
@@ -368,52 +400,3 @@ _LOOKS: Final[tuple[Callable[[About], Iterator[Finding]], ...]] = (
     *(_sender, _password, _direct, _encryption),
     *(_pace, _quota, _together),
 )
-
-
-def _check(name: str, group: Group, asks: str, source: str | None = None) -> Check:
-    return Check(name=name, group=group, asks=asks, source=source)
-
-
-CHECKS: Final = (
-    _check("letters", "message", "Can every letter be made?"),
-    _check("fallback", "message", "For whom does a default stand in for a value?"),
-    _check("empty", "message", "Does no body come out empty?"),
-    _check("tried", "send", "Was this letter tried with a test?"),
-    _check("suppressed", "list", "How many of the list are never written to?"),
-    _check(
-        "in_doubt",
-        "list",
-        "Is it known what became of earlier tries?",
-        "RFC 1047, February 1988",
-    ),
-    _check(
-        "sender",
-        "send",
-        "May this login send from this From?",
-        "RFC 6409 section 6.1, November 2011",
-    ),
-    _check("password", "send", "Is there a password?"),
-    _check(
-        "direct",
-        "send",
-        "Should this machine send without a provider?",
-        "RFC 5321 section 5.1, October 2008",
-    ),
-    _check(
-        "tls",
-        "send",
-        "Is what goes to the server encrypted?",
-        "RFC 8314, January 2018",
-    ),
-    _check("pace", "send", "How long does it take?"),
-    _check("quota", "send", "Does the provider take so many in a day?"),
-    _check(
-        "together",
-        "send",
-        "Who shares a message, and do they see each other?",
-        "RFC 5321 section 4.5.3.1.8, October 2008",
-    ),
-    REQUIREMENTS,
-)
-"""The checks of a send, in the order in which they are made; a letter's and a list's own
-are `content`'s and `audience`'s."""

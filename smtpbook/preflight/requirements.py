@@ -13,7 +13,7 @@ import pandas as pd
 
 from smtpbook.codes.provider_tables import providers
 from smtpbook.codes.sender_rules import Rule, rules
-from smtpbook.findings import Check, Finding, Verdict, findings_frame
+from smtpbook.findings import Check, Finding, Said, Verdict, findings_frame, unknown
 from smtpbook.log.frame import require_columns
 
 Met = Literal["fail", "unknown", "pass"]
@@ -106,18 +106,17 @@ _DTYPES: Final[dict[str, Any]] = {
     "threshold": "Int64",
 }
 
-_Said = tuple[Verdict, str, str | None]
-_Known = Mapping[str, _Said]
+_Known = Mapping[str, Said]
 
 
 def _by_check(findings: pd.DataFrame) -> _Known:
     """Give the worst that each check found."""
-    worst: dict[str, _Said] = {}
+    worst: dict[str, Said] = {}
     columns = [findings[name].astype(object) for name in ("check", "verdict", "evidence")]
     remedies = findings["remedy"].astype(object).where(findings["remedy"].notna(), None)
     for check, verdict, evidence, remedy in zip(*columns, remedies, strict=True):
-        if check not in worst or _rank(verdict) < _rank(worst[check][0]):
-            worst[check] = verdict, evidence, remedy
+        if check not in worst or _rank(verdict) < _rank(worst[check].verdict):
+            worst[check] = Said(verdict, evidence, remedy)
     return worst
 
 
@@ -128,16 +127,16 @@ def _rank(verdict: str) -> int:
 def _met(rule: Rule, known: _Known) -> tuple[Met, str, str | None]:
     if not rule.checks:
         return "unknown", _NOT_CHECKED, rule.remedy
-    missing: _Said = "unknown", "not checked", None
+    missing = unknown("not checked")
     said = {check: known.get(check, missing) for check in rule.checks}
-    met = {check: _judged(rule, one[0]) for check, one in said.items()}
+    met = {check: _judged(rule, one.verdict) for check, one in said.items()}
     choose = min if rule.needs == "all" else max
     verdict = choose(met.values(), key=_MET.index)
     decided = [check for check in rule.checks if met[check] == verdict]
-    evidence = "; ".join(f"{check}: {said[check][1]}" for check in decided)
+    evidence = "; ".join(f"{check}: {said[check].evidence}" for check in decided)
     if len(evidence) > _MAX_SHOWN:
         evidence = f"{evidence[: _MAX_SHOWN - 1]}…"
-    remedies = [said[check][2] for check in decided if said[check][2] is not None]
+    remedies = [one for check in decided if (one := said[check].remedy) is not None]
     return verdict, evidence, remedies[0] if remedies and verdict != "pass" else None
 
 
@@ -179,4 +178,4 @@ def requirement_findings(
             said += f"; not known: {', '.join(names['unknown'])}"
         verdict: Verdict = next(one for one in _MET if names[one] or one == "pass")
         remedy = None if verdict == "pass" else "sb.requirements(findings) shows each"
-        yield CHECK.found(verdict, said, remedy)
+        yield CHECK.found(Said(verdict, said, remedy))

@@ -12,8 +12,8 @@ from smtpbook.accounts.account import Account
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.own_mail import own_mail
 from smtpbook.deliverability.relay import relay
-from smtpbook.deliverability.said import Said
 from smtpbook.deliverability.tls_policies import mta_sts
+from smtpbook.findings import Said
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lookup.zone import Zone
