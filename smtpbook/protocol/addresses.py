@@ -228,9 +228,7 @@ def _address_literal(text: str) -> str:
 
 
 def _labels_fit(domain: str) -> bool:
-    return len(domain) <= MAX_LABEL or all(
-        len(label) <= MAX_LABEL for label in domain.split(".")
-    )
+    return len(domain) <= MAX_LABEL or max(map(len, domain.split("."))) <= MAX_LABEL
 
 
 def _too_long(domain: str) -> LocalProtocolError:
