@@ -53,7 +53,7 @@ def test_the_pace_sends_what_the_plan_says() -> None:
     assert days == plan["messages"].tolist()
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.dictionaries(st.sampled_from("abc"), st.integers(1, 200_000), min_size=1),
     st.integers(1, 1000),

@@ -933,7 +933,7 @@ BEGINNINGS: Final = (
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(st.sampled_from(BEGINNINGS), st.text(max_size=30)).map("".join)

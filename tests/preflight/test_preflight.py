@@ -200,6 +200,7 @@ def test_every_finding_is_of_a_check_that_is_listed(
     assert len(listed) == len(CHECKS) + len(MESSAGE) + len(LIST)
 
 
+@pytest.mark.heavy  # what a message is checked for, tests/content shows
 def test_a_message_larger_than_servers_take_is_told() -> None:
     small = Template(header_from="a@work.org", subject="s", text="t")
     frame = pd.DataFrame({"email": ["a@w.org"]})
