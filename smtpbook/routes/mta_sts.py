@@ -17,9 +17,10 @@ from typing import Final, Literal, NamedTuple, get_args
 from smtpbook.errors import SMTPBookError, TransportError
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker, NotAName, dns_name
-from smtpbook.routes.policy_file import fetch_policy, is_certificate_problem
+from smtpbook.routes.policy_file import fetch_policy
 from smtpbook.routes.tls_report import ResultType, TlsFailure
 from smtpbook.routes.txt_fields import RecordError, single_record, txt_fields
+from smtpbook.transport.stream import certificate_error
 
 Mode = Literal["enforce", "testing", "none"]
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -285,7 +286,7 @@ class StsPolicies:
         except SMTPBookError as exc:
             kind: ResultType = (
                 "sts-webpki-invalid"
-                if is_certificate_problem(exc)
+                if certificate_error(exc) is not None
                 else "sts-policy-fetch-error"
             )
             failure = TlsFailure(result_type=kind, reason=visible(str(exc)))

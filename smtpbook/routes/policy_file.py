@@ -6,7 +6,6 @@ bounded.  HTTP itself is h11's; what the file says is `mta_sts`'s.
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Final
 
@@ -139,12 +138,3 @@ def _check(answer: h11.Response) -> None:
     if kind.split(b";")[0].strip().lower() != b"text/plain":
         shown = visible(kind.decode("latin-1"), max_chars=60)
         raise RemoteProtocolError(f"the policy is {shown or 'of no type'}, not text/plain")
-
-
-def is_certificate_problem(error: BaseException | None) -> bool:
-    """Say whether a server's certificate was at fault."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__
-    return False

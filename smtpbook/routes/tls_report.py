@@ -7,7 +7,6 @@ at ``_smtp._tls``.  Nothing is reported to anybody; a table of what happened is
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker
 from smtpbook.routes.txt_fields import RecordError, single_record, txt_fields
+from smtpbook.transport.stream import certificate_error
 
 PolicyType = Literal["tlsa", "sts", "no-policy-found"]
 """What a session went by: RFC 8460 section 4.4, ``policy-type``."""
@@ -69,11 +69,8 @@ class TlsFailure:
         'validation-failure'
         """
         kind: ResultType = "validation-failure"
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                kind = _BY_VERIFY_CODE.get(cause.verify_code, kind)
-            cause = cause.__cause__
+        if (cause := certificate_error(error)) is not None:
+            kind = _BY_VERIFY_CODE.get(cause.verify_code, kind)
         return cls(result_type=kind, reason=visible(str(error)))
 
 

@@ -30,7 +30,7 @@ from smtpbook.session.record import Record
 from smtpbook.session.session import open_session
 from smtpbook.transport.connect import connect
 from smtpbook.transport.race import Address
-from smtpbook.transport.stream import translated
+from smtpbook.transport.stream import certificate_error, translated
 from smtpbook.transport.tls_stream import TlsStream
 
 PATIENCE_S: Final = 15.0
@@ -174,11 +174,10 @@ def certificate_problem(failure: BaseException | None) -> str | None:
     >>> certificate_problem(TimeoutError()) is None
     True
     """
-    while failure is not None:
-        if isinstance(failure, ssl.SSLCertVerificationError):
-            return _PROBLEMS.get(failure.verify_code, failure.verify_message)
-        failure = failure.__cause__
-    return None
+    error = certificate_error(failure)
+    if error is None:
+        return None
+    return _PROBLEMS.get(error.verify_code, error.verify_message)
 
 
 async def _shown_certificate(account: Account, patience_s: float) -> bytes | None:

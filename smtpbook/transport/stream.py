@@ -174,3 +174,16 @@ def _reason(error: ssl.SSLError) -> str:
     # Only OpenSSL's own errors have a reason.
     reason: str | None = getattr(error, "reason", None)
     return (reason or str(error)).replace("_", " ").lower()
+
+
+def certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Give what OpenSSL found wrong with a certificate; None = something else failed.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        It, or what it caused.
+    """
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__
+    return error
