@@ -77,8 +77,8 @@ def mail_domains(
     Parameters
     ----------
     people : Recipients
-    zone : Zone, Resolver, mapping, str or Path, optional
-        Whom to ask: zone data, or name servers.  Default: those of the system.
+    zone : Zone, mapping, str, Path or Asker, optional
+        Whom to ask in place of the system's name servers.
     online : bool
         False: nobody is asked, unless there is a `zone`; the big providers are known by
         their own domains.

@@ -169,7 +169,7 @@ def authenticate(
         The address in MAIL; ``""`` is the null reverse-path.  Default: the message's own;
         that of octets is null.
     zone : Zone, mapping, str, Path or Asker, optional
-        DNS data to use; see `smtpbook.lookup.asker.asker_of`.  Default: the DNS is asked.
+        Whom to ask in place of the system's name servers.
     date : datetime, optional
         When, for signatures that expire; with a time zone.  Default: now.
 

@@ -18,14 +18,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smtpbook.escape import visible
-from smtpbook.protocol.header import fields_of, name_of, split_header
 
 MAX_CHARS: Final = 16_384
 """What stands further back in one field is not read; honest ones have a thousand or two."""
-MAX_FIELDS: Final = 100
-"""How many fields of a message are read, topmost first."""
 
-_NAMES: Final = frozenset({b"authentication-results", b"arc-authentication-results"})
 _TOKEN: Final = re.compile(
     r'(?P<blank>[ \t\r\n]+)|(?P<quoted>"(?:[^"\\]|\\.)*(?:"|\\?\Z))|(?P<mark>[;=(])'
     r'|(?P<word>[^ \t\r\n;="(]+)',
@@ -171,33 +167,6 @@ def read_results(value: str) -> Results:
         server = ""
     methods = tuple(found for one in segments if (found := _method_result(one)) is not None)
     return Results(server=server, methods=methods, instance=instance)
-
-
-def results_in(data: bytes, *, server: str | None = None) -> tuple[Results, ...]:
-    """Read the fields of a message, ARC's too.
-
-    Parameters
-    ----------
-    data : bytes
-        Mail data as it was received.
-    server : str, optional
-        Only what claims to be from there: the receiver's own name, since a receiver removes
-        what others wrote in its name (RFC 8601 section 5).  Case does not matter.
-
-    Returns
-    -------
-    tuple of Results
-        Topmost first: the last receiver's come first.
-    """
-    header, _ = split_header(data)
-    values = [one.partition(b":")[2] for one in fields_of(header) if name_of(one) in _NAMES]
-    found = [
-        read_results(value.decode("utf-8", "surrogateescape").strip())
-        for value in values[:MAX_FIELDS]
-    ]
-    return tuple(
-        one for one in found if server is None or one.server.lower() == server.lower()
-    )
 
 
 @dataclass(slots=True)

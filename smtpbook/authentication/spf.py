@@ -87,7 +87,7 @@ def check_spf(
     helo : str, optional
         The name in EHLO, likewise.  Default: the domain.
     zone : Zone, mapping, str, Path or Asker, optional
-        DNS data to use; see `smtpbook.lookup.asker.asker_of`.  Default: the DNS is asked.
+        Whom to ask in place of the system's name servers.
     patience_s : float
         Seconds for the whole check, then the result is ``temperror``.
 

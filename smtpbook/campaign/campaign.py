@@ -451,9 +451,9 @@ class Campaign(Known):
         online : bool
             Ask the system's name servers, and connect to the account's server, as `probe`
             does.
-        zone : Zone, Resolver, mapping, str or Path, optional
-            Zone data or name servers to ask instead; without `online`, the account's server
-            is not connected to.
+        zone : Zone, mapping, str, Path or Asker, optional
+            Whom to ask in place of the system's name servers; without `online`, the
+            account's server is not connected to.
         ip : str, optional
             The address from which the mail reaches receivers: the relay's, as a test to
             yourself shows.  Without it, SPF and reverse DNS are ``unknown``.

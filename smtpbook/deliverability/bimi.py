@@ -5,10 +5,9 @@ It is optional and still a draft, so nothing fails here.  The logo itself is not
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from smtpbook.authentication.dmarc_record import Policy
 from smtpbook.authentication.tree_walk import NoAnswer, TreeWalk
+from smtpbook.content.page import host_of
 from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.said import asked, found, unanswered
 from smtpbook.dkim.tags import TagError, parse_tags
@@ -33,7 +32,7 @@ async def bimi(case: Case) -> list[Said]:
     logo = tags.get("l", "")
     if not logo and not tags.get("a"):
         return [passes(f"{found(answer)}: it says that there is no logo")]
-    if not _is_https(logo):
+    if not (logo.startswith("https://") and host_of(logo)):
         return [warns(f"{found(answer)}: l= is no https address")]
     policy = await _policy(case)
     if policy is None:
@@ -59,11 +58,3 @@ async def _policy(case: Case) -> Policy | None:
     if known.record is None or not known.record.applies:
         return None
     return known.record.policy(is_below=known.domain != case.domain, exists=True)[0]
-
-
-def _is_https(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme == "https" and bool(parts.hostname)

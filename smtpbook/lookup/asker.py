@@ -20,7 +20,7 @@ def asker_of(zone: AnyZone) -> Asker:
 
     Parameters
     ----------
-    zone : Zone, Resolver, mapping, str, Path or None
+    zone : Zone, mapping, str, Path, Asker or None
         An `Asker` stays itself; anything else is a `Zone`'s data; None = the system's name
         servers.
 

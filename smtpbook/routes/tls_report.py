@@ -12,7 +12,6 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import Asker
 from smtpbook.routes.txt_fields import RecordError, single_record, txt_fields
 from smtpbook.transport.stream import certificate_error
 
@@ -77,42 +76,6 @@ class TlsFailure:
 NO_STARTTLS: Final = TlsFailure(
     result_type="starttls-not-supported", reason="the server does not offer STARTTLS"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsReporting:
-    """Where a domain wants reports of TLS to go.
-
-    Attributes
-    ----------
-    domain : str
-    rua : tuple of str
-        ``mailto:`` and ``https:`` addresses; empty = it wants none.
-    error : str or None
-        Why its record cannot be used, or is not known; None = it can, or there is none.
-
-    References
-    ----------
-    RFC 8460 section 3.
-    """
-
-    domain: str
-    rua: tuple[str, ...] = ()
-    error: str | None = None
-
-
-async def tls_reporting_of(asker: Asker, domain: str) -> TlsReporting:
-    """Ask where a domain wants reports to go; whatever goes wrong is part of the answer."""
-    answer = await asker.ask(f"_smtp._tls.{domain}", "TXT")
-    domain = answer.name.removeprefix("_smtp._tls.")
-    try:
-        return TlsReporting(
-            domain=domain,
-            rua=report_addresses(answer.values),
-            error=answer.error if answer.status == "error" else None,
-        )
-    except RecordError as exc:
-        return TlsReporting(domain=domain, error=str(exc))
 
 
 def report_addresses(records: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,12 +7,9 @@ import ssl
 import pytest
 
 from smtpbook.errors import TLSError
-from smtpbook.lookup.zone import Zone
 from smtpbook.routes.tls_report import (
     TlsFailure,
-    TlsReporting,
     report_addresses,
-    tls_reporting_of,
 )
 from smtpbook.routes.txt_fields import RecordError
 
@@ -65,22 +62,3 @@ def test_addresses_are_cut_at_commas() -> None:
 def test_what_is_wrong_with_a_record_is_named(record: str, said: str) -> None:
     with pytest.raises(RecordError, match=said):
         report_addresses((record,))
-
-
-async def test_whatever_comes_of_the_question_is_an_answer() -> None:
-    zone = Zone(
-        {
-            "_smtp._tls.a.example": {"TXT": "v=TLSRPTv1; rua=mailto:tls@a.example"},
-            "_smtp._tls.b.example": {"TXT": ["v=TLSRPTv1; x=1"]},
-            "c.example": {"A": "192.0.2.1"},
-        }
-    )
-    answers = [await tls_reporting_of(zone, f"{one}.example") for one in "Abcd"]
-    assert answers == [
-        TlsReporting(domain="a.example", rua=("mailto:tls@a.example",)),
-        TlsReporting(domain="b.example", error="the record has no rua="),
-        TlsReporting(domain="c.example"),
-        TlsReporting(
-            domain="d.example", error="the zone data says nothing of _smtp._tls.d.example"
-        ),
-    ]
