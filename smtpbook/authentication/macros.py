@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from smtpbook.lookup.answer import IP, MAX_NAME
+from smtpbook.lookup.answer import MAX_NAME
+from smtpbook.lookup.ip import IP
 
 LETTERS: Final = "slodiphcrtv"
 ONLY_IN_EXPLANATIONS: Final = "crt"

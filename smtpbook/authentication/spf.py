@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import trio
@@ -49,8 +49,9 @@ from smtpbook.authentication.spf_result import (
     SpfVerdict,
 )
 from smtpbook.escape import visible
-from smtpbook.lookup.answer import IP, Answer, Asker, NotAName, dns_name
+from smtpbook.lookup.answer import Answer, Asker, NotAName, dns_name
 from smtpbook.lookup.asker import AnyZone, asker_of
+from smtpbook.lookup.ip import IP, read_ip
 from smtpbook.protocol.addresses import is_within
 from smtpbook.runner import SENDER, refuse_inside_trio
 
@@ -137,7 +138,7 @@ async def check_spf_async(
     patience_s: float = PATIENCE_S,
 ) -> SpfResult:
     """Do what `check_spf` does, inside a trio program."""
-    address = None if ip is None else _address(ip)
+    address = None if ip is None else read_ip(ip)
     name = domain.removesuffix(".").lower()
     # "<sender> has no local-part … 'postmaster' is substituted" (4.3)
     has_local_part = reverse_path and not reverse_path.startswith("@")
@@ -157,13 +158,6 @@ async def check_spf_async(
         lookups=check.lookups,
         voids=check.voids,
     )
-
-
-def _address(text: str) -> IP:
-    address = ip_address(text)
-    # "When any mechanism fetches host addresses … IPv4-mapped … treated as IPv4" (5)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_address
 from typing import Final
 
 import pandas as pd
@@ -24,8 +23,9 @@ from smtpbook.audience.domains import (
 )
 from smtpbook.deliverability.check_domain import sender_findings
 from smtpbook.findings import Finding, findings_frame
-from smtpbook.lookup.answer import IP, Asker
+from smtpbook.lookup.answer import Asker
 from smtpbook.lookup.asker import AnyZone, asker_of
+from smtpbook.lookup.ip import IP, read_ip
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.preflight.about import About
 from smtpbook.preflight.preflight import findings, from_domain
@@ -59,7 +59,7 @@ def preflight_online(
     """
     refuse_inside_trio("campaign.preflight() in another thread")
     asker = Resolver(max_questions=_QUESTIONS) if zone is None else asker_of(zone)
-    sent_from = None if ip is None else ip_address(ip.strip())
+    sent_from = None if ip is None else read_ip(ip)
     account = None if account is None else account.ask()
     ask = partial(_ask, about, asker, account=account, ip=sent_from, progress=progress)
     sender, domains = SENDER.run(ask)

@@ -19,7 +19,8 @@ from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.said import not_given, quoted
 from smtpbook.escape import visible
 from smtpbook.findings import Said, fails, passes, unknown, warns
-from smtpbook.lookup.answer import IP, Answer, Asker
+from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.ip import IP
 
 # "The A record contents conventionally have the value 127.0.0.2 but MAY have other values
 # … SHOULD be in the 127.0.0.0/8 range" -- RFC 5782 section 2.1

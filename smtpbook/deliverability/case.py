@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smtpbook.accounts.account import Account
-from smtpbook.lookup.answer import IP, Asker
+from smtpbook.lookup.answer import Asker
+from smtpbook.lookup.ip import IP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

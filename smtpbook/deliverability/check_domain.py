@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from functools import partial
-from ipaddress import ip_address
 from typing import Final
 
 import pandas as pd
@@ -26,8 +25,8 @@ from smtpbook.deliverability.naming import NotADomain, domain_given
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
 from smtpbook.findings import Finding, Said, fails, findings_frame, unknown
-from smtpbook.lookup.answer import IP
 from smtpbook.lookup.asker import AnyZone, asker_of
+from smtpbook.lookup.ip import IP, read_ip
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.preflight.preflight import CHECKS as SEND_CHECKS
 from smtpbook.protocol.message import Message
@@ -199,7 +198,7 @@ async def sender_findings(
             domain=domain_given(domain),
             given=domain,
             asker=asker,
-            ip=None if ip is None else _as_sent(ip_address(str(ip).strip())),
+            ip=None if ip is None else read_ip(ip),
             selectors=(selector,) if isinstance(selector, str) else selector or (),
             helo=helo,
             reverse_path=None if back is None else domain_given(back.rpartition("@")[2]),
@@ -249,12 +248,6 @@ def list_checks() -> pd.DataFrame:
     every = (*CHECKS, *MESSAGE_CHECKS, *LIST_CHECKS, *SEND_CHECKS)
     columns = ["check", "group", "asks", "source"]
     return pd.DataFrame([astuple(one) for one in every], columns=columns, dtype="string")
-
-
-def _as_sent(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Give the address that receivers see: ``::ffff:192.0.2.1`` is IPv4 (RFC 4291)."""
-    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return mapped or ip
 
 
 def _path_of(message: AnyMessage | None) -> str | None:

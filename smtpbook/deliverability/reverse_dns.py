@@ -13,7 +13,8 @@ from smtpbook.deliverability.case import Case
 from smtpbook.deliverability.said import found, not_given, quoted, unanswered
 from smtpbook.escape import visible
 from smtpbook.findings import Said, fails, passes, warns
-from smtpbook.lookup.answer import IP, Answer, Asker
+from smtpbook.lookup.answer import Answer, Asker
+from smtpbook.lookup.ip import IP
 
 # "the number of PTR names … MUST be limited to 10" for SPF's ptr (RFC 7208 section 4.6.4);
 # whoever checks a client's name looks at no more either.

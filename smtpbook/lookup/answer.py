@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, Protocol
 
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
 from smtpbook.protocol.addresses import MAX_LABEL, to_a_labels
 
-IP = IPv4Address | IPv6Address
-"""What an A or an AAAA record holds, and a PTR record's name stands for."""
 Status = Literal["found", "no_data", "no_name", "error"]
 
 # "The total length of a domain name (i.e., label octets and label length octets) is
