@@ -7,7 +7,7 @@ bounded.  HTTP itself is h11's; what the file says is `mta_sts`'s.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import h11
 import trio
@@ -88,15 +88,7 @@ class _Unheard:
     server_address: str | None = None
     tls: tuple[str | None, str | None] = (None, None)
 
-    def note(
-        self,
-        kind: str,
-        at: float,
-        *,
-        took_s: float | None = None,
-        error: str | None = None,
-        about: str | None = None,
-    ) -> None:
+    def note(self, *step: Any, **about: Any) -> None:
         """Forget a step."""
 
 
