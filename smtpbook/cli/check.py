@@ -51,6 +51,11 @@ _SECTIONS: Final = {
     show_default=True,
     help="Seconds for everything together.",
 )
+@click.option(
+    "--volume",
+    type=click.IntRange(min=0),
+    help="Messages a day to the readers of a large provider: which of its rules apply.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The rows, for programs.")
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page."
@@ -64,6 +69,7 @@ def check(
     account: str | None,
     message: Path | None,
     timeout: float,
+    volume: int | None,
     html: Path | None,
     *,
     as_json: bool,
@@ -93,6 +99,7 @@ def check(
         click.echo(found.to_json(orient="records", indent=1, force_ascii=False))
     else:
         _tell(found)
+        _tell_rules(found, volume)
         if html is not None:
             click.echo(f"wrote {html}")
     ctx.exit(1 if (found["verdict"] == "fail").any() else 0)
@@ -110,6 +117,21 @@ def _tell(found: Frame) -> None:
     click.echo(table(["verdict", "check", "what was found"], rows))
     counts = found["verdict"].value_counts(sort=False)
     click.echo("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
+
+
+def _tell_rules(found: Frame, volume: int | None) -> None:
+    """Name the rules of large providers that are missed."""
+    from smtpbook.preflight.requirements import requirements
+
+    rules = requirements(found, volume=volume)
+    missed = rules[(rules["verdict"] == "fail") & rules["applies"].fillna(value=True)]
+    rows = [
+        (row["provider"], row["rule"], f"{row['asks']}\n({row['source']})")
+        for row in missed.to_dict("records")
+    ]
+    if rows:
+        click.echo("\nrules of large providers that are missed:")
+        click.echo(table(["provider", "rule", "what it asks"], rows))
 
 
 def _option(call: re.Match[str]) -> str:

@@ -211,8 +211,8 @@ _INFRASTRUCTURE: Final = (
     _row(
         "relay",
         relay,
-        "Does the account's server encrypt, with a certificate that is valid?",
-        "RFC 8314 section 3, January 2018; RFC 8996, March 2021",
+        "Does the account's server encrypt, with a valid certificate, and take the size?",
+        "RFC 8314 section 3, January 2018; RFC 8996, March 2021; RFC 1870, November 1995",
         "sb.explain_probe(sb.probe(account)) tells every step",
         "infrastructure",
     ),

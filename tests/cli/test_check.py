@@ -57,6 +57,16 @@ def test_what_the_zone_does_not_say_is_to_be_added_to_it(zone: Path) -> None:
     assert "where --zone was given, add it there" in " ".join(shown.split())
 
 
+def test_the_rules_that_are_missed_are_named(zone: Path) -> None:
+    asked = ("example.org", "--zone", zone, "--ip", "198.51.100.8", "--volume")
+    few, many = (" ".join(run(*asked, volume).output.split()) for volume in ("10", "9000"))
+    assert "rules of large providers that are missed" in few
+    assert "icloud spf_and_dkim SPF and DKIM authenticate the mail." in few
+    assert "gmail" not in few
+    assert "gmail spf_and_dkim" in many
+    assert "outlook spf SPF passes for the sending domain" in many
+
+
 def test_something_that_fails_is_exit_status_1(zone: Path) -> None:
     result = run("example.org", "--zone", zone, "--ip", "192.0.2.1")
     assert result.exit_code == 1

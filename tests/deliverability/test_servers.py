@@ -142,6 +142,14 @@ def test_a_server_with_tls_and_a_valid_certificate_is_well() -> None:
     assert "TLSv1.3, certificate by " in said.evidence
 
 
+@pytest.mark.parametrize(("octets", "verdict"), [(1000, "pass"), (1001, "fail")])
+def test_the_size_that_the_server_takes_is_compared(octets: int, verdict: str) -> None:
+    with Lab(tls="starttls", max_size_bytes=1000) as lab:
+        _, said = SENDER.run(relay, case(account=lab.account, mail=b"x" * octets))
+    assert said.verdict == verdict
+    assert f"takes 1,000 octets (SIZE), the message has {octets:,}" in said.evidence
+
+
 def test_a_certificate_that_nobody_knows_fails() -> None:
     with Lab(tls="starttls") as lab:
         strange = Account(host="127.0.0.1", port=lab.port, tls="starttls")
