@@ -92,6 +92,8 @@ if TYPE_CHECKING:
     from smtpbook.log.join_sides import join_sides as join_sides
     from smtpbook.log.store import write_log as write_log
     from smtpbook.log.transcript import transcript as transcript
+    from smtpbook.lookup.resolver import Resolver as Resolver
+    from smtpbook.lookup.zone import Zone as Zone
     from smtpbook.maxbulk.document import read_mbm as read_mbm
     from smtpbook.maxbulk.translate import translate_maxbulk as translate_maxbulk
     from smtpbook.messages.attachments import Attachment as Attachment
@@ -180,6 +182,8 @@ _HOME = {
     "account_form": "widgets.account_form",
     "probe": "session.probe",
     "explain_probe": "insight.explain_probe",
+    "Zone": "lookup.zone",
+    "Resolver": "lookup.resolver",
     "posture": "survey.posture",
     "check_domain": "deliverability.check_domain",
     "list_checks": "deliverability.check_domain",

@@ -48,7 +48,7 @@ _OF_ZEN: Final = {
 _MAX_PARENTS: Final = 3
 _MAX_ANSWERS: Final = 20
 _OWN_RESOLVER: Final = (
-    'ask through a resolver of your own, zone=Resolver(["127.0.0.1"]): public ones are '
+    'ask through a resolver of your own, zone=sb.Resolver(["127.0.0.1"]): public ones are '
     "refused; or look up on the lists' pages"
 )
 

@@ -151,7 +151,7 @@ async def _of_host(case: Case, host: str, answer: Answer) -> Said:
     if known.state == "insecure":
         return unknown(
             f"{found(answer)}; whether DNSSEC vouches for them this resolver cannot say",
-            'zone=Resolver(["127.0.0.1"], trusts=True), a validating resolver of your own',
+            'zone=sb.Resolver(["127.0.0.1"], trusts=True), a validating one of your own',
         )
     if known.state == "error":
         return unknown(visible(known.error or ""))
