@@ -68,7 +68,8 @@ _IDENTITY: Final = (
         "from_domain",
         from_domain,
         "Has From one address, at a domain that exists?",
-        "RFC 5321 section 2.3.5, RFC 5322 section 3.6.2, October 2008",
+        "RFC 5321 section 2.3.5, RFC 5322 section 3.6.2, October 2008; RFC 2181 section "
+        "10.3, July 1997",
         "send from one address, at a domain that takes mail",
     ),
     _row(

@@ -53,6 +53,13 @@ async def _reachable(case: Case, hosts: MailHosts) -> Said:
     """Ask whether the mail hosts have addresses; what nobody says is not held against."""
     lost = []
     for host in hosts.hosts[:_MAX_HOSTS]:
+        aliases = (await case.asker.ask(host.name, "A")).aliases
+        if aliases:
+            return warns(
+                f"{found(hosts.answer)}; {quoted([host.name])} is only another name of "
+                f"{quoted(aliases[-1:])} (CNAME), which some servers refuse",
+                f"IN MX {host.preference} {visible(aliases[-1])}.",
+            )
         ips, error = await addresses(case.asker, host.name)
         if ips or error is not None:
             return passes(found(hosts.answer))

@@ -143,6 +143,13 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "fail",
         "no such host has an address",
     ),
+    "the reverse-path's mail host is an alias": (
+        bounce("v=spf1 include:_spf.example.org -all", mx="10 alias.example.org")
+        | {"alias.example.org": {"CNAME": "mail.example.org"}},
+        "reverse_path",
+        "warn",
+        "another name of",
+    ),
     "two SPF records": (
         bounce("v=spf1 ip4:198.51.100.7 -all", "v=spf1 mx ~all"),
         "spf_record",
