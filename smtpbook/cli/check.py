@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +151,8 @@ def _write_page(domain: str, found: Frame, path: Path) -> None:
     sections = tuple(
         section for verdict in _SECTIONS if (section := _section(found, verdict))
     )
-    write_page(Content(title=f"{plain(domain)}: a sender", sections=sections), path)
+    title = f"{plain(domain)}: a sender, {datetime.now(UTC):%Y-%m-%d}"
+    write_page(Content(title=title, sections=sections), path)
 
 
 def _section(found: Frame, verdict: str) -> Section | None:
