@@ -115,6 +115,7 @@ _WITHIN: Final = """async given => {
     });
     return await Promise.race([(FUNCTION)(given), late]);
 }"""
+_TRIES: Final = 20
 _EXECUTE: Final = """async code => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code, store_history: false, silent: false});
@@ -294,6 +295,11 @@ class LabPage:
     def execute(self, code: str) -> str:
         """Run code in the notebook's kernel, outside its cells; give what it prints."""
         status, text = self.page.evaluate(_EXECUTE, code)
+        for _ in range(_TRIES):
+            if status != "aborted":
+                break
+            # After an error the kernel turns away what had come to it by then.
+            status, text = self.page.evaluate(_EXECUTE, code)
         assert status == "ok", text
         return str(text)
 

@@ -124,8 +124,10 @@ def test_an_interrupt_ends_the_wait_and_the_send(lab_page: LabPage, kernel: str)
 
 
 def test_an_interrupt_ends_the_await_and_the_send(lab_page: LabPage, kernel: str) -> None:
-    lab_page.open(START, "await live", kernel=kernel, wait=False)
+    # An interrupt that comes before its cell has begun is nobody's.
+    lab_page.open(START, "print('I wait'); await live", kernel=kernel, wait=False)
     panel_on(lab_page)
+    lab_page.page.get_by_text("I wait", exact=True).wait_for()
     lab_page.interrupt()
     summary_on(lab_page, "done: interrupted")
     lab_page.page.get_by_text("CancelledError").first.wait_for()
