@@ -59,6 +59,11 @@ class Said(NamedTuple):
     remedy: str | None = None
 
 
+def urgency(found: Finding | Said) -> int:
+    """Give the place of a verdict among the others, by which the most urgent is first."""
+    return VERDICTS.index(found.verdict)
+
+
 def passes(evidence: str) -> Said:
     """Say that all is well."""
     return Said("pass", evidence)
@@ -126,7 +131,7 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
       check verdict    evidence remedy source
     0  size    pass  512 octets   <NA>   <NA>
     """
-    urgent = sorted(findings, key=lambda one: VERDICTS.index(one.verdict))
+    urgent = sorted(findings, key=urgency)
     columns = list(zip(*map(astuple, urgent), strict=True)) or [()] * len(_DTYPES)
     return pd.DataFrame(
         {

@@ -13,7 +13,7 @@ from typing import Final
 from smtpbook.errors import NobodyToAsk
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
-from smtpbook.findings import VERDICTS
+from smtpbook.findings import urgency
 from smtpbook.preflight.about import About
 from smtpbook.preflight.preflight import findings, told_pace
 from smtpbook.progress import told
@@ -152,7 +152,7 @@ def _files(mail: EmailMessage) -> Iterator[str]:
 def _worries(about: About) -> Iterator[str]:
     """Say what preflight found, the most urgent first; what is well is left out."""
     found = [one for one in findings(about) if one.verdict in _MARKS]
-    found.sort(key=lambda one: VERDICTS.index(one.verdict))
+    found.sort(key=urgency)
     yield "Preflight:" if found else "Preflight: nothing to say against it"
     for one in found[:_FINDINGS]:
         yield f"  {_MARKS[one.verdict]} {one.check}: {one.evidence}"

@@ -110,8 +110,8 @@ def unsubscribe_link(mail: Mail, given: Given) -> Iterator[Said]:
         if link is not None:
             yield passes(f"{visible(link.shown or link.url, max_chars=60)!r}")
             return
-    elif _URL.search(mail.text or "") and _word_in(mail.text or "") is not None:
-        yield passes(f"{_word_in(mail.text or '')!r}, and an address beside it")
+    elif mail.text and _URL.search(mail.text) and (word := _word_in(mail.text)):
+        yield passes(f"{word!r}, and an address beside it")
         return
     looked = (
         f"no link to leave the list was found: looked for were its words in "

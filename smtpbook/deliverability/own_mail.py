@@ -114,7 +114,8 @@ async def _conversation(session: Session, case: Case, host: str) -> list[Said]:
 def _refused(said: str, reply: Reply | None, remedy: str) -> Said:
     """Judge a refusal, unless it is of whoever asks and not of what was asked for."""
     assert reply is not None  # it has a code
-    evidence = f"{said}: {_shown(reply)}"
+    shown = visible(f"{reply.code} {reply.text}", max_chars=_MAX_REPLY)
+    evidence = f"{said}: {shown}"
     if explain(reply).reason in _OF_WHO_ASKS:
         return unknown(f"{evidence}: that is about who asks", _FROM_ELSEWHERE)
     return (fails if reply.code >= 500 else warns)(evidence, remedy)
@@ -122,9 +123,3 @@ def _refused(said: str, reply: Reply | None, remedy: str) -> Said:
 
 def _code(reply: Reply | None) -> int:
     return 0 if reply is None else reply.code
-
-
-def _shown(reply: Reply | None) -> str:
-    if reply is None:
-        return "nothing"
-    return visible(f"{reply.code} {reply.text}", max_chars=_MAX_REPLY)

@@ -25,7 +25,7 @@ _MAX_HOSTS: Final = 10
 async def from_domain(case: Case) -> list[Said]:
     """Ask whether From has one address, whose domain exists."""
     said = [] if case.mail is None else _of_header(case.mail, case.domain)
-    return said or [await _exists(case, case.domain)]
+    return said or [await _exists(case, await mail_hosts(case.asker, case.domain))]
 
 
 async def reverse_path(case: Case) -> list[Said]:
@@ -35,15 +35,14 @@ async def reverse_path(case: Case) -> list[Said]:
     hosts = await mail_hosts(case.asker, case.path_domain)
     if hosts.kind == "null":
         return [fails(f"{asked(hosts.answer)} is a null MX: bounces have nowhere to go")]
-    return [await _exists(case, case.path_domain)]
+    return [await _exists(case, hosts)]
 
 
-async def _exists(case: Case, domain: str) -> Said:
-    hosts = await mail_hosts(case.asker, domain)
+async def _exists(case: Case, hosts: MailHosts) -> Said:
     if hosts.kind == "error":
         return unanswered(hosts.answer)
     if hosts.kind == "none":
-        return fails(found(hosts.answer), f"{domain}. IN MX 10 mail.{domain}.")
+        return fails(found(hosts.answer), f"{hosts.domain}. IN MX 10 mail.{hosts.domain}.")
     if hosts.kind == "mx":
         return await _reachable(case, hosts)
     return passes(found(hosts.answer))

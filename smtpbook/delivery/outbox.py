@@ -193,10 +193,7 @@ class Outbox:
 
     def fail(self, entry: Entry, error: Exception) -> None:
         """Note a recipient for whom nothing reached the server."""
-        verdict = RecipientResult(
-            recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
-        )
-        self._tell(entry, verdict, error, self._account)
+        self._fail_at(entry, error, self._account)
 
     def turn_away(self, entry: Entry, error: Exception, account: Account | None) -> None:
         """Note one who was taken, and whose servers cannot be found or let nobody in.
@@ -211,7 +208,10 @@ class Outbox:
                 recipient=entry.address, outcome=outcome, reply=error.reply, verb=error.verb
             )
             self._tell(entry, verdict, None, account)
-            return
+        else:
+            self._fail_at(entry, error, account)
+
+    def _fail_at(self, entry: Entry, error: Exception, account: Account) -> None:
         verdict = RecipientResult(
             recipient=entry.address, outcome="failed", reply=None, verb="MAIL"
         )

@@ -19,7 +19,7 @@ Status = Literal["found", "no_data", "no_name", "error"]
 # "The total length of a domain name (i.e., label octets and label length octets) is
 # restricted to 255 octets or less" -- RFC 1035 section 3.1; that is 253 characters.
 MAX_NAME: Final = 253
-_NAME: Final = re.compile(r"(?:[!-~]+)")
+_NAME: Final = re.compile("[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,20 @@ connected to.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from smtpbook.lookup.answer import Answer, Asker
+
+
+class _Preferred(Protocol):
+    @property
+    def preference(self) -> int: ...
+
+
+PreferredT = TypeVar("PreferredT", bound=_Preferred)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +65,22 @@ class MailHosts:
     answer: Answer
 
     def ordered(self, lot: random.Random) -> tuple[MailHost, ...]:
-        """Give the order in which to try them, equals shuffled.
+        """Give the order in which to try them, equals shuffled."""
+        return tuple(equals_shuffled(self.hosts, lot))
 
-        "the sender-SMTP MUST randomize them to spread the load across multiple mail
-        exchangers" -- RFC 5321 section 5.1
-        """
-        order: list[MailHost] = []
-        for _, equals in groupby(self.hosts, key=lambda one: one.preference):
-            tied = list(equals)
-            lot.shuffle(tied)
-            order += tied
-        return tuple(order)
+
+def equals_shuffled(hosts: Iterable[PreferredT], lot: random.Random) -> list[PreferredT]:
+    """Give hosts, which are by preference, in the order in which to try them.
+
+    "the sender-SMTP MUST randomize them to spread the load across multiple mail exchangers"
+    -- RFC 5321 section 5.1, of equal preferences
+    """
+    order: list[PreferredT] = []
+    for _, equals in groupby(hosts, key=lambda one: one.preference):
+        tied = list(equals)
+        lot.shuffle(tied)
+        order += tied
+    return order
 
 
 async def mail_hosts(asker: Asker, domain: str) -> MailHosts:

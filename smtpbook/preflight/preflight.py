@@ -25,7 +25,6 @@ from smtpbook.content.mail import Mail
 from smtpbook.errors import LocalProtocolError
 from smtpbook.escape import visible
 from smtpbook.findings import (
-    VERDICTS,
     Check,
     Finding,
     Group,
@@ -33,6 +32,7 @@ from smtpbook.findings import (
     fails,
     passes,
     unknown,
+    urgency,
     warns,
 )
 from smtpbook.preflight.about import About
@@ -160,19 +160,15 @@ def _messages(about: About) -> Iterator[Finding]:
     ]
     for check in dict.fromkeys(one.check for one in looked_at[0]):
         each = [[one for one in found if one.check == check] for found in looked_at]
-        worst = min(each, key=lambda found: min(map(_urgency, found)))
-        urgency = min(map(_urgency, worst))
-        alike = sum(min(map(_urgency, found)) == urgency for found in each)
+        worst = min(each, key=lambda found: min(map(urgency, found)))
+        highest = min(map(urgency, worst))
+        alike = sum(min(map(urgency, found)) == highest for found in each)
         for one in worst:
             if alike == len(each) or one.verdict == "pass":
                 yield one
                 continue
             of = f"; so in {alike} of {len(each)} messages looked at"
             yield replace(one, evidence=one.evidence + of)
-
-
-def _urgency(finding: Finding) -> int:
-    return VERDICTS.index(finding.verdict)
 
 
 def from_domain(message: Message) -> str:

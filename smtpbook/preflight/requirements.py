@@ -13,7 +13,15 @@ import pandas as pd
 
 from smtpbook.codes.provider_tables import providers
 from smtpbook.codes.sender_rules import Rule, rules
-from smtpbook.findings import Check, Finding, Said, Verdict, findings_frame, unknown
+from smtpbook.findings import (
+    Check,
+    Finding,
+    Said,
+    Verdict,
+    findings_frame,
+    unknown,
+    urgency,
+)
 from smtpbook.log.frame import require_columns
 
 Met = Literal["fail", "unknown", "pass"]
@@ -26,7 +34,6 @@ CHECK: Final = Check(
 )
 
 _MET: Final = ("fail", "unknown", "pass")
-_WORST_FIRST: Final = ("fail", "warn", "unknown", "pass")
 _NOT_CHECKED: Final = "no check can tell"
 _MAX_SHOWN: Final = 300  # characters of evidence
 
@@ -115,13 +122,10 @@ def _by_check(findings: pd.DataFrame) -> _Known:
     columns = [findings[name].astype(object) for name in ("check", "verdict", "evidence")]
     remedies = findings["remedy"].astype(object).where(findings["remedy"].notna(), None)
     for check, verdict, evidence, remedy in zip(*columns, remedies, strict=True):
-        if check not in worst or _rank(verdict) < _rank(worst[check].verdict):
-            worst[check] = Said(verdict, evidence, remedy)
+        said = Said(verdict, evidence, remedy)
+        if check not in worst or urgency(said) < urgency(worst[check]):
+            worst[check] = said
     return worst
-
-
-def _rank(verdict: str) -> int:
-    return _WORST_FIRST.index(verdict)
 
 
 def _met(rule: Rule, known: _Known) -> tuple[Met, str, str | None]:

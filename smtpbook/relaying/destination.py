@@ -10,7 +10,6 @@ import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final
 
 import trio
@@ -21,6 +20,7 @@ from smtpbook.errors import RejectedError, TransportError, TransportTimeout
 from smtpbook.escape import visible
 from smtpbook.lookup.answer import Asker
 from smtpbook.lookup.asker import asker_of
+from smtpbook.lookup.mail_hosts import equals_shuffled
 from smtpbook.lookup.resolver import Resolver
 from smtpbook.protocol.replies import Reply
 from smtpbook.relaying.approach import Approach
@@ -53,16 +53,8 @@ class Destination:
         return ", ".join(visible(host.name) for host in self.hosts)
 
     def tour(self, account: Account, lot: random.Random) -> Tour:
-        """Begin to try the hosts.
-
-        "the sender-SMTP MUST randomize them to spread the load across multiple mail
-        exchangers" -- RFC 5321 section 5.1, of equal preferences
-        """
-        order: list[Host] = []
-        for _, equals in groupby(self.hosts, key=lambda host: host.preference):
-            tied = list(equals)
-            lot.shuffle(tied)
-            order += tied
+        """Begin to try the hosts."""
+        order = equals_shuffled(self.hosts, lot)
         return Tour([Approach.to(host, account) for host in order])
 
 
