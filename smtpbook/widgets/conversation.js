@@ -1,12 +1,15 @@
-// What client and server say, line by line as it happens.  Lines are only ever appended, so
-// that a screen reader reads the new ones; all text is put in as text, never as markup.
+// What client and server say, line by line as it happens.  Lines that stay are left alone, so
+// that a screen reader reads the new ones, and one dialogue takes another's place in one step,
+// for what is hidden meanwhile loses the focus; all text is put in as text, never as markup.
+
+const isLine = (node, line) =>
+  line && node.dataset.who === line[0] && node.textContent === line[1];
 
 export default () => {
   const lines = []; // of this model, whichever views it has
 
   const initialize = ({ model }) => {
     model.on("msg:custom", (message) => {
-      if (message.kind === "clear") lines.length = 0;
       // Another page that asks for all lines must not double them on this one.
       if (message.kind === "lines" && message.first <= lines.length)
         lines.splice(message.first, Infinity, ...message.lines);
@@ -21,9 +24,12 @@ export default () => {
     log.setAttribute("role", model.get("is_live") ? "log" : "region");
     log.setAttribute("aria-label", model.get("label"));
     el.append(log);
-    const draw = () => {
-      while (log.children.length > lines.length) log.lastChild.remove();
-      for (const [who, text] of lines.slice(log.children.length)) {
+    const draw = (first) => {
+      const drawn = log.children;
+      let stays = Math.min(first, drawn.length);
+      while (stays < drawn.length && isLine(drawn[stays], lines[stays])) stays++;
+      while (drawn.length > stays) log.lastChild.remove();
+      for (const [who, text] of lines.slice(stays)) {
         const line = document.createElement("div");
         line.dataset.who = who;
         line.textContent = text;
@@ -35,9 +41,10 @@ export default () => {
         ? chosen.offsetTop - log.offsetTop - log.clientHeight / 3
         : log.scrollHeight;
     };
-    draw();
-    model.on("msg:custom", draw);
-    return () => model.off("msg:custom", draw);
+    const hear = (message) => draw(message.first);
+    draw(0);
+    model.on("msg:custom", hear);
+    return () => model.off("msg:custom", hear);
   };
 
   return { initialize, render };

@@ -51,15 +51,16 @@ class Conversation(anywidget.AnyWidget):
 
     def replace(self, lines: Iterable[tuple[Who, str]]) -> None:
         """Show another dialogue; the first chosen line of it is brought into view."""
-        self.clear()
-        self._lines += [(who, visible(text)) for who, text in lines]
-        self.send({"kind": "lines", "first": 0, "lines": self._lines})
+        self._lines[:] = [(who, visible(text)) for who, text in lines]
+        self._send_all()
 
     def clear(self) -> None:
         """Show nothing."""
-        self._lines.clear()
-        self.send({"kind": "clear"})
+        self.replace([])
 
     def _hear(self, _: object, content: dict[str, Any], buffers: object) -> None:
         if content.get("kind") == "lines?":
-            self.send({"kind": "lines", "first": 0, "lines": self._lines})
+            self._send_all()
+
+    def _send_all(self) -> None:
+        self.send({"kind": "lines", "first": 0, "lines": self._lines})

@@ -107,6 +107,7 @@ def test_it_is_used_by_keyboard_alone(lab_page: LabPage) -> None:
     assert page.evaluate(FOCUSED) == "Next"
     keyboard.press("Enter")
     rows_of(form).get_by_text("21", exact=True).wait_for()
+    form.get_by_role("heading").get_by_text("connect").wait_for()
     stops = [page.evaluate(FOCUSED)]
     while stops[-1] != "▾ Waterfall" and len(stops) < 9:
         keyboard.press("Tab")

@@ -34,4 +34,6 @@ def test_another_dialogue_takes_the_place_of_what_is_shown() -> None:
     sent = messages_of(conversation)
     conversation.replace([("client", "EHLO me"), ("chosen", "250 \x1b")])
     assert conversation.text == "EHLO me\n250 \\x1b"
-    assert [message["kind"] for message in sent] == ["clear", "lines"]
+    # In one step: what is hidden in between would lose the keyboard's focus.
+    lines = [("client", "EHLO me"), ("chosen", "250 \\x1b")]
+    assert sent == [{"kind": "lines", "first": 0, "lines": lines}]
