@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -395,7 +396,11 @@ def cause(result: RecipientResult) -> str | None:
     reply = result.reply
     if reply is None or reply.code < 400:
         return None
-    return reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
+    return _reason_of(result.verb, reply.code, reply.enhanced_status, reply.text)
+
+
+# A server says the same again and again, and each refusal is asked about twice.
+_reason_of = lru_cache(maxsize=256)(reason_of)
 
 
 def listed(entries: Entry | Sequence[Entry]) -> Sequence[Entry]:

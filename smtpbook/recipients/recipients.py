@@ -350,16 +350,12 @@ email, city
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Give each row as a dict of plain values; missing cells are None."""
-        names = list(self._frame.columns)
         for start in range(0, len(self), _ITERATED):
-            rows = self._frame.iloc[start : start + _ITERATED]
-            columns = [_plain_values(rows[name]) for name in names]
-            for cells in zip(*columns, strict=True):
-                yield dict(zip(names, cells, strict=True))
+            yield from _plain_rows(self._frame.iloc[start : start + _ITERATED])
 
     def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Give some rows as iterating would."""
-        return list(Recipients(self._frame.iloc[list(positions)], (), {}))
+        return _plain_rows(self._frame.iloc[np.asarray(positions, dtype=np.intp)])
 
     def __getitem__(self, rows: slice) -> Recipients:
         if not isinstance(rows, slice):
@@ -522,8 +518,18 @@ email, city
         return Recipients(frame, [*self._notes, *notes], self._labels)
 
 
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    names = list(frame.columns)
+    columns = [_plain_values(frame[name]) for name in names]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
 def _plain_values(column: pd.Series) -> list[Any]:
-    return column.astype(object).where(column.notna(), None).tolist()
+    cells = column.tolist()
+    if not column.hasnans:
+        return cells
+    known = column.notna().tolist()
+    return [cell if known[place] else None for place, cell in enumerate(cells)]
 
 
 def _plain(column: pd.Series | pa.Array) -> list[Any]:

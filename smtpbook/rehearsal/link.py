@@ -17,6 +17,7 @@ from smtpbook.lab.server import SERVER_NAME
 from smtpbook.rehearsal.answers import Answers
 from smtpbook.rehearsal.clock import Sleeper, VirtualClock
 
+_EOL: Final = b"\r\n"
 _END: Final = b"\r\n.\r\n"
 _CLOSING: Final = 421  # RFC 5321 section 3.8
 _ORDINARY: Final = {
@@ -67,9 +68,7 @@ class Link(trio.abc.Stream):
             self._due,
             self._clock.current_time() + self._answers.round_trip_s(self._chance),
         )
-        self._unread += data
-        while not self._is_over and self._read_one():
-            pass
+        self._unread = self._read(self._unread + data)
         self._ready_at = self._next_at()
         self._reader.sleep_until(self._ready_at)
 
@@ -111,29 +110,34 @@ class Link(trio.abc.Stream):
 
     # -- the server
 
-    def _read_one(self) -> bool:
-        """Answer the next whole command, if there is one."""
-        unread = self._unread
-        if self._is_data:
-            end = unread.find(_END)
+    def _read(self, octets: bytes) -> bytes:
+        """Answer all whole commands; give what is left."""
+        start = 0
+        while not self._is_over:
+            end_mark = _END if self._is_data else _EOL
+            end = octets.find(end_mark, start)
             if end < 0:
-                self._unread = unread[1 - len(_END) :]
-                return False
-            self._unread = unread[end + len(_END) :]
-            self._is_data = False
-            self._answer("END-OF-DATA", self._recipients)
-            self._recipients = []
-            return True
-        end = unread.find(b"\r\n")
-        if end < 0:
-            return False
-        line, self._unread = unread[:end], unread[end + 2 :]
-        verb = line[:4].upper().decode("latin-1")
-        whom = self._recipients
-        if verb == "RCPT":
-            whom = [line[line.find(b"<") + 1 : line.rfind(b">")].decode("utf-8", "replace")]
-        self._answer(verb, whom)
-        return True
+                # Of mail data only what may be the beginning of its end.
+                kept = len(octets) - len(_END) + 1 if self._is_data else start
+                return octets[max(start, kept) :]
+            if self._is_data:
+                self._is_data = False
+                self._answer("END-OF-DATA", self._recipients)
+                self._recipients = []
+            else:
+                line = octets[start:end]
+                verb = line[:4].upper().decode("latin-1")
+                whom = self._recipients
+                if verb == "RCPT":
+                    path = line[line.find(b"<") + 1 : line.rfind(b">")]
+                    whom = [path.decode("utf-8", "replace")]
+                self._answer(verb, whom)
+                if self._is_data:
+                    # The end of DATA's line may be the first of the mail data's.
+                    start = end
+                    continue
+            start = end + len(end_mark)
+        return b""
 
     def _answer(self, verb: str, whom: list[str] | tuple[()]) -> None:
         answer = self._answers.to(verb, whom, self._name, self._chance, self._due)
@@ -167,8 +171,6 @@ class Link(trio.abc.Stream):
                 self._recipients += whom
         elif verb == "DATA" and is_yes:
             self._is_data = True
-            # The end of DATA's line may be the first of the mail data's.
-            self._unread = b"\r\n" + self._unread
         elif verb == "MAIL":
             self._has_mail, self._recipients = is_yes, []
         elif verb == "END-OF-DATA":
