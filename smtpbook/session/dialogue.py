@@ -360,31 +360,31 @@ class Dialogue:
             raise TransportError(self._hung_up())
 
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
-        tag, reply = exchange.tag, exchange.reply
-        is_early, written = False, now
-        if reply.code == 334:
+        record, pipeline = self._record, self.pipeline
+        _, tag, reply, _, _, _, _ = exchange
+        code = reply.code
+        if code == 334:
             self.challenge = reply.lines[0]
-        if self._record.hides:
-            reply = self._record.masked_reply(reply)
+        if record.hides:
+            reply = record.masked_reply(reply)
             exchange = exchange._replace(reply=reply)
+        written, is_early = now, False
         try:
             if tag is not None:
-                group: Group = tag[0]
-                if group.written_at is not None:
-                    written = group.written_at
-                else:
-                    written, is_early = group.started_at, self._is_early(exchange)
-                if is_early and reply.code < 400:
-                    raise RemoteProtocolError(
-                        f"a reply before the end of the mail data: {reply}"
-                    )
-                self.pipeline.receive(exchange)
+                written = tag[0].written_at
+                if written is None:  # the rest of its group is still being written
+                    written, is_early = tag[0].started_at, self._is_early(exchange)
+                    if is_early and code < 400:
+                        raise RemoteProtocolError(
+                            f"a reply before the end of the mail data: {reply}"
+                        )
+                pipeline.receive(exchange)
         finally:  # a reply that breaks the protocol has its row all the same
-            self._record.exchange(exchange, written, first_byte, now, self._previous)
+            record.exchange(exchange, written, first_byte, now, self._previous)
         self._previous = now
-        if self.pipeline.results:
+        if pipeline.results:
             self._collect(now)
-        if reply.code == CLOSING and self.client.state is State.CLOSED:
+        if code == CLOSING and self.client.state is State.CLOSED:
             self._closing_reply = reply
             raise TransportError(f"the server ended the session: {reply}")
         if is_early and not tag[1].is_chunked:

@@ -18,20 +18,16 @@ from smtpbook.events import Row, Sink
 from smtpbook.log.kept import LONG_CHARS, KeptRows
 from smtpbook.protocol.commands import REDACTED, Command
 from smtpbook.protocol.connection import Exchange
-from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.group import Group, MailData, Tag
 from smtpbook.transfer.transaction import Result, Transaction
 
-_About = tuple[str | None, str | None, int | None, str | None, str | None]
-_NOBODY: Final[_About] = (None, None, None, None, None)
+_About = tuple[str | None, str | None, str | None, int | None, str | None, str | None]
+_NOBODY: Final[_About] = (None, None, None, None, None, None)
 _Recipient = tuple[str | None, str | None]
 _NO_RECIPIENT: Final[_Recipient] = (None, None)
 _NO_RECIPIENTS: Final = [_NO_RECIPIENT]
-_NO_TIMES: Final = (None, None, None)
-_NO_WIRE: Final = (None, None, None)
 _NO_REPLY: Final = (None, None, None)
-_NO_TAG: Final[tuple[None, None, int]] = (None, None, -1)
 
 
 class Record:
@@ -94,7 +90,7 @@ class Record:
         self._clock = clock
         self._seq = 0
         self._redactor = Redactor(REDACTED)
-        self._message: Message | None = None
+        self._transaction_id = ""  # that of what follows
         self._about: _About = _NOBODY
         self._recipients: list[_Recipient] = []
 
@@ -154,20 +150,21 @@ class Record:
         about : str, optional
             For the ``command`` column: the proxy it was about, or what TLS did not prove.
         """
-        times = (took_s, None, took_s)
-        self._put(kind, at, None, -1, None, about, None, times, _NO_WIRE, error=error)
+        self._put(
+            kind, at, command=about, latency_s=took_s, service_s=took_s, error=error
+        )
 
     def mail_data(self, group: Group, mail_data: MailData) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""
         assert group.written_at is not None
-        about, octets, _ = mail_data
-        wire = (group.number, octets, None)
-        self._put("data", group.written_at, about, -1, None, None, None, _NO_TIMES, wire)
+        transaction, octets, _ = mail_data
+        self._put(
+            "data", group.written_at, transaction, group=group.number, sent=octets
+        )
 
     def mail_data_line(self, line: str, at: float) -> None:
         """Write the row of one line of mail data that was typed."""
-        wire = None, len(line.encode()) + 2, None
-        self._put("data", at, None, -1, None, line, None, _NO_TIMES, wire)
+        self._put("data", at, command=line, sent=len(line.encode()) + 2)
 
     def exchange(
         self,
@@ -188,99 +185,103 @@ class Record:
             When the last octet of the reply before it came.
         """
         command, tag, reply, sent, received, rcpt, _ = exchange
-        group, transaction, rcpt_index = tag if tag is not None else _NO_TAG
-        rcpt_index = rcpt_index if rcpt is None else rcpt[2]  # LMTP's own at the dot
+        kind, verb, shown, number, transaction, index = "command", None, None, None, None, -1
+        queue_id = None
+        if command is not None:  # else the server ends the session unasked
+            group, transaction, index = tag
+            number, verb = group.number, command.verb
+            if transaction is not None:
+                queue_id = transaction.queue_id  # known from the end of the mail data on
+                shown = command.shown
+                if rcpt is not None:
+                    index = rcpt[2]  # LMTP's own at the dot
+            elif verb == "GREETING":
+                kind = "greeting"
+            else:
+                shown = command.shown
         begun = written if written > previous else previous
         # A reply may begin while the rest of its command's group is still being written.
-        first_byte = first_byte if first_byte > written else written
-        times = (last_byte - written, first_byte - written, last_byte - begun)
-        wire = (None if group is None else group.number, sent, received)
-        if command is None:
-            self._put("command", written, None, -1, None, None, reply, times, wire)
-        elif command.verb == "GREETING":
-            self._put("greeting", written, None, -1, "GREETING", None, reply, times, wire)
-        else:
-            queue_id = None
-            if transaction is not None and command.verb in ("END-OF-DATA", "BDAT"):
-                queue_id = transaction.queue_id
-            self._put(
-                "command",
-                written,
-                transaction,
-                rcpt_index,
-                command.verb,
-                command.shown,
-                reply,
-                times,
-                wire,
-                queue_id,
-            )
+        if first_byte < written:
+            first_byte = written
+        self._put(
+            kind,
+            written,
+            transaction,
+            index,
+            verb,
+            shown,
+            reply,
+            last_byte - written,
+            first_byte - written,
+            last_byte - begun,
+            number,
+            sent,
+            received,
+            queue_id,
+        )
 
     def unanswered(self, command: Command, tag: Tag, octets: int, error: str) -> None:
         """Write the row of a command whose reply never came."""
-        group, transaction, rcpt_index = tag
+        group, transaction, index = tag
         is_greeting = command.verb == "GREETING"
         self._put(
             "greeting" if is_greeting else "command",
             group.written_at if group.written_at is not None else group.started_at,
             transaction,
-            rcpt_index,
+            index,
             command.verb,
             None if is_greeting else command.shown,
-            None,
-            _NO_TIMES,
-            (group.number, octets, None),
+            group=group.number,
+            sent=octets,
             error=error,
         )
 
     def outcome(self, result: Result, at: float) -> None:
         """Write the outcome rows of a message: one per recipient."""
         for index, one in enumerate(result.recipients):
-            is_accepted = one.outcome == "accepted"
-            is_mute = one.reply is None and result.error is not None
+            outcome, reply = one.outcome, one.reply
+            is_mute = reply is None and result.error is not None
             self._put(
                 "outcome",
                 at,
                 result,
                 index,
                 one.verb,
-                None,
-                one.reply,
-                _NO_TIMES,
-                _NO_WIRE,
-                result.queue_id if is_accepted else None,
-                type(result.error).__name__ if is_mute else None,
-                one.outcome,
+                reply=reply,
+                queue_id=result.queue_id if outcome == "accepted" else None,
+                error=type(result.error).__name__ if is_mute else None,
+                outcome=outcome,
             )
 
     def _put(
         self,
         kind: str,
         at: float,
-        transaction: Transaction | Result | None,
-        rcpt_index: int,
-        verb: str | None,
-        command: str | None,
-        reply: Reply | None,
-        times: tuple[float | None, float | None, float | None],
-        wire: tuple[int | None, int | None, int | None],
+        transaction: Transaction | Result | None = None,
+        index: int = -1,
+        verb: str | None = None,
+        command: str | None = None,
+        reply: Reply | None = None,
+        latency_s: float | None = None,
+        first_byte_s: float | None = None,
+        service_s: float | None = None,
+        group: int | None = None,
+        sent: int | None = None,
+        received: int | None = None,
         queue_id: str | None = None,
         error: str | None = None,
         outcome: str | None = None,
     ) -> None:
         """Put a row together: the one place that knows the order of the columns."""
         if transaction is None:
-            transaction_id, about, recipients = None, _NOBODY, _NO_RECIPIENTS
+            about, recipients = _NOBODY, _NO_RECIPIENTS
         else:
-            transaction_id = transaction.id
-            if transaction.message is not self._message:
-                self._describe(transaction.message)
+            if transaction.id != self._transaction_id:
+                self._describe(transaction)
             about, recipients = self._about, self._recipients
-        message_id, reverse_path, attempt, arm, block = about
-        recipient, domain = recipients[rcpt_index]
+        transaction_id, message_id, reverse_path, attempt, arm, block = about
+        recipient, domain = recipients[index]
         code, status, text = _NO_REPLY if reply is None else reply.cells
-        latency_s, first_byte_s, service_s = times
-        group, sent, received = wire
         tls_version, tls_cipher = self.tls
         row: Row = (
             self._wall_us + int((at - self._clock) * 1e6),  # time
@@ -335,10 +336,12 @@ class Record:
                 self._sink = None
                 raise
 
-    def _describe(self, message: Message) -> None:
+    def _describe(self, transaction: Transaction | Result) -> None:
         """Keep what all rows of a message say alike."""
-        self._message = message
+        message = transaction.message
+        self._transaction_id = transaction.id
         self._about = (
+            transaction.id,
             message.message_id,
             str(message.reverse_path or ""),
             message.attempt,

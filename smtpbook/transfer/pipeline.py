@@ -166,12 +166,7 @@ class Pipeline:
         """Give a transaction's next commands: all up to DATA, or one in lock-step."""
         commands: list[tuple[Command, Tag]] = []
         if not transaction.issued:
-            # Behind a BDAT that is not answered, Exim hangs up on a MAIL without RSET.
-            is_touchy = (
-                transaction.is_chunked or _NEEDS_RSET in self._client.extensions.keywords
-            )
-            needs_rset = is_touchy and self._client.outstanding
-            if needs_rset or self._client.state_ahead in _OPEN:
+            if self._needs_rset(transaction):
                 commands.append((RESET, group.lone_tag))
                 if not is_pipelined:
                     return commands
@@ -180,22 +175,29 @@ class Pipeline:
             except LocalProtocolError as exc:
                 transaction.error = exc
                 return commands
-            self._issued(transaction)
-        while not transaction.is_envelope_issued and (is_pipelined or not commands):
-            commands.append(rcpt(self._client, transaction, group, transaction.issued - 1))
-            self._issued(transaction)
+            transaction.issued = transaction.outstanding = 1
+        begun, recipients = transaction.issued - 1, len(transaction.rcpt_replies)
+        stop = recipients if is_pipelined else min(recipients, begun + (not commands))
+        for index in range(begun, stop):
+            commands.append(rcpt(self._client, transaction, group, index))
+        transaction.issued = stop + 1
+        transaction.outstanding += stop - begun
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
-        is_due = transaction.is_envelope_issued and not transaction.is_data_issued
+        is_due = stop == recipients and not transaction.is_data_issued
         if is_due and not waits and not transaction.is_chunked:
             commands.append((_DATA, (group, transaction, -1)))
             transaction.is_data_issued = True
             transaction.outstanding += 1
         return commands
 
-    @staticmethod
-    def _issued(transaction: Transaction) -> None:
-        transaction.issued += 1
-        transaction.outstanding += 1
+    def _needs_rset(self, transaction: Transaction) -> bool:
+        """Whether RSET comes first: one stays open, or the server stumbles without it."""
+        client = self._client
+        if client.state_ahead in _OPEN:
+            return True
+        # Behind a BDAT that is not answered, Exim hangs up on a MAIL without RSET.
+        is_touchy = transaction.is_chunked or _NEEDS_RSET in client.extensions.keywords
+        return is_touchy and client.outstanding > 0
 
     def _write_mail_data(self, transaction: Transaction, group: Group) -> None:
         tag = group, transaction, -1
@@ -208,7 +210,7 @@ class Pipeline:
         else:
             octets = self._client.end_mail_data(data, tag)
             group.add_mail_data(transaction, octets, len(octets) - len(END))
-        transaction.is_end_issued = True
+        transaction.is_end_issued, transaction.awaits_mail_data = True, False
         transaction.outstanding += 1
         self._holds_data = not transaction.accepted
 

@@ -143,6 +143,9 @@ class Transaction:
     is_end_written : bool
         Whether the last octet of the mail data may have left: from then on, silence means
         in doubt.
+    awaits_mail_data : bool
+        Whether the server is ready for the mail data, which has not been issued: DATA's 354
+        has come, or before BDAT, which has none, the replies to every RCPT.
     outstanding : int
         Commands of this transaction whose reply has not come.
     queue_id : str or None
@@ -160,6 +163,7 @@ class Transaction:
 
     __slots__ = (
         "accepted",
+        "awaits_mail_data",
         "data_reply",
         "end_reply",
         "error",
@@ -188,6 +192,7 @@ class Transaction:
         self.is_data_issued = False
         self.is_end_issued = False
         self.is_end_written = False
+        self.awaits_mail_data = False
         self.outstanding = 0
         self.mail_reply: Reply | None = None
         self.rcpt_replies: list[Reply | None] = [None] * len(message.recipients)
@@ -203,19 +208,6 @@ class Transaction:
     def is_envelope_issued(self) -> bool:
         """Whether MAIL and every RCPT have been issued."""
         return self.issued > len(self.rcpt_replies)
-
-    @property
-    def awaits_mail_data(self) -> bool:
-        """Whether the server is ready for the mail data, which has not been issued.
-
-        DATA's 354 says so; before BDAT, which has none, the replies to RCPT.
-        """
-        if self.is_end_issued:
-            return False
-        if self.is_chunked:
-            return self.is_envelope_issued and not self.outstanding and self.accepted > 0
-        reply = self.data_reply
-        return reply is not None and reply.code // 100 == 3
 
     def issued_whole(self) -> None:
         """Note that everything is issued: MAIL, each RCPT, BDAT with the mail data."""
@@ -239,16 +231,16 @@ class Transaction:
             self.outstanding -= 1
         if verb == "RCPT":
             self.rcpt_replies[index] = reply
-            if (
-                reply.code < 300
-                and self.mail_reply is not None
-                and self.mail_reply.code < 300
-            ):
+            mail = self.mail_reply
+            if reply.code < 300 and mail is not None and mail.code < 300:
                 self.accepted += 1
+            if self.is_chunked and not self.is_end_issued and not self.outstanding:
+                self.awaits_mail_data = self.is_envelope_issued and self.accepted > 0
         elif verb == "MAIL":
             self.mail_reply = reply
         elif verb == "DATA":
             self.data_reply = reply
+            self.awaits_mail_data = reply.code // 100 == 3
         elif index < 0 and reply.code // 100 != 3:
             self.end_reply = reply
             if reply.code < 300:
@@ -293,15 +285,9 @@ class Transaction:
             The 421 with which the server ended the session; it decides for the recipients
             that had no reply of their own, unless the mail data was already complete.
         """
-        recipients = tuple(
-            [
-                self._recipient_result(i, closing_reply)
-                for i in range(len(self.rcpt_replies))
-            ]
-        )
-        deciding = (
-            recipients[0] if len(recipients) == 1 else min(recipients, key=_precedence)
-        )
+        count = len(self.rcpt_replies)
+        recipients = tuple([self._recipient_result(i, closing_reply) for i in range(count)])
+        deciding = recipients[0] if count == 1 else min(recipients, key=_precedence)
         outcome = deciding.outcome
         return Result(
             message=self.message,
