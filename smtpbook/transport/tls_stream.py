@@ -103,17 +103,21 @@ class TlsStream(trio.abc.Stream):
             The connection was lost; or what came is not the TLS agreed on.
         """
         while True:
-            try:
-                return self._object.read(max_bytes or _READ_BYTES)
-            except ssl.SSLWantReadError:
-                octets = await self.transport_stream.receive_some(_READ_BYTES)
-                if not octets:
+            # That nothing is there is an exception of OpenSSL's, which takes longer than to
+            # decipher a reply; so it is asked only where something is.
+            if self._incoming.pending or self._object.pending():
+                try:
+                    return self._object.read(max_bytes or _READ_BYTES)
+                except ssl.SSLWantReadError:
+                    pass  # part of a record, or one that holds no data
+                except ssl.SSLZeroReturnError:
                     return b""
-                self._incoming.write(octets)
-            except ssl.SSLZeroReturnError:
+                except ssl.SSLError as exc:
+                    raise trio.BrokenResourceError(str(exc)) from exc
+            octets = await self.transport_stream.receive_some(_READ_BYTES)
+            if not octets:
                 return b""
-            except ssl.SSLError as exc:
-                raise trio.BrokenResourceError(str(exc)) from exc
+            self._incoming.write(octets)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the stream below takes octets again."""
