@@ -61,6 +61,22 @@ COMMAND_NEEDS: Final = {
 }
 """Verb → the EHLO keyword without which it must not be said."""
 _IS_CHECKED: Final = frozenset({"MAIL", "RCPT", *COMMAND_NEEDS}.union(*FOREIGN.values()))
+_VERBS: Final = {
+    "BDAT LAST": "BDAT",
+    "RESPONSE": "AUTH",
+}  # of keys that are called otherwise
+# What may be issued: the state that is expected after it (by 2yz, or 3yz where only that
+# moves on), whether it ends its group, and whether `_check` has to look at it.
+_STEPS: Final = {
+    (state, key): (
+        after.success or after.intermediate or state,
+        verb in LAST_IN_GROUP,
+        verb in _IS_CHECKED,
+    )
+    for (state, key), after in TABLE.items()
+    if (state, key) not in ONLY_PIPELINED
+    for verb in (_VERBS.get(key, key),)
+}
 _GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "LHLO", "AUTH", "XCLIENT"})
 # "421 <domain> Service not available, closing transmission channel (This may be a reply to
 # any command if the service knows it must shut down)" -- RFC 5321 section 4.2.3
@@ -232,28 +248,24 @@ class Client:
         LocalProtocolError
             As `issue`; the commands before the one refused are in the queue.
         """
-        queue, extensions = self._queue, self.extensions
-        ahead, must_wait = self._ahead, self._must_wait
+        queue, has_pipelining = self._queue, self.extensions.has_pipelining
         parts = []
         for command, tag in commands:
-            verb = command.verb
-            step = (ahead, command.key)
-            after = TABLE.get(step)
-            if after is None or step in ONLY_PIPELINED:
-                raise LocalProtocolError(self._refusal(verb))
-            if queue and (must_wait or not extensions.has_pipelining):
+            step = _STEPS.get((self._ahead, command.key))
+            if step is None:
+                raise LocalProtocolError(self._refusal(command.verb))
+            if queue and (self._must_wait or not has_pipelining):
                 raise LocalProtocolError(
-                    f"{verb} must wait for the reply to {queue[-1][0].verb} "
+                    f"{command.verb} must wait for the reply to {queue[-1][0].verb} "
                     f"(RFC 2920 section 3.1)"
                 )
-            if verb in _IS_CHECKED:
+            ahead, is_last, is_checked = step
+            if is_checked:
                 self._check(command)
             octets = encode(command)
             parts.append(octets)
             queue.append((command, tag, len(octets)))
-            # What is expected: 2yz, or 3yz where only that moves on.
-            self._ahead = ahead = after[0] or after[1] or ahead
-            self._must_wait = must_wait = must_wait or verb in LAST_IN_GROUP
+            self._ahead, self._must_wait = ahead, is_last
         return b"".join(parts)
 
     def end_mail_data(self, data: bytes, tag: Any = None) -> bytes:
@@ -296,7 +308,7 @@ class Client:
                     f"{verb} {name}= needs {needed_extension(name, value)}, which is not "
                     "offered"
                 )
-        if mailbox is not None and mailbox.needs_smtputf8 and not extensions.has_smtputf8:
+        if not extensions.has_smtputf8 and mailbox is not None and mailbox.needs_smtputf8:
             raise LocalProtocolError(
                 f"{str(mailbox)!a} needs SMTPUTF8, which the server does not offer"
             )

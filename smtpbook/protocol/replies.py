@@ -216,21 +216,22 @@ class ReplyParser:
             The octets are not a reply, the code changes inside a multiline reply, or a
             bound is exceeded.  The connection is past saving: close it.
         """
+        buffer = self._buffer
         while True:
             start = self._start
-            end = self._buffer.find(b"\r\n", self._searched)
+            end = buffer.find(b"\r\n", self._searched)
             if end < 0:
-                self._searched = max(start, len(self._buffer) - 1)  # its CR may be there
-                self._check_size(len(self._buffer) - start, whole=False)
+                self._searched = max(start, len(buffer) - 1)  # its CR may be there
+                self._check_size(len(buffer) - start, whole=False)
                 return NEED_DATA
-            if self._code is None and (seen := self._seen.get(self._buffer[start:end])):
+            if self._code is None and (seen := self._seen.get(buffer[start:end])):
                 self._start = self._searched = end + 2
                 self.size = end - start + 2
                 return seen
             self._check_size(end - start + 2, whole=True)
-            match = _LINE.fullmatch(self._buffer, start, end)
+            match = _LINE.fullmatch(buffer, start, end)
             if match is None:
-                line = self._buffer[start : min(end, start + 80)]
+                line = buffer[start : min(end, start + 80)]
                 raise RemoteProtocolError(f"not an SMTP reply line: {line!r}")
             self._start = self._searched = end + 2
             code = int(match[1])
@@ -243,7 +244,7 @@ class ReplyParser:
             if match[2] is None:
                 reply = Reply(code=code, lines=tuple(self._lines))
                 if len(self._lines) == 1 and len(self._seen) < _MAX_SEEN:
-                    self._seen[self._buffer[start:end]] = reply
+                    self._seen[buffer[start:end]] = reply
                 self.size = self._size
                 self._code, self._lines, self._size = None, [], 0
                 return reply

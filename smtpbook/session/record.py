@@ -150,17 +150,13 @@ class Record:
         about : str, optional
             For the ``command`` column: the proxy it was about, or what TLS did not prove.
         """
-        self._put(
-            kind, at, command=about, latency_s=took_s, service_s=took_s, error=error
-        )
+        self._put(kind, at, command=about, latency_s=took_s, service_s=took_s, error=error)
 
     def mail_data(self, group: Group, mail_data: MailData) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""
         assert group.written_at is not None
         transaction, octets, _ = mail_data
-        self._put(
-            "data", group.written_at, transaction, group=group.number, sent=octets
-        )
+        self._put("data", group.written_at, transaction, group=group.number, sent=octets)
 
     def mail_data_line(self, line: str, at: float) -> None:
         """Write the row of one line of mail data that was typed."""
@@ -185,7 +181,14 @@ class Record:
             When the last octet of the reply before it came.
         """
         command, tag, reply, sent, received, rcpt, _ = exchange
-        kind, verb, shown, number, transaction, index = "command", None, None, None, None, -1
+        kind, verb, shown, number, transaction, index = (
+            "command",
+            None,
+            None,
+            None,
+            None,
+            -1,
+        )
         queue_id = None
         if command is not None:  # else the server ends the session unasked
             group, transaction, index = tag
