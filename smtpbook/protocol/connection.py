@@ -49,7 +49,7 @@ from smtpbook.protocol.verdicts import COUNTED, ENDS, Part, Protocol, Verdicts
 LAST_IN_GROUP: Final = frozenset(
     {
         *("EHLO", "HELO", "LHLO", "DATA", "VRFY", "EXPN", "TURN", "QUIT", "NOOP"),
-        *("STARTTLS", "AUTH", "HELP", "ETRN", "XCLIENT"),
+        *("STARTTLS", "AUTH", "RESPONSE", "HELP", "ETRN", "XCLIENT"),
     }
 )
 COMMAND_NEEDS: Final = {
@@ -60,22 +60,15 @@ COMMAND_NEEDS: Final = {
     "XCLIENT": "XCLIENT",
 }
 """Verb → the EHLO keyword without which it must not be said."""
-_IS_CHECKED: Final = frozenset({"MAIL", "RCPT", *COMMAND_NEEDS}.union(*FOREIGN.values()))
-_VERBS: Final = {
-    "BDAT LAST": "BDAT",
-    "RESPONSE": "AUTH",
-}  # of keys that are called otherwise
-# What may be issued: the state that is expected after it (by 2yz, or 3yz where only that
-# moves on), whether it ends its group, and whether `_check` has to look at it.
+_IS_CHECKED: Final = frozenset(
+    {"MAIL", "RCPT", "BDAT LAST", "RESPONSE", *COMMAND_NEEDS}.union(*FOREIGN.values())
+)
+# What may be issued: the state expected after it (by 2yz, or 3yz where only that moves on),
+# whether it ends its group, and whether `_check` looks at it.
 _STEPS: Final = {
-    (state, key): (
-        after.success or after.intermediate or state,
-        verb in LAST_IN_GROUP,
-        verb in _IS_CHECKED,
-    )
+    (state, key): (after[0] or after[1] or state, key in LAST_IN_GROUP, key in _IS_CHECKED)
     for (state, key), after in TABLE.items()
     if (state, key) not in ONLY_PIPELINED
-    for verb in (_VERBS.get(key, key),)
 }
 _GIVES_NEWS: Final = frozenset({"EHLO", "HELO", "LHLO", "AUTH", "XCLIENT"})
 # "421 <domain> Service not available, closing transmission channel (This may be a reply to
@@ -118,11 +111,6 @@ class Exchange(NamedTuple):
     octets_received: int
     rcpt: Any = None
     is_last: bool = True
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether the server ends the session with this reply."""
-        return self.reply.code == CLOSING
 
 
 class Closed:
@@ -255,9 +243,9 @@ class Client:
             if step is None:
                 raise LocalProtocolError(self._refusal(command.verb))
             if queue and (self._must_wait or not has_pipelining):
+                said = queue[-1][0].verb
                 raise LocalProtocolError(
-                    f"{command.verb} must wait for the reply to {queue[-1][0].verb} "
-                    f"(RFC 2920 section 3.1)"
+                    f"{command.verb} must wait for {said}'s reply (RFC 2920 section 3.1)"
                 )
             ahead, is_last, is_checked = step
             if is_checked:
@@ -292,23 +280,21 @@ class Client:
 
     def _check(self, command: Command) -> None:
         """Refuse what this server, or this protocol, does not know."""
-        verb, extensions = command.verb, self.extensions
-        if isinstance(command, Mail):
-            mailbox, parameters = command.reverse_path, command.parameters
-        elif isinstance(command, Rcpt):
-            mailbox, parameters = command.recipient, command.parameters
-        else:
+        if not isinstance(command, (Mail, Rcpt)):
             self._check_verb(command)
             return
-        offered = extensions.keywords
-        for name, value in parameters:
+        mailbox = command.recipient if isinstance(command, Rcpt) else command.reverse_path
+        offered = self.extensions.keywords
+        for name, value in command.parameters:
             # Many are called as their extension is.
             if name not in offered and needed_extension(name, value) not in offered:
+                needed = needed_extension(name, value)
                 raise LocalProtocolError(
-                    f"{verb} {name}= needs {needed_extension(name, value)}, which is not "
-                    "offered"
+                    f"{command.verb} {name}= needs {needed}, which is not offered"
                 )
-        if not extensions.has_smtputf8 and mailbox is not None and mailbox.needs_smtputf8:
+        if self.extensions.has_smtputf8 or mailbox is None:
+            return
+        if mailbox.needs_smtputf8:
             raise LocalProtocolError(
                 f"{str(mailbox)!a} needs SMTPUTF8, which the server does not offer"
             )

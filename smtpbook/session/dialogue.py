@@ -173,25 +173,24 @@ class Dialogue:
         octets, tcp = group.octets, self._tcp
         group.started_at = now = self._clock.current_time()
         self._begun_at = tcp.sent if tcp is not None else 0
-        if tcp is None:
-            self._call_reader()  # nothing tells when the writer has to wait
         for start in range(0, len(octets), BLOCK_BYTES):
             block = octets[start : start + BLOCK_BYTES]
-            stop = start + len(block)
             self._block_at = tcp.sent if tcp is not None else 0
-            self._ending = [one for one in group.mail_data if start < one.end <= stop]
-            self._set_ended()
+            self._ending = ending = group.ending(start, start + len(block))
             self._block_due = now + self._limits.block_s
-            self._hurry(now)
+            if tcp is None:
+                self._have_watched()  # nothing tells when the writer has to wait
             await self.stream.send_all(block)
-            self._set_ended()
+            for transaction, _, _ in ending:
+                transaction.is_end_written = True
             self._ending = []
             if len(block) == BLOCK_BYTES:
                 now = self._clock.current_time()
 
-    def _set_ended(self) -> None:
-        for one in self._ending:
-            one.transaction.is_end_written = True
+    def _have_watched(self) -> None:
+        """Have the reader take replies, and look at the clock, while a block is written."""
+        self._hurry(self._clock.current_time())
+        self._call_reader()
 
     def _judge_ends(self) -> None:
         """Say which ends of mail data may have left of the block that is being written.
@@ -200,13 +199,11 @@ class Dialogue:
         have held them all.  Where nothing counts, it may.
         """
         tcp = self._tcp
-        if tcp is None:
-            return
         for transaction, _, end in self._ending:
             transaction.is_end_written = (
-                tcp.sent >= self._begun_at + end
-                if tcp is self.stream
-                else tcp.sent > self._block_at
+                tcp is None
+                or (tcp is self.stream and tcp.sent >= self._begun_at + end)
+                or (tcp is not self.stream and tcp.sent > self._block_at)
             )
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
@@ -299,7 +296,7 @@ class Dialogue:
         self._has_reader = True
         self._tcp = tcp_below(self.stream)
         if self._tcp is not None:
-            self._tcp.on_full = self._call_reader
+            self._tcp.on_full = self._have_watched
         try:
             with translated("connection lost"):
                 while (

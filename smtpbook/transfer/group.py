@@ -101,6 +101,12 @@ class Group:
         self.commands += size < len(octets)
         self.mail_data.append(MailData(transaction, size, self.size))
 
+    def ending(self, start: int, stop: int) -> list[MailData]:
+        """Give those whose last octet is one of these of the group."""
+        if not start and stop == self.size:  # nearly always: all of it is written at once
+            return self.mail_data
+        return [one for one in self.mail_data if start < one.end <= stop]
+
     def close(self) -> None:
         """Join what was added."""
         parts = self._parts

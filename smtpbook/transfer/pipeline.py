@@ -28,7 +28,7 @@ from typing import Final, Literal
 
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
 from smtpbook.protocol.commands import Bdat, Command, Data
-from smtpbook.protocol.connection import Client, Exchange
+from smtpbook.protocol.connection import CLOSING, Client, Exchange
 from smtpbook.protocol.mail_data import END
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
@@ -178,8 +178,8 @@ class Pipeline:
             transaction.issued = transaction.outstanding = 1
         begun, recipients = transaction.issued - 1, len(transaction.rcpt_replies)
         stop = recipients if is_pipelined else min(recipients, begun + (not commands))
-        for index in range(begun, stop):
-            commands.append(rcpt(self._client, transaction, group, index))
+        envelope = range(begun, stop)
+        commands += [rcpt(self._client, transaction, group, index) for index in envelope]
         transaction.issued = stop + 1
         transaction.outstanding += stop - begun
         waits = transaction.outstanding and (self._holds_data or not is_pipelined)
@@ -233,7 +233,7 @@ class Pipeline:
             return
         if is_last:
             group.reply = reply
-        if command is RESET and reply.code >= 400 and not exchange.is_closing:
+        if command is RESET and reply.code >= 400 and reply.code != CLOSING:
             raise RemoteProtocolError(f"RSET refused: {reply}")
 
     def _settle(self) -> None:

@@ -395,7 +395,7 @@ class _Letters:
         try:
             while isinstance(item := self.client.next_reply(), Exchange):
                 self._take(item)
-                if item.is_closing:
+                if item.reply.code == CLOSING:
                     self._is_over = True
                     self.pipeline.abandon(TransportError("421"), item.reply)
                     return

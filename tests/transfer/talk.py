@@ -7,7 +7,7 @@ from random import Random
 
 from smtpbook.errors import RemoteProtocolError, TransportError
 from smtpbook.protocol.commands import Command, Ehlo, Greeting, Mail, Rcpt
-from smtpbook.protocol.connection import Client, Exchange
+from smtpbook.protocol.connection import CLOSING, Client, Exchange
 from smtpbook.protocol.extensions import ehlo_reply
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
@@ -196,7 +196,7 @@ class Conversation:
         item = self.talk.client.next_reply()
         if isinstance(item, Exchange):
             self.talk.pipeline.receive(item)
-            if item.is_closing:
+            if item.reply.code == CLOSING:
                 self.closing = item.reply
                 raise TransportError("421")
 
