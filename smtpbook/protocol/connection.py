@@ -243,9 +243,9 @@ class Client:
             if step is None:
                 raise LocalProtocolError(self._refusal(command.verb))
             if queue and (self._must_wait or not has_pipelining):
-                said = queue[-1][0].verb
+                verb, said = command.verb, queue[-1][0].verb
                 raise LocalProtocolError(
-                    f"{command.verb} must wait for {said}'s reply (RFC 2920 section 3.1)"
+                    f"{verb} must wait for the reply to {said} (RFC 2920 section 3.1)"
                 )
             ahead, is_last, is_checked = step
             if is_checked:

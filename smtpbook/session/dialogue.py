@@ -61,8 +61,9 @@ _UNREAD: Final = frozenset({State.TLS, State.CLOSED})
 # After a write has failed, how long a last reply may take that is already on its way.
 _LAST_WORDS_S: Final = 2.0
 # For how long nobody reads once a caller has its replies and may come back for more.  A
-# server that hangs up meanwhile is noticed so much later.
-_ASIDE_S: Final = 0.05
+# server that hangs up meanwhile is noticed so much later.  Where a reply takes 20 ms, 0.05
+# would wake the reader in vain for four messages of ten.
+_ASIDE_S: Final = 0.25
 
 
 class Dialogue:
