@@ -221,8 +221,9 @@ class ReplyParser:
             start = self._start
             end = buffer.find(b"\r\n", self._searched)
             if end < 0:
-                self._searched = max(start, len(buffer) - 1)  # its CR may be there
-                self._check_size(len(buffer) - start, whole=False)
+                if start < len(buffer):
+                    self._searched = max(start, len(buffer) - 1)  # its CR may be there
+                    self._check_size(len(buffer) - start, whole=False)
                 return NEED_DATA
             if self._code is None and (seen := self._seen.get(buffer[start:end])):
                 self._start = self._searched = end + 2

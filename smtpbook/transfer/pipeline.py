@@ -228,7 +228,7 @@ class Pipeline:
             if rcpt_tag is not None:  # a recipient's own, at the end of the mail data
                 index = rcpt_tag[2]
             transaction.receive(command.verb, index, reply, is_last)
-            if not transaction.outstanding:
+            if not transaction.outstanding and not transaction.awaits_mail_data:
                 self._settle()
             return
         if is_last:

@@ -65,22 +65,21 @@ class TcpStream(trio.abc.Stream):
         trio.BrokenResourceError
             The connection was lost.
         """
-        with memoryview(data) as view:
-            done = 0
-            while done < len(view):
-                self.handed_at = self._clock.current_time()
-                try:
-                    count = self._socket.send(view[done:])
-                except BlockingIOError:
-                    if self.on_full is not None:
-                        self.on_full()
-                    await trio.lowlevel.wait_writable(self._fd)
-                    continue
-                except OSError as exc:
-                    raise trio.BrokenResourceError(str(exc)) from exc
-                done += count
-                self.sent += count
-                self._has_sent = True
+        rest = data
+        while rest:
+            self.handed_at = self._clock.current_time()
+            try:
+                count = self._socket.send(rest)
+            except BlockingIOError:
+                if self.on_full is not None:
+                    self.on_full()
+                await trio.lowlevel.wait_writable(self._fd)
+                continue
+            except OSError as exc:
+                raise trio.BrokenResourceError(str(exc)) from exc
+            self.sent += count
+            self._has_sent = True
+            rest = memoryview(rest)[count:] if count < len(rest) else b""
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the kernel takes octets again."""

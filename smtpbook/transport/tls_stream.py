@@ -81,13 +81,13 @@ class TlsStream(trio.abc.Stream):
         trio.BrokenResourceError
             The connection was lost.
         """
-        with memoryview(data) as view:
-            done = 0
-            try:
-                while done < len(view):
-                    done += self._object.write(view[done:])
-            except ssl.SSLError as exc:
-                raise trio.BrokenResourceError(str(exc)) from exc
+        rest = data
+        try:
+            while rest:
+                count = self._object.write(rest)
+                rest = memoryview(rest)[count:] if count < len(rest) else b""
+        except ssl.SSLError as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc
         await self._hand_on()
 
     async def _hand_on(self) -> None:
