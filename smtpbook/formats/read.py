@@ -216,16 +216,15 @@ def _format_of(source: Source, format: str | None, is_lenient: bool) -> str:
         head = file.head
     if stored := store.format_of(head):
         return stored
-    binary = [one for one in map(format_of, FORMATS) if isinstance(one, BinaryFormat)]
-    for one in binary:
-        if one.sniff(head):
-            return one.name
-    lines = first_lines(head)
-    likes = {
-        name: sum(map(form.sniff, lines))
-        for name in FORMATS
-        if isinstance(form := format_of(name), LogFormat)
-    }
+    lines, likes = first_lines(head), {}
+    for form in map(format_of, FORMATS):
+        if isinstance(form, BinaryFormat):
+            if form.sniff(head):
+                return form.name
+            continue
+        likes[form.name] = sum(map(form.sniff, lines))
+        if 0 < likes[form.name] == len(lines):
+            return form.name  # none can beat it, and the others need not be imported
     best = max(likes, key=likes.__getitem__)
     if likes[best]:
         return best

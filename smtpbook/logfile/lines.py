@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, Final
 
+from smtpbook.logfile.opening import HEAD
 from smtpbook.logfile.reading import Reading
 
 CHUNK: Final = 1 << 18  # octets; larger ones are no faster
@@ -76,6 +77,7 @@ def _whole(lines: list[str], max_line: int, reading: Reading) -> list[str]:
 
 
 def first_lines(head: bytes) -> list[str]:
-    """Give the lines that begin in a file's first octets; the last may be cut."""
+    """Give the lines of a file's head, without the one that is cut where it ends."""
     text = io.BytesIO(head)
-    return list(read_lines(text, encoding_of(head), len(head), Reading()))
+    lines = list(read_lines(text, encoding_of(head), len(head), Reading()))
+    return lines[:-1] if len(head) >= HEAD and len(lines) > 1 else lines

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpbook.logfile import lines as module
-from smtpbook.logfile.lines import encoding_of, read_lines
+from smtpbook.logfile.lines import encoding_of, first_lines, read_lines
+from smtpbook.logfile.opening import HEAD
 from smtpbook.logfile.reading import Reading
 
 
@@ -80,3 +81,9 @@ def test_a_line_just_as_long_as_allowed_is_not_cut() -> None:
         1,
     )
     assert module.CHUNK > 1000
+
+
+def test_of_a_full_head_the_line_that_is_cut_is_left_out() -> None:
+    assert first_lines(b"a\nb") == ["a", "b"]
+    assert first_lines((b"a\n" + b"b" * HEAD)[:HEAD]) == ["a"]
+    assert first_lines(b"b" * HEAD) == ["b" * HEAD]
