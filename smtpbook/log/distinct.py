@@ -10,11 +10,15 @@ passes over arrays of integers, and only the distinct replies become Python obje
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+# Each refused recipient is in the text of its own refusal: "<ann@example.org>: unknown".
+_LOCAL_PART: Final = re.compile(r"(?<![^\s<>@])[^\s<>@]++@")
 
 NEEDED: Final = (
     *("session_id", "kind", "verb", "reply_code", "enhanced_status", "reply_text"),
@@ -35,7 +39,8 @@ class DistinctReply(NamedTuple):
     status : str or None
         Its enhanced status.
     text : str
-        Its lines, joined by newlines; of 2yz and 3yz, whose text decides nothing, empty.
+        Its lines, joined by newlines, an x for each address's local part, which decides
+        nothing; of 2yz and 3yz, whose text decides nothing, empty.
     host : str or None
         The server's name; None = not known.
     greeting : str or None
@@ -81,7 +86,8 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[DistinctRe
     rows = np.asarray(rows, bool)
     host, names, greetings = _hosts(log, rows)
     replies = log.loc[rows, ["verb", "reply_code", "enhanced_status", "reply_text"]]
-    columns = [number_of(replies[name])[0] for name in replies]
+    verb, code, status, text = (number_of(replies[name]) for name in replies)
+    columns = [verb[0], code[0], status[0], _without_local_parts(*text)]
     refused = (replies["reply_code"] >= 400).to_numpy(bool)
     columns[2:] = [np.where(refused, column, -1) for column in columns[2:]]
     number, first = number_rows([*columns, host])
@@ -90,7 +96,7 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[DistinctRe
             _or_none(verb),
             int(code),
             _or_none(status) if code >= 400 else None,
-            (_or_none(text) or "") if code >= 400 else "",
+            _masked(_or_none(text) or "") if code >= 400 else "",
             names[place],
             greetings[place],
         )
@@ -99,6 +105,16 @@ def distinct_replies(log: pd.DataFrame, rows: Any) -> tuple[Any, list[DistinctRe
         )
     ]
     return number, heard
+
+
+def _without_local_parts(number: Any, texts: Any) -> Any:
+    """Number texts anew: those that differ in local parts alone are one."""
+    masked = np.array([_masked(text) for text in texts], object)
+    return np.append(pd.factorize(masked)[0], -1)[number]
+
+
+def _masked(text: str) -> str:
+    return _LOCAL_PART.sub("x@", text) if "@" in text else text
 
 
 def number_of(column: pd.Series[Any]) -> tuple[Any, Any]:

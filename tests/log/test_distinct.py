@@ -50,6 +50,16 @@ def test_a_success_is_one_however_its_queue_id_reads() -> None:
     )
 
 
+def test_refusals_that_differ_in_whose_mailbox_they_name_are_one() -> None:
+    story = Story()
+    for number in range(9):
+        story.said("RCPT", "RCPT TO:<x@y.example>", f"550 <r{number}@y.example>: unknown")
+    story.said("RCPT", "RCPT TO:<x@y.example>", "550 <r1@z.example>: unknown")
+    numbers, heard = collected(to_frame(story.rows))
+    assert numbers == [0] * 9 + [1]
+    assert [one[3] for one in heard] == ["<x@y.example>: unknown", "<x@z.example>: unknown"]
+
+
 def test_the_same_words_of_two_servers_are_two_replies() -> None:
     story = Story()
     for server in ("a.example", "b.example", "a.example"):
