@@ -24,6 +24,7 @@ from smtpbook.codes.provider_tables import (
     providers,
 )
 from smtpbook.codes.rules import Finding, Said
+from smtpbook.codes.tables import enhanced_statuses
 
 # What is looked at of a text: a reply line has at most 512 octets (RFC 5321 section
 # 4.5.3.1.5), and what counts stands in the first few.
@@ -90,6 +91,9 @@ def provider_hint(said: Said) -> Finding | None:
 def provider_status(said: Said) -> Finding | None:
     """Look up what an enhanced status means to this provider, be it registered or not.
 
+    A status that is not registered, and that means one thing to all providers who use it,
+    means this even where nothing tells who speaks.
+
     >>> said = Said(
     ...     verb="MAIL", code=550, enhanced_status="5.7.606", host="mx.olc.outlook.com"
     ... )
@@ -98,7 +102,7 @@ def provider_status(said: Said) -> Finding | None:
     """
     if said.enhanced_status is None or said.code < 400:
         return None
-    for speaker in _speakers(said):
+    for speaker in _speakers(said) or _vendor_of().get(said.enhanced_status, ()):
         for reply in _by_status().get((speaker, said.enhanced_status), ()):
             if _fits(reply, said):
                 title = providers()[speaker].title
@@ -237,3 +241,13 @@ def _by_status() -> Mapping[tuple[str, str], list[ProviderReply]]:
         if one.token is None and one.enhanced_status:
             replies[one.provider, one.enhanced_status].append(one)
     return dict(replies)
+
+
+@cache
+def _vendor_of() -> Mapping[str, tuple[str, ...]]:
+    """Give whose a status is that is not registered, where all who use it agree on it."""
+    users: defaultdict[str, dict[str | None, str]] = defaultdict(dict)
+    for (name, status), replies in _by_status().items():
+        if f"X{status[1:]}" not in enhanced_statuses():
+            users[status] |= {one.reason: name for one in replies}
+    return {status: (*its.values(),) for status, its in users.items() if len(its) == 1}

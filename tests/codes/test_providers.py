@@ -29,12 +29,12 @@ from smtpbook.codes.providers import (
 from smtpbook.codes.rules import Said
 from smtpbook.codes.tables import reasons
 
-# Issue 7's list, and five whose pages were found beside it.
+# Issue 7's list, and six whose pages were found beside it.
 NAMED = {
     *("gmail", "outlook", "yahoo", "icloud", "comcast", "orange", "laposte", "gmx"),
     *("t-online", "mailru", "yandex", "qq", "netease", "proofpoint", "mimecast"),
     *("barracuda", "cisco", "cloudmark", "postfix", "exim", "sendmail", "exchange"),
-    *("qmail", "opensmtpd", "cox", "spectrum", "trellix"),
+    *("qmail", "opensmtpd", "cox", "spectrum", "trellix", "godaddy"),
 }
 
 
@@ -384,3 +384,18 @@ def test_no_row_is_cut_short(name: str) -> None:
     path = resources.files("smtpbook.codes") / "tables" / "providers" / f"{name}.csv"
     header, *rows = csv.reader(path.read_text("utf-8").splitlines())
     assert {len(row) for row in rows} == {len(header)}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("5.7.606", "ip_blocked"), ("5.7.509", "auth_failed")]
+)
+def test_a_status_that_one_vendor_made_up_tells_whose_it_is(
+    status: str, reason: str
+) -> None:
+    found = provider_status(refused("access denied", enhanced_status=status))
+    assert found is not None
+    assert found.entry.reason == reason
+
+
+def test_a_registered_status_tells_nobodys_name() -> None:
+    assert provider_status(refused("no", enhanced_status="5.7.1")) is None
