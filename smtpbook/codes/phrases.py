@@ -72,6 +72,8 @@ _NO_HOST: Final = frozenset(_FAMILIES.split())
 _ASIDES: Final = frozenset(
     {"contact", "information", "learn", "more", "refer", "see", "visit"}
 )
+# What stands in angle brackets and is no address: "bare <LF> received".
+_LINE_ENDS: Final = frozenset({"<cr>", "<lf>", "<crlf>"})
 # How the masked names are called in concepts.csv.
 _IP_WORD: Final = "ipliteral"
 _LIST_WORDS: Final = {
@@ -248,6 +250,8 @@ def _unmasked(name: str) -> Iterable[str]:
     first = name[0]
     if len(name) == 1:
         return name
+    if name in _LINE_ENDS:
+        return (name[1:-1],)
     if _SPF_PAGE in name:
         return ("spf",)
     if first in "<(" or "@" in name or name[-1] == "=":
