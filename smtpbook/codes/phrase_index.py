@@ -13,6 +13,10 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
+# Few texts are without them: phrases are filed under another word, if they have one.
+_IN_MOST_TEXTS: Final = frozenset(
+    (b"a", b"and", b"for", b"from", b"in", b"is", b"not", b"of", b"on", b"s", b"the", b"to")
+)
 # Words are of letters alone, for the name of a family of codes ("[TSS") ends at a figure.
 _NO_LETTERS: Final = bytes(
     place if ord("a") <= place <= ord("z") else ord(" ") for place in range(256)
@@ -51,7 +55,10 @@ class PhraseIndex(Generic[T]):
             row = (-len(phrase), number, phrase, value)
             if words:
                 # A word that few phrases share, and a long one: texts hold it less often.
-                rarest = min(words, key=lambda word: (uses[word] / len(word) ** 2, word))
+                rarest = min(
+                    words - _IN_MOST_TEXTS or words,
+                    key=lambda word: (uses[word] / len(word) ** 2, word),
+                )
                 self._filed[rarest].append(row)
             else:
                 self._wordless[phrase[:1]].append(row)
