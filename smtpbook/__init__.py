@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from smtpbook.charts.plot_waterfall import plot_waterfall as plot_waterfall
     from smtpbook.codes.explain import explain as explain
     from smtpbook.codes.explanation import Explanation as Explanation
+    from smtpbook.comparing.compare import compare as compare
     from smtpbook.consoles.classroom_panel import classroom_panel as classroom_panel
     from smtpbook.consoles.console import console as console
     from smtpbook.content.checks import advice as advice
@@ -139,7 +140,6 @@ if TYPE_CHECKING:
     from smtpbook.session.session import open_session as open_session
     from smtpbook.smime import SmimeSigner as SmimeSigner
     from smtpbook.survey.posture import posture as posture
-    from smtpbook.tables.compare import compare as compare
     from smtpbook.tables.latency import latency_by_command as latency_by_command
     from smtpbook.tables.latency import slowest as slowest
     from smtpbook.tables.outcomes import by_domain as by_domain
@@ -283,7 +283,7 @@ _HOME = {
     "throughput": "tables.over_time",
     "retry_curve": "tables.over_time",
     "retry_times": "tables.over_time",
-    "compare": "tables.compare",
+    "compare": "comparing.compare",
     "plot_coverage": "charts.plot_coverage",
     "plot_reply_codes": "charts.plot_reply_codes",
     "plot_latency": "charts.plot_latency",

@@ -13,7 +13,15 @@ FLOORS = [
     {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
     # the words
     {
-        *("certificates", "events", "findings", "private_key", "protocol", "progress"),
+        *(
+            "certificates",
+            "events",
+            "findings",
+            "gathering",
+            "private_key",
+            "protocol",
+            "progress",
+        ),
         *("sasl", "states", "statistics", "table"),
     },
     {"presets"},  # what is known of providers
@@ -37,7 +45,7 @@ FLOORS = [
         *("content", "routes", "tables"),
     },
     {
-        *("audience", "folder", "moving", "receiver", "scoring", "survey"),
+        *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
         *("folder", "moving", "receiver"),
         *("folder", "moving", "receiver", "survey"),
@@ -95,6 +103,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "log",
         "table",
         "tables",
+        "comparing",
         "findings",
         "sources",
         "bodies",
@@ -130,6 +139,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "sources",
         "log",
         "tables",
+        "comparing",
         "rehearsal",
         "samples",
         "charts",

@@ -22,11 +22,11 @@ from smtpbook.charts.canvas import (
     say,
     tidy,
 )
+from smtpbook.comparing.compare import compare
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
 from smtpbook.palette import BLUE, ORANGE
 from smtpbook.states import state
-from smtpbook.tables.compare import compare
 from smtpbook.tables.latency import session_order
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted, duration, percent

@@ -1,1 +1,1 @@
-"""Tables: an event log counted and compared, be it a DataFrame or files of any size."""
+"""Tables: an event log counted, be it a DataFrame or files of any size."""

@@ -1,15 +1,15 @@
 """Engine: a question in SQL, put to a DataFrame or to files, answered in pandas.
 
-It knows how a log becomes what SQL calls ``log``, and an answer a DataFrame of the dtypes
-that the event log has; it knows no table.
+It knows how an answer becomes a DataFrame of the dtypes that the event log has; what a log
+is to SQL is for `lending`.  It knows no table.
 
 Theory of operation.  All queries of a process go to one DuckDB, kept in memory and empty:
 it takes 40 ms to make one, and 10 µs to open a connection of it, which each query has for
-itself.  A DataFrame is lent to it as Arrow arrays, of which hardly any are copied.  Of
-files it reads the columns that are needed, piece by piece; a campaign's streams, which are
-no Parquet yet, are read here and lent like a DataFrame.  Either way SQL sees the same: a
-table of plain types, in which ``time`` is what it is in a `Row`, microseconds since 1970,
-because DuckDB's own times hang on time zones; and ``place``, a row's place in the log.
+itself.
+
+A table has one definition, in two steps: of the log its `parts`, and of these the answer.
+Here both are one query.  On a cluster the first is asked of some of the files at a time,
+and what was found in these is merged; the second is asked here, of the whole.
 
 A query runs in a thread, while the calling one waits where an interrupt reaches it, and
 tells DuckDB to stop.  Nothing foreign is ever part of a query: names of columns are those
@@ -20,14 +20,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -35,17 +36,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from smtpbook.errors import ColumnError, SMTPBookError, near_miss
+from smtpbook.errors import SMTPBookError
 from smtpbook.escape import visible
-from smtpbook.events import COLUMNS, KINDS, OUTCOMES, SCHEMA
-from smtpbook.log.frame import arrow_schema, join_tables, require_columns
-from smtpbook.log.stream import SUFFIX, read_stream
+from smtpbook.events import KINDS, OUTCOMES
+from smtpbook.gathering import gather
+from smtpbook.tables.lending import (
+    ARROW_TYPES,
+    PLACE,
+    Needs,
+    Numbered,
+    lend_files,
+    lend_frame,
+    notice_removed,
+    require_in_files,
+)
+from smtpbook.tables.parts import Part
 from smtpbook.tables.scan import MEMORY_BYTES, Log, Scan
 
-PLACE: Final = "place"
-"""The column of SQL that tells a row's place in the log."""
+__all__ = ["PLACE", "end_queries", "query"]
 
-_Needs = Mapping[str, str]
 _Answer = TypeVar("_Answer")
 # How long the waiting thread sleeps at most: an interrupt does not end a lock on Windows.
 _LOOK_S: Final = 0.1
@@ -57,34 +66,35 @@ _STOP_S: Final = 0.003
 _ENDS: Final = 3000
 # How often files are looked for again that were sealed under our hands.
 _LOOKS: Final = 5
-# Rows of a file are numbered from here times the file's own number.
-_FILE_ROWS: Final = 2**40
-_FILES: Final = "read_parquet(${}, union_by_name = true)"
 # Queries that run, and how to stop each; one that is over goes of itself.
 _running: Final = WeakKeyDictionary[threading.Thread, Callable[[], None]]()
-_NO_PLACES: Final = np.array([], np.int64)
-_DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
-_ARROW_TYPES: Final = {field.name: field.type for field in arrow_schema()}
 _TIME: Final = "datetime64[us, UTC]"
-_SQL_TYPES: Final = {
-    "string": "VARCHAR",
-    "category": "VARCHAR",
-    "Int16": "SMALLINT",
-    "Int32": "INTEGER",
-    "int32": "INTEGER",
-    "Int64": "BIGINT",
-    "float64": "DOUBLE",
-}
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 _PLAIN: Final = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+
+
+class _Budget(NamedTuple):
+    """What a query may take; 0 threads = one per core."""
+
+    memory_bytes: int
+    threads: int
+
+
+class _Found(NamedTuple):
+    """What was found in some of the files, which columns these have, and by what."""
+
+    table: pa.Table
+    there: frozenset[str]
+    engine: str
 
 
 def query(
     sql: str,
     dtypes: Mapping[str, Any],
     *,
-    needs: Iterable[str] | _Needs,
+    needs: Iterable[str] | Needs,
     parameters: Mapping[str, Any] | None = None,
+    parts: Mapping[str, Part] | None = None,
     **logs: Log,
 ) -> pd.DataFrame:
     """Ask one or more logs a question.
@@ -100,8 +110,11 @@ def query(
         columns other names for SQL.
     parameters : mapping, optional
         What stands as ``$name`` in the question.
+    parts : mapping of str to Part, optional
+        What the question is asked of instead of the logs themselves, by the names that it
+        has for them.  Without them nothing can be asked of a log on a cluster.
     **logs : DataFrame or Scan
-        What the question calls by these names; commonly ``log``.
+        What the question, or its parts, call by these names; commonly ``log``.
 
     Returns
     -------
@@ -113,38 +126,89 @@ def query(
     ColumnError
         A log lacks a column.
     SMTPBookError
-        A column holds what it should not, a file cannot be read, or memory is too small.
+        A column holds what it should not, a file cannot be read, memory is too small, or
+        the question cannot be put to a cluster.
     """
     needed = needs if isinstance(needs, Mapping) else {name: name for name in needs}
     for _ in range(_LOOKS):
         with suppress(FileNotFoundError):  # it was sealed meanwhile, or compacted
-            answer = _ask(sql, needed, dict(parameters or {}), logs)
+            answer = _ask(sql, needed, parameters or {}, parts or {}, logs)
             return _to_pandas(answer, dtypes, logs)
     raise SMTPBookError("the log's files come and go; ask again")
 
 
 def _ask(
-    sql: str, needs: _Needs, parameters: dict[str, Any], logs: Mapping[str, Log]
+    sql: str,
+    needs: Needs,
+    parameters: Mapping[str, Any],
+    parts: Mapping[str, Part],
+    logs: Mapping[str, Log],
 ) -> pa.Table:
-    scans = [log for log in logs.values() if isinstance(log, Scan)]
-    memory_bytes = max((scan.memory_bytes for scan in scans), default=MEMORY_BYTES)
-    threads = max((scan.max_threads or 0 for scan in scans), default=0)
-    connection = _database(os.getpid(), memory_bytes, threads).cursor()
-    heads = []
+    scans = {name: log for name, log in logs.items() if isinstance(log, Scan)}
+    budget = _Budget(
+        max((scan.memory_bytes for scan in scans.values()), default=MEMORY_BYTES),
+        max((scan.max_threads or 0 for scan in scans.values()), default=0),
+    )
+    spread = {name: scan for name, scan in scans.items() if scan.cluster is not None}
+    whole = _gather_parts(parts, spread, needs, parameters, budget) if spread else {}
+    here = {
+        name: [*enumerate(log.files())] if isinstance(log, Scan) else log
+        for name, log in logs.items()
+        if name not in spread
+    }
+    steps = {name: part.sql for name, part in parts.items() if name not in whole}
+    answer, there = _find(sql, steps, whole, here, needs, parameters, budget)
+    for name, columns in there.items():
+        require_in_files([path for _, path in here[name]], columns, needs)
+    return answer
+
+
+def _find(
+    sql: str,
+    steps: Mapping[str, str],
+    lent: Mapping[str, pa.Table],
+    logs: Mapping[str, pd.DataFrame | Numbered],
+    needs: Needs,
+    parameters: Mapping[str, Any],
+    budget: _Budget,
+) -> tuple[pa.Table, dict[str, frozenset[str]]]:
+    """Ask logs and tables; the answer also tells which columns the logs' files have."""
+    connection = _database(os.getpid(), *budget).cursor()
+    given = dict(parameters)
+    for name, table in lent.items():
+        connection.register(name, table)
+    heads, there = list[str](), dict[str, frozenset[str]]()
     for name, log in logs.items():
-        if isinstance(log, Scan):
-            heads.append(_lend_files(connection, name, log, needs, parameters))
+        if isinstance(log, list):
+            head, columns = lend_files(connection, name, log, needs, given)
+            heads.append(head)
+            there[name] = frozenset(columns)
         else:
-            connection.register(name, _rows_of(log, needs))
+            connection.register(name, lend_frame(log, needs))
+    heads += [f"{name} AS ({step})" for name, step in steps.items()]
     if heads:
         sql = f"WITH {', '.join(heads)}{_following(sql)}"
+    paths = [path for name in there for path in given.get(f"{name}_files", ())]
+    return _run(connection, sql, given, paths, budget), there
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Mapping[str, Any],
+    paths: Iterable[str | Path],
+    budget: _Budget,
+) -> pa.Table:
+    """Have a query answered, and close the connection."""
+    asked = set(re.findall(r"\$(\w+)", sql))
+    given = {name: value for name, value in parameters.items() if name in asked}
 
     # DuckDB lets go of Python's lock while it closes: what is interrupted then is gone.
     closing = threading.Lock()
 
     def work() -> pa.Table:
         try:
-            return connection.sql(sql, params=parameters).to_arrow_table()
+            return connection.sql(sql, params=given).to_arrow_table()
         finally:
             with closing:
                 connection.close()
@@ -157,28 +221,93 @@ def _ask(
         return _interruptible(work, interrupt)
     except duckdb.OutOfMemoryException as exc:
         raise SMTPBookError(
-            f"the table takes more than {memory_bytes:,} octets of memory; give more with "
-            f"scan_log(…, memory_bytes={2 * memory_bytes})"
+            f"the table takes more than {budget.memory_bytes:,} octets of memory; give "
+            f"more with scan_log(…, memory_bytes={2 * budget.memory_bytes})"
         ) from exc
     except duckdb.Error as exc:
-        _notice_removed(
-            path for name in logs for path in parameters.get(f"{name}_files", ())
-        )
+        notice_removed(paths)
         raise SMTPBookError(
             f"the log cannot be read: {visible(str(exc), max_chars=300)}"
         ) from exc
-
-
-def _notice_removed(paths: Iterable[str | Path]) -> None:
-    """Raise FileNotFoundError if a file of a scan is not there any more."""
-    for path in paths:
-        os.stat(path)
 
 
 def _following(sql: str) -> str:
     """Give a query as it stands behind the definition of its log."""
     sql = sql.strip()
     return f", {sql.removeprefix('WITH ')}" if sql.startswith("WITH ") else f" {sql}"
+
+
+# -- on a cluster
+
+
+def _gather_parts(
+    parts: Mapping[str, Part],
+    spread: Mapping[str, Scan],
+    needs: Needs,
+    parameters: Mapping[str, Any],
+    budget: _Budget,
+) -> dict[str, pa.Table]:
+    """Find the parts that are asked of logs on a cluster, each of the whole log."""
+    if {*spread} - {part.log for part in parts.values()}:
+        raise SMTPBookError(
+            "this cannot be put together of what a cluster's workers find, each in some "
+            "files; ask it here: scan_log(…) without cluster="
+        )
+    pieces = {name: scan.pieces() for name, scan in spread.items()}
+    whole: dict[str, pa.Table] = {}
+    for name, part in parts.items():
+        if part.log not in spread:
+            continue
+        work = partial(find_part, part, needs, parameters, budget)
+        lent = {
+            before: table
+            for before, table in whole.items()
+            if re.search(rf"\b{before}\b", part.sql)
+        }
+        found = gather(spread[part.log].cluster, work, pieces[part.log], lent)
+        for other in {one.engine for one in found} - {_engine()}:
+            raise SMTPBookError(
+                f"the cluster's workers have {other}, and here is {_engine()}; tables are "
+                f"made exactly of parts only where all have the same"
+            )
+        paths = [path for piece in pieces[part.log] for _, path in piece]
+        require_in_files(paths, frozenset().union(*(one.there for one in found)), needs)
+        whole[name] = _merge([one.table for one in found], part, budget)
+    return whole
+
+
+def find_part(
+    part: Part,
+    needs: Needs,
+    parameters: Mapping[str, Any],
+    budget: _Budget,
+    files: Numbered,
+    lent: Mapping[str, pa.Table],
+) -> _Found:
+    """Find a part in some of the files; that is what a worker does."""
+    answer, there = _find(
+        part.sql, {}, lent or {}, {part.log: files}, needs, parameters, budget
+    )
+    return _Found(answer, there[part.log], _engine())
+
+
+def _merge(tables: Sequence[pa.Table], part: Part, budget: _Budget) -> pa.Table:
+    """Make one part of those of several pieces."""
+    together = pa.concat_tables(tables)
+    if part.merge is None:
+        return together
+    connection = _database(os.getpid(), *budget).cursor()
+    connection.register("pieces", together)
+    relation = connection.table("pieces")
+    columns = ", ".join(
+        f"CAST({part.merge[name]} AS {kind}) AS {name}" if name in part.merge else name
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+    )
+    return _run(connection, f"SELECT {columns} FROM pieces GROUP BY ALL", {}, (), budget)
+
+
+def _engine() -> str:
+    return f"DuckDB {duckdb.__version__}"
 
 
 # -- the database
@@ -257,143 +386,6 @@ def end_queries() -> None:
             thread.join(_STOP_S)
 
 
-# -- logs
-
-
-def _rows_of(log: pd.DataFrame, needs: _Needs) -> pa.Table:
-    """Give the columns of a DataFrame that are needed, as Arrow has them."""
-    require_columns(log, *(column for column in needs.values() if column != PLACE))
-    return pa.table(
-        {
-            name: pa.array(np.arange(len(log)))
-            if column == PLACE
-            else _arrow_of(log[column], _ARROW_TYPES.get(column))
-            for name, column in needs.items()
-        }
-    )
-
-
-def _arrow_of(column: pd.Series[Any], type_: pa.DataType | None) -> Any:
-    """Give a column as SQL sees it; one that is not the log's (no type) as it is."""
-    try:
-        values = pa.array(column, from_pandas=True)
-        if type_ is None:
-            return values
-        if pa.types.is_timestamp(type_):
-            return values.cast(type_, safe=False).cast(pa.int64())  # of nanoseconds, too
-        if not _is_text(type_):
-            return values.cast(type_)
-        return values if _is_text(values.type) else values.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
-        dtype = _DTYPES.get(str(column.name), "values of one kind")
-        raise SMTPBookError(
-            f"column {str(column.name)!r} does not hold {dtype}: "
-            f"{visible(str(exc), max_chars=200)}"
-        ) from exc
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    if pa.types.is_dictionary(type_):
-        type_ = type_.value_type
-    return any(
-        is_one(type_)
-        for is_one in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
-        )
-    )
-
-
-def _lend_files(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    scan: Scan,
-    needs: _Needs,
-    parameters: dict[str, Any],
-) -> str:
-    """Give a scan's files to SQL; the answer is what defines them there."""
-    for column in needs.values():
-        if column not in _DTYPES and column != PLACE:
-            raise ColumnError(f"column {column!r} not found{near_miss(column, COLUMNS)}")
-    files = scan.files()
-    sealed = [(n, path) for n, path in enumerate(files) if path.suffix != SUFFIX]
-    growing = [(n, path) for n, path in enumerate(files) if path.suffix == SUFFIX]
-    parts = []
-    if sealed:
-        places, paths = zip(*sealed, strict=True)
-        there = _columns_in(connection, paths)
-        if not growing:
-            _require_in_files(paths, there, needs)
-        parameters[f"{name}_files"] = list(map(os.fspath, paths))
-        if PLACE in needs.values():
-            parameters[f"{name}_places"] = list(places)
-        columns = ", ".join(
-            f"{_expression(name, column, there)} AS {alias}"
-            for alias, column in needs.items()
-        )
-        parts.append(f"SELECT {columns} FROM {_FILES.format(f'{name}_files')}")
-    if growing or not sealed:
-        connection.register(f"{name}_streams", _read_streams(growing, needs))
-        parts.append(f"SELECT * FROM {name}_streams")
-    return f"{name} AS NOT MATERIALIZED ({' UNION ALL BY NAME '.join(parts)})"
-
-
-def _expression(name: str, column: str, there: Sequence[str]) -> str:
-    """Give what makes a column of Parquet what it is in a DataFrame; null where none is."""
-    if column == PLACE:
-        number = f"${name}_places[CAST(file_index AS BIGINT) + 1]"
-        return f"{number} * {_FILE_ROWS} + file_row_number"
-    given = column if column in there else "NULL"
-    if column == "time":
-        return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
-    return f"CAST({given} AS {_SQL_TYPES[_DTYPES[column]]})"
-
-
-def _columns_in(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]
-) -> Sequence[str]:
-    """Give the columns that at least one of the files has."""
-    try:
-        return connection.sql(
-            f"SELECT * FROM {_FILES.format('files')}",
-            params={"files": list(map(os.fspath, paths))},
-        ).columns
-    except duckdb.Error as exc:
-        _notice_removed(paths)
-        raise SMTPBookError(
-            f"damaged, or not an event log: {visible(str(exc), max_chars=300)}"
-        ) from exc
-
-
-def _require_in_files(paths: Sequence[Path], there: Sequence[str], needs: _Needs) -> None:
-    """Check that each column is in some file; in the others it is null."""
-    for column in needs.values():
-        if column != PLACE and column not in there:
-            others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            hint = near_miss(column, there)
-            raise ColumnError(f"{paths[0]}{others}: column {column!r} not found{hint}")
-
-
-def _read_streams(growing: Sequence[tuple[int, Path]], needs: _Needs) -> pa.Table:
-    """Read streams up to their last whole batch, as `_rows_of` gives a DataFrame."""
-    tables = [read_stream(path)[0] for _, path in growing]
-    numbers = [np.int64(number) * _FILE_ROWS for number, _ in growing]
-    places = [
-        number + np.arange(table.num_rows)
-        for number, table in zip(numbers, tables, strict=True)
-    ]
-    given = join_tables(tables)
-    given = given.append_column(PLACE, pa.array(np.concatenate([*places, _NO_PLACES])))
-    columns = {name: given[column] for name, column in needs.items()}
-    return pa.table(
-        {
-            name: values.cast(pa.int64()) if needs[name] == "time" else values
-            for name, values in columns.items()
-        }
-    )
-
-
 # -- answers
 
 
@@ -426,7 +418,7 @@ def _column(values: pa.ChunkedArray, dtype: Any) -> Any:
     if dtype == "string":
         dtype, values = "string[pyarrow]", values.cast(pa.large_string())
     elif isinstance(dtype, str) and dtype == _TIME:
-        values = values.cast(pa.int64()).cast(_ARROW_TYPES["time"])
+        values = values.cast(pa.int64()).cast(ARROW_TYPES["time"])
     extension: Any = pd.api.types.pandas_dtype(dtype)
     if hasattr(extension, "__from_arrow__"):
         return extension.__from_arrow__(values.combine_chunks())

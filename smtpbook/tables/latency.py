@@ -15,10 +15,12 @@ import pandas as pd
 from smtpbook.events import SCHEMA
 from smtpbook.statistics.interval import Interval
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.replies import Replies, replies_of
 from smtpbook.tables.scan import Log, Scan
 from smtpbook.tables.times import (
     CLASS_ERROR,
+    SUM_NS,
     Times,
     is_timed,
     needs_of,
@@ -52,28 +54,31 @@ EXACT_BYTES: Final = 32
 CAPTION: Final = "95 % intervals: cluster bootstrap by session (Woodruff)"
 """What a chart says of the intervals."""
 
-_EXACT: Final = """
+_TIMED: Final = "SELECT verb, seconds FROM log WHERE %s"
+_EXACT: Final = f"""
 WITH found AS (
     SELECT
         verb,
         count(*) AS replies,
-        avg(seconds) AS mean,
-        quantile_cont(seconds, [{levels}]) AS times
-    FROM log WHERE {is_timed} GROUP BY verb
+        {SUM_NS} AS ns,
+        quantile_cont(seconds, [{{levels}}]) AS times
+    FROM timed GROUP BY verb
 )
-SELECT verb, replies, mean, {each} FROM found
+SELECT verb, replies, CAST(ns AS DOUBLE) / replies / 1e9, {{each}} FROM found
 """
-_ROWS: Final = "SELECT count(*) FROM log"
-_TIMED_ROWS: Final = "SELECT count(*) FROM log WHERE seconds IS NOT NULL"
+_ROWS: Final = "SELECT count(*) AS n FROM log"
+_TIMED_ROWS: Final = "SELECT count(*) AS n FROM log WHERE seconds IS NOT NULL"
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _TOLD: Final = (
     *("time", "session_id", "seq", "verb", "recipient", "server"),
     *("reply_code", "reply_text", "service_s", "latency_s"),
 )
-_SLOWEST: Final = f"""
-SELECT {", ".join(_TOLD)} FROM log
-WHERE %s AND seconds IS NOT NULL ORDER BY seconds DESC, place LIMIT $n
+_FIRST: Final = "ORDER BY seconds DESC, place LIMIT $n"
+_SLOW: Final = f"""
+SELECT {", ".join(_TOLD)}, seconds, place FROM log
+WHERE %s AND seconds IS NOT NULL {_FIRST}
 """
+_SLOWEST: Final = f"SELECT {', '.join(_TOLD)} FROM slow {_FIRST}"
 
 
 def latency_by_command(
@@ -182,7 +187,7 @@ def _found(
     each = ", ".join(f"times[{number}]" for number in range(1, len(asked) + 1))
     levels = ", ".join(map(repr, asked.values()))
     return query(
-        _EXACT.format(levels=levels, each=each, is_timed=is_timed(replies)),
+        _EXACT.format(levels=levels, each=each),
         {
             "verb": "category",
             "replies": "int64",
@@ -190,6 +195,7 @@ def _found(
         },
         needs=needs_of(replies, column),
         parameters=replies.parameters,
+        parts={"timed": Part(sql=_TIMED % is_timed(replies))},
         log=log,
     )
 
@@ -199,7 +205,13 @@ def _has_room(log: Log, column: str) -> bool:
         return True
     most = log.memory_bytes // EXACT_BYTES
     for sql in (_ROWS, _TIMED_ROWS):  # files tell the first without being read
-        rows = query(sql, {"rows": "int64"}, needs={"seconds": column}, log=log)
+        rows = query(
+            "SELECT n FROM counted",
+            {"rows": "int64"},
+            needs={"seconds": column},
+            parts={"counted": Part(sql=sql, merge=merge_by("sum", "n"))},
+            log=log,
+        )
         if rows["rows"].iloc[0] <= most:
             return True
     return False
@@ -279,7 +291,7 @@ def slowest(log: Log, n: int = 20, *, column: str | None = None) -> pd.DataFrame
     replies = replies_of(log)
     for taken in ("service_s", "latency_s") if column is None else (column,):
         table = query(
-            _SLOWEST % replies.sql,
+            _SLOWEST,
             {name: _DTYPES[name] for name in _TOLD},
             needs={
                 **replies.needs,
@@ -288,6 +300,7 @@ def slowest(log: Log, n: int = 20, *, column: str | None = None) -> pd.DataFrame
                 **{name: name for name in _TOLD},
             },
             parameters={"n": n, **replies.parameters},
+            parts={"slow": Part(sql=_SLOW % replies.sql)},
             log=log,
         )
         table.attrs["column"] = taken

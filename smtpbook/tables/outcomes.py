@@ -17,6 +17,7 @@ from smtpbook.events import OUTCOMES, SCHEMA
 from smtpbook.states import state
 from smtpbook.statistics.proportions import wilson_limits
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part, latest, merge_latest
 from smtpbook.tables.scan import Log
 from smtpbook.tables.whose import providers_of
 
@@ -46,28 +47,23 @@ _LAST: Final = """
 WITH last AS (
     SELECT min(place) AS first, max(place) AS place FROM log
     WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-)"""
-_OUTCOMES: Final = f"""
-{_LAST}
-SELECT {", ".join(_OF_LOG)} FROM log JOIN last USING (place)
-WHERE kind = 'outcome' ORDER BY first
+)
+SELECT first, place, {} FROM log JOIN last USING (place) WHERE kind = 'outcome'
 """
-_COUNTS: Final = f"""
-{_LAST}
-SELECT outcome, count(*) FROM log JOIN last USING (place)
-WHERE kind = 'outcome' GROUP BY outcome
-"""
+_OUTCOMES: Final = f"SELECT {', '.join(_OF_LOG)} FROM last ORDER BY first"
+_COUNTS: Final = "SELECT outcome, count(*) FROM last GROUP BY outcome"
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
 # 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
+_MX: Final = Part(
+    sql=f"""
+SELECT recipient_domain, {latest("server")}
+FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
+""",
+    merge=merge_latest("server"),
+)
 _BY_DOMAIN: Final = f"""
-{_LAST},
-mx AS (
-    SELECT recipient_domain, arg_max(server, place) AS server
-    FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_domain
-),
-each AS (
-    SELECT recipient_domain, outcome, count(*) AS n
-    FROM log JOIN last USING (place) WHERE kind = 'outcome'
+WITH each AS (
+    SELECT recipient_domain, outcome, count(*) AS n FROM last
     GROUP BY recipient_domain, outcome
 ),
 counted AS (
@@ -85,6 +81,18 @@ SELECT
 FROM counted LEFT JOIN mx USING (recipient_domain)
 ORDER BY recipients DESC, recipient_domain NULLS LAST
 """
+
+
+def _last(*columns: str) -> Part:
+    """Give what there is to tell of each recipient's last outcome."""
+    return Part(
+        sql=_LAST.format(", ".join(("recipient", *columns))),
+        merge={
+            "first": "min(first)",
+            "place": "max(place)",
+            **{name: f"arg_max_null({name}, place)" for name in columns},
+        },
+    )
 
 
 def outcomes(log: Log) -> pd.DataFrame:
@@ -122,7 +130,13 @@ def outcomes(log: Log) -> pd.DataFrame:
     0  ann@example.org  ✓ accepted  accepted
     """
     dtypes = {name: _DTYPES[name] for name in _OF_LOG}
-    table = query(_OUTCOMES, dtypes, needs=("kind", PLACE, *_OF_LOG), log=log)
+    table = query(
+        _OUTCOMES,
+        dtypes,
+        needs=("kind", PLACE, *_OF_LOG),
+        parts={"last": _last(*(name for name in _OF_LOG if name != "recipient"))},
+        log=log,
+    )
     table.insert(OUTCOME_COLUMNS.index("state"), "state", shown(table["outcome"]))
     return table
 
@@ -149,6 +163,7 @@ def count_outcomes(log: Log) -> dict[str, int]:
         _COUNTS,
         {"outcome": "string", "recipients": "int64"},
         needs=("kind", "recipient", "outcome", PLACE),
+        parts={"last": _last("outcome")},
         log=log,
     )
     counts = dict(zip(table["outcome"], table["recipients"], strict=True))
@@ -193,6 +208,7 @@ def by_domain(log: Log) -> pd.DataFrame:
             *("kind", "recipient", "recipient_domain", "outcome", "server", "port"),
             PLACE,
         ),
+        parts={"last": _last("recipient_domain", "outcome"), "mx": _MX},
         log=log,
     )
     table.insert(1, "provider", providers_of(table.pop("server")))

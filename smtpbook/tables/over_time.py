@@ -8,6 +8,7 @@ import pandas as pd
 
 from smtpbook.statistics.survival import survival_band
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part, latest, merge_by, merge_latest
 from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 
@@ -18,14 +19,21 @@ _STEPS_S: Final = (
 )
 _STEPS: Final = 120  # in a log, at most, if nothing else is said
 _MAX_STEPS: Final = 1_000_000
-_SPAN: Final = "SELECT min(time), max(time) FROM log"
+_SPAN: Final = Part(
+    sql="SELECT min(time) AS first, max(time) AS last FROM log",
+    merge={**merge_by("min", "first"), **merge_by("max", "last")},
+)
 # What rows are is asked of each kind of them, not of each of them.
+_KINDS: Final = """
+SELECT
+    time - time % $step AS start,
+    {0},
+    count(*) AS n,
+    CAST(sum(bytes_sent) AS BIGINT) AS bytes
+FROM log WHERE time IS NOT NULL GROUP BY start, {0}
+"""
 _THROUGHPUT: Final = """
-WITH kinds AS (
-    SELECT time - time % $step AS start, {told}, count(*) AS n, sum(bytes_sent) AS bytes
-    FROM log WHERE time IS NOT NULL GROUP BY start, {told}
-),
-counted AS (
+WITH counted AS (
     SELECT
         start,
         sum(n) FILTER (kind = 'outcome' AND outcome IN (
@@ -62,27 +70,52 @@ _THROUGHPUT_DTYPES: Final = {
 }
 # What later mail says of a message does not undo that it was accepted.  Most recipients are
 # never deferred: they are put aside before rows are gathered by recipient.
+_PARTS: Final = {
+    "over": Part(
+        sql="SELECT max(time) AS over_at FROM log", merge=merge_by("max", "over_at")
+    ),
+    "deferred": Part(
+        sql="SELECT DISTINCT recipient FROM log "
+        "WHERE kind = 'outcome' AND outcome = 'deferred'",
+        merge={},
+    ),
+    "tries": Part(
+        sql=f"""
+SELECT
+    recipient,
+    min(place) AS first,
+    min(time) AS start,
+    count(*) FILTER (
+        outcome IN ('accepted', 'deferred', 'rejected', 'failed', 'in_doubt')
+    ) AS attempts,
+    min(time) FILTER (outcome IN ('accepted', 'delivered')) AS accepted_at,
+    arg_min(outcome, place) AS began,
+    min(place) FILTER (outcome IS NOT NULL) AS began_at,
+    {latest("outcome")},
+    max(time) AS seen_at
+FROM log SEMI JOIN deferred USING (recipient)
+WHERE kind = 'outcome' AND time IS NOT NULL GROUP BY recipient
+""",
+        merge={
+            **merge_by("min", "first", "start", "accepted_at", "began_at"),
+            **merge_by("sum", "attempts"),
+            "began": "arg_min(began, began_at)",
+            **merge_latest("outcome"),
+            **merge_by("max", "seen_at"),
+        },
+    ),
+}
 _WAITS: Final = """
-over AS (SELECT max(time) AS over_at FROM log),
-deferred AS (
-    SELECT DISTINCT recipient FROM log WHERE kind = 'outcome' AND outcome = 'deferred'
-),
 waits AS (
     SELECT
         recipient,
-        min(place) AS first,
-        min(time) AS start,
-        count(*) FILTER (
-            outcome IN ('accepted', 'deferred', 'rejected', 'failed', 'in_doubt')
-        ) AS attempts,
-        min(time) FILTER (outcome IN ('accepted', 'delivered')) AS accepted_at,
-        CASE WHEN arg_max(outcome, place) = 'rejected'
-            THEN any_value(over_at) ELSE max(time) END AS seen_until,
+        first,
+        start,
+        attempts,
+        CASE WHEN outcome = 'rejected' THEN over_at ELSE seen_at END AS seen_until,
         (coalesce(accepted_at, seen_until) - start) / 1e6 AS waited_s,
         accepted_at IS NOT NULL AS is_accepted
-    FROM log SEMI JOIN deferred USING (recipient), over
-    WHERE kind = 'outcome' AND time IS NOT NULL
-    GROUP BY recipient HAVING arg_min(outcome, place) = 'deferred'
+    FROM tries, over WHERE began = 'deferred'
 )"""
 _RETRY_TIMES: Final = f"""
 WITH {_WAITS}
@@ -160,7 +193,13 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
     """
     if every_s is not None and every_s < 1:
         raise ValueError(f"every_s is a number of seconds from 1, not {every_s}")
-    span = query(_SPAN, {"first": "Int64", "last": "Int64"}, needs=("time",), log=log)
+    span = query(
+        "FROM span",
+        {"first": "Int64", "last": "Int64"},
+        needs=("time",),
+        parts={"span": _SPAN},
+        log=log,
+    )
     first_us, last_us = (0 if pd.isna(cell) else int(cell) for cell in span.iloc[0])
     if every_s is None:
         longest = (last_us - first_us) / 1e6 / (_STEPS - 1)
@@ -176,7 +215,7 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
     replies = replies_of(log)
     told = sorted({"kind", "outcome", *replies.needs})
     return query(
-        _THROUGHPUT.format(is_reply=replies.sql, told=", ".join(told)),
+        _THROUGHPUT.format(is_reply=replies.sql),
         _THROUGHPUT_DTYPES,
         needs=("time", "bytes_sent", *told),
         parameters={
@@ -184,6 +223,11 @@ def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:
             "first": first,
             "end": first if is_empty else last_us + 1,
             **replies.parameters,
+        },
+        parts={
+            "kinds": Part(
+                sql=_KINDS.format(", ".join(told)), merge=merge_by("sum", "n", "bytes")
+            )
         },
         log=log,
     )
@@ -211,7 +255,9 @@ def retry_times(log: Log) -> pd.DataFrame:
     ColumnError
         The log lacks a column.
     """
-    return query(_RETRY_TIMES, _RETRY_TIMES_DTYPES, needs=_RETRY_NEEDS, log=log)
+    return query(
+        _RETRY_TIMES, _RETRY_TIMES_DTYPES, needs=_RETRY_NEEDS, parts=_PARTS, log=log
+    )
 
 
 def retry_curve(log: Log) -> pd.DataFrame:
@@ -246,6 +292,8 @@ def retry_curve(log: Log) -> pd.DataFrame:
     RFC 5321 section 4.5.4.1 (retries).  Kaplan and Meier (1958), Nonparametric estimation
     from incomplete observations.  The band: `smtpbook.statistics.survival`.
     """
-    curve = query(_RETRY_CURVE, _RETRY_CURVE_DTYPES, needs=_RETRY_NEEDS, log=log)
+    curve = query(
+        _RETRY_CURVE, _RETRY_CURVE_DTYPES, needs=_RETRY_NEEDS, parts=_PARTS, log=log
+    )
     waiting, low, high, worth = survival_band(curve["at_risk"], curve["accepted"])
     return curve.assign(estimate=1 - waiting, low=1 - high, high=1 - low, effective_n=worth)

@@ -15,23 +15,37 @@ import pandas as pd
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.events import COLUMNS
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.replies import HOUR_US, dtype_of
 from smtpbook.tables.scan import Log, Scan
 
 SHORT: Final = {"domain": "recipient_domain"}
 """Columns that may be named by a shorter name."""
 _TIME: Final = "datetime64[us, UTC]"
-_REFUSALS: Final = """
-WITH decided AS (
-    SELECT DISTINCT coalesce(session_id, '') AS session FROM log WHERE kind = 'outcome'
+_DECIDED: Final = Part(
+    sql="SELECT DISTINCT coalesce(session_id, '') AS session FROM log "
+    "WHERE kind = 'outcome'",
+    merge={},
 )
-SELECT {keys}, count(*), min(time), max(time) FROM log
-WHERE reply_code BETWEEN 400 AND 599 AND (
+_REFUSED: Final = """
+SELECT
+    {},
+    count(*) AS times,
+    min(time) AS first,
+    max(time) AS last,
+    min(place) AS place
+FROM log WHERE reply_code BETWEEN 400 AND 599 AND (
     kind IS NOT DISTINCT FROM 'outcome'
     OR coalesce(session_id, '') NOT IN (SELECT session FROM decided)
 )
-GROUP BY ALL ORDER BY min(place)
+GROUP BY ALL
 """
+_MERGE: Final = {
+    **merge_by("sum", "times"),
+    **merge_by("min", "first", "place"),
+    **merge_by("max", "last"),
+}
+_REFUSALS: Final = "SELECT {}, times, first, last FROM refused ORDER BY place"
 
 
 def refusals_by(log: Log, columns: Iterable[str]) -> pd.DataFrame:
@@ -60,6 +74,7 @@ def refusals_by(log: Log, columns: Iterable[str]) -> pd.DataFrame:
     names: list[str] = []
     dtypes: dict[str, Any] = {}
     needs: dict[str, str] = {}
+    parts: list[str] = []
     for given in columns:
         name = SHORT.get(given, given)
         column = "time" if name == "hour" else name
@@ -68,13 +83,19 @@ def refusals_by(log: Log, columns: Iterable[str]) -> pd.DataFrame:
             raise ColumnError(f"column {given!r} not found{hint}")
         if name in dtypes:
             continue
-        alias = f"key{len(names)}"
-        names.append(f"{alias} - {alias} % {HOUR_US}" if name == "hour" else alias)
+        alias, key = f"of_{len(names)}", f"key_{len(names)}"
+        cut = f"{alias} - {alias} % {HOUR_US}" if name == "hour" else alias
+        parts.append(f"{cut} AS {key}")
+        names.append(key)
         dtypes[name], needs[alias] = dtype_of(log, column), column
     needed = ("kind", "reply_code", "session_id", "time", PLACE)
     return query(
-        _REFUSALS.format(keys=", ".join(names)),
+        _REFUSALS.format(", ".join(names)),
         {**dtypes, "times": "int64", "first": _TIME, "last": _TIME},
         needs={**{name: name for name in needed}, **needs},
+        parts={
+            "decided": _DECIDED,
+            "refused": Part(sql=_REFUSED.format(", ".join(parts)), merge=_MERGE),
+        },
         log=log,
     )

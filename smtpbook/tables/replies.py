@@ -18,6 +18,7 @@ from smtpbook.errors import ColumnError, near_miss
 from smtpbook.events import COLUMNS, SCHEMA
 from smtpbook.palette import SEVERITY_NAMES
 from smtpbook.tables.engine import query
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.scan import Log, Scan
 from smtpbook.tables.whose import providers_of
 
@@ -26,16 +27,21 @@ IS_REPLY: Final = "(reply_code BETWEEN 200 AND 599 AND kind IS DISTINCT FROM 'ou
 
 # What this package sends has a row for each reply.  To look no further is a matter of
 # speed: either answer is found in the first rows.
-_IS_TO_BE_ASKED: Final = f"""
+_SEEN: Final = Part(
+    sql=f"""
 SELECT EXISTS (
     SELECT 1 FROM log WHERE kind = 'outcome' AND reply_code BETWEEN 200 AND 599
     AND coalesce(source, '') NOT IN ('live', 'lab')
-) OR NOT EXISTS (SELECT 1 FROM log WHERE {IS_REPLY})
-"""
-_SAID: Final = """
-WITH said AS (
-    SELECT DISTINCT kind, source, verb FROM log WHERE reply_code BETWEEN 200 AND 599
+) AS foreign_outcomes, EXISTS (SELECT 1 FROM log WHERE {IS_REPLY}) AS replies
+""",
+    merge=merge_by("bool_or", "foreign_outcomes", "replies"),
 )
+_IS_TO_BE_ASKED: Final = "SELECT foreign_outcomes OR NOT replies FROM seen"
+_SAID: Final = Part(
+    sql="SELECT DISTINCT kind, source, verb FROM log WHERE reply_code BETWEEN 200 AND 599",
+    merge={},
+)
+_PAIRS: Final = """
 SELECT DISTINCT coalesce(kind = 'outcome', false), coalesce(source, ''), coalesce(verb, '')
 FROM said ORDER BY ALL
 """
@@ -47,18 +53,19 @@ _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _COUNTED: Final = {"reply_code": "Int16", "replies": "int64", "share": "float64"}
 HOUR_US: Final = 3_600_000_000
 _BY: Final = {"domain": "recipient_domain", "hour": "time"}
+_COUNTS: Final = "SELECT reply_code, count(*) AS n FROM log WHERE %s GROUP BY reply_code"
 _CODES: Final = """
-SELECT reply_code, count(*) AS replies, replies / sum(replies) OVER ()
-FROM log WHERE %s GROUP BY reply_code ORDER BY reply_code
+SELECT reply_code, n, n / sum(n) OVER () FROM counted ORDER BY reply_code
+"""
+_COUNTS_BY: Final = """
+SELECT %s AS key, reply_code, count(*) AS n
+FROM log WHERE %s AND part IS NOT NULL GROUP BY key, reply_code
 """
 # Materialized: DuckDB makes a join of a sum over partitions, and would count twice.
 _CODES_BY: Final = """
-WITH counted AS MATERIALIZED (
-    SELECT %s AS part, reply_code, count(*) AS replies
-    FROM log WHERE %s AND key IS NOT NULL GROUP BY part, reply_code
-)
-SELECT part, reply_code, replies, replies / sum(replies) OVER (PARTITION BY part)
-FROM counted ORDER BY part, reply_code
+WITH found AS MATERIALIZED (FROM counted)
+SELECT key, reply_code, n, n / sum(n) OVER (PARTITION BY key)
+FROM found ORDER BY key, reply_code
 """
 
 
@@ -104,10 +111,13 @@ def replies_of(log: Log, name: str = "log") -> Replies:
     dtypes = {"is_outcome": "bool", **dict.fromkeys(told, "string")}
     plain = Replies(IS_REPLY, needs, {}, [])
     try:
-        asked = query(_IS_TO_BE_ASKED, {"is": "bool"}, needs={**needs, **told}, log=log)
+        needed = {**needs, **told}
+        asked = query(
+            _IS_TO_BE_ASKED, {"is": "bool"}, needs=needed, parts={"seen": _SEEN}, log=log
+        )
         if not asked["is"].iloc[0]:
             return plain
-        found = query(_SAID, dtypes, needs={**needs, **told}, log=log)
+        found = query(_PAIRS, dtypes, needs=needed, parts={"said": _SAID}, log=log)
     except ColumnError:  # which source, or which verb, is not told
         return plain
     pairs = list(zip(found["source"], found["verb"], strict=True))
@@ -167,10 +177,11 @@ def _count(log: Log, by: str | None) -> pd.DataFrame:
     told = {"outcomes_counted": replies.deciding}
     if by is None or by == "reply_code":
         counted = query(
-            _CODES % replies.sql,
+            _CODES,
             _COUNTED,
             needs=replies.needs,
             parameters=replies.parameters,
+            parts={"counted": Part(sql=_COUNTS % replies.sql, merge=merge_by("sum", "n"))},
             log=log,
         )
         counted.attrs |= told
@@ -180,11 +191,15 @@ def _count(log: Log, by: str | None) -> pd.DataFrame:
     if by not in _BY and column not in there:
         hint = near_miss(by, [*_BY, "provider", *there])
         raise ColumnError(f"column {by!r} not found{hint}")
+    key = f"part - part % {HOUR_US}" if by == "hour" else "part"
     counted = query(
-        _CODES_BY % (f"key - key % {HOUR_US}" if by == "hour" else "key", replies.sql),
+        _CODES_BY,
         {"hour" if by == "hour" else column: dtype_of(log, column), **_COUNTED},
-        needs={**replies.needs, "key": column},
+        needs={**replies.needs, "part": column},
         parameters=replies.parameters,
+        parts={
+            "counted": Part(sql=_COUNTS_BY % (key, replies.sql), merge=merge_by("sum", "n"))
+        },
         log=log,
     )
     counted.attrs |= told

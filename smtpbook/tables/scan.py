@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from smtpbook.errors import SMTPBookError
+from smtpbook.gathering import require_cluster
 from smtpbook.log.files import log_files, settled, standing
 from smtpbook.wording import size_of
 
@@ -23,6 +24,8 @@ MEMORY_BYTES: Final = 2**30
 """What a table of a scan may take, as long as nothing else is said."""
 MIN_MEMORY_BYTES: Final = 2**26
 """Below that DuckDB cannot do much."""
+PIECE_BYTES: Final = 2**26
+"""Some two million events, which a worker reads in a second."""
 _EVENTS: Final = "events"  # in a campaign's folder, where its event log is
 
 StrPath = str | os.PathLike[str]
@@ -42,11 +45,17 @@ class Scan:
         How much memory a query may take before it goes on in temporary files.
     max_threads : int or None
         How many threads may work at a query; None = one per core.
+    cluster : distributed.Client, Executor or None
+        Whose workers look into the files; None = it is done here.
+    piece_bytes : int
+        Of how many octets a worker looks into files at a time, one file at least.
     """
 
     patterns: tuple[str, ...]
     memory_bytes: int = MEMORY_BYTES
     max_threads: int | None = None
+    cluster: Any = None
+    piece_bytes: int = PIECE_BYTES
 
     def files(self) -> tuple[Path, ...]:
         """Give the files there are now, in the order in which they are one log.
@@ -61,6 +70,19 @@ class Scan:
             There is nothing of a name or a pattern.
         """
         return settled(self._look)
+
+    def pieces(self) -> list[list[tuple[int, Path]]]:
+        """Give the files in pieces, one at least, each file with its number among all."""
+        pieces, held = [list[tuple[int, Path]]()], 0
+        for number, path in enumerate(self.files()):
+            size = path.stat().st_size
+            if pieces[-1] and held + size > self.piece_bytes:
+                pieces.append([])
+                held = 0
+            # Workers may stand in another folder.
+            pieces[-1].append((number, path.absolute()))
+            held += size
+        return pieces
 
     def _look(self) -> tuple[Path, ...]:
         paths: list[Path] = []
@@ -79,6 +101,7 @@ def scan_log(
     *,
     memory_bytes: int | str = MEMORY_BYTES,
     max_threads: int | None = None,
+    cluster: Any = None,
 ) -> Scan:
     """Take event logs in files as one log, which may be larger than memory.
 
@@ -134,7 +157,11 @@ def scan_log(
     if max_threads is not None and max_threads < 1:
         raise SMTPBookError(f"max_threads is {max_threads}; 1 is the least")
     patterns = tuple(os.path.expanduser(one) for one in paths)
-    scan = Scan(patterns=patterns, memory_bytes=int(size), max_threads=max_threads)
+    if cluster is not None:
+        require_cluster(cluster)
+    scan = Scan(
+        patterns=patterns, memory_bytes=int(size), max_threads=max_threads, cluster=cluster
+    )
     scan.files()  # who mistyped a name learns it now
     return scan
 

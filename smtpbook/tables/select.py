@@ -15,6 +15,7 @@ import pandas as pd
 from smtpbook.errors import SMTPBookError
 from smtpbook.events import SCHEMA
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part
 from smtpbook.tables.scan import Log
 
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
@@ -193,18 +194,25 @@ def rows_of(
     where, parameters = question.sql()
     if place is not None:
         where, parameters = f"{where} AND place = $place", {**parameters, PLACE: place}
-    few = "" if most is None else f"ORDER BY place LIMIT {most:d} OFFSET {first:d}"
-    if first:  # or what is before it would be read with all its columns
-        where, few = f"place IN (SELECT place FROM log WHERE {where} {few})", ""
+    few = "ORDER BY place" if most is None else f"ORDER BY place LIMIT {most:d}"
+    parts = {}
+    if first and most is not None:
+        # Or what is before it would be read with all its columns.
+        until = f"ORDER BY place LIMIT {first + most:d}"
+        parts["places"] = Part(sql=f"SELECT place FROM log WHERE {where} {until}")
+        where = f"place IN (SELECT place FROM places {few} OFFSET {first:d})"
     dtypes: Mapping[str, Any] = {
         **{name: _DTYPES[name] for name in columns},
         PLACE: "int64",
     }
+    told = ", ".join(dtypes)
+    parts["found"] = Part(sql=f"SELECT {told} FROM log WHERE {where} {few}")
     return query(
-        f"SELECT {', '.join(dtypes)} FROM log WHERE {where} {few or 'ORDER BY place'}",
+        f"FROM found {few}",
         dtypes,
         needs=list(dict.fromkeys([*columns, *question.columns, PLACE])),
         parameters=parameters,
+        parts=parts,
         log=log,
     )
 

@@ -7,7 +7,8 @@ from typing import Final
 import pandas as pd
 
 from smtpbook.events import UNPROVED
-from smtpbook.tables.engine import query
+from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.parts import Part, first, latest, merge_by, merge_first, merge_latest
 from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 
@@ -30,24 +31,48 @@ _SESSIONS_DTYPES: Final = {
 }
 # A transaction begins with MAIL (RFC 5321 section 3.3).
 _MESSAGES: Final = "count(*) FILTER (kind = 'command' AND verb = 'MAIL')"
-_SESSIONS: Final = """
+_FIRST: Final = ("server", "account")
+_LATEST: Final = ("server_address", "tls_version", "tls_cipher", "error")
+_EACH: Final = f"""
 SELECT
     session_id,
     min(time) AS start,
-    (max(time + CAST(coalesce(latency_s, 0) * 1e6 AS BIGINT)) - start) / 1e6,
-    any_value(server),
-    arg_max(server_address, time),
-    any_value(account),
-    arg_max(tls_version, time),
-    arg_max(tls_cipher, time),
-    {messages} AS messages,
+    max(time + CAST(coalesce(latency_s, 0) * 1e6 AS BIGINT)) AS end_,
+    {first(*_FIRST)},
+    {latest(*_LATEST)},
+    {_MESSAGES} AS messages,
+    count(*) FILTER ({{is_reply}}) AS replies,
+    count(*) FILTER ({{is_reply}} AND reply_code >= 400) AS refusals,
+    CAST(sum(bytes_sent) AS BIGINT) AS bytes_sent,
+    CAST(sum(bytes_received) AS BIGINT) AS bytes_received
+FROM log WHERE session_id IS NOT NULL GROUP BY session_id
+"""
+_MERGE_EACH: Final = {
+    **merge_by("min", "start"),
+    **merge_by("max", "end_"),
+    **merge_first(*_FIRST),
+    **merge_latest(*_LATEST),
+    **merge_by("sum", "messages", "replies", "refusals"),
+    **merge_by("sum", "bytes_sent", "bytes_received"),
+}
+_SESSIONS: Final = """
+SELECT
+    session_id,
+    start,
+    (end_ - start) / 1e6,
+    server,
+    server_address,
+    account,
+    tls_version,
+    tls_cipher,
+    messages,
     messages > 1,
-    count(*) FILTER ({is_reply}),
-    count(*) FILTER ({is_reply} AND reply_code >= 400),
-    CAST(sum(bytes_sent) AS BIGINT),
-    CAST(sum(bytes_received) AS BIGINT),
-    arg_max(error, time)
-FROM log WHERE session_id IS NOT NULL GROUP BY session_id ORDER BY start, session_id
+    replies,
+    refusals,
+    bytes_sent,
+    bytes_received,
+    error
+FROM each ORDER BY start, session_id
 """
 _TLS_DTYPES: Final = {
     "server": "string",
@@ -59,28 +84,37 @@ _TLS_DTYPES: Final = {
     "failed": "int64",
     "messages": "int64",
 }
-_TLS: Final = f"""
-WITH each AS (
-    SELECT
-        any_value(server) AS server,
-        arg_max(tls_version, time) AS version,
-        arg_max(tls_cipher, time) AS cipher,
-        bool_or(kind = 'tls' AND command = $unproved) AS is_unproved,
-        bool_or(kind = 'tls' AND error IS NOT NULL) AS is_failed,
-        {_MESSAGES} AS messages
-    FROM log WHERE session_id IS NOT NULL GROUP BY session_id
-    HAVING bool_or(kind IN ('greeting', 'tls'))
-),
-lines AS MATERIALIZED (  -- or it would be counted twice, once for the sum
+_LINE: Final = ("tls_version", "tls_cipher")
+_LINES: Final = Part(
+    sql=f"""
+SELECT
+    session_id,
+    {first("server")},
+    {latest(*_LINE)},
+    bool_or(kind IN ('greeting', 'tls')) AS is_met,
+    bool_or(kind = 'tls' AND command = $unproved) AS is_unproved,
+    bool_or(kind = 'tls' AND error IS NOT NULL) AS is_failed,
+    {_MESSAGES} AS messages
+FROM log WHERE session_id IS NOT NULL GROUP BY session_id
+""",
+    merge={
+        **merge_first("server"),
+        **merge_latest(*_LINE),
+        **merge_by("bool_or", "is_met", "is_unproved", "is_failed"),
+        **merge_by("sum", "messages"),
+    },
+)
+_TLS: Final = """
+WITH lines AS MATERIALIZED (  -- or it would be counted twice, once for the sum
     SELECT
         server,
-        version,
-        cipher,
+        tls_version AS version,
+        tls_cipher AS cipher,
         count(*) AS sessions,
         count(*) FILTER (is_unproved) AS unproved,
         count(*) FILTER (is_failed) AS failed,
         CAST(sum(messages) AS BIGINT) AS messages
-    FROM each GROUP BY server, version, cipher
+    FROM each WHERE is_met GROUP BY server, version, cipher
 )
 SELECT
     * EXCLUDE (unproved, failed, messages),
@@ -123,12 +157,13 @@ def sessions(log: Log) -> pd.DataFrame:
     """
     needs = {*_SESSIONS_DTYPES} - {"duration_s", "messages", "is_reused", "replies"}
     replies = replies_of(log)
-    needs = needs - {"refusals"} | {"latency_s", "kind", "verb", *replies.needs}
+    needs = needs - {"refusals"} | {"latency_s", "kind", "verb", PLACE, *replies.needs}
     return query(
-        _SESSIONS.format(messages=_MESSAGES, is_reply=replies.sql),
+        _SESSIONS,
         _SESSIONS_DTYPES,
         needs=sorted(needs),
         parameters=replies.parameters,
+        parts={"each": Part(sql=_EACH.format(is_reply=replies.sql), merge=_MERGE_EACH)},
         log=log,
     )
 
@@ -163,9 +198,10 @@ def tls_posture(log: Log) -> pd.DataFrame:
         _TLS,
         _TLS_DTYPES,
         needs=(
-            *("session_id", "time", "kind", "verb", "command", "error"),
+            *("session_id", "kind", "verb", "command", "error", PLACE),
             *("server", "tls_version", "tls_cipher"),
         ),
         parameters={"unproved": UNPROVED},
+        parts={"each": _LINES},
         log=log,
     )

@@ -17,21 +17,29 @@ from smtpbook.statistics.interval import Interval
 from smtpbook.statistics.proportions import clustered
 from smtpbook.statistics.quantiles import around_quantile, quantile_ranks
 from smtpbook.tables.engine import query
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.replies import Replies
 from smtpbook.tables.scan import Log
 
 CLASS_ERROR: Final = 0.001
 """By which part of itself a time of a class may be off, at most."""
 
+# In whatever order whole numbers are added, the sum is the same.
+SUM_NS: Final = "CAST(sum(TRY_CAST(seconds * 1e9 AS BIGINT)) AS DECIMAL(38, 0))"
+"""The sum of ``seconds`` in SQL, in nanoseconds; times without end are left out."""
 _CLASSES: Final = f"""
 SELECT
     verb,
     CAST(floor(ln(greatest(seconds, 1e-9)) / ln({1 + CLASS_ERROR})) AS INTEGER) AS class,
-    count(*),
-    sum(seconds),
-    min(seconds),
-    max(seconds)
-FROM log WHERE %s GROUP BY verb, class ORDER BY verb, class
+    count(*) AS n,
+    {SUM_NS} AS ns,
+    min(seconds) AS least,
+    max(seconds) AS greatest
+FROM log WHERE %s GROUP BY verb, class
+"""
+_SORTED: Final = """
+SELECT verb, class, n, CAST(ns AS DOUBLE) / 1e9, least, greatest
+FROM classes ORDER BY verb, class
 """
 _CLASS_DTYPES: Final = {
     "verb": "string",
@@ -43,18 +51,14 @@ _CLASS_DTYPES: Final = {
 }
 # Clusters that have the same counts are told once.
 _CLUSTERS: Final = """
-WITH asked AS (SELECT unnest($verbs) AS verb, unnest($limits) AS limits),
-sums AS MATERIALIZED (
-    SELECT verb, %s, count(*) AS n
-    FROM log JOIN asked USING (verb) WHERE %s
-    GROUP BY verb, coalesce(session_id, recipient_domain)
-)
-%s
+WITH asked AS (SELECT unnest($verbs) AS verb, unnest($limits) AS limits)
+SELECT verb, coalesce(session_id, recipient_domain) AS cluster, %s, count(*) AS n
+FROM log JOIN asked USING (verb) WHERE %s GROUP BY verb, cluster
 """
 _UP_TO: Final = "count(*) FILTER (seconds <= limits[{0}]) AS up_to_{0}"
 _ALIKE: Final = """
 SELECT verb, {0} AS number, up_to_{0} AS up_to, n, count(*) AS times
-FROM sums GROUP BY verb, up_to, n"""
+FROM clusters GROUP BY verb, up_to, n"""
 
 
 class Times:
@@ -124,10 +128,20 @@ def times_of(log: Log, replies: Replies, column: str) -> dict[str, Times]:
         Of seconds.
     """
     found = query(
-        _CLASSES % is_timed(replies),
+        _SORTED,
         _CLASS_DTYPES,
         needs=needs_of(replies, column),
         parameters=replies.parameters,
+        parts={
+            "classes": Part(
+                sql=_CLASSES % is_timed(replies),
+                merge={
+                    **merge_by("sum", "n", "ns"),
+                    **merge_by("min", "least"),
+                    **merge_by("max", "greatest"),
+                },
+            )
+        },
         log=log,
     )
     return {str(verb): Times(own) for verb, own in found.groupby("verb", sort=False)}
@@ -165,13 +179,10 @@ def quantile_intervals(
     if not (times and quantiles):
         return {verb: [] for verb in times}
     numbers = range(1, len(quantiles) + 1)
+    counts = ", ".join(_UP_TO.format(number) for number in numbers)
+    alike = " UNION ALL ".join(_ALIKE.format(number) for number in numbers)
     sums = query(
-        _CLUSTERS
-        % (
-            ", ".join(_UP_TO.format(number) for number in numbers),
-            is_timed(replies),
-            " UNION ALL ".join(_ALIKE.format(number) for number in numbers),
-        ),
+        f"WITH clusters AS MATERIALIZED (FROM sums) {alike}",
         {"verb": "string", **dict.fromkeys(("number", "up_to", "n", "times"), "int64")},
         needs={
             **needs_of(replies, column),
@@ -181,6 +192,12 @@ def quantile_intervals(
             **replies.parameters,
             "verbs": list(times),
             "limits": [[own.up_to(q) for q in quantiles] for own in times.values()],
+        },
+        parts={
+            "sums": Part(
+                sql=_CLUSTERS % (counts, is_timed(replies)),
+                merge=merge_by("sum", "n", *(f"up_to_{number}" for number in numbers)),
+            )
         },
         log=log,
     )

@@ -15,12 +15,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from smtpbook.comparing.compare import compare
 from smtpbook.errors import ColumnError, SMTPBookError
 from smtpbook.events import COLUMNS, OUTCOMES, SCHEMA, Event
 from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.store import write_log
 from smtpbook.log.stream import Stream
-from smtpbook.tables.compare import compare
 from smtpbook.tables.engine import end_queries, query
 from smtpbook.tables.latency import latency_by_command, slowest
 from smtpbook.tables.outcomes import by_domain, count_outcomes, outcomes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from smtpbook.comparing.compare import compare
 from smtpbook.events import Event
 from smtpbook.log.frame import to_frame
-from smtpbook.tables.compare import compare
 from smtpbook.tables.over_time import retry_curve, retry_times, throughput
 from tests.log.story import START, Story
 

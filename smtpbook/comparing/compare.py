@@ -26,6 +26,7 @@ from smtpbook.statistics.proportions import Change, Clusters, clustered, wilson
 from smtpbook.statistics.survival import kaplan_meier
 from smtpbook.tables.engine import PLACE, query
 from smtpbook.tables.over_time import retry_times
+from smtpbook.tables.parts import Part, latest, merge_by, merge_latest
 from smtpbook.tables.replies import Replies, replies_of
 from smtpbook.tables.scan import Log
 from smtpbook.tables.times import quantile_intervals
@@ -48,21 +49,27 @@ _OF_RECIPIENTS: Final = (
     *("kind", "recipient", "recipient_domain", "outcome", "reason", "reply_code"),
     PLACE,
 )
-_LAST: Final = """
+_TOLD: Final = ("outcome", "reason", "reply_code")
+_LAST: Final = f"""
 SELECT
     recipient,
-    arg_max(recipient_domain, place) AS domain,
-    arg_max_null(outcome, place) AS outcome,
-    arg_max_null(reason, place) AS reason,
-    arg_max_null(reply_code, place) AS reply_code
-FROM %s WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient"""
-_BOTH: Final = f"""
-last_a AS ({_LAST % "a"}),
-last_b AS ({_LAST % "b"}),
+    {latest("recipient_domain")},
+    {", ".join(f"arg_max_null({name}, place) AS {name}" for name in _TOLD)},
+    max(place) AS last_at
+FROM {{}} WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient"""
+_MERGE_LAST: Final = {
+    **merge_latest("recipient_domain"),
+    **{name: f"arg_max_null({name}, last_at)" for name in _TOLD},
+    **merge_by("max", "last_at"),
+}
+_LASTS: Final = {
+    f"last_{log}": Part(sql=_LAST.format(log), merge=_MERGE_LAST, log=log) for log in "ab"
+}
+_BOTH: Final = """
 pairs AS (
     SELECT
         recipient,
-        coalesce(last_a.domain, last_b.domain) AS domain,
+        coalesce(last_a.recipient_domain, last_b.recipient_domain) AS domain,
         last_a.outcome AS outcome_a,
         last_b.outcome AS outcome_b,
         last_a.reason AS reason_a,
@@ -93,8 +100,8 @@ FROM pairs GROUP BY cluster, outcome_a, outcome_b ORDER BY ALL
 """
 _OUTCOMES: Final = f"""
 WITH ended AS (
-    SELECT domain, recipient, outcome, 1 AS a, 0 AS b FROM ({_LAST % "a"})
-    UNION ALL SELECT domain, recipient, outcome, 0, 1 FROM ({_LAST % "b"})
+    SELECT recipient_domain AS domain, recipient, outcome, 1 AS a, 0 AS b FROM last_a
+    UNION ALL SELECT recipient_domain, recipient, outcome, 0, 1 FROM last_b
 )
 SELECT {_DOMAIN} AS cluster, outcome, sum(a), sum(b)
 FROM ended WHERE outcome IS NOT NULL GROUP BY cluster, outcome ORDER BY ALL
@@ -102,17 +109,14 @@ FROM ended WHERE outcome IS NOT NULL GROUP BY cluster, outcome ORDER BY ALL
 _COUNTS: Final = dict.fromkeys(("a", "b"), "int64")
 _BY: Final = _CLUSTER.format("coalesce(recipient_domain, session_id)")
 _SAID: Final = f"""
-WITH said AS (
-    SELECT verb, {_BY} AS cluster, count(*) AS n,
-        count(*) FILTER (reply_code >= 400) AS refused FROM %s
-    WHERE %s AND verb IS NOT NULL GROUP BY verb, cluster
-)
-SELECT verb, cluster, n, refused FROM said ORDER BY ALL
+SELECT verb, {_BY} AS cluster, count(*) AS n,
+    count(*) FILTER (reply_code >= 400) AS refused
+FROM log WHERE %s AND verb IS NOT NULL GROUP BY verb, cluster
 """
 _REFUSED: Final = f"""
-SELECT verb, reply_code, enhanced_status, reply_text, {_BY} AS cluster, count(*)
-FROM %s WHERE %s AND verb IS NOT NULL AND reply_code >= 400
-GROUP BY verb, reply_code, enhanced_status, reply_text, cluster ORDER BY ALL
+SELECT verb, reply_code, enhanced_status, reply_text, {_BY} AS cluster, count(*) AS n
+FROM log WHERE %s AND verb IS NOT NULL AND reply_code >= 400
+GROUP BY verb, reply_code, enhanced_status, reply_text, cluster
 """
 _KIND: Final = ["verb", "reply_code", "enhanced_status"]
 
@@ -201,7 +205,9 @@ def compare(
 
 
 def _by_recipient(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
-    return query(_RECIPIENTS, _RECIPIENT_DTYPES, needs=_OF_RECIPIENTS, a=a, b=b)
+    return query(
+        _RECIPIENTS, _RECIPIENT_DTYPES, needs=_OF_RECIPIENTS, parts=_LASTS, a=a, b=b
+    )
 
 
 def _by_change(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
@@ -210,6 +216,7 @@ def _by_change(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
         _CHANGES,
         {"cluster": "int64", **outcomes, "recipients": "int64"},
         needs=_OF_RECIPIENTS,
+        parts=_LASTS,
         a=a,
         b=b,
     )
@@ -241,7 +248,7 @@ def _by_change(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
 
 def _by_outcome(a: Log, b: Log, is_clustered: bool) -> pd.DataFrame:
     dtypes = {"cluster": "int64", "outcome": "category", **_COUNTS}
-    found = query(_OUTCOMES, dtypes, needs=_OF_RECIPIENTS, a=a, b=b)
+    found = query(_OUTCOMES, dtypes, needs=_OF_RECIPIENTS, parts=_LASTS, a=a, b=b)
     place, _ = pd.factorize(found["cluster"])
     n_a, n_b = (np.bincount(place, found[name].to_numpy()) for name in ("a", "b"))
     clusters = Clusters(n_a, n_b, is_clustered=is_clustered)
@@ -271,12 +278,14 @@ def _said(a: Log, b: Log, both: Sequence[Replies]) -> pd.DataFrame:
 
 
 def _ask(sql: str, dtypes: dict[str, str], log: Log, replies: Replies) -> pd.DataFrame:
+    merge = merge_by("sum", *(name for name in ("n", "refused") if f"AS {name}" in sql))
     names = ("verb", "enhanced_status", "reply_text", "recipient_domain", "session_id")
     return query(
-        sql % ("log", replies.sql),
+        "FROM counted ORDER BY ALL",
         dtypes,
         needs={**replies.needs, **{name: name for name in names if name in sql}},
         parameters=replies.parameters,
+        parts={"counted": Part(sql=sql % replies.sql, merge=merge)},
         log=log,
     )
 

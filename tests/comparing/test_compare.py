@@ -7,9 +7,9 @@ import random
 import pandas as pd
 import pytest
 
+from smtpbook.comparing.compare import compare
 from smtpbook.log.frame import to_frame
 from smtpbook.samples import sample
-from smtpbook.tables.compare import compare
 from tests.log.story import Story
 
 FAST, SLOW = (0.002, 0.003, 0.001, 0.02), (0.002, 0.003, 0.001, 0.5)

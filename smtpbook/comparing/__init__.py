@@ -1,0 +1,1 @@
+"""Comparing: what became different from one event log to another."""
