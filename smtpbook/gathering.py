@@ -71,10 +71,9 @@ def gather(
     if callable(getattr(cluster, "get_executor", None)):
         # Not pure: files change, and the same question has another answer then.
         executor = cluster.get_executor(pure=False)
-    futures: list[Future[_Answer]] = [
-        executor.submit(work, piece, lent) for piece in pieces
-    ]
+    futures: list[Future[_Answer]] = []
     try:
+        futures.extend(executor.submit(work, piece, lent) for piece in pieces)
         left: Iterable[Future[_Answer]] = futures
         while left:
             left = wait(left, timeout=_LOOK_S).not_done

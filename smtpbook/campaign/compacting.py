@@ -6,12 +6,12 @@ It finds the folder and keeps it to itself; how files become few is `log.compact
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from smtpbook.folder.folder import EVENTS, CampaignFolder, campaign_path
 from smtpbook.ledger.ledger import locked
 from smtpbook.ledger.standings import FILE
 from smtpbook.log.compact import Compacted, compact_folder
+from smtpbook.log.where import is_here, path_of
 
 
 def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted:
@@ -21,7 +21,7 @@ def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted
     ----------
     name : str or path
         A campaign; a bare name is looked for in ``campaigns/``.  Or another folder of event
-        logs, to which nobody may write meanwhile.
+        logs, to which nobody may write meanwhile, also behind a URL of fsspec's.
     progress : bool
         Whether to show how far it is, where it takes long.
 
@@ -41,7 +41,9 @@ def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted
     OSError
         A file cannot be written: the disk is full, say.  The log is as it was.
     """
-    path = Path(name)
+    path = path_of(name)
+    if not is_here(path):
+        return compact_folder(path, progress=progress)
     home = path.parent if path.name == EVENTS else campaign_path(name)
     is_campaign = (home / FILE).exists()
     if not is_campaign and path.is_dir():

@@ -8,7 +8,8 @@ Theory of operation.  Neighbours in the order of their names are written into on
 it is made of, so whoever reads the folder counts each row once from the instant at which
 it has its name, whether or not the others are removed (`files.standing`).  That comes last;
 a process killed before leaves it to the next compaction.  Each step is on the device before
-the next one begins: the file, its name, the removals.
+the next one begins: the file, its name, the removals.  Behind a URL it is the same: there
+the file has its name once it was uploaded (`where`).
 
 Rows keep their order, as in a segment (`journal`): by session, with a number to find the
 order again, they would take 31 octets each, not 33.
@@ -34,6 +35,7 @@ from smtpbook.log.frame import join_tables
 from smtpbook.log.journal import seal_left
 from smtpbook.log.store import GROUP_ROWS, read_pieces, torn_bytes_of, write_tables
 from smtpbook.log.stream import SUFFIX
+from smtpbook.log.where import is_here, located
 from smtpbook.progress import show
 from smtpbook.wording import counted
 
@@ -163,7 +165,8 @@ def _groups(files: Iterable[Path], file_rows: int) -> Iterator[list[Path]]:
 def _rows(path: Path) -> int:
     """Count a file's rows; one that holds more than an event log does is not touched."""
     try:
-        about = pq.read_metadata(path)
+        name, system = located(path)
+        about = pq.read_metadata(name, filesystem=system)
         names = about.schema.to_arrow_schema().names
     except (pa.ArrowException, UnicodeDecodeError) as damage:
         raise SMTPBookError(
@@ -239,7 +242,7 @@ def _tidy(folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Bring names and removals to the device, in this order."""
-    if os.name == "nt":  # where a folder cannot be opened
+    if os.name == "nt" or not is_here(folder):  # where a folder cannot be opened
         return
     opened = os.open(folder, os.O_RDONLY)
     try:

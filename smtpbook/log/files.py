@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from smtpbook.errors import SMTPBookError
 from smtpbook.log.stream import SUFFIX
+from smtpbook.log.where import located, look_anew
 
 PARQUET: Final = ".parquet"
 """How a sealed file's name ends."""
@@ -35,13 +36,16 @@ _Seen = TypeVar("_Seen")
 
 def log_files(folder: Path) -> list[Path]:
     """Give the files of a log in their order, those that count."""
-    return settled(
-        lambda: standing(
+
+    def look() -> list[Path]:
+        look_anew(folder)
+        return standing(
             path
             for path in sorted(folder.iterdir())
             if path.suffix in _SUFFIXES and not path.name.startswith(".")
         )
-    )
+
+    return settled(look)
 
 
 def settled(look: Callable[[], _Seen]) -> _Seen:
@@ -93,7 +97,9 @@ def parts_of(path: Path) -> dict[str, int]:
     if SPAN in path.stem and path.suffix == PARQUET:
         # Whoever reads it is told what is wrong with it.
         with suppress(pa.ArrowException, OSError, ValueError, RecursionError):
-            parts = json.loads((pq.read_metadata(path).metadata or {}).get(PARTS, b""))
+            name, system = located(path)
+            about = pq.read_metadata(name, filesystem=system).metadata
+            parts = json.loads((about or {}).get(PARTS, b""))
             if parts and isinstance(parts, dict):
                 return parts
     return {path.stem: 0}

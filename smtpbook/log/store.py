@@ -27,6 +27,7 @@ from smtpbook.events import COLUMNS, SCHEMA
 from smtpbook.log.files import LOOKS, PARQUET, PARTS, log_files, parts_of
 from smtpbook.log.frame import arrow_schema, from_table, join_tables, require_columns
 from smtpbook.log.stream import MAGIC, SUFFIX, read_stream
+from smtpbook.log.where import located, path_of, whole
 
 GROUP_ROWS: Final = 250_000
 """Rows in a row group, at most: some 100 MB of memory, and work for each thread of a query.
@@ -64,7 +65,8 @@ def write_log(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         Event log.  The order of its rows is kept, and of its ``attrs`` what JSON can hold
         (such as those of a probe); its index is not.
     path : str or path
-        Where to; a file that is there is replaced once the new one is complete.
+        Where to, also a URL of fsspec's, such as ``"s3://bucket/events/log.parquet"``; a
+        file that is there is replaced once the new one is complete.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def write_log(log: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         ],
         schema=arrow_schema(),
     )
-    return write_table(table, Path(path), _plain(log.attrs))
+    return write_table(table, path_of(path), _plain(log.attrs))
 
 
 def write_table(table: pa.Table, path: Path, attrs: Mapping[str, Any]) -> Path:
@@ -120,12 +122,12 @@ def write_tables(
     level : int
         How hard zstd tries.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     named = [name for name in COLUMNS if name not in (*_ENCODINGS, *_UNREPEATED)]
     said = {ATTRS: attrs, PARTS: parts}
-    try:
+    with (
+        whole(path) as unfinished,
         # Without Arrow's own schema the file says "string" to others, not "dictionary".
-        with pq.ParquetWriter(
+        pq.ParquetWriter(
             unfinished,
             _WRITTEN,
             compression="zstd",
@@ -133,22 +135,17 @@ def write_tables(
             use_dictionary=named,
             column_encoding=_ENCODINGS,
             store_schema=False,
-        ) as file:
-            for table in tables:
-                for start in range(0, max(table.num_rows, 1), GROUP_ROWS):
-                    # Plain: a dictionary that is given is written whole, however little of
-                    # it is used.
-                    piece = table.slice(start, GROUP_ROWS).cast(_WRITTEN)
-                    file.write_table(piece)
-            file.add_key_value_metadata(
-                {key: json.dumps(value) for key, value in said.items() if value}
-            )
-        # Before the name is its own, or a power cut may leave a name and no content.
-        with unfinished.open("r+b") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        ) as file,
+    ):
+        for table in tables:
+            for start in range(0, max(table.num_rows, 1), GROUP_ROWS):
+                # Plain: a dictionary that is given is written whole, however little of it
+                # is used.
+                piece = table.slice(start, GROUP_ROWS).cast(_WRITTEN)
+                file.write_table(piece)
+        file.add_key_value_metadata(
+            {key: json.dumps(value) for key, value in said.items() if value}
+        )
     return path
 
 
@@ -159,7 +156,8 @@ def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.Data
     ----------
     path : str or path
         The file; or a folder, such as a campaign's ``events/``, whose ``.parquet`` and
-        ``.arrows`` files are one log in the order of their names.  It may still grow.
+        ``.arrows`` files are one log in the order of their names.  It may still grow.  Also
+        a URL of fsspec's.
     format : str, optional
         What the file is; found from its first octets if omitted.  Known: ``"parquet"``, and
         ``"arrows"``, Arrow's IPC stream, which is read up to its last whole batch.
@@ -181,7 +179,7 @@ def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.Data
     ColumnError
         It is Parquet or Arrow, but not an event log.
     """
-    path = Path(path)
+    path = path_of(path)
     try:
         table, attrs = _read_folder(path) if path.is_dir() else _read_file(path, format)
         log = from_table(table)
@@ -298,10 +296,11 @@ def _present(file: pq.ParquetFile) -> list[str]:
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
-    present = pq.read_schema(path).names
+    name, system = located(path)
+    present = pq.read_schema(name, filesystem=system).names
     _check(path, present)
     texts = [name for name in _TEXTS if name in present]
-    return pq.ParquetFile(path, read_dictionary=texts)
+    return pq.ParquetFile(name, read_dictionary=texts, filesystem=system)
 
 
 def _read_arrows(path: Path) -> _Read:
@@ -321,7 +320,8 @@ def _check(path: Path, present: list[str]) -> None:
 
 def torn_bytes_of(path: Path) -> int:
     """Tell how many octets of a sealed file's stream were no whole batch."""
-    return _torn(attrs_of(pq.read_metadata(path).metadata))
+    name, system = located(path)
+    return _torn(attrs_of(pq.read_metadata(name, filesystem=system).metadata))
 
 
 def _torn(attrs: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ for `engine`.
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from smtpbook.escape import visible
 from smtpbook.events import COLUMNS, SCHEMA
 from smtpbook.log.frame import arrow_schema, join_tables, require_columns
 from smtpbook.log.stream import SUFFIX, read_stream
+from smtpbook.log.where import located, path_of
 
 PLACE: Final = "place"
 """The column of SQL that tells a row's place in the log."""
@@ -39,6 +40,7 @@ Numbered = list[tuple[int, Path]]
 # Rows of a file are numbered from here times the file's own number.
 _FILE_ROWS: Final = 2**40
 _FILES: Final = "read_parquet(${}, union_by_name = true)"
+_opening: Final = threading.Lock()
 _NO_PLACES: Final = np.array([], np.int64)
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 _SQL_TYPES: Final = {
@@ -121,8 +123,9 @@ def lend_files(
     parts, there = [], set[str]()
     if sealed:
         places, paths = zip(*sealed, strict=True)
+        _open_ways(connection, paths)
         there.update(_columns_in(connection, paths))
-        parameters[f"{name}_files"] = list(map(os.fspath, paths))
+        parameters[f"{name}_files"] = list(map(str, paths))
         parameters[f"{name}_places"] = list(places)
         columns = ", ".join(
             f"{_expression(name, column, there)} AS {alias}"
@@ -134,6 +137,22 @@ def lend_files(
         parts.append(f"SELECT * FROM {name}_streams")
         there.update(COLUMNS)
     return f"{name} AS NOT MATERIALIZED ({' UNION ALL BY NAME '.join(parts)})", there
+
+
+def _open_ways(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> None:
+    """Have files behind URLs read by fsspec; each file system is told to DuckDB once."""
+    with _opening:
+        known = {*connection.list_filesystems()}
+        for path in paths:
+            _, system = located(path)
+            if system is not None and _protocol(system) not in known:
+                connection.register_filesystem(system)
+                known.add(_protocol(system))
+
+
+def _protocol(system: Any) -> str:
+    names = system.protocol
+    return str(names if isinstance(names, str) else names[0])
 
 
 def require_in_files(paths: Sequence[Path], there: Collection[str], needs: Needs) -> None:
@@ -148,7 +167,7 @@ def require_in_files(paths: Sequence[Path], there: Collection[str], needs: Needs
 def notice_removed(paths: Iterable[str | Path]) -> None:
     """Raise FileNotFoundError if a file of a scan is not there any more."""
     for path in paths:
-        os.stat(path)
+        path_of(path).stat()
 
 
 def _expression(name: str, column: str, there: Collection[str]) -> str:
@@ -169,7 +188,7 @@ def _columns_in(
     try:
         return connection.sql(
             f"SELECT * FROM {_FILES.format('files')}",
-            params={"files": list(map(os.fspath, paths))},
+            params={"files": list(map(str, paths))},
         ).columns
     except duckdb.Error as exc:
         notice_removed(paths)

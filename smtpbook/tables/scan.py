@@ -18,6 +18,7 @@ import pandas as pd
 from smtpbook.errors import SMTPBookError
 from smtpbook.gathering import require_cluster
 from smtpbook.log.files import log_files, settled, standing
+from smtpbook.log.where import located, look_anew, path_of
 from smtpbook.wording import size_of
 
 MEMORY_BYTES: Final = 2**30
@@ -110,13 +111,20 @@ def scan_log(
     path : str, path, or iterable of those
         A file of `write_log` or of a campaign; a folder of them; a campaign's folder, also
         while it is sending; or a pattern of such, where ``*`` stands for any part of a name
-        and ``**`` for any number of folders.
+        and ``**`` for any number of folders.  All of these also as URLs of fsspec's, such
+        as ``"s3://bucket/campaigns/*/events"``; keys for them are taken from where fsspec
+        looks for them, on each machine.
     memory_bytes : int or str
         How much memory a table may take, beside the table itself, before temporary files
         are used, also written as ``"2GB"`` or ``"512MiB"``; for files without end, more is
         faster.
     max_threads : int, optional
         How many threads may work; one per core if omitted.
+    cluster : distributed.Client or Executor, optional
+        Whose workers look into the files, some at a time, while tables are put together
+        here: the same tables, to the last bit.  They must reach the files by the same name,
+        and have this package with the same DuckDB.  What cannot be put together exactly,
+        as most charts, is refused.
 
     Returns
     -------
@@ -166,18 +174,24 @@ def scan_log(
     return scan
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(pattern: str) -> list[Path]:
     """Give what there is of a name; one that exists is no pattern."""
-    matches = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
+    path = path_of(pattern)
+    look_anew(path)
+    if path.exists():
+        return [path]
+    name, system = located(path)
+    if system is None:
+        matches = [Path(match) for match in glob.glob(name, recursive=True)]
+    else:
+        matches = [path_of(system.unstrip_protocol(match)) for match in system.glob(name)]
     if not matches:
-        raise SMTPBookError(
-            f"no file or folder is called {pattern!r}; it is looked for in {os.getcwd()!r}"
-        )
+        where = "" if system else f"; it is looked for in {os.getcwd()!r}"
+        raise SMTPBookError(f"no file or folder is called {pattern!r}{where}")
     return matches
 
 
-def _log(match: str) -> list[Path]:
-    path = Path(match)
+def _log(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return log_files(path / _EVENTS if (path / _EVENTS).is_dir() else path)

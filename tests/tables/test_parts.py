@@ -124,7 +124,7 @@ def same(name: str, whole: Scan, piece_bytes: int = 1) -> None:
     )
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seeds, st.sampled_from([*TABLES]), st.sampled_from([1, 20_000]))
 def test_a_table_does_not_hang_on_how_the_log_is_divided(
     seed: int, name: str, piece_bytes: int
@@ -135,7 +135,7 @@ def test_a_table_does_not_hang_on_how_the_log_is_divided(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", TABLES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seeds, st.sampled_from([1, 20_000]))
 def test_no_table_hangs_on_how_the_log_is_divided(
     name: str, seed: int, piece_bytes: int
