@@ -151,15 +151,17 @@ def _ask(
     )
     spread = {name: scan for name, scan in scans.items() if scan.cluster is not None}
     whole = _gather_parts(parts, spread, needs, parameters, budget) if spread else {}
-    here = {
-        name: [*enumerate(log.files())] if isinstance(log, Scan) else log
-        for name, log in logs.items()
+    frames = {name: log for name, log in logs.items() if not isinstance(log, Scan)}
+    files = {
+        name: [*enumerate(scan.files())]
+        for name, scan in scans.items()
         if name not in spread
     }
     steps = {name: part.sql for name, part in parts.items() if name not in whole}
+    here: dict[str, pd.DataFrame | Numbered] = {**frames, **files}
     answer, there = _find(sql, steps, whole, here, needs, parameters, budget)
     for name, columns in there.items():
-        require_in_files([path for _, path in here[name]], columns, needs)
+        require_in_files([path for _, path in files[name]], columns, needs)
     return answer
 
 

@@ -135,7 +135,7 @@ def test_a_table_does_not_hang_on_how_the_log_is_divided(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", TABLES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seeds, st.sampled_from([1, 20_000]))
 def test_no_table_hangs_on_how_the_log_is_divided(
     name: str, seed: int, piece_bytes: int
