@@ -45,7 +45,12 @@ FLOORS = [
         *("content", "routes", "tables"),
     },
     {
+<<<<<<< HEAD
         *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
+=======
+        *("audience", "folder", "moving", "receiver", "scoring", "survey"),
+        *("folder", "moving", "receiver", "shared_ledger", "survey"),
+>>>>>>> 52f3bcc (The books of a campaign can be kept in PostgreSQL, for runners on many computers)
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
         *("folder", "moving", "receiver"),
         *("folder", "moving", "receiver", "survey"),
@@ -173,6 +178,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "css_inline": {"bodies"},
     "sqlalchemy": {"databases", "sources"},
     "adbc_driver_postgresql": {"databases"},
+    "psycopg": {"shared_ledger"},
     "adbc_driver_manager": {"databases"},
     "python_calamine": {"sources"},
     "email_validator": {"recipients"},

@@ -16,7 +16,6 @@ Nothing here sends, or knows what a letter looks like.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -28,13 +27,20 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 from smtpbook.codes.explain import reason_of
 from smtpbook.errors import LedgerError, near_miss
 from smtpbook.ledger.choosing import Chosen, Reader, Rows, choose
+from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import LATER, TAKEN, Entry, Later, checked_addresses, key_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
+from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.transaction import RecipientResult
 
 T = TypeVar("T")
 InDoubt = Literal["hold", "resend"]
+# Whoever reads ahead elsewhere can tell by it that somebody was suppressed.
+_SUPPRESSED_MORE: Final = (
+    "INSERT INTO meta VALUES ('suppressions', '1') ON CONFLICT (name) DO UPDATE "
+    "SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)"
+)
 _SETTLED: Final = ("accepted", "deferred", "rejected", "failed")
 
 
@@ -50,7 +56,7 @@ class Writes(Protocol):
     def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
         """Hand over something to write."""
 
-    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def call(self, work: Callable[[Connection], T]) -> T:
         """Write something and wait for it."""
 
     def close(self) -> None:
@@ -89,6 +95,11 @@ class Books(Standings):
         """Whether nobody ever has to wait for an intent."""
         return False
 
+    @property
+    def _share(self) -> str:
+        """Whom of the list a send by these books may be for, in SQL; "" = all."""
+        return ""
+
     # -- asking
 
     def select(
@@ -121,6 +132,7 @@ class Books(Standings):
             f"chosen_{next(self._tables)}",
             only,
             is_resending=self._is_resending,
+            share=self._share,
         )
         return Chosen(self._reader, choice, limit, self._rows, lambda: self._suppressions)
 
@@ -150,11 +162,11 @@ class Books(Standings):
         self._check()
         now = time.time()
         rows = [
-            (e.position, e.attempts + 1, message_id, e.outcome == "in_doubt", now)
+            (e.position, e.attempts + 1, message_id, int(e.outcome == "in_doubt"), now)
             for e in listed(entries)
         ]
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.executemany(
                 "INSERT INTO attempts(recipient, attempt, message_id, is_again, intended) "
                 "VALUES (?, ?, ?, ?, ?)",
@@ -206,18 +218,18 @@ class Books(Standings):
         """
         self._refuse_fork()
         reply, verb, reason = result.reply, result.verb, cause(result)
-        code, text = (None, None) if reply is None else (reply.code, reply.text)
+        code, text = (None, None) if reply is None else (reply.code, _kept(reply))
         attempt, position = entry.attempts + 1, entry.position
-        is_again = entry.outcome == "in_doubt"
+        is_again = int(entry.outcome == "in_doubt")
         outcome, now = result.outcome, time.time()
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute(
                 "INSERT INTO attempts VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, NULL) "
-                "ON CONFLICT DO UPDATE SET outcome = excluded.outcome, "
-                "verb = excluded.verb, reply_code = excluded.reply_code, "
-                "reply_text = excluded.reply_text, session_id = excluded.session_id, "
-                "time = excluded.time",
+                "ON CONFLICT (recipient, attempt) DO UPDATE "
+                "SET outcome = excluded.outcome, verb = excluded.verb, "
+                "reply_code = excluded.reply_code, reply_text = excluded.reply_text, "
+                "session_id = excluded.session_id, time = excluded.time",
                 (
                     *(position, attempt, is_again, now),
                     *(outcome, verb, code, text, session_id, now),
@@ -242,7 +254,7 @@ class Books(Standings):
         self._refuse_fork()
         rows = [(e.position, e.attempts + 1) for e in listed(entries)]
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.executemany(
                 "DELETE FROM attempts WHERE recipient = ? AND attempt = ? "
                 "AND outcome IS NULL",
@@ -274,13 +286,16 @@ class Books(Standings):
         keys = [(key_of(address),) for address in checked_addresses(addresses)]
         taken = ", ".join(f"'{outcome}'" for outcome in TAKEN)
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR IGNORE INTO suppressions VALUES (?)", keys)
+        def work(connection: Connection) -> None:
+            connection.executemany(
+                "INSERT INTO suppressions VALUES (?) ON CONFLICT DO NOTHING", keys
+            )
             connection.executemany(
                 "UPDATE recipients SET outcome = 'suppressed' WHERE key = ? "  # noqa: S608
                 f"AND coalesce(outcome, '') NOT IN ({taken})",
                 keys,
             )
+            connection.execute(_SUPPRESSED_MORE)
 
         if keys:
             self._writer.call(work)
@@ -314,7 +329,7 @@ class Books(Standings):
                 )
             rows.append((outcome, *self._in_doubt(address)))
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.executemany(
                 "UPDATE attempts SET settled = ? WHERE recipient = ? AND attempt = ?", rows
             )
@@ -350,15 +365,14 @@ class Books(Standings):
         ]
         taken = ", ".join(f"'{outcome}'" for outcome in TAKEN)
 
-        def work(connection: sqlite3.Connection) -> int:
-            before = connection.total_changes
-            connection.executemany(
+        def work(connection: Connection) -> int:
+            changed = connection.executemany(
                 "UPDATE recipients SET outcome = ?, reason = ? WHERE key = ? "  # noqa: S608
                 f"AND outcome IN ({taken}) AND outcome != ? "
                 "AND attempts = coalesce(?, attempts)",
                 rows,
             )
-            return connection.total_changes - before
+            return changed.rowcount
 
         return self._writer.call(work)
 
@@ -403,10 +417,15 @@ def cause(result: RecipientResult) -> str | None:
 _reason_of = lru_cache(maxsize=256)(reason_of)
 
 
+def _kept(reply: Reply) -> str:
+    # PostgreSQL keeps no NUL in a text; it is shown as octets are that are no text.
+    return reply.text.replace("\0", "\\x00")
+
+
 def listed(entries: Entry | Sequence[Entry]) -> Sequence[Entry]:
     """Give one entry as a sequence of one."""
     return [entries] if isinstance(entries, Entry) else entries
 
 
-def _nothing(connection: sqlite3.Connection) -> None:
+def _nothing(connection: Connection) -> None:
     """Write nothing."""

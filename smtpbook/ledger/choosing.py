@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from smtpbook.errors import near_miss
+from smtpbook.ledger.connection import Connection, Values
 from smtpbook.ledger.entries import Entry, key_of
 from smtpbook.ledger.only import chosen_words
 
@@ -31,18 +32,16 @@ class Reader:
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    connection : Connection
     lock : Lock, optional
         Held while it is used; whoever writes by the same connection holds it too.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, lock: threading.Lock | None = None
-    ) -> None:
+    def __init__(self, connection: Connection, lock: threading.Lock | None = None) -> None:
         self._connection = connection
         self._lock = lock or threading.Lock()
 
-    def all(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+    def all(self, query: str, values: Values = ()) -> list[Any]:
         """Give all rows; what was handed to the writer and not committed is not there."""
         with self._lock:
             return self._connection.execute(query, values).fetchall()
@@ -50,12 +49,11 @@ class Reader:
     def keep(self, table: str, words: Iterable[str]) -> None:
         """Keep words in a table of this connection's own, to choose by."""
         with self._lock:
-            self._connection.execute(
-                f"CREATE TEMP TABLE {table} (word TEXT PRIMARY KEY) WITHOUT ROWID"
-            )
+            self._connection.execute(f"CREATE TEMP TABLE {table} (word TEXT PRIMARY KEY)")
             self._connection.execute("BEGIN")
             self._connection.executemany(
-                f"INSERT OR IGNORE INTO {table} VALUES (?)",  # noqa: S608 - our own name
+                # Our own name.
+                f"INSERT INTO {table} VALUES (?) ON CONFLICT DO NOTHING",  # noqa: S608
                 ((word,) for word in words),
             )
             self._connection.execute("COMMIT")
@@ -75,8 +73,9 @@ class Reader:
         key = key_of(address)
         near = self.all(
             "SELECT * FROM (SELECT key FROM recipients WHERE key >= :from AND key < :to "
-            "LIMIT :count) UNION SELECT * FROM (SELECT key FROM recipients "
-            "WHERE substr(key, -length(:domain)) = :domain LIMIT :count)",
+            "LIMIT :count) AS a UNION SELECT * FROM (SELECT key FROM recipients "
+            "WHERE substr(key, length(key) - length(:domain) + 1) = :domain "
+            "LIMIT :count) AS b",
             {
                 "from": key[:2],
                 "to": key[:2] + "\U0010ffff",
@@ -110,10 +109,15 @@ def choose(
     only: str | Iterable[str] | None,
     *,
     is_resending: bool,
+    share: str = "",
 ) -> Choice:
-    """Turn `only` into a condition; `table` gets its words.  Errors as `Ledger.select`."""
-    # Whatever else is asked.
-    never = "key NOT IN (SELECT key FROM suppressions)"
+    """Turn `only` into a condition; `table` gets its words.  Errors as `Ledger.select`.
+
+    `share` narrows it to a part of the list, in SQL; "" = all.
+    """
+    # Whatever else is asked.  PostgreSQL compares NOT IN (…) with all, where it is long.
+    never = "NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.key = recipients.key)"
+    mine = f"{share} AND " if share else ""
     words = chosen_words(only)
     if words is None:
         # Nobody suppressed is pending; to say so would cost a look at each row.
@@ -122,21 +126,17 @@ def choose(
             if is_resending
             else "due IS NOT NULL"
         )
-        mine = f"(outcome IS NULL OR ({again} AND {never}))"
-        return Choice(condition=mine)
+        return Choice(condition=f"{mine}(outcome IS NULL OR ({again} AND {never}))")
     keys = {key_of(word): word for word in words if "@" in word}
     reader.keep(table, [*keys, *(word for word in words if "@" not in word)])
     unknown = reader.all(
         f"SELECT word FROM {table} WHERE word LIKE '%@%' "  # noqa: S608
-        f"AND word NOT IN (SELECT key FROM recipients) LIMIT 1"
+        "AND NOT EXISTS (SELECT 1 FROM recipients WHERE key = word) LIMIT 1"
     )
     if unknown:
         raise ValueError(reader.unknown(keys[unknown[0][0]]))
-    chosen = f"(SELECT word FROM {table})"  # noqa: S608
-    condition = (
-        f"(key IN {chosen} OR outcome IN {chosen} OR reason IN {chosen}) AND {never}"
-    )
-    return Choice(condition=condition, is_asked=True)
+    named = f"EXISTS (SELECT 1 FROM {table} WHERE word IN (key, outcome, reason))"  # noqa: S608
+    return Choice(condition=f"{mine}{named} AND {never}", is_asked=True)
 
 
 class Chosen:

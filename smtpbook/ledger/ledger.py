@@ -18,20 +18,22 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger import machine, schema
 from smtpbook.ledger.age import check_age, note_opening
 from smtpbook.ledger.books import Books, InDoubt, listed
 from smtpbook.ledger.choosing import Reader, Rows
+from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.lock import Lease, RunnerLock, refusal
+from smtpbook.ledger.lock import Lease, RunnerLock, refusal, refuse_fork
 from smtpbook.ledger.marks import Marks, read_marks
-from smtpbook.ledger.recovery import check_place, close_intents
+from smtpbook.ledger.recovery import OPEN, check_place, close_intents
 from smtpbook.ledger.standings import FILE, Standings
-from smtpbook.ledger.writer import Writer
+from smtpbook.ledger.writer import Work, Writer
 
 _LOCK: Final = "ledger.lock"
 _MARKS: Final = "ledger.begun"
@@ -98,7 +100,9 @@ class Ledger(Books):
             self.recovered = self._take_over(connection, boot, adopt=adopt)
             self._marks = Marks(folder / _MARKS, boot)
             undo.callback(self._marks.close)
-            writer = Writer(connection, repr(str(folder / FILE)), self._beat)
+            writer = Writer(
+                connection, repr(str(folder / FILE)), partial(self._transact, connection)
+            )
             undo.callback(writer.close)
             super().__init__(reader, writer, in_doubt, rows)
             undo.pop_all()
@@ -168,13 +172,18 @@ class Ledger(Books):
             is_copy = check_place(connection, self._folder / FILE, adopt=adopt)
             is_copy = check_age(connection, self._folder, adopt=adopt) or is_copy
             marks = None if is_copy else read_marks(self._folder / _MARKS, boot)
-            recovered = close_intents(connection, marks, time.time())
+            opened = connection.execute(OPEN).fetchall()
+            recovered = close_intents(connection, opened, marks, time.time())
             self._lease.write(connection)
         note_opening(connection)
         return recovered
 
-    def _beat(self, connection: sqlite3.Connection) -> None:
+    def _transact(self, connection: Connection, works: Sequence[Work]) -> list[Any]:
+        connection.execute("BEGIN IMMEDIATE")
         self._lease.beat(connection, time.time())
+        results = [work(connection) for work in works]
+        connection.execute("COMMIT")
+        return results
 
     def _check(self) -> None:
         super()._check()
@@ -182,12 +191,7 @@ class Ledger(Books):
             raise LedgerError(str(self._refusal)) from self._refusal
 
     def _refuse_fork(self) -> None:
-        if os.getpid() != self._pid:
-            raise LedgerError(
-                f"process {self._pid} runs this campaign, and this is a child of it "
-                f"({os.getpid()}); send from the parent, or close the campaign there and "
-                f"open it here"
-            )
+        refuse_fork(self._pid)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 import sys
 import weakref
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpbook.errors import LedgerError
+from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.machine import boot_id
 
 if sys.platform == "win32":
@@ -116,7 +116,7 @@ class Lease:
         )
 
     @classmethod
-    def read(cls, connection: sqlite3.Connection) -> Lease | None:
+    def read(cls, connection: Connection) -> Lease | None:
         """Give the one in the ledger; None = nobody has ever run."""
         row = connection.execute(
             "SELECT owner, host, pid, boot, since, heartbeat FROM lease"
@@ -128,7 +128,7 @@ class Lease:
             owner=owner, host=host, pid=pid, boot=boot, since=since, heartbeat=heartbeat
         )
 
-    def write(self, connection: sqlite3.Connection) -> None:
+    def write(self, connection: Connection) -> None:
         """Put it in the ledger, in place of any other."""
         connection.execute("DELETE FROM lease")
         connection.execute(
@@ -137,7 +137,7 @@ class Lease:
             (self.owner, self.host, self.pid, self.boot, self.since, self.heartbeat),
         )
 
-    def beat(self, connection: sqlite3.Connection, now: float) -> None:
+    def beat(self, connection: Connection, now: float) -> None:
         """Prove that the ledger is still ours to write, and show that we live.
 
         Raises
@@ -152,6 +152,22 @@ class Lease:
             raise LedgerError(
                 f"another runs this campaign now: {_told(self.read(connection))}"
             )
+
+
+def refuse_fork(pid: int) -> None:
+    """Refuse to write in a child of the process that runs the campaign.
+
+    Raises
+    ------
+    LedgerError
+        This process is not `pid`.
+    """
+    if os.getpid() != pid:
+        raise LedgerError(
+            f"process {pid} runs this campaign, and this is a child of it "
+            f"({os.getpid()}); send from the parent, or close the campaign there and "
+            f"open it here"
+        )
 
 
 def refusal(folder: Path, lease: Lease | None) -> LedgerError:

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.choosing import Reader, Rows
+from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.schema import fill
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
@@ -96,7 +97,7 @@ class _Immediate:
     def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
         self.call(work)
 
-    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def call(self, work: Callable[[Connection], T]) -> T:
         with self._lock:
             return work(self._connection)
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from smtpbook.errors import LedgerError
+from smtpbook.ledger.connection import Connection
+
+OPEN: Final = "SELECT recipient, attempt FROM attempts WHERE outcome IS NULL"
+"""The intents that nobody has told the outcome of."""
 
 
 def check_place(connection: sqlite3.Connection, path: Path, *, adopt: bool) -> bool:
@@ -39,16 +45,21 @@ def check_place(connection: sqlite3.Connection, path: Path, *, adopt: bool) -> b
 
 
 def close_intents(
-    connection: sqlite3.Connection, begun: set[tuple[int, int]] | None, now: float
+    connection: Connection,
+    opened: Sequence[tuple[int, int]],
+    begun: set[tuple[int, int]] | None,
+    now: float,
 ) -> Counter[str]:
-    """Decide on every intent without an outcome.
+    """Decide on intents without an outcome.
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    connection : Connection
         In a transaction.
+    opened : sequence of (int, int)
+        Position and attempt of those intents.
     begun : set of (int, int), or None
-        Position and attempt of those whose mail data had begun; None = unknown.
+        Those whose mail data had begun; None = unknown.
     now : float
         Seconds since 1970 UTC.
 
@@ -57,10 +68,8 @@ def close_intents(
     Counter
         ``in_doubt``: the mail data may have been sent; ``pending``: it had not begun.
     """
-    opened = connection.execute(
-        "SELECT recipient, attempt FROM attempts WHERE outcome IS NULL"
-    ).fetchall()
     doubtful = [one for one in opened if begun is None or one in begun]
+    others = [one for one in opened if not (begun is None or one in begun)]
     connection.executemany(
         "UPDATE attempts SET outcome = 'in_doubt', verb = 'END-OF-DATA', time = ? "
         "WHERE recipient = ? AND attempt = ?",
@@ -68,10 +77,12 @@ def close_intents(
     )
     connection.executemany(
         "UPDATE recipients SET outcome = 'in_doubt', reason = NULL, due = NULL, "
-        "attempts = ?2, message_id = (SELECT message_id FROM attempts "
-        "WHERE recipient = ?1 AND attempt = ?2) WHERE position = ?1",
-        doubtful,
+        "attempts = ?, message_id = (SELECT message_id FROM attempts "
+        "WHERE recipient = position AND attempt = ?) WHERE position = ?",
+        [(attempt, attempt, position) for position, attempt in doubtful],
     )
-    connection.execute("DELETE FROM attempts WHERE outcome IS NULL")
-    found = {"in_doubt": len(doubtful), "pending": len(opened) - len(doubtful)}
+    connection.executemany(
+        "DELETE FROM attempts WHERE recipient = ? AND attempt = ?", others
+    )
+    found = {"in_doubt": len(doubtful), "pending": len(others)}
     return Counter({name: number for name, number in found.items() if number})

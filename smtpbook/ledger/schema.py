@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpbook.errors import LedgerError
+from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import key_of
 
 VERSION: Final = 1
@@ -21,7 +22,7 @@ _BUSY_S: Final = 30.0
 # Of SQLite's page cache while a million addresses are sorted into their index.
 _CACHE_KIB: Final = 64 * 1024
 
-_TABLES: Final = """
+TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE recipients (
     position INTEGER PRIMARY KEY,  -- in the frozen list
@@ -31,30 +32,41 @@ CREATE TABLE recipients (
     reason TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     message_id TEXT,               -- the last attempt's
-    due REAL                       -- seconds since 1970; NULL = whenever asked
+    due DOUBLE PRECISION           -- seconds since 1970; NULL = whenever asked
 );
 CREATE TABLE attempts (
     recipient INTEGER NOT NULL REFERENCES recipients(position),
     attempt INTEGER NOT NULL,
     message_id TEXT NOT NULL,
     is_again INTEGER NOT NULL,     -- the message may have arrived before
-    intended REAL NOT NULL,
+    intended DOUBLE PRECISION NOT NULL,
     outcome TEXT,                  -- NULL = an open intent
-    verb TEXT, reply_code INTEGER, reply_text TEXT, session_id TEXT, time REAL,
+    verb TEXT, reply_code INTEGER, reply_text TEXT, session_id TEXT,
+    time DOUBLE PRECISION,
     settled TEXT,                  -- what a person said became of it
     PRIMARY KEY (recipient, attempt)
 ) WITHOUT ROWID;
 CREATE TABLE suppressions (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE lease (
     owner TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, boot TEXT,
-    since REAL NOT NULL, heartbeat REAL NOT NULL
+    since DOUBLE PRECISION NOT NULL, heartbeat DOUBLE PRECISION NOT NULL
 );
 """
-_INDEXES: Final = """
+"""What other databases than SQLite understand, too, but for ``WITHOUT ROWID``."""
+
+INDEXES: Final = """
 CREATE UNIQUE INDEX recipients_key ON recipients(key);
 CREATE INDEX recipients_outcome ON recipients(outcome);
 CREATE UNIQUE INDEX one_open_attempt ON attempts(recipient) WHERE outcome IS NULL;
 """
+DUPLICATES: Final = (
+    "DELETE FROM recipients WHERE position IN (SELECT position FROM (SELECT position, "
+    "row_number() OVER (PARTITION BY key ORDER BY position) AS nth FROM recipients) AS n "
+    "WHERE nth > 1)"
+)
+"""Leaves of each recipient where it came first."""
+
+_COPIED: Final = ("meta", "recipients", "attempts", "suppressions")
 
 
 def create(path: Path, addresses: Iterable[str], campaign_id: str) -> int:
@@ -104,12 +116,27 @@ def fill(
     connection: sqlite3.Connection, addresses: Iterable[str], campaign_id: str
 ) -> None:
     """Make the tables, with these recipients in them."""
-    _execute_all(connection, _TABLES)
+    _execute_all(connection, TABLES)
     connection.executemany(
-        "INSERT INTO recipients(position, key, address) VALUES (?, ?, ?)", _rows(addresses)
+        "INSERT INTO recipients(position, key, address) VALUES (?, ?, ?)",
+        keyed(addresses),
     )
     _sort_in(connection)
     connection.execute("INSERT INTO meta VALUES ('campaign_id', ?)", (campaign_id,))
+
+
+def copy(source: Connection, target: sqlite3.Connection) -> None:
+    """Copy a ledger out of another kind of database; who runs it is left out."""
+    target.execute("BEGIN")
+    _execute_all(target, TABLES)
+    for table in _COPIED:
+        columns = [about[1] for about in target.execute(f"PRAGMA table_info({table})")]
+        target.executemany(
+            f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
+            source.execute(f"SELECT {', '.join(columns)} FROM {table}"),  # noqa: S608
+        )
+    _execute_all(target, INDEXES)
+    target.execute("COMMIT")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -142,7 +169,8 @@ def connect(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"cannot open the ledger {str(path)!r}: {exc}") from exc
 
 
-def _rows(addresses: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+def keyed(addresses: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Give each recipient's position, key and address."""
     for position, address in enumerate(addresses):
         yield position, key_of(address), address
 
@@ -150,17 +178,18 @@ def _rows(addresses: Iterable[str]) -> Iterator[tuple[int, str, str]]:
 def _sort_in(connection: sqlite3.Connection) -> None:
     """Make the indexes: at the end, each is sorted once."""
     try:
-        _execute_all(connection, _INDEXES)
+        _execute_all(connection, INDEXES)
     except sqlite3.IntegrityError:
-        connection.execute(
-            "DELETE FROM recipients WHERE position NOT IN "
-            "(SELECT min(position) FROM recipients GROUP BY key)"
-        )
-        _execute_all(connection, _INDEXES)
+        connection.execute(DUPLICATES)
+        _execute_all(connection, INDEXES)
+
+
+def statements(script: str) -> Iterator[str]:
+    """Give a script's statements one by one."""
+    return (statement for statement in script.split(";\n") if statement.strip())
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # executescript() would commit first.
-    for statement in script.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
+    for statement in statements(script):
+        connection.execute(statement)

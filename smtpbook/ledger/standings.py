@@ -21,6 +21,7 @@ FILE: Final = "ledger.sqlite"
 """What the ledger is called in its campaign's folder."""
 
 _BATCH: Final = 5_000
+_LEASE: Final = ("owner", "host", "pid", "boot", "since", "heartbeat")
 _STANDING: Final = (
     "SELECT position, address, coalesce(r.outcome, 'pending'), reason, attempts, "
     "verb, reply_code, reply_text, a.message_id, session_id, time, "
@@ -131,13 +132,17 @@ class Standings:
         )
 
     @property
+    def runners(self) -> list[Lease]:
+        """Who run the campaign, the first one first; on disk, the last one who did."""
+        rows = self._reader.all(
+            "SELECT owner, host, pid, boot, since, heartbeat FROM lease ORDER BY since"
+        )
+        return [Lease(**dict(zip(_LEASE, row, strict=True))) for row in rows]
+
+    @property
     def runner(self) -> Lease | None:
         """Who runs the campaign, or ran it last; None = nobody has yet."""
-        rows = self._reader.all(
-            "SELECT owner, host, pid, boot, since, heartbeat FROM lease"
-        )
-        names = ("owner", "host", "pid", "boot", "since", "heartbeat")
-        return Lease(**dict(zip(names, rows[0], strict=True))) if rows else None
+        return next(iter(self.runners), None)
 
     def outcomes(self) -> Iterator[Standing]:
         """Tell where each recipient stands, in the list's order."""

@@ -6,7 +6,7 @@ one collects.  What somebody waits for starts a commit at once; what nobody wait
 taken along by the next, or starts one after `LINGER_S`.
 
 A commit that fails ends the writer: everybody who waits is told, nothing more is taken.
-What is written is not known here.
+What is written, and what a transaction is, are not known here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import trio
 
 from smtpbook.errors import LedgerError
+from smtpbook.ledger.connection import Connection
 
 T = TypeVar("T")
 
@@ -30,7 +31,10 @@ LINGER_S: Final = 0.05
 HEARTBEAT_S: Final = 10.0
 """How often the writer shows that it lives."""
 
-Work: TypeAlias = "Callable[[sqlite3.Connection], Any]"
+Work: TypeAlias = "Callable[[Connection], Any]"
+Transact: TypeAlias = "Callable[[Sequence[Work]], list[Any]]"
+"""Does pieces of work in one transaction that proves that we may still write; gives what
+each came to."""
 _Item: TypeAlias = "tuple[Work, Promise | Future[Any] | None]"
 
 
@@ -69,16 +73,25 @@ class Writer:
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    connection : Connection
         Used by nobody else from now on, and closed at the end.
     name : str
         What errors call the ledger.
-    before : callable
-        What every transaction does first: it proves that we may still write.
+    transact : callable
+    heartbeat_s : float
+        How often it shows that it lives when there is nothing to write.
     """
 
-    def __init__(self, connection: sqlite3.Connection, name: str, before: Work) -> None:
-        self._connection, self._name, self._before = connection, name, before
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        transact: Transact,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self._connection, self._name, self._transact = connection, name, transact
+        self._heartbeat_s = heartbeat_s
         self._ready = threading.Condition()
         self._queue: list[_Item] = []
         self._is_urgent = self._is_closing = False
@@ -106,7 +119,7 @@ class Writer:
             if waiter is not None or len(self._queue) == 1:
                 self._ready.notify()
 
-    def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def call(self, work: Callable[[Connection], T]) -> T:
         """Write something and wait for it, from any thread; errors as `add`."""
         future: Future[T] = Future()
         self.add(work, future)
@@ -139,33 +152,28 @@ class Writer:
         while self._error is None and (batch := self._next()) is not None:
             self._commit(batch)
         # SQLite empties its log into the file here; on a full disk that waits until later.
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, LedgerError):
             self._connection.close()
 
     def _next(self) -> list[_Item] | None:
         """Wait for a transaction's changes; empty = a sign of life; None = the end."""
         with self._ready:
-            self._ready.wait_for(lambda: self._queue or self._is_closing, HEARTBEAT_S)
+            self._ready.wait_for(lambda: self._queue or self._is_closing, self._heartbeat_s)
             if self._queue:
                 self._ready.wait_for(lambda: self._is_urgent or self._is_closing, LINGER_S)
             batch, self._queue, self._is_urgent = self._queue, [], False
             return None if self._is_closing and not batch else batch
 
     def _commit(self, batch: list[_Item]) -> None:
-        results = []
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._before(self._connection)
-            for work, _ in batch:
-                results.append(work(self._connection))
-            self._connection.execute("COMMIT")
+            results = self._transact([work for work, _ in batch])
         except Exception as exc:
             self._fail(exc, batch)
             return
         _tell(batch, results, None)
 
     def _fail(self, exc: Exception, batch: list[_Item]) -> None:
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, LedgerError):
             self._connection.rollback()
         with self._ready:
             self._error = (

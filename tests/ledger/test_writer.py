@@ -39,7 +39,7 @@ def test_what_came_in_behind_a_commit_that_fails_is_told_too(tmp_path: Path) -> 
     connection = sqlite3.connect(
         tmp_path / "x", isolation_level=None, check_same_thread=False
     )
-    writer = Writer(connection, "x", lambda connection: None)
+    writer = Writer(connection, "x", lambda works: [work(connection) for work in works])
     others: list[Future[None]] = [Future(), Future()]
     is_in, may_fail = threading.Event(), threading.Event()
 

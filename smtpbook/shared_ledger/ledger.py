@@ -1,0 +1,366 @@
+"""Shared ledger: a campaign's books in PostgreSQL, with many runners at a time.
+
+Theory of operation.  As on one computer, an intent is durable before the last octet can be
+written that makes a server take a message.  Beyond that, each runner sends to its own part
+of the list, by destination domain, and everything it writes proves in the same transaction
+that the part is still its own: see `shares`.
+
+A runner that is killed, paused or cut off leaves at most a few intents open; whoever takes
+over finds them in doubt: across computers nothing proves that mail data had not begun.  A
+runner that ends by itself knows, and leaves only those in doubt whose mail data had.
+
+A transaction that fails, or a connection that is lost, ends the runner: everybody who
+waits is told and nothing further is sent.  To go on is to open the ledger again, with a new
+lease.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+from typing import Any, Final
+
+from smtpbook.errors import LedgerError
+from smtpbook.ledger.books import Books, InDoubt, listed
+from smtpbook.ledger.choosing import Reader, Rows
+from smtpbook.ledger.connection import Connection
+from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.lock import Lease, refuse_fork
+from smtpbook.ledger.writer import Promise, Work, Writer
+from smtpbook.shared_ledger import schema, shares
+from smtpbook.shared_ledger.connection import Conflict, SharedConnection
+from smtpbook.shared_ledger.shares import Asked
+from smtpbook.shared_ledger.standings import SharedStandings
+from smtpbook.transfer.transaction import RecipientResult
+
+_MAX_TRIES: Final = 5
+_HEARTBEATS: Final = 12  # to a lease
+_LONGEST_BEAT_S: Final = 2.0  # or whoever is asked to stop would hear it late
+
+
+class SharedLedger(Books, SharedStandings):
+    """A campaign's shared ledger, open for one of its runners.
+
+    `create` makes it, once.  Until it claims some of the list, a runner has nobody to
+    write to; it can still suppress, settle and hear of later mail.  One thread sends with
+    it; the others may ask it.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql://user@host:5432/database``; sessions must be PostgreSQL's own, not
+        shared out by a proxy for single transactions.
+    campaign_id : str
+    in_doubt : {"hold", "resend"}
+        Whether those in doubt are left alone or written to again, with the same Message-ID.
+    rows : callable, optional
+        Gives the merge fields at some positions of the list, for `Entry.row`.
+
+    Attributes
+    ----------
+    recovered : Counter
+        What became of the attempts that silent runners left open, of those whose part was
+        free to claim here: how many are ``in_doubt``.
+    lease : Lease
+        This runner's; its times are this computer's.
+
+    Raises
+    ------
+    LedgerError
+        There is no such ledger, or the database is not reached.
+    ValueError
+        `in_doubt` is neither.
+
+    Notes
+    -----
+    A standby of the database that is not synchronous may lack the last commits: after it
+    took over, those recipients could be written to twice.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        campaign_id: str,
+        *,
+        in_doubt: InDoubt = "hold",
+        rows: Rows | None = None,
+    ) -> None:
+        self._url, self._pid = url, os.getpid()
+        self._name = schema.name_of(url, campaign_id)
+        self.recovered: Counter[str] = Counter()
+        self.lease = Lease.ours(uuid.uuid4().hex, time.time())
+        self._held: frozenset[int] = frozenset()
+        self._begun: set[tuple[int, int]] = set()
+        self._refusal: LedgerError | None = None
+        self._is_closed = False
+        self._asked: Asked = "go"
+        with ExitStack() as undo:
+            reader = Reader(schema.connect(url, campaign_id))
+            undo.callback(reader.close)
+            connection = schema.connect(url, campaign_id)
+            undo.callback(connection.close)
+            about = dict(reader.all("SELECT name, value FROM meta"))
+            self._partitions = int(about["partitions"])
+            self._lease_s = float(about["lease_s"])
+            _end_when_idle(connection, self._lease_s)
+            self._proved_at = _clock()
+            shares.take_lease(connection, self.lease)
+            writer = Writer(
+                connection,
+                self._name,
+                partial(self._transact, connection),
+                heartbeat_s=min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S),
+            )
+            undo.callback(writer.close)
+            super().__init__(reader, writer, in_doubt, rows)
+            undo.pop_all()
+        # What was noted last is not lost when a script forgets to close.
+        atexit.register(self.close)
+
+    @staticmethod
+    def create(
+        url: str,
+        addresses: Iterable[str],
+        *,
+        campaign_id: str,
+        partitions: int = schema.PARTITIONS,
+        lease_s: float = schema.LEASE_S,
+    ) -> int:
+        """Make a ledger for these recipients; memory does not grow with their number.
+
+        Parameters
+        ----------
+        url : str
+        addresses : iterable of str
+            In the frozen list's order.  One that comes twice counts once.
+        campaign_id : str
+            At most 54 octets.
+        partitions : int
+            How many parts the list is dealt in, each domain wholly in one: some times the
+            number of runners.
+        lease_s : float
+            How long a runner may be silent, in seconds, before its part is given away.
+
+        Returns
+        -------
+        int
+            How many recipients there are.
+
+        Raises
+        ------
+        LedgerError
+            There is such a ledger already, or the database refuses; nothing was kept.
+        ValueError
+            The campaign's name does not fit, or a number is not above 0.
+        """
+        return schema.create(
+            url, addresses, campaign_id, partitions=partitions, lease_s=lease_s
+        )
+
+    # -- this runner's part of the list
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The partitions that are this runner's."""
+        return self._held
+
+    def claim(self, count: int) -> frozenset[int]:
+        """Take partitions that are nobody's, or whose runner was silent for too long.
+
+        What such a runner left open is in doubt from now on.  `select` gives the
+        recipients of all that are held; one made before does not know of these.
+
+        Parameters
+        ----------
+        count : int
+            At most so many.
+
+        Returns
+        -------
+        frozenset of int
+            Those that are new here; empty: none is free.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        self._refuse_fork()
+
+        def work(connection: Connection) -> tuple[frozenset[int], Counter[str]]:
+            return shares.claim(connection, self.lease.owner, count, time.time())
+
+        taken, recovered = self._writer.call(work)
+        self._held |= taken
+        self.recovered += recovered
+        return taken
+
+    def release(self, parts: Iterable[int]) -> frozenset[int]:
+        """Give partitions back, so that another runner may claim them.
+
+        Nothing new is begun in them here.  Those with an open attempt stay.
+
+        Returns
+        -------
+        frozenset of int
+            Those that were given back.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        self._refuse_fork()
+        asked = self._held & frozenset(parts)
+        self._held -= asked
+
+        def work(connection: Connection) -> frozenset[int]:
+            return shares.release(connection, self.lease.owner, asked)
+
+        freed = self._writer.call(work)
+        self._held |= asked - freed
+        return freed
+
+    @property
+    def asked(self) -> Asked:
+        """What all runners are asked to do, as of this one's last sign of life."""
+        return self._asked
+
+    # -- sending
+
+    def intend(self, entries: Entry | Sequence[Entry], message_id: str) -> Promise | None:
+        """Write down that a message is about to be sent; as `Books.intend`.
+
+        Raises
+        ------
+        LedgerError
+            Here or on awaiting: it cannot be written, or the recipient is in another
+            runner's part of the list.  Nothing may be sent then.
+        """
+        for entry in listed(entries):
+            part = schema.part_of(entry.key, self._partitions)
+            if part not in self._held:
+                raise LedgerError(
+                    f"{entry.address!a} is in part {part} of the list, which is not this "
+                    f"runner's; claim it first"
+                )
+        return super().intend(entries, message_id)
+
+    def begin(self, entries: Entry | Sequence[Entry]) -> None:
+        """Note that the mail data begins.
+
+        Raises
+        ------
+        LedgerError
+            Nothing may be sent: this runner was silent for so long that its part of the
+            list may have been given to another.
+        """
+        super().begin(entries)
+        if _clock() - self._proved_at > self._lease_s:
+            self._refusal = LedgerError(
+                f"the ledger {self._name} has confirmed nothing for {self._lease_s:g} s: "
+                f"this runner's part of the list may be another's; nothing further is "
+                f"sent. Open the campaign again: it goes on where it was"
+            )
+            raise self._refusal
+        self._begun.update((e.position, e.attempts + 1) for e in listed(entries))
+
+    def note(
+        self,
+        entry: Entry,
+        result: RecipientResult,
+        *,
+        session_id: str | None = None,
+        due: float | None = None,
+    ) -> None:
+        """Keep what became of a recipient; as `Books.note`."""
+        attempt = (entry.position, entry.attempts + 1)
+        super().note(entry, result, session_id=session_id, due=due)
+        self._begun.discard(attempt)
+
+    def close(self) -> None:
+        """Write what was noted, and let others have this runner's part of the list."""
+        if self._is_closed or os.getpid() != self._pid:
+            return
+        atexit.unregister(self.close)
+        self._held = frozenset()
+        try:
+            self._writer.call(self._leave)
+        except LedgerError:
+            self._leave_anew()
+        finally:
+            self._is_closed = True
+            super().close()
+
+    # -- underneath
+
+    @property
+    def _share(self) -> str:
+        held = ", ".join(map(str, sorted(self._held)))
+        return f"part IN ({held})" if held else "FALSE"
+
+    def _transact(self, connection: SharedConnection, works: Sequence[Work]) -> list[Any]:
+        """Do pieces of work in one transaction, again if others were in its way."""
+        for _ in range(_MAX_TRIES - 1):
+            with suppress(Conflict):
+                return self._transact_once(connection, works)
+            connection.rollback()
+        return self._transact_once(connection, works)
+
+    def _transact_once(
+        self, connection: SharedConnection, works: Sequence[Work]
+    ) -> list[Any]:
+        begun_at = _clock()
+        # Two round trips, however much there is to write.
+        with connection.pipelined():
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            renewed = shares.renew(connection, self.lease.owner)
+            results = [work(connection) for work in works]
+            news = shares.news_of(renewed, self._name)
+            ended = connection.execute("COMMIT")
+        if ended.status != "COMMIT":  # the server's word for a transaction that failed
+            raise LedgerError(f"the ledger {self._name} answered {ended.status} to COMMIT")
+        self._proved_at = begun_at
+        self._asked, self._suppressions = news
+        return results
+
+    def _leave(self, connection: Connection) -> None:
+        shares.leave(connection, self.lease.owner, self._begun, time.time())
+
+    def _leave_anew(self) -> None:
+        """Leave by another connection; where that fails, the lease runs out."""
+        with (
+            suppress(LedgerError),
+            closing(schema.connect(self._url, self.campaign_id)) as connection,
+        ):
+            # What the lost connection had under way ends before this has the lease's row.
+            self._transact_once(connection, [self._leave])
+
+    def _check(self) -> None:
+        super()._check()
+        if self._refusal is not None:
+            raise LedgerError(str(self._refusal)) from self._refusal
+
+    def _refuse_fork(self) -> None:
+        refuse_fork(self._pid)
+
+
+def _end_when_idle(connection: Connection, lease_s: float) -> None:
+    """Let the server end a transaction whose runner is silent, and so unlock its lease."""
+    connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', ?, false)",
+        (f"{max(int(lease_s * 1000 / 2), 1)}ms",),
+    )
+
+
+def _clock() -> float:
+    """Give an instant of a clock that, where there is such a one, runs in sleep."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

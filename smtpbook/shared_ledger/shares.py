@@ -1,0 +1,156 @@
+"""Shares: which runner has which part of the list, and who gets it from one who is silent.
+
+Theory of operation.  Each runner has a lease, a row that it renews with everything it
+writes, and some of the list's partitions.  A runner that was silent for longer than the
+lease is given up by whoever looks for work next: what it left open is closed, its
+partitions are free, its lease is gone, all in one transaction.
+
+Renewing locks the lease's row until the runner's own transaction ends, and giving up locks
+it too.  So either the runner's transaction came first, and its intents are seen when they
+are closed; or it comes later, finds no lease, and nothing of it is written.  A runner that
+was only slow therefore has no intent after its lease is gone, and without an intent nothing
+is sent.  No number that grows (a fencing epoch) is needed: a lease's name is never used
+again, and what it guards is in the same database.
+
+All times are the database's: what the runners' clocks say does not matter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from smtpbook.errors import LedgerError
+from smtpbook.ledger.connection import Connection, Cursor
+from smtpbook.ledger.lock import Lease
+from smtpbook.ledger.recovery import OPEN, close_intents
+
+NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
+_MINE: Final = (
+    "AND recipient IN (SELECT position FROM recipients JOIN partitions USING (part) "
+    "WHERE owner = ?)"
+)
+
+
+Asked: TypeAlias = Literal["go", "pause", "stop"]
+"""What a campaign's runners are asked to do."""
+
+
+class News(NamedTuple):
+    """What a runner hears when it renews its lease.
+
+    Attributes
+    ----------
+    asked : {"go", "pause", "stop"}
+    suppressions : int
+        Grows when somebody is suppressed.
+    """
+
+    asked: Asked
+    suppressions: int
+
+
+def take_lease(connection: Connection, lease: Lease) -> float:
+    """Let a runner in; give how long it may be silent, in seconds."""
+    connection.execute(
+        "INSERT INTO lease(owner, host, pid, boot, since, heartbeat) "
+        f"SELECT ?, ?, ?, ?, now, now FROM (SELECT {NOW} AS now) AS clock",
+        (lease.owner, lease.host, lease.pid, lease.boot),
+    )
+    query = "SELECT value FROM meta WHERE name = 'lease_s'"
+    return float(connection.execute(query).fetchone()[0])
+
+
+def renew(connection: Connection, owner: str) -> Cursor:
+    """Prove that a lease is still there, and keep it so; `news_of` reads the answer."""
+    return connection.execute(
+        f"UPDATE lease SET heartbeat = {NOW} WHERE owner = ? RETURNING "
+        "(SELECT value FROM meta WHERE name = 'asked'), "
+        "(SELECT value FROM meta WHERE name = 'suppressions')",
+        (owner,),
+    )
+
+
+def news_of(renewed: Cursor, name: str) -> News:
+    """Read what `renew` came to.
+
+    Raises
+    ------
+    LedgerError
+        The lease is gone.
+    """
+    row = renewed.fetchone()
+    if row is None:
+        raise LedgerError(
+            f"this runner of the ledger {name} was silent for too long, and its part of "
+            f"the list was given to another; nothing further is sent from here. Open the "
+            f"campaign again to help"
+        )
+    return News(row[0], int(row[1]))
+
+
+def claim(
+    connection: Connection, owner: str, count: int, now: float
+) -> tuple[frozenset[int], Counter[str]]:
+    """Take partitions that are nobody's, once those of silent runners have been freed.
+
+    Returns
+    -------
+    frozenset of int
+        At most `count`; nobody else has them.
+    Counter
+        What became of the attempts that silent runners left open.
+    """
+    silent = connection.execute(
+        "SELECT owner FROM lease WHERE owner != ? AND heartbeat < "
+        f"{NOW} - (SELECT CAST(value AS double precision) FROM meta "
+        "WHERE name = 'lease_s') FOR UPDATE SKIP LOCKED",
+        (owner,),
+    ).fetchall()
+    recovered: Counter[str] = Counter()
+    for (who,) in silent:
+        recovered += leave(connection, who, None, now)
+    taken = connection.execute(
+        "UPDATE partitions SET owner = ? WHERE part IN (SELECT part FROM partitions "
+        "WHERE owner IS NULL ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",
+        (owner, count),
+    ).fetchall()
+    return frozenset(part for (part,) in taken), recovered
+
+
+def release(connection: Connection, owner: str, parts: Iterable[int]) -> frozenset[int]:
+    """Give back partitions in which no attempt is open; give which."""
+    freed = connection.execute(
+        "UPDATE partitions SET owner = NULL WHERE owner = ? AND part = ANY(?) "
+        "AND NOT EXISTS (SELECT 1 FROM attempts JOIN recipients r ON position = recipient "
+        "WHERE attempts.outcome IS NULL AND r.part = partitions.part) RETURNING part",
+        (owner, list(parts)),
+    ).fetchall()
+    return frozenset(part for (part,) in freed)
+
+
+def leave(
+    connection: Connection, owner: str, begun: set[tuple[int, int]] | None, now: float
+) -> Counter[str]:
+    """End a lease; its row is locked by this transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+    owner : str
+    begun : set of (int, int), or None
+        Position and attempt of those whose mail data had begun; None = unknown.
+    now : float
+        Seconds since 1970 UTC, as attempts have it.
+
+    Returns
+    -------
+    Counter
+        As `close_intents`.
+    """
+    opened = connection.execute(f"{OPEN} {_MINE}", (owner,)).fetchall()
+    closed = close_intents(connection, opened, begun, now)
+    connection.execute("UPDATE partitions SET owner = NULL WHERE owner = ?", (owner,))
+    connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
+    return closed
