@@ -32,8 +32,9 @@ _SILENCE: Final = {
     "tcp_user_timeout": 30_000,
 }
 _SILENT: Final = logging.NullHandler()
-# "?", ":name" and what the driver would take for a placeholder; not "::", which casts.
-_PLACEHOLDER: Final = re.compile(r"\?|%|(?<!:):([a-z_]+)\b")
+# "?", ":name" and what the driver would take for a placeholder; not "::", which casts, and
+# nothing in a quoted name.
+_PLACEHOLDER: Final = re.compile(r'"[^"]*"|\?|%|(?<!:):([a-z_]+)\b')
 
 
 class Conflict(LedgerError):
@@ -220,8 +221,8 @@ def _settings(url: str) -> dict[str, Any]:
 @cache
 def _translated(query: str) -> bytes:
     def placeholder(found: re.Match[str]) -> str:
-        if found[0] == "%":
-            return "%%"
-        return f"%({found[1]})s" if found[1] else "%s"
+        if found[0] == "?":
+            return "%s"
+        return f"%({found[1]})s" if found[1] else found[0].replace("%", "%%")
 
     return _PLACEHOLDER.sub(placeholder, query).encode()

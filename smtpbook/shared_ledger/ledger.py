@@ -54,8 +54,8 @@ class SharedLedger(Books, SharedStandings):
     Parameters
     ----------
     url : str
-        ``postgresql://user@host:5432/database``; sessions must be PostgreSQL's own, not
-        shared out by a proxy for single transactions.
+        ``postgresql://user@host:5432/database``, with one user for all runners.  Sessions
+        must be PostgreSQL's own, not shared out by a proxy for single transactions.
     campaign_id : str
     in_doubt : {"hold", "resend"}
         Whether those in doubt are left alone or written to again, with the same Message-ID.
@@ -99,7 +99,7 @@ class SharedLedger(Books, SharedStandings):
         self._begun: set[tuple[int, int]] = set()
         self._refusal: LedgerError | None = None
         self._is_closed = False
-        self._asked: Asked = "go"
+        self._asked: Asked
         with ExitStack() as undo:
             reader = Reader(schema.connect(url, campaign_id))
             undo.callback(reader.close)
@@ -108,7 +108,7 @@ class SharedLedger(Books, SharedStandings):
             about = dict(reader.all("SELECT name, value FROM meta"))
             self._partitions = int(about["partitions"])
             self._lease_s = float(about["lease_s"])
-            _end_when_idle(connection, self._lease_s)
+            self._asked = about["asked"]
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease)
             writer = Writer(
@@ -349,14 +349,6 @@ class SharedLedger(Books, SharedStandings):
 
     def _refuse_fork(self) -> None:
         refuse_fork(self._pid)
-
-
-def _end_when_idle(connection: Connection, lease_s: float) -> None:
-    """Let the server end a transaction whose runner is silent, and so unlock its lease."""
-    connection.execute(
-        "SELECT set_config('idle_in_transaction_session_timeout', ?, false)",
-        (f"{max(int(lease_s * 1000 / 2), 1)}ms",),
-    )
 
 
 def _clock() -> float:

@@ -27,6 +27,12 @@ from smtpbook.ledger.lock import Lease
 from smtpbook.ledger.recovery import OPEN, close_intents
 
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
+_SESSION: Final = "smtpbook "
+"""What the database calls the session of a runner, with its lease's name behind."""
+_SILENT: Final = (
+    f"owner != ? AND heartbeat < {NOW} - "
+    "(SELECT CAST(value AS double precision) FROM meta WHERE name = 'lease_s')"
+)
 _MINE: Final = (
     "AND recipient IN (SELECT position FROM recipients JOIN partitions USING (part) "
     "WHERE owner = ?)"
@@ -51,15 +57,16 @@ class News(NamedTuple):
     suppressions: int
 
 
-def take_lease(connection: Connection, lease: Lease) -> float:
-    """Let a runner in; give how long it may be silent, in seconds."""
+def take_lease(connection: Connection, lease: Lease) -> None:
+    """Let a runner in, whose session this is."""
+    connection.execute(
+        "SELECT set_config('application_name', ?, false)", (_SESSION + lease.owner,)
+    )
     connection.execute(
         "INSERT INTO lease(owner, host, pid, boot, since, heartbeat) "
         f"SELECT ?, ?, ?, ?, now, now FROM (SELECT {NOW} AS now) AS clock",
         (lease.owner, lease.host, lease.pid, lease.boot),
     )
-    query = "SELECT value FROM meta WHERE name = 'lease_s'"
-    return float(connection.execute(query).fetchone()[0])
 
 
 def renew(connection: Connection, owner: str) -> Cursor:
@@ -103,14 +110,17 @@ def claim(
         What became of the attempts that silent runners left open.
     """
     silent = connection.execute(
-        "SELECT owner FROM lease WHERE owner != ? AND heartbeat < "
-        f"{NOW} - (SELECT CAST(value AS double precision) FROM meta "
-        "WHERE name = 'lease_s') FOR UPDATE SKIP LOCKED",
-        (owner,),
+        f"SELECT owner FROM lease WHERE {_SILENT} FOR UPDATE SKIP LOCKED", (owner,)
     ).fetchall()
     recovered: Counter[str] = Counter()
     for (who,) in silent:
         recovered += leave(connection, who, None, now)
+    # Who stands still in the midst of a transaction locks the lease until that is ended.
+    connection.execute(
+        "SELECT pg_terminate_backend(s.pid) FROM pg_stat_activity s "
+        f"JOIN lease ON application_name = '{_SESSION}' || owner WHERE {_SILENT}",
+        (owner,),
+    )
     taken = connection.execute(
         "UPDATE partitions SET owner = ? WHERE part IN (SELECT part FROM partitions "
         "WHERE owner IS NULL ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",

@@ -43,6 +43,8 @@ class PostgreSQL(Server):
         Of 127.0.0.1; logins need the password.
     """
 
+    _programs: Path
+
     def __init__(self, root: Path) -> None:
         (self.port,) = free_ports(1)
         super().__init__(root)
@@ -64,10 +66,14 @@ class PostgreSQL(Server):
         if not any((folder / "postgres").exists() for folder in found):
             raise ServerMissing("no PostgreSQL here: apt-get install postgresql")
         server = cls(make_folder("postgres", prefix="smtpbook-postgresql-"))
-        programs = found[-1]
-        return server._started(
-            lambda: server._initialise(programs), lambda: server._run(programs)
-        )
+        server._programs = found[-1]
+        return server._started(server._initialise, server._run)
+
+    def restart(self) -> None:
+        """End it without regard to its clients, and start it again; the data stay."""
+        assert self._process is not None
+        self._end(self._process)
+        self._run()
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:
         """Give the URL of a database, with the password in it."""
@@ -85,14 +91,14 @@ class PostgreSQL(Server):
         process.send_signal(signal.SIGINT)
         stop(process)
 
-    def _initialise(self, programs: Path) -> None:
+    def _initialise(self) -> None:
         password = self._root / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
         subprocess.run(
             [
                 *as_user("postgres"),
-                programs / "initdb",
+                self._programs / "initdb",
                 f"--pgdata={self._data}",
                 f"--username={USER}",
                 f"--pwfile={password}",
@@ -106,13 +112,13 @@ class PostgreSQL(Server):
             stdout=subprocess.DEVNULL,
         )
 
-    def _run(self, programs: Path) -> None:
+    def _run(self) -> None:
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [
                     *as_user("postgres"),
-                    programs / "postgres",
+                    self._programs / "postgres",
                     *("-D", self._data),
                     f"--port={self.port}",
                     *settings,
