@@ -30,6 +30,7 @@ _SETTINGS: Final = {
     "full_page_writes": "off",
     "autovacuum": "off",  # or it works beside what is measured
     "max_wal_size": "4GB",
+    "wal_writer_delay": "10s",  # or what was not flushed is written all the same
     "logging_collector": "off",
 }
 
@@ -69,10 +70,14 @@ class PostgreSQL(Server):
         server._programs = found[-1]
         return server._started(server._initialise, server._run)
 
-    def restart(self) -> None:
-        """End it without regard to its clients, and start it again; the data stay."""
+    def restart(self, *, crash: bool = False) -> None:
+        """End it without regard to its clients, and start it again.
+
+        A crash loses what it had not handed to the system; else the data stay.
+        """
         assert self._process is not None
-        self._end(self._process)
+        self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
+        self._process.wait(20)
         self._run()
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:

@@ -124,16 +124,18 @@ async def test_who_closes_after_its_connection_was_lost_keeps_nobody_waiting(
     assert chosen(again, "in_doubt") == ["Ann@x.test"]
 
 
+@pytest.mark.parametrize("crash", [False, True])
 async def test_after_the_database_was_started_again_a_new_runner_goes_on(
-    database: Database, postgresql: PostgreSQL
+    database: Database, postgresql: PostgreSQL, crash: bool
 ) -> None:
+    """What was awaited is there, though this database confirms before it has written."""
     database.create(PEOPLE)
     ledger = database.open()
     note(ledger, "Ann@x.test", "accepted")
     (bob,) = ledger.select("bob@y.test")
     await ledger.intend(bob, "<bob@x.test>")
     ledger.begin(bob)
-    postgresql.restart()
+    postgresql.restart(crash=crash)
     with pytest.raises(LedgerError, match="nothing further is sent"):
         await ledger.flush()
     with pytest.raises(LedgerError, match="nothing further is sent"):
