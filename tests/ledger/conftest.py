@@ -127,7 +127,8 @@ class Database:
     def open(self, *, share: int = 8, **settings: Any) -> SharedLedger:
         ledger = SharedLedger(self.url, self.name, **settings)
         self._opened.append(ledger)
-        ledger.claim(share)
+        if share:
+            ledger.claim(share)
         return ledger
 
     def look(self) -> SharedStandings:

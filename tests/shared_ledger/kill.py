@@ -18,6 +18,7 @@ import random
 import signal
 import tempfile
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import trio
@@ -28,7 +29,7 @@ from smtpbook.shared_ledger.standings import SharedStandings
 from tests.ledger.kill import CONNECTIONS, Sender
 
 RUNNERS = 3
-PEOPLE = 60  # to a round
+PEOPLE = 200  # to a round
 PARTITIONS = 12
 LEASE_S = 0.5
 _STOPPED = 3  # the exit status of a runner that was told to send nothing more
@@ -89,24 +90,35 @@ class Campaign:
     def run(self) -> None:
         """Start runners, take one out, and see what is left when the others are done."""
         listening, bell = os.pipe()
-        runners = [self.start(number, bell) for number in range(RUNNERS)]
+        numbers = count()
+        runners = [self.start(next(numbers), bell) for _ in range(RUNNERS)]
         os.close(bell)
-        victim = runners.pop(self.draw.randrange(RUNNERS))
-        left = self.draw.randrange(PEOPLE)
-        while left and (rung := os.read(listening, left)):
-            left -= len(rung)
+        with SharedStandings.at(self.url, self.name) as standings:
+            left = 1 + self.draw.randrange(PEOPLE // 2)
+            while left and (rung := os.read(listening, left)):
+                left -= len(rung)
+            shares = standings.shares
+            working = [one.pid for one in standings.runners if shares.get(one.owner)]
+        victim = self.draw.choice(working)
+        runners.remove(victim)
         is_paused = self.draw.random() < 0.5
         os.kill(victim, signal.SIGSTOP if is_paused else signal.SIGKILL)
-        for runner in runners:
-            assert os.waitstatus_to_exitcode(os.waitpid(runner, 0)[1]) == 0
+        # On a busy computer one may be silent for too long by itself; so may the next.
+        while max(map(_ended, runners)) and self.pending():
+            runners = [self.start(next(numbers), os.open(os.devnull, os.O_WRONLY))]
         before = self.written()
         if is_paused:
             os.kill(victim, signal.SIGCONT)
-        status = os.waitstatus_to_exitcode(os.waitpid(victim, 0)[1])
+        status = _ended(victim)
         self.found["written late"] += self.written() != before
         self.found[{-9: "killed", _STOPPED: "fenced", 0: "done before"}[status]] += 1
         os.close(listening)
         self.look()
+
+    def pending(self) -> int:
+        """Tell how many were never tried."""
+        with SharedStandings.at(self.url, self.name) as standings:
+            return standings.counts["pending"]
 
     def written(self) -> list[tuple[float, str, str]]:
         """Give all intents."""
@@ -123,11 +135,19 @@ class Campaign:
         counts = Counter(there.values())
         self.found["lost"] += len(there) != PEOPLE
         self.found["lost"] += counts["pending"]
-        self.found["silent duplicates"] += sum(count > 1 for count in first.values())
+        self.found["silent duplicates"] += sum(times > 1 for times in first.values())
         self.found["false accepted"] += sum(
             outcome == "accepted" and who not in taken for who, outcome in there.items()
         )
         self.found["in doubt"] += counts["in_doubt"]
+
+
+def _ended(runner: int) -> int:
+    """Wait for a process; give how it ended: below 0 = by that signal."""
+    status = os.waitstatus_to_exitcode(os.waitpid(runner, 0)[1])
+    if status > 0 and status != _STOPPED:
+        raise SystemExit("a runner failed; see above")
+    return status
 
 
 def run(rounds: int, *, url: str, seed: int, has_intents: bool = True) -> Counter[str]:

@@ -109,7 +109,7 @@ async def test_a_silent_runners_share_is_anothers_and_nothing_of_it_is_written(
 ) -> None:
     """It had an intent before, whose mail data it has not begun; it cannot begin now."""
     database.create(PEOPLE, lease_s=0.3)
-    one, other = database.open(), database.open(in_doubt="resend")
+    one, other = database.open(), database.open(share=0, in_doubt="resend")
     ann, bob, *_ = one.select()
     await one.intend(ann, "<ann@x.test>")
     may_go_on = silent(one)
