@@ -45,15 +45,9 @@ FLOORS = [
         *("content", "routes", "tables"),
     },
     {
-<<<<<<< HEAD
-        *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
-=======
-        *("audience", "folder", "moving", "receiver", "scoring", "survey"),
-        *("folder", "moving", "receiver", "shared_ledger", "survey"),
->>>>>>> 52f3bcc (The books of a campaign can be kept in PostgreSQL, for runners on many computers)
+        *("audience", "comparing", "folder", "moving", "receiver", "scoring"),
+        *("shared_ledger", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
-        *("folder", "moving", "receiver"),
-        *("folder", "moving", "receiver", "survey"),
         *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
