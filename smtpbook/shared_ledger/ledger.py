@@ -28,12 +28,12 @@ from typing import Any, Final
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.books import Books, InDoubt, listed
-from smtpbook.ledger.choosing import Reader, Rows
+from smtpbook.ledger.choosing import Chosen, Reader, Rows
 from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.lock import Lease, refuse_fork
 from smtpbook.ledger.writer import Promise, Work, Writer
-from smtpbook.shared_ledger import schema, shares
+from smtpbook.shared_ledger import schema, sends, shares
 from smtpbook.shared_ledger.connection import Conflict, SharedConnection
 from smtpbook.shared_ledger.shares import Asked
 from smtpbook.shared_ledger.standings import SharedStandings
@@ -61,6 +61,9 @@ class SharedLedger(Books, SharedStandings):
         Whether those in doubt are left alone or written to again, with the same Message-ID.
     rows : callable, optional
         Gives the merge fields at some positions of the list, for `Entry.row`.
+    sees_all : bool
+        `select` gives those of the whole list, to look at; only a runner's own part can be
+        sent to.
 
     Attributes
     ----------
@@ -69,6 +72,8 @@ class SharedLedger(Books, SharedStandings):
         free to claim here: how many are ``in_doubt``.
     lease : Lease
         This runner's; its times are this computer's.
+    heartbeat_s : float
+        So often at least a runner hears what it is asked, and how many there are.
 
     Raises
     ------
@@ -90,8 +95,9 @@ class SharedLedger(Books, SharedStandings):
         *,
         in_doubt: InDoubt = "hold",
         rows: Rows | None = None,
+        sees_all: bool = False,
     ) -> None:
-        self._url, self._pid = url, os.getpid()
+        self._url, self._pid, self._sees_all = url, os.getpid(), sees_all
         self._name = schema.name_of(url, campaign_id)
         self.recovered: Counter[str] = Counter()
         self.lease = Lease.ours(uuid.uuid4().hex, time.time())
@@ -100,6 +106,7 @@ class SharedLedger(Books, SharedStandings):
         self._refusal: LedgerError | None = None
         self._is_closed = False
         self._asked: Asked
+        self._runners = 1
         with ExitStack() as undo:
             reader = Reader(schema.connect(url, campaign_id))
             undo.callback(reader.close)
@@ -111,11 +118,12 @@ class SharedLedger(Books, SharedStandings):
             self._asked = about["asked"]
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease)
+            self.heartbeat_s = min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
             writer = Writer(
                 connection,
                 self._name,
                 partial(self._transact, connection),
-                heartbeat_s=min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S),
+                heartbeat_s=self.heartbeat_s,
             )
             undo.callback(writer.close)
             super().__init__(reader, writer, in_doubt, rows)
@@ -232,6 +240,83 @@ class SharedLedger(Books, SharedStandings):
         """What all runners are asked to do, as of this one's last sign of life."""
         return self._asked
 
+    @property
+    def company(self) -> int:
+        """How many runners there are with this one, as of its last sign of life."""
+        return self._runners
+
+    # -- a send of all runners
+
+    def begin_send(
+        self, send: str, only: str | Iterable[str] | None = None, limit: int | None = None
+    ) -> None:
+        """Begin a send, of which each runner then takes its part by `next_share`.
+
+        Parameters
+        ----------
+        send : str
+            What it is called; each has a name of its own.
+        only, limit
+            As for `select`, of the whole list.
+
+        Raises
+        ------
+        LedgerError
+            There are other runners: a send goes on.
+        ValueError
+            As from `select`.
+        """
+        self._settle_down()
+        if self._runners > 1:
+            raise LedgerError(
+                f"the ledger {self._name} has runners: a send goes on. Wait for its end, "
+                f"or stop it"
+            )
+        before = self.counts
+        is_resending = self._is_resending
+        sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
+
+    def next_share(self, count: int) -> Chosen | None:
+        """Claim some of the list, and give whom the present send is for in it.
+
+        Parameters
+        ----------
+        count : int
+            At most so many partitions.
+
+        Returns
+        -------
+        Chosen or None
+            None: none is free now.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        taken = self.claim(count)
+        if not taken:
+            return None
+        choice = sends.share_of(self._reader, taken, is_resending=self._is_resending)
+        return Chosen(self._reader, choice, None, self._rows, lambda: self._suppressions)
+
+    def finish(self) -> None:
+        """Say that the present send is through with all that this runner holds.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be written.
+        """
+        self._refuse_fork()
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                "UPDATE partitions SET is_done = 1 WHERE owner = ?", (self.lease.owner,)
+            )
+
+        self._writer.call(work)
+
     # -- sending
 
     def intend(self, entries: Entry | Sequence[Entry], message_id: str) -> Promise | None:
@@ -302,6 +387,8 @@ class SharedLedger(Books, SharedStandings):
 
     @property
     def _share(self) -> str:
+        if self._sees_all:
+            return ""
         held = ", ".join(map(str, sorted(self._held)))
         return f"part IN ({held})" if held else "FALSE"
 
@@ -327,7 +414,7 @@ class SharedLedger(Books, SharedStandings):
         if ended.status != "COMMIT":  # the server's word for a transaction that failed
             raise LedgerError(f"the ledger {self._name} answered {ended.status} to COMMIT")
         self._proved_at = begun_at
-        self._asked, self._suppressions = news
+        self._asked, self._suppressions, self._runners = news
         return results
 
     def _leave(self, connection: Connection) -> None:

@@ -29,7 +29,14 @@ ALTER TABLE recipients ADD COLUMN part INTEGER NOT NULL;
 ALTER TABLE lease ADD PRIMARY KEY (owner);
 CREATE TABLE partitions (
     part INTEGER PRIMARY KEY,
-    owner TEXT REFERENCES lease(owner)  -- NULL = nobody's
+    owner TEXT REFERENCES lease(owner),  -- NULL = nobody's
+    is_done INTEGER NOT NULL DEFAULT 0   -- the present send is through with it
+);
+CREATE TABLE chosen (
+    send TEXT NOT NULL,
+    recipient INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,  -- before the send
+    PRIMARY KEY (send, recipient)
 );
 """
 _MORE_INDEXES: Final = """
@@ -89,6 +96,9 @@ def create(
             "lease_s": lease_s,
             "asked": "go",
             "suppressions": 0,
+            "send": "",
+            "narrowed": "",
+            "before": "{}",
         }
         connection.copy_in("meta", ((name, str(value)) for name, value in about.items()))
         (count,) = connection.execute("SELECT count(*) FROM recipients").fetchone()
@@ -123,6 +133,12 @@ def connect(url: str, campaign_id: str) -> SharedConnection:
         connection.close()
         raise
     return connection
+
+
+def drop(url: str, campaign_id: str) -> None:
+    """Remove a campaign's tables; errors as `connect`."""
+    with closing(connect(url, campaign_id)) as connection:
+        connection.execute(f"DROP SCHEMA {_quoted(_schema_of(campaign_id))} CASCADE")
 
 
 def campaigns(url: str) -> list[str]:

@@ -29,7 +29,7 @@ from smtpbook.ledger.recovery import OPEN, close_intents
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
 _SESSION: Final = "smtpbook "
 """What the database calls the session of a runner, with its lease's name behind."""
-_SILENT: Final = (
+SILENT: Final = (
     f"owner != ? AND heartbeat < {NOW} - "
     "(SELECT CAST(value AS double precision) FROM meta WHERE name = 'lease_s')"
 )
@@ -51,10 +51,13 @@ class News(NamedTuple):
     asked : {"go", "pause", "stop"}
     suppressions : int
         Grows when somebody is suppressed.
+    runners : int
+        How many have a lease that has not run out, this one among them.
     """
 
     asked: Asked
     suppressions: int
+    runners: int
 
 
 def take_lease(connection: Connection, lease: Lease) -> None:
@@ -74,8 +77,9 @@ def renew(connection: Connection, owner: str) -> Cursor:
     return connection.execute(
         f"UPDATE lease SET heartbeat = {NOW} WHERE owner = ? RETURNING "
         "(SELECT value FROM meta WHERE name = 'asked'), "
-        "(SELECT value FROM meta WHERE name = 'suppressions')",
-        (owner,),
+        "(SELECT value FROM meta WHERE name = 'suppressions'), "
+        f"(SELECT count(*) FROM lease WHERE NOT ({SILENT}))",
+        (owner, owner),
     )
 
 
@@ -94,13 +98,15 @@ def news_of(renewed: Cursor, name: str) -> News:
             f"the list was given to another; nothing further is sent from here. Open the "
             f"campaign again to help"
         )
-    return News(row[0], int(row[1]))
+    return News(row[0], int(row[1]), row[2])
 
 
 def claim(
     connection: Connection, owner: str, count: int, now: float
 ) -> tuple[frozenset[int], Counter[str]]:
     """Take partitions that are nobody's, once those of silent runners have been freed.
+
+    Those that the present send is through with stay where they are.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def claim(
         What became of the attempts that silent runners left open.
     """
     silent = connection.execute(
-        f"SELECT owner FROM lease WHERE {_SILENT} FOR UPDATE SKIP LOCKED", (owner,)
+        f"SELECT owner FROM lease WHERE {SILENT} FOR UPDATE SKIP LOCKED", (owner,)
     ).fetchall()
     recovered: Counter[str] = Counter()
     for (who,) in silent:
@@ -118,12 +124,12 @@ def claim(
     # Who stands still in the midst of a transaction locks the lease until that is ended.
     connection.execute(
         "SELECT pg_terminate_backend(s.pid) FROM pg_stat_activity s "
-        f"JOIN lease ON application_name = '{_SESSION}' || owner WHERE {_SILENT}",
+        f"JOIN lease ON application_name = '{_SESSION}' || owner WHERE {SILENT}",
         (owner,),
     )
     taken = connection.execute(
         "UPDATE partitions SET owner = ? WHERE part IN (SELECT part FROM partitions "
-        "WHERE owner IS NULL ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",
+        "WHERE owner IS NULL AND is_done = 0 ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",
         (owner, count),
     ).fetchall()
     return frozenset(part for (part,) in taken), recovered

@@ -5,11 +5,13 @@ Reading disturbs no runner.  Whoever reads may also ask all runners to pause or 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from smtpbook.errors import near_miss
 from smtpbook.ledger.choosing import Reader
 from smtpbook.ledger.standings import Standings
+from smtpbook.shared_ledger import sends
 from smtpbook.shared_ledger.schema import connect
 from smtpbook.shared_ledger.shares import Asked
 
@@ -57,6 +59,16 @@ class SharedStandings(Standings):
         self._reader.all(
             "UPDATE meta SET value = ? WHERE name = 'asked' RETURNING name", (word,)
         )
+
+    @property
+    def work(self) -> sends.Work:
+        """How far the runners are with the present send; cheap."""
+        return sends.work(self._reader)
+
+    @property
+    def sent(self) -> Counter[str]:
+        """How many recipients of the present send came to which outcome so far."""
+        return sends.sent(self._reader, self.counts)
 
     @property
     def shares(self) -> dict[str | None, int]:

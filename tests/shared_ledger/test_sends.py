@@ -1,0 +1,120 @@
+"""A send of several runners: for whom it is, and when it is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpbook.errors import LedgerError
+from smtpbook.shared_ledger.ledger import SharedLedger
+from tests.ledger.conftest import PEOPLE, Database, note, result
+
+pytestmark = pytest.mark.real_server
+
+
+def share(ledger: SharedLedger, count: int = 8) -> list[str]:
+    """The addresses of a runner's next share."""
+    chosen = ledger.next_share(count)
+    return [] if chosen is None else [entry.address for entry in chosen]
+
+
+def begin(database: Database, *asked: object, send: str = "one") -> None:
+    """Begin a send, as whoever starts the runners does."""
+    with SharedLedger(database.url, database.name, sees_all=True) as desk:
+        desk.begin_send(send, *asked)  # type: ignore[arg-type]
+
+
+def test_the_shares_of_all_runners_are_the_list_and_each_is_done_once(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+    begin(database)
+    one, other = database.open(share=0), database.open(share=0)
+    found = share(one, 4) + share(other, 4)
+    assert sorted(found) == sorted(PEOPLE)
+    assert (one.work.left, one.work.free, one.work.runners) == (8, 0, 2)
+    one.finish()
+    one.close()
+    assert (other.work.left, other.work.free, other.work.runners) == (4, 0, 1)
+    assert other.next_share(8) is None
+    other.finish()
+    assert other.work.left == 0
+
+
+def test_what_a_runner_leaves_unfinished_is_free_again(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database)
+    one = database.open(share=0)
+    assert share(one)
+    one.close()
+    with database.look() as standings:
+        assert (standings.work.left, standings.work.free) == (8, 8)
+
+
+def test_a_limit_is_the_first_of_the_list_whoever_has_them(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database, None, 2)
+    assert sorted(share(database.open(share=0))) == sorted(PEOPLE[:2])
+
+
+def test_nobody_is_tried_twice_in_one_send_though_they_are_deferred_again(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+    with database.open() as ledger:
+        for address in PEOPLE[:2]:
+            note(ledger, address, "deferred")
+    begin(database, "deferred")
+    ledger = database.open(share=0)
+    chosen = ledger.next_share(8)
+    assert chosen is not None
+    first = chosen.take()
+    assert first is not None
+    ledger.note(first, result(first.address, "deferred"))
+    assert ledger.sent == {"deferred": 1}
+    ledger.close()
+    other = database.open(share=0)
+    assert share(other) == [one for one in PEOPLE[:2] if one != first.address]
+
+
+def test_who_was_suppressed_meanwhile_is_not_written_to(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database, PEOPLE[:2])
+    ledger = database.open(share=0)
+    ledger.suppress([PEOPLE[0]])
+    assert share(ledger) == [PEOPLE[1]]
+
+
+def test_what_was_sent_is_told_of_this_send_alone(database: Database) -> None:
+    database.create(PEOPLE)
+    with database.open() as ledger:
+        note(ledger, PEOPLE[0], "accepted")
+    begin(database)
+    with database.open() as ledger:
+        note(ledger, PEOPLE[1], "rejected")
+        assert ledger.sent == {"rejected": 1}
+
+
+def test_a_send_is_not_begun_while_another_goes_on(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database)
+    database.open(share=1)
+    with pytest.raises(LedgerError, match="a send goes on"):
+        begin(database, send="two")
+
+
+def test_each_send_has_the_whole_list_to_do_anew(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database)
+    with database.open(share=8) as ledger:
+        ledger.finish()
+    begin(database, send="two")
+    with database.look() as standings:
+        assert standings.work[:4] == ("two", "go", 0, 8)
+
+
+def test_a_runner_knows_how_many_there_are(database: Database) -> None:
+    database.create(PEOPLE)
+    one = database.open(share=0)
+    database.open(share=0)
+    one.claim(0)
+    assert one.company == 2
