@@ -44,16 +44,16 @@ FLOORS = [
         *("session", "lab", "recipients", "messages", "ledger", "logfile"),
         *("content", "routes", "tables"),
     },
+    {"shared_ledger"},  # many runners to one list
     {
-        *("audience", "comparing", "folder", "moving", "receiver", "scoring"),
-        *("shared_ledger", "survey"),
+        *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
         *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
         *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log
     {"direct"},  # one that needs no provider
-    {"rehearsal", "preflight"},  # before it
+    {"rehearsal", "preflight", "cluster"},  # before it; or by many
     {"deliverability"},  # what receivers make of who sends it
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
@@ -82,6 +82,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "delivery",
         "direct",
         "rehearsal",
+        "cluster",
         "ledger",
         "accounts",
         "grading",
@@ -110,6 +111,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "dialogues",
         "folder",
         "campaign",
+        "cluster",
         "delivery",
         "rehearsal",
         "samples",
@@ -191,6 +193,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "cryptography": {"private_key", "dkim", "smime", "certificates", "routes"},
     "duckdb": {"tables"},
     "dask": {"campaign", "insight"},
+    "distributed": {"campaign", "cluster"},
     "rich": {"progress"},
     "click": {"cli"},
     "smtplib": set(),

@@ -18,12 +18,12 @@ import pandas as pd
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign import confirm as confirmation
-from smtpbook.campaign.ending import run_shielded
 from smtpbook.campaign.keeping import Keeping, folder_of
 from smtpbook.campaign.known import Known
 from smtpbook.campaign.live import Live
 from smtpbook.campaign.sending import Agree, Sending, unasked
 from smtpbook.delivery.arms import Arms
+from smtpbook.delivery.ending import run_shielded
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together, rules_of
@@ -49,6 +49,9 @@ Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipie
 """Whom a send is narrowed to: words, or what holds addresses."""
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from smtpbook.cluster.spread import Spread
     from smtpbook.lab.lab import Lab
     from smtpbook.lab.scenarios import Scenario
     from smtpbook.lookup.asker import AnyZone
@@ -100,6 +103,9 @@ class Campaign(Known):
         the same list and letter.  Only what a lab got reaches nobody: for another lab, a
         campaign begins anew, and the old folder is put aside.  Default: ``campaigns``,
         below the working folder.  None: it is kept in memory, and ends with this process.
+    ledger : str, optional
+        ``"postgresql://user@host/database"``: the ledger is there, for a cluster to send,
+        and the folder one that all workers see.  Passwords: PGPASSWORD or ``~/.pgpass``.
     in_doubt : {"hold", "resend"}
         Whether those who may or may not have got their message are left alone, or written
         to again with the same Message-ID.
@@ -145,6 +151,7 @@ class Campaign(Known):
         retry: Retry | None = None,
         stop_when: StopWhen | Iterable[StopWhen] = (),
         folder: str | os.PathLike[str] | None = CAMPAIGNS,
+        ledger: str | None = None,
         in_doubt: InDoubt = "hold",
         arms: Arms | None = None,
     ) -> None:
@@ -161,8 +168,16 @@ class Campaign(Known):
         people = people if isinstance(people, Recipients) else read_recipients(people)
         path = None if folder is None else Path(folder) / checked_name(name)
         accounts = shares_of(account)
-        begun = None if path is None else folder_of(path, accounts, people, letter, arms)
-        keeping = Keeping(name, suppress, in_doubt, people=people, path=path, folder=begun)
+        begun = folder_of(path, accounts, people, letter, arms, ledger)
+        keeping = Keeping(
+            name,
+            suppress,
+            in_doubt,
+            people=people,
+            path=path,
+            folder=begun,
+            database=ledger,
+        )
         self._set_up(name, accounts, letter, settings, keeping)
 
     def _set_up(
@@ -219,6 +234,7 @@ class Campaign(Known):
         confirm: bool | None = None,
         dry_run: bool = False,
         progress: bool = True,
+        cluster: Client | None = None,
     ) -> Run:
         """Send, and wait until everybody has been tried, or a stop rule has ended it.
 
@@ -237,6 +253,10 @@ class Campaign(Known):
             Check every row, show the same, and send nothing.
         progress : bool
             Show how far it has come, or that nobody is left to write to.
+        cluster : distributed.Client, optional
+            The workers of its Dask cluster send, each a part of the list; the campaign has
+            a `ledger`.  Pace and connections are of all together, stop rules of each alone.
+            Should this process end, send again to join them.
 
         Returns
         -------
@@ -273,8 +293,10 @@ class Campaign(Known):
                 self._sending.ask_passwords()
             return is_agreed
 
-        live = self._new_live(is_blocking=True, is_shown=progress)
-        live.hold(lambda: self._send(live, only, limit, agree, progress=progress))
+        spread = self._spread(cluster)
+        live = self._new_live(spread, is_blocking=True, is_shown=progress)
+        body = partial(self._send, live, only, limit, agree, spread, progress=progress)
+        live.hold(body)
         return live.run
 
     def start(
@@ -284,6 +306,7 @@ class Campaign(Known):
         limit: int | None = None,
         confirm: bool | None = None,
         progress: bool = True,
+        cluster: Client | None = None,
     ) -> Live:
         """Begin to send, and return at once; parameters as `send`.
 
@@ -296,9 +319,10 @@ class Campaign(Known):
             Already sending; or ``confirm=False`` was not said.
         """
         self._sending.refuse_unasked("start", confirm)
+        spread = self._spread(cluster)
         self._sending.ask_passwords()
-        live = self._new_live(is_blocking=False, is_shown=progress)
-        body = partial(self._send, live, only, limit, unasked, progress=progress)
+        live = self._new_live(spread, is_blocking=False, is_shown=progress)
+        body = partial(self._send, live, only, limit, unasked, spread, progress=progress)
         live.begin(body)
         return live
 
@@ -308,11 +332,17 @@ class Campaign(Known):
         only: Only | None,
         limit: int | None,
         agree: Agree,
+        spread: Spread | None = None,
         *,
         progress: bool,
     ) -> None:
         """Do what `send` and `start` have in common, in either's thread."""
         words = chosen_words(only)
+        if spread is not None:
+            with self._sending.spread(spread, words, limit, agree, live) as delivery:
+                if delivery is not None:
+                    live.deliver(delivery)
+            return
         with self._sending.begun(words, limit, agree, progress=progress) as begun:
             if begun is None:
                 return
@@ -320,10 +350,24 @@ class Campaign(Known):
             with self._sending.delivery(begun, live.run, live.watch) as delivery:
                 live.deliver(delivery)
 
-    def _new_live(self, *, is_blocking: bool, is_shown: bool) -> Live:
+    def _spread(self, cluster: Client | None) -> Spread | None:
+        if cluster is None:
+            return None
+        from smtpbook.cluster.spread import Spread  # with it comes Dask
+
+        return Spread(cluster, self.accounts, self.settings)
+
+    def _new_live(
+        self, spread: Spread | None, *, is_blocking: bool, is_shown: bool
+    ) -> Live:
         if self.live is not None and not self.live.is_done:
             raise RuntimeError(f"campaign {self.name!r} is already sending")
-        self.live = Live(self.name, is_blocking=is_blocking, is_shown=is_shown)
+        self.live = Live(
+            self.name,
+            is_blocking=is_blocking,
+            is_shown=is_shown,
+            outlives=spread is not None,
+        )
         return self.live
 
     async def send_async(

@@ -6,8 +6,10 @@ It finds the folder and keeps it to itself; how files become few is `log.compact
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-from smtpbook.folder.folder import EVENTS, CampaignFolder, campaign_path
+from smtpbook.folder.folder import EVENTS, SETTINGS, CampaignFolder, campaign_path
 from smtpbook.ledger.ledger import locked
 from smtpbook.ledger.standings import FILE
 from smtpbook.log.compact import Compacted, compact_folder
@@ -45,10 +47,15 @@ def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted
     if not is_here(path):
         return compact_folder(path, progress=progress)
     home = path.parent if path.name == EVENTS else campaign_path(name)
-    is_campaign = (home / FILE).exists()
+    is_campaign = (home / FILE).exists() or (home / SETTINGS).exists()
     if not is_campaign and path.is_dir():
         return compact_folder(path, progress=progress)
     if not is_campaign:
-        home = CampaignFolder(home).path  # which tells what is amiss
-    with locked(home):
+        CampaignFolder(home)  # which tells what is amiss
+    with _alone(home):
         return compact_folder(home / EVENTS, progress=progress)
+
+
+def _alone(home: Path) -> AbstractContextManager[object]:
+    """Keep a campaign to oneself; one with its ledger here needs not be whole."""
+    return locked(home) if (home / FILE).exists() else CampaignFolder(home).alone()

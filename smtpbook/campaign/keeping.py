@@ -27,6 +27,7 @@ from smtpbook.log.frame import to_frame
 from smtpbook.messages.template import Template
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
+from smtpbook.shared_ledger.connection import check_shown
 
 
 class Keeping:
@@ -45,6 +46,8 @@ class Keeping:
         Where its folder is, or will be; None = in memory.
     folder : CampaignFolder, optional
         If there is one already.
+    database : str, optional
+        Where the ledger of a new folder is, if many runners shall share it.
     adopt : bool
         Go on with a folder that is a copy.
 
@@ -66,8 +69,10 @@ class Keeping:
         people: Recipients | None = None,
         path: Path | None = None,
         folder: CampaignFolder | None = None,
+        database: str | None = None,
         adopt: bool = False,
     ) -> None:
+        self._database = database
         self._name, self._in_doubt, self._adopt = name, in_doubt, adopt
         self._list = suppress if isinstance(suppress, SuppressionList) else None
         self._never = (
@@ -138,7 +143,11 @@ class Keeping:
             yield
             return
         self.folder = CampaignFolder.create(
-            self._path, self.people, letter, self._with_list(settings)
+            self._path,
+            self.people,
+            letter,
+            self._with_list(settings),
+            database=self._database,
         )
         self._memory, self.id = None, self.folder.id
         self._is_kept = False
@@ -208,11 +217,12 @@ class Keeping:
 
 
 def folder_of(
-    path: Path,
+    path: Path | None,
     accounts: Mapping[Account, float],
     people: Recipients,
     letter: Template,
     arms: Arms | None,
+    database: str | None = None,
 ) -> CampaignFolder | None:
     """Give the folder of a campaign that goes on; None = it begins.
 
@@ -222,9 +232,11 @@ def folder_of(
     Raises
     ------
     LedgerError
-        Something was sent of it already, with another list, letter or arms.
+        Something was sent of it already, with another list, letter, arms or ledger.
     """
-    if not path.exists():
+    if database is not None:
+        check_shown(database)
+    if path is None or not path.exists():
         return None
     folder = CampaignFolder(path)
     before, now = folder.settings, plain_accounts(accounts)
@@ -235,6 +247,10 @@ def folder_of(
     try:
         folder.compare(people, letter)
         _compare_arms(before.get("arms"), arms)
+        if database not in (None, folder.database):
+            raise LedgerError(
+                f"the ledger of {folder.name!r} is not at {database!r}; leave ledger= out"
+            )
     except LedgerError:
         with folder.standings() as standings:
             if standings.is_begun:

@@ -15,7 +15,7 @@ import time
 from types import FrameType
 from typing import Final, Protocol
 
-from smtpbook.campaign.ending import GRACE_S
+from smtpbook.delivery.ending import GRACE_S
 
 # Jupyter kills a kernel 2.5 s after its SIGTERM, half of its KernelManager's
 # shutdown_wait_time.

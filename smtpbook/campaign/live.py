@@ -17,19 +17,22 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
 from smtpbook import progress
 from smtpbook.campaign import leaving
-from smtpbook.campaign.ending import GRACE_S, wind_up
 from smtpbook.campaign.status import SendState, Status, Watch
 from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.ending import GRACE_S, wind_up
 from smtpbook.delivery.run import Run
 from smtpbook.errors import SendStopped
 from smtpbook.log.frame import Recorder
 from smtpbook.runner import HEARTBEAT_S, SENDER, Job, refuse_inside_trio
+
+if TYPE_CHECKING:
+    from smtpbook.cluster.delivery import ClusterDelivery
 
 
 class Live:
@@ -51,13 +54,15 @@ class Live:
     ``live = campaign.start(); live.pause(); live.resume(); run = live.wait()``
     """
 
-    def __init__(self, campaign: str, *, is_blocking: bool, is_shown: bool) -> None:
+    def __init__(
+        self, campaign: str, *, is_blocking: bool, is_shown: bool, outlives: bool = False
+    ) -> None:
         self.run = Run(Recorder(), campaign)
         self.is_blocking = is_blocking
         self.watch = Watch(campaign, self.run.record)
         self.run.record = self.watch.record
-        self._is_shown = is_shown
-        self._delivery: Delivery | None = None
+        self._is_shown, self._outlives = is_shown, outlives
+        self._delivery: Delivery | ClusterDelivery | None = None
         self._job: Job[None] | None = None
         self._asked: Literal["pause", "stop"] | None = None
         self._why: str | None = None
@@ -228,7 +233,7 @@ class Live:
         try:
             if self._is_shown:
                 self.watch.shown = progress.show_panel(self) or self.watch.shown
-            leaving.enter(self)
+            self._enter()
             thread.start()
         except BaseException:
             leaving.leave(self)
@@ -240,10 +245,14 @@ class Live:
         """Run the body of the send here, to its end."""
 
         def run() -> None:
-            leaving.enter(self)
+            self._enter()
             body()
 
         self._hold(run)
+
+    def _enter(self) -> None:
+        if not self._outlives:  # what others send goes on when this process ends
+            leaving.enter(self)
 
     def _hold(self, body: Callable[[], None]) -> None:
         try:
@@ -271,7 +280,7 @@ class Live:
             shown = progress.Lines("sending", total)
         self.watch.shown = shown
 
-    def deliver(self, delivery: Delivery) -> None:
+    def deliver(self, delivery: Delivery | ClusterDelivery) -> None:
         """Have a delivery run, and wait for its end; called by the body.
 
         Raises
@@ -293,7 +302,7 @@ class Live:
                 raise
             raise self._stopped() from exc
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery | ClusterDelivery) -> None:
         """Run it as it was asked to before it was there."""
         # From here on there is a thread to ask: before, a signal would ask one that is
         # still being started, by whoever was interrupted.

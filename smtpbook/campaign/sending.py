@@ -22,7 +22,7 @@ from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
-from smtpbook.errors import LogWarning
+from smtpbook.errors import LedgerError, LogWarning
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.log.journal import Journal, seal_left
@@ -32,6 +32,9 @@ from smtpbook.progress import Display
 
 if TYPE_CHECKING:
     from smtpbook.campaign.campaign import Campaign
+    from smtpbook.campaign.live import Live
+    from smtpbook.cluster.delivery import ClusterDelivery
+    from smtpbook.cluster.spread import Spread
 
 Words = frozenset[str] | None
 """Whom a send is narrowed to; None = those never tried."""
@@ -114,18 +117,48 @@ class Sending:
             keeping.prepared(self._campaign.letter, kept),
             keeping.books() as books,
         ):
-            chosen = books.select(only, limit)
-            look = cache(
-                partial(self.look_over, books, chosen, progress=progress, strict=True)
-            )
-            if not keeping.is_checked:  # nothing surprises later
-                look()
-            if not agree(len(chosen), look):
-                yield None
-                return
-            never = books.counts["suppressed"]
-            keeping.keep(kept, is_checked=len(chosen) + never == len(books))
-            yield Begun(books, chosen, only is None)
+            if keeping.folder is not None and keeping.folder.database is not None:
+                raise LedgerError(
+                    f"campaign {self._campaign.name!r} has a ledger for many runners: send "
+                    f"with cluster=, a Client of dask.distributed"
+                )
+            chosen = self._agreed(books, only, limit, agree, progress=progress)
+            yield None if chosen is None else Begun(books, chosen, only is None)
+
+    @contextmanager
+    def spread(
+        self, spread: Spread, only: Words, limit: int | None, agree: Agree, live: Live
+    ) -> Iterator[ClusterDelivery | None]:
+        """Begin a send by a cluster, or join one; as `begun`, and then `delivery`."""
+        keeping = self._keeping
+        with self.alone(), keeping.prepared(self._campaign.letter, self._kept()):
+            total = spread.join(keeping.folder, only, limit)
+            if total is None:
+                with keeping.books() as books:
+                    chosen = self._agreed(books, only, limit, agree, progress=True)
+                    if not chosen:
+                        yield None
+                        return
+                    total = len(chosen)
+                    spread.begin(books, only, limit)
+            live.expect(total)
+            with spread.delivery(live.run, live.watch) as delivery:
+                yield delivery
+
+    def _agreed(
+        self, books: Books, only: Words, limit: int | None, agree: Agree, *, progress: bool
+    ) -> Chosen | None:
+        """Choose whom to write to; None = it was not agreed to."""
+        keeping = self._keeping
+        chosen = books.select(only, limit)
+        look = cache(partial(self.look_over, books, chosen, progress=progress, strict=True))
+        if not keeping.is_checked:  # nothing surprises later
+            look()
+        if not agree(len(chosen), look):
+            return None
+        never = books.counts["suppressed"]
+        keeping.keep(self._kept(), is_checked=len(chosen) + never == len(books))
+        return chosen
 
     @contextmanager
     def delivery(self, begun: Begun, run: Run, display: Display) -> Iterator[Delivery]:

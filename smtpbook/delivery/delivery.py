@@ -20,7 +20,6 @@ verdict, and says QUIT.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -107,6 +106,8 @@ class Delivery:
         Why the last connection was lost.
     is_paused : bool
         Whether nothing new begins until `resume`.
+    is_alone : bool
+        Whether those whom no connection is left for are failed: nobody else sends to them.
     """
 
     _max_messages: ClassVar[int | None] = None  # on a connection, besides what others allow
@@ -127,7 +128,7 @@ class Delivery:
         connector: Connector = connect,
     ) -> None:
         self.error: Exception | None = None
-        self.is_paused = False
+        self.is_paused, self.is_alone = False, True
         self._books, self._settings = books, settings
         self._clock = clock
         self._campaign_id, self._run, self._connector = campaign_id, run, connector
@@ -206,7 +207,8 @@ class Delivery:
         Raises
         ------
         AuthenticationError, ReplyError, TransportError, LocalProtocolError
-            No account's first connection could be opened; nothing was sent.
+            No account's first connection could be opened; nothing was sent.  Or it is not
+            alone, and no connection was left.
         LedgerError
             What became of somebody cannot be kept; nothing more was sent.
 
@@ -231,28 +233,17 @@ class Delivery:
             around.cancel_scope.cancel()
         if self._broken is not None:
             raise self._broken
-        self._tell_refusals()
+        self._routes.tell_refusals(is_experiment=self._settings.arms is not None)
         if self._stopped.is_set():
             return
+        if not self.is_alone and any(route.queue for route in self._routes):
+            raise self.error or TransportError("no connection was left")
         for entry in self._queues.drain():
             if self._stopped.is_set():  # by a stop rule that saw these failures
                 return
             if entry.due is None:  # who waits for a retry keeps what the last try came to
                 error = self.error or TransportError("no connection was left")
                 self._outbox.fail(entry, error)
-
-    def _tell_refusals(self) -> None:
-        refused = [route for route in self._routes if route.refusal is not None]
-        # Without an arm there is nothing to compare the others with.
-        if len(refused) == len(self._routes) or (refused and self._settings.arms):
-            assert refused[0].refusal is not None
-            raise refused[0].refusal
-        for route in refused:
-            warnings.warn(
-                f"account {route.account.name} could not be used ({route.refusal}); the "
-                f"others took its share",
-                stacklevel=2,
-            )
 
     async def _watch_clock(self) -> None:
         """Have everything looked at anew when the computer has slept."""

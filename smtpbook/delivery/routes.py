@@ -13,6 +13,7 @@ Nothing here waits; instants come in.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
@@ -171,6 +172,23 @@ class Routes:
             for one in self._routes
             if one is not route and one.queue is route.queue
         )
+
+    def tell_refusals(self, *, is_experiment: bool) -> None:
+        """Warn of accounts that could not be used; if it is all, raise why.
+
+        In an experiment, one is enough: without an arm there is nothing to compare the
+        others with.
+        """
+        refused = [route for route in self._routes if route.refusal is not None]
+        if len(refused) == len(self._routes) or (refused and is_experiment):
+            assert refused[0].refusal is not None
+            raise refused[0].refusal
+        for route in refused:
+            warnings.warn(
+                f"account {route.account.name} could not be used ({route.refusal}); the "
+                f"others took its share",
+                stacklevel=3,
+            )
 
     def take(self, route: Route, now: float) -> None:
         """Note that a route has taken a message."""

@@ -2,7 +2,8 @@
 
 ``campaign.toml`` holds its settings, ``people.parquet`` and ``letter.toml`` the list and
 the letter as they were when it began, ``files/`` the letter's files, ``ledger.sqlite`` what
-has become of everybody, ``events/`` what was said.  A folder is made whole or not at all;
+has become of everybody, ``events/`` what was said.  Instead of ``ledger.sqlite`` there may
+be a ledger in a database, shared by many runners.  A folder is made whole or not at all;
 and what was changed in it afterwards is noticed.  Nothing here sends; no secret is kept.
 """
 
@@ -17,8 +18,8 @@ import shutil
 import tempfile
 import time
 import tomllib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -27,20 +28,24 @@ import tomli_w
 
 from smtpbook.errors import LedgerError, RecipientsError, near_miss
 from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
-from smtpbook.ledger.books import InDoubt
+from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.machine import refuse_unsafe
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.messages.template import Template
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import SavedRows, is_file_name, read_list, write_list
+from smtpbook.shared_ledger import schema
+from smtpbook.shared_ledger.ledger import SharedLedger
+from smtpbook.shared_ledger.standings import SharedStandings
 
 CAMPAIGNS: Final = Path("campaigns")
 """Where campaigns are kept unless another folder is named: below the working folder."""
 EVENTS: Final = "events"
 """In a campaign's folder, where its event log is."""
+SETTINGS: Final = "campaign.toml"
+"""In a campaign's folder, what makes it one."""
 
-_SETTINGS: Final = "campaign.toml"
 _LIST: Final = "people.parquet"
 _LETTER: Final = "letter.toml"
 _FILES: Final = "files"
@@ -61,6 +66,8 @@ class CampaignFolder:
     path : Path
     name, id : str
         What it is called, and what the log calls it.
+    database : str or None
+        Where its ledger is, if it is a shared one; None = here.
     settings : dict
         As given to `create`.
 
@@ -73,7 +80,7 @@ class CampaignFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        about = self._read(_SETTINGS)
+        about = self._read(SETTINGS)
         if about.get("format") != _FORMAT:
             raise LedgerError(
                 f"the campaign in {str(path)!r} was made by another smtpbook (format "
@@ -81,6 +88,7 @@ class CampaignFolder:
             )
         try:
             self.name, self.id = str(about["name"]), str(about["id"])
+            self.database: str | None = about.get("database")
             self._letter_file = Path(about["letter"]).name  # never of another folder
             digests = {
                 _LIST: about["list_sha256"],
@@ -89,9 +97,9 @@ class CampaignFolder:
             self.settings: dict[str, Any] = about["settings"]
         except KeyError as exc:
             raise LedgerError(
-                f"{str(path / _SETTINGS)!r} lacks {exc}; put the original back"
+                f"{str(path / SETTINGS)!r} lacks {exc}; put the original back"
             ) from None
-        for file in (*digests, FILE):
+        for file in (*digests, *((FILE,) if self.database is None else ())):
             if not (path / file).is_file():
                 raise LedgerError(
                     f"the campaign in {str(path)!r} lacks {file!r}; put it back from a copy"
@@ -112,6 +120,8 @@ class CampaignFolder:
         people: Recipients,
         letter: Template,
         settings: Mapping[str, Any],
+        *,
+        database: str | None = None,
     ) -> CampaignFolder:
         """Freeze a list and a letter into a folder of their own, with a ledger.
 
@@ -125,6 +135,8 @@ class CampaignFolder:
         settings : mapping
             What TOML can hold; an account by its saved name, never its password.  None is
             left out.
+        database : str, optional
+            The URL of a database, without a password, for a ledger of many runners.
 
         Raises
         ------
@@ -141,15 +153,17 @@ class CampaignFolder:
             "name": name,
             "id": f"{name}-{secrets.token_hex(3)}",
             "created": datetime.now(UTC).replace(microsecond=0),
+            **({} if database is None else {"database": database}),
             "settings": {key: v for key, v in settings.items() if v is not None},
         }
-        beside = None
+        beside, is_made = None, False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _clear(path)
             beside = Path(tempfile.mkdtemp(".part", f".{name}.", path.parent))
             _fill(beside, people, letter, about)
             os.rename(beside, path)
+            is_made = True
             _sync(path.parent)
         except OSError as exc:
             if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
@@ -161,6 +175,9 @@ class CampaignFolder:
         finally:
             if beside is not None:
                 shutil.rmtree(beside, ignore_errors=True)
+            if database is not None and not is_made:
+                with suppress(LedgerError):
+                    schema.drop(database, str(about["id"]))
         return cls(path)
 
     @property
@@ -238,12 +255,12 @@ class CampaignFolder:
                 {"time": datetime.now(UTC).replace(microsecond=0), "letter": name},
             ],
         }
-        with self.ledger():  # nobody sends meanwhile
+        with self.alone():
             try:
                 for digest, content in files.items():
                     _replace(self.path / _FILES / digest, content)
                 _replace(self.path / name, octets)
-                _replace(self.path / _SETTINGS, _toml(about, "campaign"))
+                _replace(self.path / SETTINGS, _toml(about, "campaign"))
             except OSError as exc:
                 raise LedgerError(
                     f"cannot change the letter of {str(self.path)!r} "
@@ -277,7 +294,7 @@ class CampaignFolder:
         if about == self._about:
             return
         try:
-            _replace(self.path / _SETTINGS, _toml(about, "campaign"))
+            _replace(self.path / SETTINGS, _toml(about, "campaign"))
         except OSError as exc:
             raise LedgerError(
                 f"cannot change the settings of {str(self.path)!r} "
@@ -300,10 +317,12 @@ class CampaignFolder:
         """
         hidden = self.path.with_name(f".{self.name}.{secrets.token_hex(3)}.part")
         try:
-            with self.ledger() as ledger:  # nobody sends meanwhile, nor finds it after
+            with self.alone() as ledger:  # nobody finds it after
                 if ledger.is_begun:
                     return False
                 self.path.rename(hidden)
+            if self.database is not None:
+                schema.drop(self.database, self.id)
             shutil.rmtree(hidden)
         except OSError as exc:
             raise LedgerError(
@@ -320,24 +339,61 @@ class CampaignFolder:
             Somebody runs it, or it cannot be renamed.
         """
         try:
-            with self.ledger():  # nobody sends meanwhile
+            with self.alone():
                 self.path.rename(self.path.with_name(self.id))
         except OSError as exc:
             raise LedgerError(
                 f"cannot rename {str(self.path)!r}: {exc.strerror or exc}"
             ) from exc
 
-    def ledger(self, *, in_doubt: InDoubt = "hold", adopt: bool = False) -> Ledger:
+    def ledger(self, *, in_doubt: InDoubt = "hold", adopt: bool = False) -> Books:
         """Open the ledger as its one runner; parameters and errors as `Ledger`.
 
-        Entries have the frozen list's fields in `Entry.row`.
+        Entries have the frozen list's fields in `Entry.row`.  A shared ledger is open for
+        everything but sending.
         """
+        if self.database is not None:
+            return self.shared_ledger(in_doubt=in_doubt, sees_all=True)
         rows = SavedRows(self.path / _LIST)
         return Ledger(self.path, in_doubt=in_doubt, adopt=adopt, rows=rows)
 
+    def shared_ledger(
+        self, *, in_doubt: InDoubt = "hold", sees_all: bool = False
+    ) -> SharedLedger:
+        """Open the shared ledger as one of its runners; parameters as `SharedLedger`."""
+        assert self.database is not None
+        rows = SavedRows(self.path / _LIST)
+        return SharedLedger(
+            self.database, self.id, in_doubt=in_doubt, rows=rows, sees_all=sees_all
+        )
+
     def standings(self) -> Standings:
         """Open the ledger for reading, whoever runs the campaign."""
+        if self.database is not None:
+            return self.shared_standings()
         return Standings.open(self.path)
+
+    def shared_standings(self) -> SharedStandings:
+        """Open the shared ledger for reading and asking; errors as `SharedStandings.at`."""
+        assert self.database is not None
+        return SharedStandings.at(self.database, self.id)
+
+    @contextmanager
+    def alone(self) -> Iterator[Books]:
+        """Open the ledger while nobody sends.
+
+        Raises
+        ------
+        LedgerError
+            Somebody does.
+        """
+        with self.ledger() as ledger:
+            if self.database is not None and len(ledger.runners) > 1:
+                raise LedgerError(
+                    f"campaign {self.name!r} is being sent by "
+                    f"{len(ledger.runners) - 1} runners; wait for their end, or stop them"
+                )
+            yield ledger
 
     def _read(self, file: str) -> dict[str, Any]:
         try:
@@ -393,11 +449,14 @@ def _fill(
         write_list(people, folder / _LIST)
     except RecipientsError as exc:
         raise LedgerError(f"cannot keep the list: {exc}") from exc
-    Ledger.create(folder, people.addresses, campaign_id=about["id"])
+    if "database" in about:
+        SharedLedger.create(about["database"], people.addresses, campaign_id=about["id"])
+    else:
+        Ledger.create(folder, people.addresses, campaign_id=about["id"])
     about["list_sha256"] = _digest(folder / _LIST)
     about["letter"] = _LETTER
     about["letter_sha256"] = _digest(folder / _LETTER)
-    _write(folder / _SETTINGS, _toml(about, "campaign"))
+    _write(folder / SETTINGS, _toml(about, "campaign"))
     for place in (folder / _FILES, folder):
         _sync(place)
 
@@ -473,12 +532,12 @@ def _none(path: Path) -> LedgerError:
     """Say that there is no campaign."""
     if path.is_dir() and any(path.iterdir()):
         return LedgerError(
-            f"{str(path)!r} is no campaign's folder: it lacks {_SETTINGS!r}; it is left "
+            f"{str(path)!r} is no campaign's folder: it lacks {SETTINGS!r}; it is left "
             f"alone"
         )
     names = []
     with suppress(OSError):
-        names = [one.name for one in path.parent.iterdir() if (one / _SETTINGS).is_file()]
+        names = [one.name for one in path.parent.iterdir() if (one / SETTINGS).is_file()]
     return LedgerError(
         f"no campaign {path.name!r} in {str(path.parent)!r}{near_miss(path.name, names)}"
     )

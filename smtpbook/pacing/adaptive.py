@@ -99,6 +99,10 @@ class Adaptive:
         """Make a limiter that has heard nothing yet."""
         return AdaptiveLimiter(self)
 
+    def shared(self, sharers: int) -> Adaptive:
+        """Give each one's part: the rate is not known before, so its bounds are shared."""
+        return Adaptive(self.floor / sharers, self.ceiling / sharers)
+
 
 class AdaptiveLimiter:
     """The rate so far.

@@ -52,6 +52,9 @@ class Limit(Protocol):
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""
 
+    def shared(self, sharers: int) -> Limit:
+        """Give each one's part, where so many senders keep it together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -77,6 +80,16 @@ class Window:
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""
         return _Begun(self)
+
+    def shared(self, sharers: int) -> Window:
+        """Give each one's part; where there are more senders than messages, a longer wait.
+
+        >>> Window(50, 300.0).shared(4), Window(1, 0.6).shared(4)
+        (Window(count=12, seconds=300.0), Window(count=1, seconds=2.4))
+        """
+        if self.count >= sharers:
+            return Window(self.count // sharers, self.seconds)
+        return Window(1, self.seconds * sharers / self.count)
 
 
 class _Begun:
@@ -125,6 +138,10 @@ class WarmUp:
     def limiter(self) -> Limiter:
         """Make a limiter that has seen nothing yet."""
         return _Days(self.counts)
+
+    def shared(self, sharers: int) -> WarmUp:
+        """Give each one's part, one message a day at least."""
+        return WarmUp(tuple(max(1, count // sharers) for count in self.counts))
 
 
 class _Days:

@@ -183,12 +183,23 @@ class Pacer:
         Whether anything has, as far as it knows.
     """
 
-    __slots__ = ("_domains", "_total", "has_begun", "pace")
+    __slots__ = ("_domains", "_sharers", "_total", "has_begun", "pace")
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
-        self.has_begun = False
-        self._total: list[Limiter] = [limit.limiter() for limit in pace.limits]
+        self.share_with(1)
+
+    def share_with(self, sharers: int) -> None:
+        """Keep one of so many equal parts of the pace, and forget what has begun.
+
+        All of them then `recall` what all have begun, each one its part of it: so together
+        they begin no more in any stretch of time than the pace allows, but for as many as
+        they are.  A domain's limits are not shared: a domain is one sender's.
+        """
+        self._sharers, self.has_begun = sharers, False
+        self._total: list[Limiter] = [
+            limit.shared(sharers).limiter() for limit in self.pace.limits
+        ]
         self._domains: dict[str, list[Limiter]] = {}
 
     def recall(self, earlier: Iterable[tuple[float, str, str]]) -> None:
@@ -200,10 +211,12 @@ class Pacer:
             Instants by the same clock as all later ones, in ascending order, with a
             recipient's address and the message; one message may have several recipients.
         """
-        last = None
+        last, messages = None, 0
         for at, address, message in earlier:
             if message != last:
-                self.take(at)
+                if messages % self._sharers == 0:
+                    self.take(at)
+                messages += 1
             last = message
             self.take_of(self.domain(address), at)
 

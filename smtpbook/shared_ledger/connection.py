@@ -152,6 +152,22 @@ class SharedCursor:
             yield from self._cursor
 
 
+def check_shown(url: str) -> None:
+    """Refuse a URL that must not be kept, or handed on.
+
+    Raises
+    ------
+    LedgerError
+        A password is in it, or it is no such URL.
+    """
+    if "password" in _settings(url):
+        raise LedgerError(
+            f"a password is in the URL of the ledger at {place_of(url)}, and the "
+            f"campaign's folder would keep it; leave it out, and let every computer find "
+            f"it: in the environment variable PGPASSWORD, or in ~/.pgpass"
+        )
+
+
 def place_of(url: str) -> str:
     """Name the database a URL leads to, without user and password.
 

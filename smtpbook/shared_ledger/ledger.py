@@ -106,7 +106,6 @@ class SharedLedger(Books, SharedStandings):
         self._refusal: LedgerError | None = None
         self._is_closed = False
         self._asked: Asked
-        self._runners = 1
         with ExitStack() as undo:
             reader = Reader(schema.connect(url, campaign_id))
             undo.callback(reader.close)
@@ -118,6 +117,7 @@ class SharedLedger(Books, SharedStandings):
             self._asked = about["asked"]
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease)
+            self._runners = sends.work(reader).runners
             self.heartbeat_s = min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
             writer = Writer(
                 connection,

@@ -99,6 +99,7 @@ def create(
             "send": "",
             "narrowed": "",
             "before": "{}",
+            "begun": "0",
         }
         connection.copy_in("meta", ((name, str(value)) for name, value in about.items()))
         (count,) = connection.execute("SELECT count(*) FROM recipients").fetchone()

@@ -9,11 +9,13 @@ send is over when all are.  So nobody counts the list to know whether something 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from smtpbook.ledger.choosing import Choice, Reader, choose
+from smtpbook.ledger.choosing import COLUMNS, Choice, Reader, choose
+from smtpbook.ledger.entries import Entry
 from smtpbook.shared_ledger.shares import SILENT, Asked
 
 _NEVER: Final = "NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.key = recipients.key)"
@@ -100,6 +102,7 @@ def begin(
         "narrowed": narrowed,
         "asked": "go",
         "before": json.dumps(before),
+        "begun": str(time.time()),
     }
     values = ", ".join("(?, ?)" for _ in about)
     reader.all(
@@ -118,6 +121,17 @@ def share_of(reader: Reader, parts: Iterable[int], *, is_resending: bool) -> Cho
     if not narrowed:
         return choose(reader, "", None, is_resending=is_resending, share=share)
     return Choice(condition=f"{share} AND {_NARROWED}", is_asked=narrowed == "only")
+
+
+def untold(reader: Reader) -> list[Entry]:
+    """Give those whom silent runners left in doubt in the present send, without fields."""
+    rows = reader.all(
+        f"SELECT {COLUMNS} WHERE outcome = 'in_doubt' AND EXISTS (SELECT 1 FROM attempts a "
+        "WHERE a.recipient = position AND a.attempt = recipients.attempts "
+        "AND a.session_id IS NULL AND a.time >= (SELECT CAST(value AS double precision) "
+        "FROM meta WHERE name = 'begun')) ORDER BY position"
+    )
+    return [Entry(*row) for row in rows]
 
 
 def sent(reader: Reader, counts: Counter[str]) -> Counter[str]:

@@ -129,7 +129,8 @@ def claim(
     )
     taken = connection.execute(
         "UPDATE partitions SET owner = ? WHERE part IN (SELECT part FROM partitions "
-        "WHERE owner IS NULL AND is_done = 0 ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",
+        "WHERE owner IS NULL AND is_done = 0 ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) "
+        "RETURNING part",
         (owner, count),
     ).fetchall()
     return frozenset(part for (part,) in taken), recovered

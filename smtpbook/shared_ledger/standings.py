@@ -10,6 +10,7 @@ from typing import Final
 
 from smtpbook.errors import near_miss
 from smtpbook.ledger.choosing import Reader
+from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.standings import Standings
 from smtpbook.shared_ledger import sends
 from smtpbook.shared_ledger.schema import connect
@@ -69,6 +70,10 @@ class SharedStandings(Standings):
     def sent(self) -> Counter[str]:
         """How many recipients of the present send came to which outcome so far."""
         return sends.sent(self._reader, self.counts)
+
+    def untold(self) -> list[Entry]:
+        """Give those whom silent runners left in doubt in the present send."""
+        return sends.untold(self._reader)
 
     @property
     def shares(self) -> dict[str | None, int]:

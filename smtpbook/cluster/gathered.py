@@ -1,0 +1,68 @@
+"""Gathered: the event log of one send, of which each sender has written its part.
+
+The parts lie in the campaign's folder, which all see.  Rows stand by sender: those of one
+recipient are in order, as no two send to the same at a time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from smtpbook.log.files import log_files
+from smtpbook.log.frame import to_frame
+from smtpbook.log.join import join_logs
+from smtpbook.log.journal import Journal
+from smtpbook.log.store import read_log
+
+
+class Gathered(Journal):
+    """Takes what the driver itself has to say, and gives what all have said.
+
+    Parameters
+    ----------
+    folder : path
+        The campaign's events.
+    send : str
+        What the names of the files of this send begin with.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made or read.
+    """
+
+    def __init__(self, folder: Path, send: str) -> None:
+        super().__init__(folder, f"{send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-driver")
+        self._folder_of_all, self._send = folder, send
+        self._seen: tuple[list[tuple[str, int]], int] = ([], -1)
+
+    def frame(self) -> pd.DataFrame:
+        """Give the event log so far, of all senders."""
+        self.flush()
+        seen = self._there()
+        for _ in range(10):  # a part is sealed meanwhile, and has another name
+            try:
+                parts = [read_log(self._folder_of_all / name) for name, _ in seen]
+                break
+            except FileNotFoundError:
+                seen = self._there()
+        else:
+            raise OSError(f"{self._folder_of_all}: its files come and go; ask again")
+        log = join_logs(parts) if parts else to_frame([])
+        self._seen = (seen, len(log))
+        return log
+
+    def __len__(self) -> int:
+        """How many rows there are; another number than before: there may be more."""
+        seen, rows = self._seen
+        return rows if self._there() == seen and rows >= 0 else rows + 1
+
+    def _there(self) -> list[tuple[str, int]]:
+        return [
+            (path.name, path.stat().st_size)
+            for path in log_files(self._folder_of_all)
+            if path.name.startswith(self._send)
+        ]

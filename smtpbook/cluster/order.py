@@ -1,0 +1,72 @@
+"""Order: what a worker is told, and what may not be told.
+
+An order holds no list, no letter and no secret: list and letter stand in the campaign's
+folder, which every worker sees, and a worker finds passwords itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromPrompt
+from smtpbook.accounts.secret import Secret
+from smtpbook.delivery.settings import Settings
+from smtpbook.errors import LocalProtocolError
+from smtpbook.pacing.pace import Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a worker needs to send its part of a campaign.
+
+    Attributes
+    ----------
+    folder : Path
+        The campaign's, the same on every worker.
+    accounts : mapping of Account to float
+        With their shares.
+    settings : Settings
+        Of the whole campaign, but for `connections`, which are this worker's.
+    send : str
+        What the send is called in the ledger, and in the names of its event log's files.
+    """
+
+    folder: Path
+    accounts: Mapping[Account, float]
+    settings: Settings
+    send: str
+
+
+def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
+    """Refuse what many senders cannot do, or must not be told.
+
+    Raises
+    ------
+    LocalProtocolError
+        A password would have to travel, or be typed on every worker.
+    ValueError
+        A setting needs one sender that hears all replies.
+    """
+    for account in accounts:
+        if isinstance(account.password, Secret | FromPrompt):
+            raise LocalProtocolError(
+                f"the password of {account.name} is known here only, and no password is "
+                f"sent to a cluster: have each worker find it, by "
+                f'password=FromEnvironment("NAME"), or without password= by its keyring or '
+                f"the environment variable named in the error that probe(account) raises"
+            )
+    if settings.pace.is_adaptive:
+        raise ValueError(
+            f"pace={str(settings.pace)!r}: an adaptive pace learns from what one sender "
+            f'hears; give a cluster a fixed one, such as "600/min"'
+        )
+    if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
+        raise ValueError(
+            "pace: domain_of= joins domains that may be different workers'; leave it out, "
+            "and per_domain counts by the domain itself"
+        )
+    if settings.arms is not None:
+        raise ValueError("an experiment is sent by one sender: leave cluster= out")

@@ -1,0 +1,205 @@
+"""Sender: one process of a send that several have begun, on whatever computer.
+
+Theory of operation.  It opens the shared ledger and runs a delivery over the partitions it
+claims, until none is free.  Then it waits: what a silent runner had is free when its lease
+has run out, and the send is over when nothing is left.  A ledger that is lost (the database
+was restarted, this process stood still for too long) ends the delivery and nothing else:
+the sender opens the ledger again, with a new lease.
+
+It keeps its part of the pace, which changes with the number of runners.  Nothing here knows
+how it was started.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from smtpbook.cluster.claims import Claims
+from smtpbook.cluster.order import Order
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.outbox import Letter
+from smtpbook.delivery.run import Run
+from smtpbook.direct.delivery import delivery_by
+from smtpbook.errors import LedgerError, SMTPBookError
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.log.frame import Recorder
+from smtpbook.log.journal import Journal
+from smtpbook.pacing.pace import Pacer
+from smtpbook.progress import Silent
+from smtpbook.session.session import open_session
+from smtpbook.shared_ledger.ledger import SharedLedger
+
+PATIENCE_S: Final = 600.0
+"""How long a database may be gone before a sender gives up."""
+
+_HEED_S: Final = 0.2  # between two looks at what the ledger has heard
+_LOOK_S: Final = 1.0  # between two looks for work
+_BEATS: Final = 2  # of the ledger, after which all runners know of a new one
+
+
+def prove(order: Order) -> None:
+    """See whether a send from here would go: the folder, the ledger, the logins.
+
+    Raises
+    ------
+    LedgerError
+        The campaign's folder is not seen from here, or the database not reached.
+    TransportError, ReplyError, LocalProtocolError
+        An account cannot be logged in to from here.
+    """
+    folder = CampaignFolder(order.folder)
+    folder.letter()
+    folder.shared_standings().close()
+    for account in order.accounts:
+        if account.relay is None:
+            trio.run(_log_in, account)
+
+
+async def _log_in(account: object) -> None:
+    async with open_session(account):  # type: ignore[arg-type]
+        pass
+
+
+def serve(order: Order) -> str | None:
+    """Send until the send is over, or everybody is asked to stop.
+
+    Returns
+    -------
+    str or None
+        Why a stop rule ended it; None = none did.
+
+    Raises
+    ------
+    LedgerError
+        The ledger is gone for longer than `PATIENCE_S`.
+    TransportError, ReplyError, LocalProtocolError
+        No account's first connection could be opened from here.
+    """
+    folder = CampaignFolder(order.folder)
+    letter = order.settings.letters(folder.letter())
+    well_at = time.monotonic()
+    while True:
+        try:
+            if not _wait_for_work(folder, order):
+                return None
+            well_at = time.monotonic()
+            return_of = trio.run(_send, folder, order, letter)
+        except LedgerError:
+            if time.monotonic() - well_at > PATIENCE_S:
+                raise
+            time.sleep(_LOOK_S)
+            continue
+        if return_of is not None:
+            return return_of
+
+
+def _wait_for_work(folder: CampaignFolder, order: Order) -> bool:
+    """Wait until something can be claimed; False: the send is over."""
+    with folder.shared_standings() as standings:
+        while True:
+            work = standings.work
+            if work.send != order.send or work.asked == "stop" or not work.left:
+                return False
+            if work.free:
+                return True
+            time.sleep(_LOOK_S)
+
+
+async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | None:
+    """Send to what can be claimed; give why a stop rule ended it."""
+    settings = order.settings
+    run, clock, pacer = Run(Recorder(), folder.name), Clock(), Pacer(settings.pace)
+    with (
+        folder.shared_ledger(in_doubt=settings.in_doubt) as ledger,
+        Journal(folder.events, _stem(order, ledger)) as journal,
+    ):
+        run.keep_in(journal)
+        part = _Part(ledger, pacer, clock)
+        await part.deal()
+        claims = Claims(ledger)
+        claims.claim(settings.connections)
+        delivery = delivery_by(order.accounts)(
+            ledger,
+            claims,
+            letter,
+            order.accounts,
+            settings,
+            pacer=pacer,
+            clock=clock,
+            campaign_id=folder.id,
+            run=run,
+            display=Silent(),
+        )
+        delivery.is_alone = False
+        await _run(delivery, part)
+        if claims.error is not None:
+            raise claims.error
+        if run.stopped is not None:
+            ledger.ask("stop")
+        elif ledger.asked != "stop":
+            ledger.finish()
+    return run.stopped
+
+
+async def _run(delivery: Delivery, part: _Part) -> None:
+    """Run a delivery that does what all runners are asked to."""
+    error: SMTPBookError | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(part.heed, delivery)
+        try:
+            await delivery.run()
+        except SMTPBookError as exc:
+            error = exc
+        nursery.cancel_scope.cancel()
+    if error is not None:
+        raise error
+
+
+class _Part:
+    """One runner's part of the pace, and what it is asked to do."""
+
+    def __init__(self, ledger: SharedLedger, pacer: Pacer, clock: Clock) -> None:
+        self._ledger, self._pacer, self._clock = ledger, pacer, clock
+        self._company = 1
+
+    async def heed(self, delivery: Delivery) -> None:
+        """Pause, go on and stop with all others, and keep one's part of the pace."""
+        while self._ledger.asked != "stop":
+            if self._ledger.company != self._company:
+                delivery.pause()
+                await self.deal()
+            if delivery.is_paused != (self._ledger.asked == "pause"):
+                delivery.resume() if delivery.is_paused else delivery.pause()
+            await trio.sleep(_HEED_S)
+        delivery.stop()
+
+    async def deal(self) -> None:
+        """Take one's part of the pace, as many runners as there are now."""
+        pace = self._pacer.pace
+        before, self._company = self._company, self._ledger.company
+        if not (pace.limits or pace.domain_limits):
+            return
+        if self._company > before:  # until all others keep no more than theirs
+            await trio.sleep(_BEATS * self._ledger.heartbeat_s)
+        since = time.time() - pace.looks_back_s * self._company
+        begun = await trio.to_thread.run_sync(lambda: list(self._ledger.begun(since)))
+        self._pacer.share_with(self._company)
+        self._pacer.recall(
+            (self._clock.instant(at), address, message) for at, address, message in begun
+        )
+
+
+def _stem(order: Order, ledger: SharedLedger) -> str:
+    """Name a runner's event log: files stand in the order in which they were begun."""
+    return f"{order.send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{ledger.lease.owner[:8]}"
+
+
+def with_connections(order: Order, connections: int) -> Order:
+    """Give an order for a sender with so many connections."""
+    return replace(order, settings=order.settings.given(connections=connections))

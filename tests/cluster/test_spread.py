@@ -1,0 +1,151 @@
+"""A send by a cluster is the send that a campaign makes by itself, by more senders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from distributed import Client
+
+from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromEnvironment
+from smtpbook.campaign.campaign import Campaign
+from smtpbook.campaign.opening import open_campaign
+from smtpbook.errors import AuthenticationError, LedgerError, LocalProtocolError
+from smtpbook.lab.lab import Lab
+from smtpbook.messages.template import Template
+from smtpbook.pacing.stopping import stop_rule
+from smtpbook.progress import Silent, use
+from tests.cluster.conftest import check, got
+
+pytestmark = pytest.mark.real_server
+Make = Callable[..., Campaign]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Show no bars."""
+    use(lambda title, total: Silent())
+    yield
+    use(None)
+
+
+def test_everybody_gets_one_message_and_the_log_holds_what_each_sender_did(
+    make: Make, client: Client, lab: Lab
+) -> None:
+    campaign = make(80, suppress=["p3@d3.example"])
+    run = campaign.send(cluster=client)
+    assert check(campaign, lab, 80) == {"accepted": 79, "suppressed": 1}
+    counts = {name: n for name, n in run.counts.items() if n}
+    assert counts == {"accepted": 79, "suppressed": 1}
+    assert set(run.log["campaign_id"].dropna()) == {campaign.id}
+    status = campaign.live.status() if campaign.live is not None else None
+    assert status is not None
+    assert (status.state, status.done) == ("done", 79)
+    assert campaign.send(cluster=client).log.empty
+
+
+def test_a_send_is_for_those_who_were_asked_for(
+    make: Make, client: Client, lab: Lab
+) -> None:
+    campaign = make(30)
+    campaign.send(cluster=client, limit=7)
+    assert set(got(lab)) == {f"p{n}@d{n}.example" for n in range(7)}
+    campaign.send(cluster=client, only=["p20@d20.example"])
+    assert got(lab)["p20@d20.example"] == 1
+    assert check(campaign, lab, 30) == {"accepted": 8, "pending": 22}
+
+
+def test_it_stops_when_asked_and_goes_on_from_its_folder(
+    make: Make, client: Client, lab: Lab, tmp_path: Path
+) -> None:
+    campaign = make(60, pace="40 every hour")
+    live = campaign.start(cluster=client, progress=False)
+    while live.status().done < 20:
+        assert not live.join(0.1)
+    live.pause()
+    assert live.status().state == "paused"
+    live.resume()
+    live.stop()
+    live.wait(60)
+    assert live.is_done
+    assert check(campaign, lab, 60)["pending"] >= 20
+    again = open_campaign(tmp_path / "c", lab.account, pace="1000/second")
+    again.send(cluster=client)
+    assert check(again, lab, 60) == {"accepted": 60}
+
+
+def test_who_comes_back_joins_the_send_that_goes_on(
+    make: Make, client: Client, lab: Lab, tmp_path: Path
+) -> None:
+    campaign = make(60, pace="30 every hour")
+    live = campaign.start(cluster=client, progress=False)
+    while live.status().done < 10:
+        assert not live.join(0.1)
+    again = open_campaign(tmp_path / "c", lab.account)
+    with pytest.raises(LedgerError, match="is being sent by"):
+        again.send(cluster=client, limit=3)
+    with pytest.raises(LedgerError, match="is being sent by"):
+        again.amend(campaign.letter)
+    joined = again.start(cluster=client, progress=False)
+    while joined.status().done < 10:
+        assert not joined.join(0.1)
+    joined.stop()
+    live.wait(60)
+    joined.wait(60)
+    assert live.is_done
+    assert joined.is_done
+    assert check(again, lab, 60)["pending"] >= 30
+
+
+def test_a_stop_rule_of_one_sender_stops_all(make: Make, client: Client, lab: Lab) -> None:
+    campaign = make(60, stop_when=stop_rule("accepted >= 10"), connections=2)
+    run = campaign.send(cluster=client)
+    assert run.stopped is not None
+    assert check(campaign, lab, 60)["pending"] > 0
+
+
+def test_a_login_that_fails_anywhere_fails_before_anything_is_sent(
+    make: Make, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Lab("ordinary", users={"ann": "right"}, tls="none") as lab:
+        account = lab.account.replace(password=FromEnvironment("LAB_PASSWORD"))
+        campaign = make(10, account=account)
+        monkeypatch.setenv("LAB_PASSWORD", "wrong")
+        with pytest.raises(AuthenticationError) as caught:
+            campaign.send(cluster=client)
+        assert "nothing was sent" in caught.value.__notes__[0]
+        monkeypatch.setenv("LAB_PASSWORD", "right")
+        campaign.send(cluster=client)
+        assert check(campaign, lab, 10) == {"accepted": 10}
+
+
+def test_what_cannot_be_done_says_what_to_do(
+    make: Make, client: Client, lab: Lab, tmp_path: Path, ledger: str
+) -> None:
+    secret = Account(host="h.example", username="ann", password="correct horse")
+    with pytest.raises(LocalProtocolError, match="FromEnvironment"):
+        make(3, account=secret).send(cluster=client, confirm=False)
+    with pytest.raises(LocalProtocolError, match="Client"):
+        make(3).send(cluster="tcp://x")
+    with pytest.raises(LedgerError, match="cluster="):
+        make(3).send()
+    people = pd.DataFrame({"email": ["a@x.example"]})
+    letter = Template(header_from="Ann <ann@x.test>", subject="s", text="Come.")
+    alone = Campaign("alone", lab.account, people, letter, folder=tmp_path)
+    with pytest.raises(LedgerError, match="ledger='postgresql"):
+        alone.send(cluster=client)
+    with pytest.raises(LedgerError, match="PGPASSWORD") as caught:
+        Campaign("a", lab.account, people, letter, ledger="postgresql://u:pass@h/d")
+    assert "pass@" not in str(caught.value)
+    table = Template(
+        header_from="a@x.test", subject="s", text="{{ t }}", values={"t": people}
+    )
+    with pytest.raises(LedgerError, match="read the letter"):
+        Campaign("t", lab.account, people, table, folder=tmp_path, ledger=ledger).send(
+            cluster=client
+        )
+    assert not (tmp_path / "c").exists()
+    assert lab.received == []
