@@ -295,8 +295,7 @@ class Campaign(Known):
 
         spread = self._spread(cluster)
         live = self._new_live(spread, is_blocking=True, is_shown=progress)
-        body = partial(self._send, live, only, limit, agree, spread, progress=progress)
-        live.hold(body)
+        live.hold(lambda: self._send(live, only, limit, agree, spread, progress=progress))
         return live.run
 
     def start(

@@ -26,12 +26,17 @@ _json = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _account = click.option(
     "--account", "account", help="A saved account; default: the one it began with."
 )
+_cluster = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help='The Dask cluster whose workers send: "tcp://scheduler:8786".',
+)
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
 def _how(command: _Command) -> _Command:
     """Give a command the options that all have that send."""
-    for option in (_json, _yes, _dry_run, _limit):
+    for option in (_json, _cluster, _yes, _dry_run, _limit):
         command = option(command)
     return command
 
@@ -50,6 +55,7 @@ def _how(command: _Command) -> _Command:
 @click.option("--pace", help='Such as "100/min" or "50 every 5 min".')
 @click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--folder", default="campaigns", show_default=True, help="Where it is kept.")
+@click.option("--ledger", help='For a cluster: "postgresql://user@host/database".')
 @click.option("--test", metavar="ADDRESS", help="Send it to yourself only, as a test.")
 @_how
 @click.pass_context
@@ -63,10 +69,12 @@ def send(
     pace: str | None,
     connections: int,
     folder: str,
+    ledger: str | None,
     test: str | None,
     limit: int | None,
     dry_run: bool,
     yes: bool,
+    cluster: str | None,
     as_json: bool,
     **letter: Any,
 ) -> None:
@@ -92,12 +100,21 @@ def send(
         connections=connections,
         suppress=() if never is None else SuppressionList.open(never),
         folder=folder,
+        ledger=ledger,
     )
     if test is not None:
         run = campaign.test(test)
         click.echo(str(run.recipient(test)).partition("\n")[0])
         ctx.exit(0 if run.counts["accepted"] else 1)
-    _send(ctx, campaign, yes=yes, dry_run=dry_run, as_json=as_json, limit=limit)
+    _send(
+        ctx,
+        campaign,
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+        limit=limit,
+        cluster=cluster,
+    )
 
 
 @click.command()
@@ -233,6 +250,7 @@ def _send(
     dry_run: bool,
     as_json: bool,
     limit: int | None,
+    cluster: str | None,
     only: tuple[str, ...] | None = None,
 ) -> None:
     """Send, or say what would be sent; with JSON, standard output is the program's."""
@@ -240,12 +258,25 @@ def _send(
         found = campaign.preflight(only=only, limit=limit)
         click.echo(found.to_json(orient="records", lines=True), nl=False)
         return
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+    with (
+        redirect_stdout(sys.stderr) if as_json else nullcontext(),
+        nullcontext() if cluster is None else _connected(cluster) as client,
+    ):
         run = campaign.send(
-            only=only, limit=limit, dry_run=dry_run, confirm=False if yes else None
+            only=only,
+            limit=limit,
+            dry_run=dry_run,
+            confirm=False if yes else None,
+            cluster=client,
         )
     if not dry_run:
         _tell(ctx, campaign, run.counts, as_json=as_json)
+
+
+def _connected(address: str) -> Any:
+    from smtpbook.cluster.workers import connect  # with it comes Dask
+
+    return connect(address)
 
 
 def _tell(

@@ -44,6 +44,19 @@ class Claims:
         """Claim until there are so many recipients, or none is left."""
         self._refill(count)
 
+    def look_again(self) -> bool:
+        """Tell whether, where nothing was free, something is now; it is claimed when asked.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be read.
+        """
+        if not self._is_dry or self.error is not None or not self._ledger.work.free:
+            return False
+        self._is_dry = False
+        return True
+
     def take(self) -> Entry | None:
         """Hand out the next one; None: nobody is left that another has not."""
         self._refill(1)

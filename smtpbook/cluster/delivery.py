@@ -30,6 +30,8 @@ from smtpbook.shared_ledger.standings import SharedStandings
 
 _LOOK_S: Final = 0.5  # between two looks at the ledger, at least
 _BUSY: Final = 20  # … and so many times as long as a look takes
+# What a sender came to is told after the ledger knows; one that stands still never tells.
+_LAST_WORDS_S: Final = 10.0
 _MAX_FAILURES: Final = 3  # of the senders of one worker, in a row
 # Longer than a lease: until then one that was killed counts as a runner.
 _ALONE_S: Final = 90.0
@@ -72,6 +74,7 @@ class ClusterDelivery:
         self._failures: Counter[str] = Counter()
         self._error: Exception | None = None
         self._standings: SharedStandings | None = None
+        self._through_at: float | None = None
         self._last_at = time.monotonic()  # somebody ran, or was started
 
     def pause(self) -> None:
@@ -140,7 +143,12 @@ class ClusterDelivery:
             self._start(work)
         counts = self._standings.sent
         self._display.update(sum(counts.values()), counts)
-        return is_through and not work.runners and not self._workers.running
+        if not is_through or work.runners:
+            self._through_at = None
+            return False
+        self._through_at = self._through_at or time.monotonic()
+        is_late = time.monotonic() - self._through_at > _LAST_WORDS_S
+        return is_late or not self._workers.running
 
     def _look(self) -> Work:
         if self._standings is None:

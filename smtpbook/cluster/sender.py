@@ -13,6 +13,7 @@ how it was started.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -40,6 +41,7 @@ PATIENCE_S: Final = 600.0
 
 _HEED_S: Final = 0.2  # between two looks at what the ledger has heard
 _LOOK_S: Final = 1.0  # between two looks for work
+_LOOK_AGAIN_S: Final = 5.0  # … while others wait for a retry, say
 _BEATS: Final = 2  # of the ledger, after which all runners know of a new one
 
 
@@ -120,9 +122,9 @@ async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | N
         Journal(folder.events, _stem(order, ledger)) as journal,
     ):
         run.keep_in(journal)
-        part = _Part(ledger, pacer, clock)
-        await part.deal()
         claims = Claims(ledger)
+        part = _Part(ledger, claims, pacer, clock)
+        await part.deal()
         claims.claim(settings.connections)
         delivery = delivery_by(order.accounts)(
             ledger,
@@ -164,18 +166,27 @@ async def _run(delivery: Delivery, part: _Part) -> None:
 class _Part:
     """One runner's part of the pace, and what it is asked to do."""
 
-    def __init__(self, ledger: SharedLedger, pacer: Pacer, clock: Clock) -> None:
-        self._ledger, self._pacer, self._clock = ledger, pacer, clock
+    def __init__(
+        self, ledger: SharedLedger, claims: Claims, pacer: Pacer, clock: Clock
+    ) -> None:
+        self._ledger, self._claims = ledger, claims
+        self._pacer, self._clock = pacer, clock
         self._company = 1
 
     async def heed(self, delivery: Delivery) -> None:
         """Pause, go on and stop with all others, and keep one's part of the pace."""
+        looked_at = trio.current_time()
         while self._ledger.asked != "stop":
             if self._ledger.company != self._company:
                 delivery.pause()
                 await self.deal()
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
+            if trio.current_time() - looked_at > _LOOK_AGAIN_S:
+                looked_at = trio.current_time()
+                with suppress(LedgerError):  # told where something is claimed
+                    if self._claims.look_again() and not delivery.is_paused:
+                        delivery.resume()
             await trio.sleep(_HEED_S)
         delivery.stop()
 

@@ -7,7 +7,8 @@ scheduler run one again, nobody gets a message twice: it claims from the ledger 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,45 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _PROOF_S: Final = 120.0  # for a slow server, and for a keyring that somebody unlocks
+
+
+def connect(address: str) -> Client:
+    """Connect with a cluster's scheduler.
+
+    Parameters
+    ----------
+    address : str
+        ``tcp://scheduler:8786``, or a TLS one where Dask's own settings have certificates.
+
+    Raises
+    ------
+    TransportError
+        Nobody answers there.
+    LocalProtocolError
+        It is no address, or Dask is not installed.
+    """
+    with _installed():
+        from distributed import Client
+    try:
+        return Client(address)  # type: ignore[no-untyped-call]
+    except OSError as exc:
+        raise TransportError(
+            f"no scheduler answers at {address!a}: {exc}; start one by: dask scheduler"
+        ) from exc
+    except (TypeError, ValueError) as exc:
+        raise LocalProtocolError(
+            f"{address!a} is no scheduler's address; one is tcp://scheduler:8786"
+        ) from exc
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as exc:
+        raise LocalProtocolError(
+            "a cluster needs Dask, which is not installed: pip install 'smtpbook[cluster]'"
+        ) from exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +95,8 @@ class Workers:
     """
 
     def __init__(self, client: Client) -> None:
-        try:
+        with _installed():
             from distributed import Client, fire_and_forget
-        except ImportError as exc:
-            raise LocalProtocolError(
-                "a cluster needs Dask, which is not installed: pip install "
-                "'smtpbook[cluster]'"
-            ) from exc
         if not isinstance(client, Client) or client.asynchronous:
             raise LocalProtocolError(
                 f"cluster={client!r}: it is a Client of dask.distributed that is not "
@@ -72,6 +107,8 @@ class Workers:
 
     def there(self) -> list[str]:
         """Name the workers that the scheduler knows; none if it does not answer."""
+        if self._client.status != "running":  # or it would be waited for
+            return []
         try:
             return sorted(self._client.scheduler_info(n_workers=-1)["workers"])
         except Exception:  # whatever a lost connection raises: it comes back, or does not

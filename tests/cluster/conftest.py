@@ -41,7 +41,7 @@ def processes(ledger: str) -> Iterator[Client]:
 
 
 def _client(*, processes: bool) -> Iterator[Client]:
-    settings = {"threads_per_worker": 1, "dashboard_address": None, "processes": processes}
+    settings = {"threads_per_worker": 1, "dashboard_address": ":0", "processes": processes}
     with LocalCluster(n_workers=2, **settings) as cluster, Client(cluster) as client:
         yield client
 

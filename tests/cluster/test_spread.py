@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from distributed import Client
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment
+from smtpbook.accounts.store import save_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
+from smtpbook.cli.main import main
 from smtpbook.errors import AuthenticationError, LedgerError, LocalProtocolError
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
@@ -149,3 +153,25 @@ def test_what_cannot_be_done_says_what_to_do(
         )
     assert not (tmp_path / "c").exists()
     assert lab.received == []
+
+
+def test_the_command_line_sends_by_a_cluster_and_resumes_by_it(
+    client: Client, lab: Lab, tmp_path: Path, ledger: str
+) -> None:
+    save_account(lab.account, "work")
+    (tmp_path / "people.csv").write_text("email\na@x.example\nb@y.example\n")
+    (tmp_path / "letter.txt").write_text("Come.")
+    cluster = ("--cluster", client.scheduler.address, "--json")
+    told = CliRunner().invoke(
+        main,
+        [
+            *("send", "c", "--account", "work", "--people", str(tmp_path / "people.csv")),
+            *("--from", "Ann <ann@x.test>", "--subject", "s", "--limit", "1"),
+            *("--text", str(tmp_path / "letter.txt"), "--ledger", ledger, *cluster),
+        ],
+    )
+    assert told.exit_code == 1, told.output
+    assert json.loads(told.stdout)["campaign"] == {"accepted": 1, "pending": 1}
+    told = CliRunner().invoke(main, ["resume", "c", *cluster])
+    assert told.exit_code == 0, told.output
+    assert len(lab.received) == 2

@@ -1,0 +1,75 @@
+"""A sender claims as it goes, and what it cannot have others have."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpbook.cluster.claims import Claims
+from smtpbook.shared_ledger.ledger import SharedLedger
+from tests.ledger.conftest import Database, database, postgresql
+
+__all__ = ["database", "postgresql"]
+
+pytestmark = pytest.mark.real_server
+MANY = [f"p{n}@d{n}.test" for n in range(40)]
+
+
+@pytest.fixture
+def place(database: Database) -> Database:
+    """A campaign of which a send has begun."""
+    SharedLedger.create(
+        database.url, MANY, campaign_id=database.name, partitions=32, lease_s=30
+    )
+    with SharedLedger(database.url, database.name, sees_all=True) as desk:
+        desk.begin_send("one")
+    return database
+
+
+def test_it_claims_a_part_at_a_time_until_nothing_is_left(place: Database) -> None:
+    ledger = place.open(share=0)
+    claims = Claims(ledger)
+    assert len(claims) > 0
+    assert len(ledger.held) < 32
+    found = []
+    while (entry := claims.take()) is not None:
+        found.append(entry.address)
+    assert sorted(found) == sorted(MANY)
+    assert len(claims) == 0
+    assert len(ledger.held) == 32
+
+
+def test_two_have_the_whole_list_between_them(place: Database) -> None:
+    both = [Claims(place.open(share=0)) for _ in range(2)]
+    found = []
+    for turn in range(200):
+        entry = both[turn % 2].take()
+        found += [] if entry is None else [entry.address]
+    assert sorted(found) == sorted(MANY)
+
+
+def test_what_becomes_free_later_is_had_by_looking_again(place: Database) -> None:
+    other = place.open(share=0)
+    other.claim(32)
+    claims = Claims(place.open(share=0))
+    assert claims.take() is None
+    assert not claims.look_again()
+    other.close()
+    assert claims.look_again()
+    assert claims.take() is not None
+
+
+def test_who_is_asked_to_stop_claims_nothing(place: Database) -> None:
+    ledger = place.open(share=0)
+    ledger.ask("stop")
+    ledger.claim(0)
+    assert len(Claims(ledger)) == 0
+
+
+def test_a_ledger_that_is_lost_is_told_and_not_raised_in_the_midst_of_sending(
+    place: Database,
+) -> None:
+    ledger = place.open(share=0)
+    claims = Claims(ledger)
+    ledger.close()
+    assert claims.take() is None
+    assert claims.error is not None
