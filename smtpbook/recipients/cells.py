@@ -1,6 +1,6 @@
 """Cells: from the Arrow columns of sources to the pandas columns of lists.
 
-Text stays in Arrow's memory; nothing becomes one Python object a cell.
+Text stays in Arrow's memory; nothing becomes one Python object a cell before `to_rows`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,21 @@ def to_text_array(column: pd.Series) -> pa.Array:
     """Give a column of text as one Arrow array (large_string)."""
     cells = to_arrow(column).cast(pa.large_string())
     return cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+
+
+def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give rows as dicts of plain values; missing cells are None."""
+    names = list(frame.columns)
+    columns = [_plain(frame[name]) for name in names]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    cells = column.tolist()
+    if not column.hasnans:
+        return cells
+    is_known = column.notna().tolist()
+    return [cell if known else None for cell, known in zip(cells, is_known, strict=True)]
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

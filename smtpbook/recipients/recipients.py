@@ -21,7 +21,7 @@ from smtpbook.escape import to_html, visible
 from smtpbook.progress import told
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.recipients import export
-from smtpbook.recipients.cells import stacked, to_text_array
+from smtpbook.recipients.cells import stacked, to_rows, to_text_array
 from smtpbook.recipients.checking import check
 from smtpbook.recipients.columns import to_field_name
 from smtpbook.recipients.hints import RULES
@@ -351,11 +351,11 @@ email, city
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Give each row as a dict of plain values; missing cells are None."""
         for start in range(0, len(self), _ITERATED):
-            yield from _plain_rows(self._frame.iloc[start : start + _ITERATED])
+            yield from to_rows(self._frame.iloc[start : start + _ITERATED])
 
     def rows(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """Give some rows as iterating would."""
-        return _plain_rows(self._frame.iloc[np.asarray(positions, dtype=np.intp)])
+        return to_rows(self._frame.iloc[np.asarray(positions, dtype=np.intp)])
 
     def __getitem__(self, rows: slice) -> Recipients:
         if not isinstance(rows, slice):
@@ -516,20 +516,6 @@ email, city
         frame = self._frame[places] if places.dtype == bool else self._frame.iloc[places]
         frame = frame.reset_index(drop=True)
         return Recipients(frame, [*self._notes, *notes], self._labels)
-
-
-def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    names = list(frame.columns)
-    columns = [_plain_values(frame[name]) for name in names]
-    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-
-
-def _plain_values(column: pd.Series) -> list[Any]:
-    cells = column.tolist()
-    if not column.hasnans:
-        return cells
-    known = column.notna().tolist()
-    return [cell if known[place] else None for place, cell in enumerate(cells)]
 
 
 def _plain(column: pd.Series | pa.Array) -> list[Any]:
