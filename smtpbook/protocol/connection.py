@@ -44,8 +44,9 @@ from smtpbook.protocol.states import (
 from smtpbook.protocol.verdicts import COUNTED, ENDS, Part, Protocol, Verdicts
 
 # "EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command
-# in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH (RFC
-# 4954 section 4).  LHLO is LMTP's EHLO; HELP, ETRN and XCLIENT are never in a hurry.
+# in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH with
+# its responses (RFC 4954 section 4).  LHLO is LMTP's EHLO; HELP, ETRN and XCLIENT are never
+# in a hurry.
 LAST_IN_GROUP: Final = frozenset(
     {
         *("EHLO", "HELO", "LHLO", "DATA", "VRFY", "EXPN", "TURN", "QUIT", "NOOP"),

@@ -201,11 +201,8 @@ class Dialogue:
         """
         tcp = self._tcp
         for transaction, _, end in self._ending:
-            transaction.is_end_written = (
-                tcp is None
-                or (tcp is self.stream and tcp.sent >= self._begun_at + end)
-                or (tcp is not self.stream and tcp.sent > self._block_at)
-            )
+            least = self._begun_at + end if tcp is self.stream else self._block_at + 1
+            transaction.is_end_written = tcp is None or tcp.sent >= least
 
     async def ask(self, command: Command, *, strict: bool = True) -> Reply:
         """Say one command and wait for its reply.

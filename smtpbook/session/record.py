@@ -181,31 +181,26 @@ class Record:
             When the last octet of the reply before it came.
         """
         command, tag, reply, sent, received, rcpt, _ = exchange
-        kind, verb, shown, number, transaction, index = (
-            "command",
-            None,
-            None,
-            None,
-            None,
-            -1,
-        )
-        queue_id = None
-        if command is not None:  # else the server ends the session unasked
-            group, transaction, index = tag
-            number, verb = group.number, command.verb
-            if transaction is not None:
-                queue_id = transaction.queue_id  # known from the end of the mail data on
-                shown = command.shown
-                if rcpt is not None:
-                    index = rcpt[2]  # LMTP's own at the dot
-            elif verb == "GREETING":
-                kind = "greeting"
-            else:
-                shown = command.shown
         begun = written if written > previous else previous
         # A reply may begin while the rest of its command's group is still being written.
         if first_byte < written:
             first_byte = written
+        latency_s, first_byte_s = last_byte - written, first_byte - written
+        service_s = last_byte - begun
+        if command is None:  # the server ends the session unasked
+            times = latency_s, first_byte_s, service_s
+            wire = None, sent, received
+            self._put("command", written, None, -1, None, None, reply, *times, *wire)
+            return
+        group, transaction, index = tag
+        kind, verb, queue_id = "command", command.verb, None
+        shown: str | None = command.shown
+        if transaction is not None:
+            queue_id = transaction.queue_id  # known from the end of the mail data on
+            if rcpt is not None:
+                index = rcpt[2]  # LMTP's own at the dot
+        elif verb == "GREETING":
+            kind, shown = "greeting", None
         self._put(
             kind,
             written,
@@ -214,10 +209,10 @@ class Record:
             verb,
             shown,
             reply,
-            last_byte - written,
-            first_byte - written,
-            last_byte - begun,
-            number,
+            latency_s,
+            first_byte_s,
+            service_s,
+            group.number,
             sent,
             received,
             queue_id,
