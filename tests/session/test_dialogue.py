@@ -250,6 +250,26 @@ async def test_a_server_that_stops_reading_is_left(
     servers.rows.check_whole()
 
 
+async def test_after_a_long_rest_a_server_that_stops_reading_is_left(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    """While nothing is due the reader sleeps without a limit; the writer has to wake it."""
+
+    async def accept_and_stop_reading(server: Scripted) -> None:
+        await server.say(OK.encode() + b"\r\n")
+        await trio.sleep_forever()
+
+    servers(*HELLO, OK, OK, GO, accept_and_stop_reading, is_full=True)
+    async with servers.open(ACCOUNT.replace(timeouts=LIMITS)) as session:
+        assert (await session.send(message())).outcome == "accepted"
+        await trio.sleep(1000)
+        started = trio.current_time()
+        with trio.fail_after(100):
+            result = await session.send(message())
+        assert "took no octets for 18 s" in str(result.error)
+        assert trio.current_time() - started == 18
+
+
 async def test_a_slow_reader_has_the_time_for_each_block(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
