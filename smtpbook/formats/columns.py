@@ -19,7 +19,7 @@ from smtpbook.escape import visible
 from smtpbook.events import Row
 from smtpbook.log.frame import arrow_schema
 
-_ROWS: Final = 5_000  # of a piece; each row weighs a kilobyte until it is columns
+_ROWS: Final = 2_000  # of a piece; each row weighs a kilobyte until it is columns
 _SCHEMA: Final = arrow_schema()
 
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, Final
 
 from smtpbook.events import Row, row_of
@@ -54,9 +55,9 @@ _DATA_SENT: Final = ("accepted", "in_doubt")
 
 # Of the addresses that Postfix writes, few hold a ">", and only within quotes.
 _DELIVERY: Final = re.compile(
-    r"to=<([^>]*+)>, (?:orig_to=<[^>]*+>, )?relay=([^,]*+), (?:conn_use=\d{1,9}, )?"
-    r"delay=[\d.]++, (?:delays=[\d.]++/[\d.]++/([\d.]++)/([\d.]++), )?"
-    r"(?:dsn=([\d.]++), )?status=([\w-]++)(?: \((.*))?",
+    r"to=<([^>]*+)>, (?:orig_to=<[^>]*+>, )?relay=([^,]*+), (?:conn_use=[0-9]++, )?"
+    r"delay=[0-9.]++, (?:delays=[0-9.]++/[0-9.]++/([0-9.]++)/([0-9.]++), )?"
+    r"(?:dsn=([0-9.]++), )?status=([A-Za-z-]++)(?: \((.*))?",
     re.DOTALL,
 )
 _QUOTED_DELIVERY: Final = re.compile(
@@ -130,68 +131,73 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
         return _Process(tag, queues.setdefault(tag.host, Queue()))
 
     log = Syslog(reading, process_of)
-    known, notes, time_of = log.writers.get, _NOTES.get, log.time_of
-    for line in lines:
+    known, notes, time_of, start = log.writers.get, _NOTES.get, log.time_of, log.start
+    for head, end, text in map(str.partition, lines, repeat("]: ")):
         # The short way, for all but one line in a hundred.
-        head, _, text = line.partition("]: ")
-        process = known(head[log.start :])
+        process = known(head[start:])
         if process is not None:
             queue_id, _, rest = text.partition(": ")
             if not rest:  # "connect from", "disconnect from", "statistics"
                 continue
-            what = rest[:4]
-            take = notes(what)
+            take = notes(rest[:4])
             if take is not None:
                 if take(process, queue_id, rest):
                     continue
-            elif what == "to=<" and (time := time_of(head[: log.start - 1])) is not None:
+            elif rest[:4] == "to=<" and (time := time_of(head[: start - 1])) is not None:
                 row = _delivery(time, process, queue_id, rest)
                 if row is None:
-                    reading.skipped(line)
+                    reading.skipped(head + end + text)
                 else:
                     yield row
                 continue
+        line = head + end + text
         if parts := log.split(line):
             rows = _others(*parts)
             if rows is None:
                 reading.skipped(line)
             else:
                 yield from rows
+        start = log.start
 
 
 def _client(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message that comes in, even if its ID was used before."""
+    if text[:7] != "client=" and text[:4] != "uid=":
+        return False
     message = process.queue.begin(queue_id)
-    login = text.find(", sasl_username=")
-    if login > 0:
-        message.account = text[login + 16 :].partition(",")[0][:320]
+    if ", sasl_username=" in text:
+        message.account = _login(text)
     return True
 
 
 def _message_id(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message's Message-ID; Postfix's own, such as a bounce, begin so."""
+    if text[:11] != "message-id=":
+        return False
     message = process.queue.get(queue_id)
     if message is None or not message.is_whole or message.reverse_path is not None:
         message = process.queue.begin(queue_id)
-    if text.startswith("message-id="):
-        message.message_id = text[11:MAX_MESSAGE_ID] or None
+    message.message_id = text[11:MAX_MESSAGE_ID] or None
     return True
 
 
 def _sender(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message that is tried; false = it is given up."""
-    address, found, rest = text[6:].partition(">, size=")
+    address, found, rest = text.partition(">, size=")
     if not found:
         return False
-    message = process.queue.of(queue_id)
-    message.reverse_path = address[:512]
+    message = process.queue.get(queue_id) or process.queue.of(queue_id)
+    message.reverse_path = address[6:518]
     size = rest.partition(",")[0]
-    if size.isdecimal() and len(size) < 19:
+    if len(size) < 19 and size.isdecimal():
         message.size = int(size)
     return True
 
 
 def _removed(process: _Process, queue_id: str, text: str) -> bool:
+    """Forget a message that has left the queue."""
+    if text != "removed":
+        return False
     process.queue.pop(queue_id, None)
     return True
 
@@ -214,10 +220,10 @@ def _others(time: int, process: _Process, text: str) -> Iterable[Row] | None:
     if rest.startswith("to=<"):
         row = _delivery(time, process, queue_id, rest)
         return None if row is None else (row,)
-    if take := _NOTES.get(rest[:4]):
-        if not take(process, queue_id, rest) and (found := _EXPIRED.match(rest)):
-            return _expired(time, process.queue.of(queue_id), queue_id, *found.groups())
+    if (take := _NOTES.get(rest[:4])) and take(process, queue_id, rest):
         return ()
+    if found := _EXPIRED.match(rest):
+        return _expired(time, process.queue.of(queue_id), queue_id, *found.groups())
     if process.service in _CLIENTS:
         return _of_connection(time, process, queue_id, rest, text)
     if "reject: " in rest or queue_id == "warning":
@@ -254,8 +260,8 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
     if found is None:
         return None
     recipient, relay, setup, transfer, dsn, status, words = found.groups()
-    message = process.queue.get(queue_id) or NOBODY
-    words = (words or "").removesuffix(")")
+    message = process.queue.get(queue_id, NOBODY)
+    words = words.removesuffix(")") if words else ""
     verb, error, outcome, (code, enhanced, said) = _verdict(status, process.service, words)
     if code is None and dsn is not None:
         enhanced = dsn[:11]
@@ -267,6 +273,7 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
         seconds = _seconds(transfer if verb in _TRANSFER else setup)
     talked_to, tls = process.tls
     version, cipher = _tls(tls) if talked_to.endswith(relay) else (None, None)
+    _, has_domain, domain = recipient.rpartition("@")
     return (
         time,
         None,  # campaign_id
@@ -289,13 +296,13 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
         None,  # bytes_received
         message.reverse_path,
         recipient,
-        domain_cell(recipient.rpartition("@")[2]) if "@" in recipient else None,
+        domain_cell(domain) if has_domain else None,
         server,
         port,
         address,
         version,
         cipher,
-        message.attempt(recipient, is_over=status != "deferred"),
+        message.attempt(recipient, status != "deferred"),
         outcome,
         # Where a reply decided, log.frame fills it once per distinct one.
         "bad_domain" if outcome == "bounced" and words.startswith(_NO_HOST) else None,
@@ -377,6 +384,12 @@ def _of_connection(
     )
 
 
+@lru_cache(maxsize=1 << 12)
+def _login(text: str) -> str | None:
+    found = _LOGIN.search(text)
+    return found[1] if found else None
+
+
 @lru_cache(maxsize=1 << 10)
 def _tls(text: str) -> tuple[str | None, str | None]:
     found = _TLS.match(text)
@@ -400,7 +413,7 @@ def _verdict(
     """Give verb, error, outcome and reply of a status and the words behind it."""
     if status == "sent":
         said = reply_in(words) if service in _CLIENTS else NOTHING
-        if said.reply_code is not None:
+        if said is not NOTHING:
             return "END-OF-DATA", None, "accepted", said
         final = {"discard": "suppressed"}.get(service, "delivered")
         if service in _CLIENTS or words.startswith("forwarded as "):
@@ -441,6 +454,8 @@ def _error(words: str) -> str:
     return "TransportError"
 
 
+# Servers are as quick as they are: three digits, which come again.
+@lru_cache(maxsize=1 << 12)
 def _seconds(text: str | None) -> float | None:
     try:
         return float(text) if text is not None else None

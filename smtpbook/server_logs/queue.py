@@ -27,7 +27,7 @@ class Message:
     reverse_path: str | None = None
     size: int | None = None
     account: str | None = None
-    is_whole = False
+    is_whole = True
     """Whether it began in this log, so that tries can be counted."""
     tries: dict[str, int] | None = None
     """Recipient → tries after which it still waits; null = there are none."""
@@ -40,7 +40,7 @@ class Message:
             "account": self.account,
         }
 
-    def attempt(self, recipient: str, *, is_over: bool) -> int | None:
+    def attempt(self, recipient: str, is_over: bool) -> int | None:
         """Count one more try for a recipient; null = not all of them are in the log."""
         if not self.is_whole:
             return None
@@ -60,7 +60,6 @@ class Queue(dict[Hashable, Message]):
         if len(self) >= MAX_MESSAGES:
             del self[next(iter(self))]
         message = self[key] = Message()
-        message.is_whole = True
         return message
 
     def of(self, key: Hashable) -> Message:
@@ -78,6 +77,7 @@ class Queue(dict[Hashable, Message]):
 
 NOBODY: Final = Message()
 """Of whom nothing is known."""
+NOBODY.is_whole = False
 
 
 def cells_of(message: Message | None) -> dict[str, Any]:

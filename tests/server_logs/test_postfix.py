@@ -317,6 +317,13 @@ def test_a_refusal_at_the_door_is_the_recipients_outcome_if_it_names_one(
     assert "from=<c@d>" not in str(rows[0]["reply_text"])
 
 
+@pytest.mark.parametrize("host", ["client7.example", "message.example", "removed.example"])
+def test_a_login_that_failed_is_read_whatever_its_host_is_called(host: str) -> None:
+    words = f"warning: {host}[192.0.2.7]: SASL LOGIN authentication failed: no"
+    (row,) = read(FORMAT, f"{HEAD}/smtpd[7]: {words}")
+    assert (row["verb"], row["error"]) == ("AUTH", "AuthenticationError")
+
+
 def test_a_warning_in_place_of_a_refusal_refuses_nothing() -> None:
     line = f"{HEAD}/smtpd[7]: NOQUEUE: reject_warning: RCPT from h[192.0.2.7]: 450 4.7.1 x"
     assert read(FORMAT, line) == []
