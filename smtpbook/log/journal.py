@@ -46,6 +46,7 @@ from smtpbook.log.frame import (
 )
 from smtpbook.log.store import read_part, told, write_table
 from smtpbook.log.stream import SUFFIX, Stream, read_stream
+from smtpbook.log.where import look_anew, path_of
 
 LINGER_S: Final = 0.5
 """How long a row may wait for its batch to be full before it is written."""
@@ -70,6 +71,10 @@ class Journal(Recorder):
         What the files' names begin with.
     segment_batches : int
         How many batches of `BATCH_ROWS` a file holds before it is sealed.
+    sealed_to : path or str, optional
+        Where sealed files go, if not into the folder: also a URL of fsspec's, under which
+        many machines keep one log, each by a stem of its own.  What is not sealed yet is in
+        the folder alone.
 
     Attributes
     ----------
@@ -98,15 +103,18 @@ class Journal(Recorder):
         stem: str,
         *,
         segment_batches: int = SEGMENT_BATCHES,
+        sealed_to: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         self.error: Exception | None = None
         self._folder, self._stem = Path(folder), stem
+        self._sealed_to = self._folder if sealed_to is None else path_of(sealed_to)
         self._folder.mkdir(exist_ok=True)
-        if any(path.name.startswith(f"{stem}-") for path in self._folder.iterdir()):
-            raise FileExistsError(
-                f"{self._folder} holds a log of the stem {stem!r} already"
-            )
+        for place in (self._folder, self._sealed_to):
+            look_anew(place)
+            found = place.iterdir() if place.is_dir() else ()
+            if any(path.name.startswith(f"{stem}-") for path in found):
+                raise FileExistsError(f"{place} holds a log of the stem {stem!r} already")
         self._segment_batches = segment_batches
         self._sealed: list[Path] = []
         self._sealed_rows = 0
@@ -244,7 +252,8 @@ class Journal(Recorder):
         return stream.rows >= self._segment_batches * BATCH_ROWS
 
     def _path(self, number: int, suffix: str) -> Path:
-        return self._folder / f"{self._stem}-{number:04}{suffix}"
+        folder = self._sealed_to if suffix == PARQUET else self._folder
+        return folder / f"{self._stem}-{number:04}{suffix}"
 
     # -- the sealing thread
 
@@ -284,13 +293,15 @@ class Journal(Recorder):
                 _remove(self._streams.pop().path)
 
 
-def seal_left(folder: Path) -> list[Path]:
+def seal_left(folder: Path, sealed_to: Path | None = None) -> list[Path]:
     """Seal the streams that a killed process left; nobody else may write there.
 
     Parameters
     ----------
     folder : Path
         Where a `Journal` was; it need not be there.
+    sealed_to : Path, optional
+        As of that.
 
     Returns
     -------
@@ -305,12 +316,12 @@ def seal_left(folder: Path) -> list[Path]:
         elif path.suffix == SUFFIX:
             # One that stays is no loss: `read_log` reads it.
             with suppress(OSError, pa.ArrowException):
-                made += _seal_one(path)
+                made += _seal_one(path, (sealed_to or folder) / f"{path.stem}{PARQUET}")
     return made
 
 
-def _seal_one(path: Path) -> list[Path]:
-    sealed, made = path.with_suffix(PARQUET), list[Path]()
+def _seal_one(path: Path, sealed: Path) -> list[Path]:
+    made = list[Path]()
     if not sealed.exists():
         table, torn_bytes = read_stream(path)
         if table.schema != batch_schema() or (not table.num_rows and torn_bytes):

@@ -15,8 +15,10 @@ from smtpbook.campaign.compacting import compact
 from smtpbook.errors import SMTPBookError
 from smtpbook.formats.read import read_log as read_any_log
 from smtpbook.log.compact import compact_folder
-from smtpbook.log.frame import to_frame
+from smtpbook.log.frame import to_batch, to_frame
+from smtpbook.log.journal import Journal, seal_left
 from smtpbook.log.store import read_log, write_log
+from smtpbook.log.stream import Stream
 from smtpbook.log.where import is_here, path_of, whole
 from smtpbook.tables.outcomes import outcomes
 from smtpbook.tables.replies import reply_codes
@@ -125,6 +127,33 @@ def test_an_upload_that_breaks_off_leaves_nothing(
         with pytest.raises(OSError, match="connection lost"):
             write_log(LOG, str(path))
     assert not path.exists()
+
+
+def test_journals_of_many_machines_are_one_log_behind_a_url(
+    shelf: str, tmp_path: Path
+) -> None:
+    rows = list(day(400))
+    for number, own in enumerate([rows[:2100], rows[2100:]]):
+        folder, stem = tmp_path / str(number), f"machine{number}"
+        with Journal(folder, stem, segment_batches=1, sealed_to=shelf) as journal:
+            for row in own:
+                journal.append(row)
+            pd.testing.assert_frame_equal(journal.frame(), to_frame(own))
+        assert not [*folder.iterdir()]
+    pd.testing.assert_frame_equal(read_log(shelf), to_frame(rows), check_categorical=False)
+    with pytest.raises(FileExistsError, match="memory://shelf/events holds a log"):
+        Journal(tmp_path / "other", "machine0", sealed_to=shelf)
+
+
+def test_what_a_killed_process_left_here_is_sealed_to_the_url(
+    shelf: str, tmp_path: Path
+) -> None:
+    stream = Stream(tmp_path / "log-0001.arrows")
+    stream.append(to_batch([*day(60)]))
+    (sealed,) = seal_left(tmp_path, path_of(shelf))
+    assert str(sealed) == f"{shelf}/log-0001.parquet"
+    assert not stream.path.exists()
+    pd.testing.assert_frame_equal(read_log(shelf), LOG, check_categorical=False)
 
 
 def test_tables_behind_a_url_are_made_by_a_cluster(shelf: str) -> None:
