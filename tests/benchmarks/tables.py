@@ -2,25 +2,34 @@
 
     python -m tests.benchmarks.tables [--events N] [--rounds N] [--folder PATH]
                                       [--alone] [--memory BYTES] [--json]
+                                      [--cluster WORKERS]
 
 The log is made once: sealed pieces of 100,000 events, as a campaign writes them, with
 recipients, ids and times that do not repeat.  Every table is made in an interpreter of its
 own (`tests.benchmarks.memory`), by smtpbook from a scan and by pandas, which reads the
 columns it needs and no other; both find the same, which is checked.  Memory is the growth
 of the process, the table itself included.  At the end a query is interrupted.
+
+With --cluster, the same tables are made instead by so many workers of dask, each a process
+with one thread, of the log in files of a million events, and here; that both are the same
+to the last bit is checked.  CPU is that of all processes: what putting together costs.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import smtpbook as sb
 from smtpbook.log.frame import arrow_schema, fill_reasons, join_tables, to_batches, to_table
 from smtpbook.tables.scan import MEMORY_BYTES
 from tests.benchmarks.memory import measure
@@ -29,6 +38,7 @@ from tests.log.story import Story, day
 
 EVENTS: Final = 10_000_000
 _PIECE: Final = 100_000  # events in a sealed file of a campaign, and so in a row group
+_FILE: Final = 1_000_000  # events in a file that a worker looks into at a time
 _MESSAGES: Final = 16_000  # of the part that is repeated; some 96,000 events
 _IDS: Final = ("session_id", "transaction_id", "message_id", "recipient")
 _APART_US: Final = 600_000_000
@@ -258,6 +268,44 @@ def _race(path: Path, rounds: int, *, memory_bytes: int, is_alone: bool) -> list
     return rows
 
 
+def _on_cluster(path: Path, workers: int, memory_bytes: int) -> list[Row]:
+    """Make each table here and by the workers."""
+    from distributed import Client, LocalCluster
+
+    folder = path.with_suffix(f".{_FILE}")
+    if not folder.exists():
+        folder.mkdir()
+        with pq.ParquetFile(path) as file:
+            for number, batch in enumerate(file.iter_batches(_FILE)):
+                table = pa.Table.from_batches([batch])
+                name = folder / f"log-{number:04}.parquet"
+                pq.write_table(table, name, store_schema=False)
+    here = sb.scan_log(folder, memory_bytes=memory_bytes, max_threads=1)
+    rows: list[Row] = []
+    with (
+        LocalCluster(
+            workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        there = replace(here, cluster=client, piece_bytes=1)
+        for name, ours in _OURS.items():
+            row: dict[str, str | float] = {"table": name}
+            tables = []
+            for who, scan in (("", here), ("cluster ", there)):
+                eval(ours, {"sb": sb, "scan": scan})  # the workers' first time is not told
+                began = _cpu_s(client)
+                tables.append(eval(ours, {"sb": sb, "scan": scan}))
+                row[f"{who}CPU s"] = _cpu_s(client) - began
+            pd.testing.assert_frame_equal(*tables, check_exact=True)
+            rows.append(row)
+    return rows
+
+
+def _cpu_s(client: Any) -> float:
+    return sum(client.run(time.process_time).values(), time.process_time())
+
+
 def main() -> None:
     """Measure and print."""
     options = parser(__doc__, rounds=1)
@@ -269,11 +317,20 @@ def main() -> None:
     options.add_argument(
         "--memory", type=int, default=MEMORY_BYTES, help="scan_log's; default: %(default)s"
     )
+    options.add_argument("--cluster", type=int, default=0, help="workers of dask")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = (given.folder or Path(folder)) / f"log-{given.events}.parquet"
         if not path.exists():
             write_campaign(path, given.events)
+        if given.cluster:
+            rows = _on_cluster(path, given.cluster, given.memory)
+            whole, parted = (
+                sum(float(row[name]) for row in rows) for name in ("CPU s", "cluster CPU s")
+            )
+            more = {"times the CPU, workers and client together": parted / whole}
+            show(rows, more, as_json=given.json)
+            return
         rows = _race(path, given.rounds, memory_bytes=given.memory, is_alone=given.alone)
         stopped = measure(
             _PREPARE_OURS, _INTERRUPT, path=str(path), memory_bytes=given.memory
