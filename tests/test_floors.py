@@ -13,16 +13,8 @@ FLOORS = [
     {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
     # the words
     {
-        *(
-            "certificates",
-            "events",
-            "findings",
-            "gathering",
-            "private_key",
-            "protocol",
-            "progress",
-        ),
-        *("sasl", "states", "statistics", "table"),
+        *("certificates", "events", "findings", "private_key", "protocol", "progress"),
+        *("gathering", "sasl", "states", "statistics", "table"),
     },
     {"presets"},  # what is known of providers
     {
@@ -192,6 +184,8 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "dns": {"lookup"},
     "cryptography": {"private_key", "dkim", "smime", "certificates", "routes"},
     "duckdb": {"tables"},
+    "upath": {"log"},
+    "fsspec": set(),  # it is asked through upath
     "dask": {"campaign", "insight"},
     "distributed": {"campaign", "cluster"},
     "rich": {"progress"},
