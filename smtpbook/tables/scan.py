@@ -112,8 +112,9 @@ def scan_log(
         A file of `write_log` or of a campaign; a folder of them; a campaign's folder, also
         while it is sending; or a pattern of such, where ``*`` stands for any part of a name
         and ``**`` for any number of folders.  All of these also as URLs of fsspec's, such
-        as ``"s3://bucket/campaigns/*/events"``; keys for them are taken from where fsspec
-        looks for them, on each machine.
+        as ``"s3://bucket/campaigns/*/events"``, of file systems that tell when a file was
+        changed (object stores do, HTTP does not); keys are taken from where fsspec looks
+        for them, on each machine.
     memory_bytes : int or str
         How much memory a table may take, beside the table itself, before temporary files
         are used, also written as ``"2GB"`` or ``"512MiB"``; for files without end, more is
