@@ -103,6 +103,7 @@ class SharedLedger(Books, SharedStandings):
         self.lease = Lease.ours(uuid.uuid4().hex, time.time())
         self._held: frozenset[int] = frozenset()
         self._begun: set[tuple[int, int]] = set()
+        self._decided: list[tuple[int, int]] = []  # by the transaction under way
         self._refusal: LedgerError | None = None
         self._is_closed = False
         self._asked: Asked
@@ -367,7 +368,8 @@ class SharedLedger(Books, SharedStandings):
         """Keep what became of a recipient; as `Books.note`."""
         attempt = (entry.position, entry.attempts + 1)
         super().note(entry, result, session_id=session_id, due=due)
-        self._begun.discard(attempt)
+        # An outcome that is lost on its way to the disk leaves a message that was sent.
+        self._writer.add(lambda _: self._decided.append(attempt))
 
     def close(self) -> None:
         """Write what was noted, and let others have this runner's part of the list."""
@@ -404,6 +406,7 @@ class SharedLedger(Books, SharedStandings):
         self, connection: SharedConnection, works: Sequence[Work]
     ) -> list[Any]:
         begun_at = _clock()
+        self._decided.clear()
         # Two round trips, however much there is to write.
         with connection.pipelined():
             connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -414,6 +417,7 @@ class SharedLedger(Books, SharedStandings):
         if ended.status != "COMMIT":  # the server's word for a transaction that failed
             raise LedgerError(f"the ledger {self._name} answered {ended.status} to COMMIT")
         self._proved_at = begun_at
+        self._begun.difference_update(self._decided)
         self._asked, self._suppressions, self._runners = news
         return results
 

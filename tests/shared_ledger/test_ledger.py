@@ -124,6 +124,27 @@ async def test_who_closes_after_its_connection_was_lost_keeps_nobody_waiting(
     assert chosen(again, "in_doubt") == ["Ann@x.test"]
 
 
+async def test_an_outcome_that_is_lost_on_its_way_leaves_its_recipient_in_doubt(
+    database: Database,
+) -> None:
+    """The server has the message; to take it for one that never began sends it again."""
+    database.create(PEOPLE)
+    ledger = database.open()
+    entry = ledger.select().take()
+    assert entry is not None
+    promise = ledger.intend(entry, "<1@x.test>")
+    assert promise is not None
+    await promise
+    ledger.begin(entry)
+    cut_off(ledger)
+    ledger.note(entry, result(entry.address, "accepted"))
+    with pytest.raises(LedgerError):
+        ledger.claim(1)
+    ledger.close()
+    with database.look() as standings:
+        assert standings.counts == {"in_doubt": 1, "pending": 3}
+
+
 @pytest.mark.parametrize("crash", [False, True])
 async def test_after_the_database_was_started_again_a_new_runner_goes_on(
     database: Database, postgresql: PostgreSQL, crash: bool
