@@ -102,7 +102,8 @@ class Workers:
                 f"cluster={client!r}: it is a Client of dask.distributed that is not "
                 f"asynchronous, such as Client('tcp://scheduler:8786')"
             )
-        self._client, self._keep = client, fire_and_forget
+        self._client: Any = client
+        self._keep: Any = fire_and_forget
         self._senders: dict[str, tuple[Any, int]] = {}
 
     def there(self) -> list[str]:
@@ -110,7 +111,7 @@ class Workers:
         if self._client.status != "running":  # or it would be waited for
             return []
         try:
-            return sorted(self._client.scheduler_info(n_workers=-1)["workers"])
+            return sorted(self._client.ncores())
         except Exception:  # whatever a lost connection raises: it comes back, or does not
             return []
 

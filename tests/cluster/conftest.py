@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
 from tests.ledger.conftest import postgresql
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["postgresql"]
 
@@ -41,6 +43,8 @@ def processes(ledger: str) -> Iterator[Client]:
 
 
 def _client(*, processes: bool) -> Iterator[Client]:
+    from distributed import Client, LocalCluster  # three seconds, for those who need it
+
     settings = {"threads_per_worker": 1, "dashboard_address": ":0", "processes": processes}
     with LocalCluster(n_workers=2, **settings) as cluster, Client(cluster) as client:
         yield client

@@ -24,7 +24,7 @@ from smtpbook.pacing.stopping import stop_rule
 from smtpbook.progress import Silent, use
 from tests.cluster.conftest import check, got
 
-pytestmark = pytest.mark.real_server
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
 Make = Callable[..., Campaign]
 
 

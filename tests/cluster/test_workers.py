@@ -7,6 +7,8 @@ import pytest
 from smtpbook.cluster.workers import Workers, connect
 from smtpbook.errors import LocalProtocolError
 
+pytestmark = pytest.mark.heavy  # Dask is imported
+
 
 def test_what_is_no_client_is_refused_with_an_example() -> None:
     with pytest.raises(LocalProtocolError, match="Client"):

@@ -1,0 +1,144 @@
+"""Senders that know nothing of each other but the ledger; here each is a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smtpbook.cluster.order import Order
+from smtpbook.cluster.sender import prove, serve
+from smtpbook.delivery.settings import Settings
+from smtpbook.errors import LedgerError, TransportError
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.lab.lab import Lab
+from smtpbook.log.store import read_log
+from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.stopping import stop_rule
+from smtpbook.recipients.read import read_recipients
+from smtpbook.shared_ledger.connection import SharedConnection
+from smtpbook.shared_ledger.standings import SharedStandings
+from tests.cluster.conftest import got
+
+pytestmark = pytest.mark.real_server
+PEOPLE = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path, ledger: str) -> CampaignFolder:
+    """A campaign of which a send has begun."""
+    frame = pd.DataFrame({"email": [f"p{n}@d{n % 30}.example" for n in range(PEOPLE)]})
+    letter = Template(header_from="Ann <ann@x.test>", subject="s", text="Come.")
+    people = read_recipients(frame)
+    found = CampaignFolder.create(tmp_path / "c", people, letter, {}, database=ledger)
+    with found.shared_ledger(sees_all=True) as desk:
+        desk.begin_send("one")
+    return found
+
+
+@pytest.fixture
+def order(folder: CampaignFolder, lab: Lab) -> Callable[..., Order]:
+    def order(**settings: object) -> Order:
+        told = Settings(connections=2, **settings)  # type: ignore[arg-type]
+        accounts = {lab.account: 1.0}
+        return Order(folder=folder.path, accounts=accounts, settings=told, send="one")
+
+    return order
+
+
+def together(order: Order, times: Callable[[SharedStandings], None]) -> list[str | None]:
+    """Have two senders send, and do something meanwhile; give what they came to."""
+    folder = CampaignFolder(order.folder)
+    with ThreadPoolExecutor(2) as threads, folder.shared_standings() as standings:
+        senders: list[Future[str | None]] = [threads.submit(serve, order) for _ in "ab"]
+        times(standings)
+        return [one.result(60) for one in senders]
+
+
+def when_sent(count: int, do: Callable[[SharedStandings], None]) -> Callable[..., None]:
+    """Do something once so many have been tried."""
+
+    def times(standings: SharedStandings) -> None:
+        while sum(standings.sent.values()) < count:
+            pass
+        do(standings)
+
+    return times
+
+
+def test_two_senders_send_to_everybody_once(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder
+) -> None:
+    assert together(order(), lambda _: None) == [None, None]
+    assert set(got(lab).values()) == {1}
+    with folder.shared_standings() as standings:
+        assert standings.counts == {"accepted": PEOPLE}
+        assert standings.work.left == 0
+    log = read_log(folder.events)
+    assert len(log[log["kind"] == "outcome"]) == PEOPLE
+
+
+def test_whoever_asks_them_to_stop_stops_all(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    slow = order(pace=Pace("20 every hour"))
+    together(slow, when_sent(8, lambda standings: standings.ask("stop")))
+    with folder.shared_standings() as standings:
+        assert standings.work.runners == 0
+        assert standings.counts["pending"] > 0
+
+
+def test_a_stop_rule_of_one_ends_both_and_says_why(order: Callable[..., Order]) -> None:
+    ruled = order(stop_when=(stop_rule("accepted >= 5"),), pace=Pace("20 every hour"))
+    assert any(why is not None for why in together(ruled, lambda _: None))
+
+
+def test_a_database_that_ends_their_sessions_is_gone_back_to(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder, ledger: str
+) -> None:
+    def cut(standings: SharedStandings) -> None:
+        with closing(SharedConnection(ledger, "here")) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name LIKE 'smtpbook %'"
+            ).fetchall()
+        standings.ask("go")
+
+    slow = order(pace=Pace("200/second"))
+    assert together(slow, when_sent(8, cut)) == [None, None]
+    with folder.shared_standings() as standings:
+        counts = standings.counts
+        assert counts.keys() <= {"accepted", "in_doubt"}
+        assert counts["accepted"] <= len(got(lab)) <= PEOPLE
+    assert set(got(lab).values()) == {1}
+
+
+def test_whom_no_connection_is_left_for_stays_pending(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder
+) -> None:
+    told = order()
+    lab.stop()
+    with pytest.raises(TransportError):
+        serve(told)
+    with folder.shared_standings() as standings:
+        assert standings.counts == {"pending": PEOPLE}
+        assert standings.work.free == standings.work.left > 0
+
+
+def test_it_proves_that_it_sees_folder_ledger_and_server(
+    order: Callable[..., Order], lab: Lab, tmp_path: Path
+) -> None:
+    told = order()
+    prove(told)
+    assert lab.received == []
+    lab.stop()
+    with pytest.raises(TransportError):
+        prove(told)
+    (tmp_path / "c").rename(tmp_path / "d")
+    with pytest.raises(LedgerError, match="no campaign 'c'"):
+        prove(told)
