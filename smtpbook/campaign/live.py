@@ -46,8 +46,8 @@ class Live:
     ----------
     run : Run
         What it has done so far.
-    is_blocking : bool
-        Whether whoever began it waits for it: it is a ``send()``.
+    is_blocking, is_shown : bool
+        Whether whoever began it waits for it (it is a ``send()``), and sees how far it is.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Live:
         self.is_blocking = is_blocking
         self.watch = Watch(campaign, self.run.record)
         self.run.record = self.watch.record
-        self._is_shown, self._outlives = is_shown, outlives
+        self.is_shown, self._outlives = is_shown, outlives
         self._delivery: Delivery | ClusterDelivery | None = None
         self._job: Job[None] | None = None
         self._asked: Literal["pause", "stop"] | None = None
@@ -231,7 +231,7 @@ class Live:
             target=target, args=(run,), name="smtpbook campaign", daemon=True
         )
         try:
-            if self._is_shown:
+            if self.is_shown:
                 self.watch.shown = progress.show_panel(self) or self.watch.shown
             self._enter()
             thread.start()
@@ -272,7 +272,7 @@ class Live:
         """Know how many it is for, and show it where that is not done yet."""
         self.watch.total = total
         self.watch.restart()
-        if not self._is_shown or not isinstance(self.watch.shown, progress.Silent):
+        if not self.is_shown or not isinstance(self.watch.shown, progress.Silent):
             return
         if self.is_blocking:
             shown = progress.show_panel(self) or progress.show("sending", total)

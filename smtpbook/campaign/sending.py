@@ -135,7 +135,7 @@ class Sending:
             total = spread.join(keeping.folder, only, limit)
             if total is None:
                 with keeping.books() as books:
-                    chosen = self._agreed(books, only, limit, agree, progress=True)
+                    chosen = self._agreed(books, only, limit, agree, progress=live.is_shown)
                     if not chosen:
                         yield None
                         return

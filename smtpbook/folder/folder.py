@@ -388,10 +388,10 @@ class CampaignFolder:
             Somebody does.
         """
         with self.ledger() as ledger:
-            if self.database is not None and len(ledger.runners) > 1:
+            if isinstance(ledger, SharedLedger) and (runners := ledger.work.runners):
                 raise LedgerError(
                     f"campaign {self.name!r} is being sent by "
-                    f"{len(ledger.runners) - 1} runners; wait for their end, or stop them"
+                    f"{runners} runners; wait for their end, or stop them"
                 )
             yield ledger
 

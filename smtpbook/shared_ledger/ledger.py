@@ -62,8 +62,8 @@ class SharedLedger(Books, SharedStandings):
     rows : callable, optional
         Gives the merge fields at some positions of the list, for `Entry.row`.
     sees_all : bool
-        `select` gives those of the whole list, to look at; only a runner's own part can be
-        sent to.
+        `select` gives those of the whole list, to look at: it is no runner, and sends
+        nothing.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class SharedLedger(Books, SharedStandings):
             self._lease_s = float(about["lease_s"])
             self._asked = about["asked"]
             self._proved_at = _clock()
-            shares.take_lease(connection, self.lease)
+            shares.take_lease(connection, self.lease, sends=not sees_all)
             self._runners = sends.work(reader).runners
             self.heartbeat_s = min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
             writer = Writer(
@@ -243,7 +243,7 @@ class SharedLedger(Books, SharedStandings):
 
     @property
     def company(self) -> int:
-        """How many runners there are with this one, as of its last sign of life."""
+        """How many runners send, with this one, as of its last sign of life."""
         return self._runners
 
     # -- a send of all runners
@@ -268,7 +268,7 @@ class SharedLedger(Books, SharedStandings):
             As from `select`.
         """
         self._settle_down()
-        if self._runners > 1:
+        if self._runners - (not self._sees_all):
             raise LedgerError(
                 f"the ledger {self._name} has runners: a send goes on. Wait for its end, "
                 f"or stop it"

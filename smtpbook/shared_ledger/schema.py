@@ -27,6 +27,7 @@ _MAX_NAME: Final = 63  # octets of an identifier (NAMEDATALEN - 1)
 _MORE_TABLES: Final = """
 ALTER TABLE recipients ADD COLUMN part INTEGER NOT NULL;
 ALTER TABLE lease ADD PRIMARY KEY (owner);
+ALTER TABLE lease ADD COLUMN sends INTEGER NOT NULL;
 CREATE TABLE partitions (
     part INTEGER PRIMARY KEY,
     owner TEXT REFERENCES lease(owner),  -- NULL = nobody's

@@ -37,7 +37,7 @@ class Work(NamedTuple):
         What the present send is called; "" = there was none yet.
     asked : {"go", "pause", "stop"}
     runners : int
-        How many have a lease that has not run out.
+        How many that send have a lease that has not run out.
     left : int
         Partitions that the send is not through with.
     free : int
@@ -54,10 +54,11 @@ class Work(NamedTuple):
 def work(reader: Reader) -> Work:
     """Tell how far the runners are; cheap, however long the list is."""
     (row,) = reader.all(
-        f"WITH silent AS (SELECT owner FROM lease WHERE {SILENT}) SELECT "
+        f"WITH silent AS (SELECT owner, sends FROM lease WHERE {SILENT}) SELECT "
         "(SELECT value FROM meta WHERE name = 'send'), "
         "(SELECT value FROM meta WHERE name = 'asked'), "
-        "(SELECT count(*) FROM lease) - (SELECT count(*) FROM silent), "
+        "(SELECT count(*) FROM lease WHERE sends = 1) "
+        "- (SELECT count(*) FROM silent WHERE sends = 1), "
         "count(*), count(*) FILTER (WHERE owner IS NULL "
         "OR owner IN (SELECT owner FROM silent)) FROM partitions WHERE is_done = 0",
         (_NOBODY,),

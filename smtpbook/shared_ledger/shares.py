@@ -52,7 +52,7 @@ class News(NamedTuple):
     suppressions : int
         Grows when somebody is suppressed.
     runners : int
-        How many have a lease that has not run out, this one among them.
+        How many that send have a lease that has not run out, this one among them.
     """
 
     asked: Asked
@@ -60,15 +60,15 @@ class News(NamedTuple):
     runners: int
 
 
-def take_lease(connection: Connection, lease: Lease) -> None:
-    """Let a runner in, whose session this is."""
+def take_lease(connection: Connection, lease: Lease, *, sends: bool) -> None:
+    """Let a runner in, whose session this is; or one that sends nothing."""
     connection.execute(
         "SELECT set_config('application_name', ?, false)", (_SESSION + lease.owner,)
     )
     connection.execute(
-        "INSERT INTO lease(owner, host, pid, boot, since, heartbeat) "
-        f"SELECT ?, ?, ?, ?, now, now FROM (SELECT {NOW} AS now) AS clock",
-        (lease.owner, lease.host, lease.pid, lease.boot),
+        "INSERT INTO lease(owner, host, pid, boot, since, heartbeat, sends) "
+        f"SELECT ?, ?, ?, ?, now, now, ? FROM (SELECT {NOW} AS now) AS clock",
+        (lease.owner, lease.host, lease.pid, lease.boot, int(sends)),
     )
 
 
@@ -78,7 +78,7 @@ def renew(connection: Connection, owner: str) -> Cursor:
         f"UPDATE lease SET heartbeat = {NOW} WHERE owner = ? RETURNING "
         "(SELECT value FROM meta WHERE name = 'asked'), "
         "(SELECT value FROM meta WHERE name = 'suppressions'), "
-        f"(SELECT count(*) FROM lease WHERE NOT ({SILENT}))",
+        f"(SELECT count(*) FROM lease WHERE sends = 1 AND NOT ({SILENT}))",
         (owner, owner),
     )
 
