@@ -55,13 +55,14 @@ _DATA_SENT: Final = ("accepted", "in_doubt")
 
 # Of the addresses that Postfix writes, few hold a ">", and only within quotes.
 _DELIVERY: Final = re.compile(
-    r"to=<([^>]*+)>, (?:orig_to=<[^>]*+>, )?relay=([^,]*+), (?:conn_use=[0-9]++, )?"
-    r"delay=[0-9.]++, (?:delays=[0-9.]++/[0-9.]++/([0-9.]++)/([0-9.]++), )?"
+    r"to=<([^>]{0,512}+)>, (?:orig_to=<[^>]{0,512}+>, )?relay=([^,]{0,520}+), "
+    r"(?:conn_use=[0-9]{1,9}+, )?delay=[0-9.]{1,20}+, "
+    r"(?:delays=[0-9.]{1,20}+/[0-9.]{1,20}+/([0-9.]{1,20}+)/([0-9.]{1,20}+), )?"
     r"(?:dsn=([0-9.]++), )?status=([A-Za-z-]++)(?: \((.*))?",
     re.DOTALL,
 )
 _QUOTED_DELIVERY: Final = re.compile(
-    _DELIVERY.pattern.replace("[^>]*+", ".{0,512}?"), re.DOTALL
+    _DELIVERY.pattern.replace("[^>]{0,512}+", ".{0,512}?"), re.DOTALL
 )
 _EXPIRED: Final = re.compile(r"from=<(.{0,512}?)>, status=((?:force-)?expired.{0,200})")
 _LOGIN: Final = re.compile(r", sasl_username=([^,]{1,320})")
@@ -384,7 +385,7 @@ def _of_connection(
     )
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 10)
 def _login(text: str) -> str | None:
     found = _LOGIN.search(text)
     return found[1] if found else None
