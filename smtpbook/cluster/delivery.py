@@ -160,7 +160,9 @@ class ClusterDelivery:
         for one in self._workers.ended():
             if one.stopped is not None:
                 self._run.stopped = one.stopped
-            if one.error is not None:
+            if one.error is None:
+                self._failures.pop(one.worker, None)
+            else:
                 self._failures[one.worker] += 1
                 self._error = one.error
                 if self._failures[one.worker] == _MAX_FAILURES:
