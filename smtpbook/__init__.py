@@ -163,7 +163,7 @@ if TYPE_CHECKING:
     from smtpbook.widgets.recipients_form import recipients_form as recipients_form
     from smtpbook.widgets.template_form import template_form as template_form
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 _HOME = {
     "Account": "accounts.account",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,6 +237,14 @@ def test_the_words_need_only_the_standard_library(path: Path) -> None:
     if room_of(path) in STDLIB_ONLY:
         third_party = {name.split(".")[0] for name in imports(path)} & set(HOME)
         assert not third_party
+
+
+def test_the_readme_shows_every_room_on_its_floor() -> None:
+    text = (ROOT.parent / "README.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\d+) \| ((?:`\w+` ?)+)\|", text, re.MULTILINE)
+    floors = [set(re.findall(r"\w+", rooms)) for _, rooms in reversed(shown)]
+    assert [int(floor) for floor, _ in reversed(shown)] == list(range(len(shown)))
+    assert floors == FLOORS[:-1]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
