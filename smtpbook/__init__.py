@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from smtpbook.events import Event as Event
     from smtpbook.experiments.experiment import Experiment as Experiment
     from smtpbook.experiments.plot_effects import plot_effects as plot_effects
+    from smtpbook.fleet.simulate import simulate_cluster as simulate_cluster
+    from smtpbook.fleet.simulation import ClusterSimulation as ClusterSimulation
     from smtpbook.formats.read import read_log as read_log
     from smtpbook.insight.explain_probe import explain_probe as explain_probe
     from smtpbook.insight.plot_reasons import plot_reasons as plot_reasons
@@ -239,6 +241,8 @@ _HOME = {
     "Rehearsal": "rehearsal.rehearsal",
     "ServerModel": "rehearsal.model",
     "Refusal": "rehearsal.model",
+    "simulate_cluster": "fleet.simulate",
+    "ClusterSimulation": "fleet.simulation",
     "open_session": "session.session",
     "open_session_to": "relaying.opening",
     "Session": "session.session",

@@ -47,7 +47,7 @@ FLOORS = [
     {"delivery", "formats"},  # one send; any log
     {"direct"},  # one that needs no provider
     {"rehearsal", "preflight", "cluster"},  # before it; or by many
-    {"deliverability"},  # what receivers make of who sends it
+    {"deliverability", "fleet"},  # what receivers make of it; what many would come to
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course", "programs", "experiments", "explorer", "placement"},
@@ -106,6 +106,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "campaign",
         "cluster",
         "delivery",
+        "fleet",
         "rehearsal",
         "samples",
         "charts",
@@ -134,6 +135,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "log",
         "tables",
         "comparing",
+        "fleet",
         "rehearsal",
         "samples",
         "charts",
