@@ -220,11 +220,13 @@ class Worker:
         desk = self._desk
         if desk is None or self._is_dead:
             return
-        before = desk.company
+        before, company = desk.company, self._fleet.register.company(now)
+        if company == before:
+            return
         self._deal(now)
-        if desk.company > before:
+        if company > before:
             self._not_before = now + BEATS * self._fleet.beat_s
-        if desk.company != before and math.isfinite(self._looks_at):
+        if math.isfinite(self._looks_at):
             self._look_at(now)
 
     def _deal(self, now: float) -> None:

@@ -68,8 +68,8 @@ class ClusterSimulation:
             ("takes", lasting(self.took_s)),
             ("messages a second", f"{self.per_s:,.1f}"),
         ]
-        if len(self.domains):
-            last = self.domains.loc[self.domains["last_s"].idxmax()]
+        if self.took_s:
+            last = self.domains.iloc[int(self.domains["last_s"].argmax())]
             name = visible(str(last["domain"]))
             rows.append(("last domain", f"{name}, {int(last['recipients']):,} recipients"))
         if len(self.takeovers):

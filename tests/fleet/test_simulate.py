@@ -242,6 +242,12 @@ def test_it_shows_itself_and_a_hostile_domain_does_nothing() -> None:
     assert "recipients 9; workers 1" in repr(told)
 
 
+def test_workers_that_die_before_they_begin_send_nothing() -> None:
+    told = simulate_cluster({"a.example": 5}, workers=1, killed={0: 0.0})
+    assert (told.pending, told.took_s) == (5, 0.0)
+    assert "5: no worker was left" in repr(told)
+
+
 def test_workers_that_get_no_connection_do_not_send() -> None:
     told = simulate_cluster(zipf(100, 10), workers=10, connections=4)
     assert told.throughput["runners"].max() == pytest.approx(4)
