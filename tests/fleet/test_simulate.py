@@ -160,6 +160,15 @@ def test_no_more_begin_for_all_or_in_a_domain_than_the_pace_allows(
             assert is_kept(own, limit.count, limit.seconds)
 
 
+def test_who_takes_a_domain_over_knows_what_was_begun_in_it() -> None:
+    pace = Pace(per_domain="4 every 100 s")
+    sent = send({f"d{k}.example": 10 for k in range(20)}, pace, workers=2)
+    assert sent.register.takeovers
+    for domain in set(sent.domains):
+        own = [at for at, d in zip(sent.begun, sent.domains, strict=True) if d == domain]
+        assert is_kept(own, 4, 100.0)
+
+
 @pytest.mark.parametrize(
     ("pace", "told"),
     [
