@@ -45,8 +45,7 @@ from smtpbook.protocol.verdicts import COUNTED, ENDS, Part, Protocol, Verdicts
 
 # "EHLO, DATA, VRFY, EXPN, TURN, QUIT, and NOOP commands can only appear as the last command
 # in a group" -- RFC 2920 section 3.1; so can STARTTLS (RFC 3207 section 4) and AUTH with
-# its responses (RFC 4954 section 4).  LHLO is LMTP's EHLO; HELP, ETRN and XCLIENT are never
-# in a hurry.
+# its responses (RFC 4954 section 4).  LHLO is LMTP's EHLO; HELP, ETRN, XCLIENT have time.
 LAST_IN_GROUP: Final = frozenset(
     {
         *("EHLO", "HELO", "LHLO", "DATA", "VRFY", "EXPN", "TURN", "QUIT", "NOOP"),
@@ -288,10 +287,10 @@ class Client:
         offered = self.extensions.keywords
         for name, value in command.parameters:
             # Many are called as their extension is.
-            if name not in offered and needed_extension(name, value) not in offered:
-                needed = needed_extension(name, value)
+            need = name if name in offered else needed_extension(name, value)
+            if need not in offered:
                 raise LocalProtocolError(
-                    f"{command.verb} {name}= needs {needed}, which is not offered"
+                    f"{command.verb} {name}= needs {need}, which is not offered"
                 )
         if self.extensions.has_smtputf8 or mailbox is None:
             return
