@@ -33,6 +33,7 @@ from smtpbook.shared_ledger.ledger import SharedLedger
 
 # As in `cluster.sender` and `shared_ledger.ledger`, which keep them to themselves.
 LOOK_S: Final = 1.0  # between two looks for work
+LOOK_AGAIN_S: Final = 5.0  # … of one who still sends
 BEATS: Final = 2  # after which all know of a new runner
 HEARTBEATS: Final = 12  # to a lease
 LONGEST_BEAT_S: Final = 2.0
@@ -159,6 +160,7 @@ class Worker:
         self._fleet, self._number, self._connections = fleet, number, connections
         self._pacer = Pacer(fleet.pace_of_all)
         self._desk: Desk | None = None  # None: it has no lease
+        self._claims: Claims | None = None
         self._queue: Queue
         self._ahead: _Ahead
         self._busy: dict[int, Lot] = {}  # by number of its lot
@@ -166,7 +168,7 @@ class Worker:
         self._owed = 0  # recipients begun, of whom the pace has not been told yet
         self._not_before = 0.0
         self._looks_at = math.inf  # the next instant at which it tries to begin
-        self._waits_since = 0.0
+        self._since = 0.0  # it began to send, or to wait
         self._last_s = 0.0  # its last sign of life but for heartbeats
         self._is_dead = False
 
@@ -176,7 +178,7 @@ class Worker:
         """Become a runner if something is free; otherwise wait."""
         if self._is_dead or self._desk is not None:
             return
-        self._waits_since = now
+        self._since = now
         register = self._fleet.register
         if not register.work(now).free:
             return
@@ -189,11 +191,25 @@ class Worker:
         self._fleet.at(now + is_shared * BEATS * self._fleet.beat_s, self._start)
 
     def look_again(self, now: float) -> None:
-        """Look at the next of the instants at which one who waits looks for work."""
-        if self._is_dead or self._desk is not None:
+        """Look for work at the next of the instants at which this one does."""
+        if self._is_dead:
             return
-        looks = math.ceil((now - self._waits_since) / LOOK_S)
-        self._fleet.at(self._waits_since + looks * LOOK_S, self.look_for_work)
+        every_s, looks = (
+            (LOOK_S, self.look_for_work)
+            if self._desk is None
+            else (LOOK_AGAIN_S, self._claim_again)
+        )
+        times = math.ceil((now - self._since) / every_s)
+        self._fleet.at(self._since + times * every_s, looks)
+
+    def _claim_again(self, now: float) -> None:
+        """Claim more, if nothing was free and something is now."""
+        if self._is_dead or self._desk is None or self._claims is None:
+            return
+        self._desk.now = now
+        if self._claims.look_again() and self._looks_at < math.inf:
+            self._looks_at = now
+            self.go_on(now)
 
     def _others_may_be_there(self, now: float) -> bool:
         """At the beginning all workers come at once, whoever is first in the heap."""
@@ -206,10 +222,10 @@ class Worker:
             return
         assert self._desk is not None
         self._deal(now)
-        claims = Claims(cast("SharedLedger", self._desk))
-        self._desk.now = now
-        claims.claim(self._connections)
-        self._ahead = _Ahead(claims, most_held(self._fleet.lot))
+        self._claims = Claims(cast("SharedLedger", self._desk))
+        self._desk.now = self._since = now
+        self._claims.claim(self._connections)
+        self._ahead = _Ahead(self._claims, most_held(self._fleet.lot))
         self._queue = Queue(self._ahead, self._fleet.domain_pacer)
         self._unopened = self._connections
         self._looks_at = now
@@ -299,7 +315,7 @@ class Worker:
     def _finish(self, now: float) -> None:
         """Be through with all that is held, and look for more."""
         self._fleet.register.finish(self._number)
-        self._desk = None
+        self._desk = self._claims = None
         self._fleet.company_changed(now)
         self.look_for_work(now)
 

@@ -83,6 +83,7 @@ def test_larger_lots_tell_nearly_the_same_as_single_recipients() -> None:
 
 def test_what_the_cluster_keeps_to_itself_is_the_same_here() -> None:
     assert (fleets.LOOK_S, fleets.BEATS) == (sender._LOOK_S, sender._BEATS)
+    assert fleets.LOOK_AGAIN_S == sender._LOOK_AGAIN_S
     assert (fleets.HEARTBEATS, fleets.LONGEST_BEAT_S) == (
         ledger._HEARTBEATS,
         ledger._LONGEST_BEAT_S,
@@ -161,12 +162,15 @@ def test_no_more_begin_for_all_or_in_a_domain_than_the_pace_allows(
 
 
 def test_who_takes_a_domain_over_knows_what_was_begun_in_it() -> None:
-    pace = Pace(per_domain="4 every 100 s")
-    sent = send({f"d{k}.example": 10 for k in range(20)}, pace, workers=2)
-    assert sent.register.takeovers
-    for domain in set(sent.domains):
-        own = [at for at, d in zip(sent.begun, sent.domains, strict=True) if d == domain]
-        assert is_kept(own, 4, 100.0)
+    names = [f"d{k}.example" for k in range(200)]
+    first = next(name for name in names if part_of(name, 16) == 0)
+    hot = next(name for name in names if part_of(name, 16) == 3)  # the second worker's
+    sent = send({first: 3, hot: 10}, Pace(per_domain="4 every 1000 s"), workers=2)
+    (takeover,) = sent.register.takeovers
+    assert takeover.taken_s < 100
+    own = [at for at, d in zip(sent.begun, sent.domains, strict=True) if d == 1]
+    assert len(own) >= 9
+    assert is_kept(own, 4, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +225,22 @@ def test_a_partition_passes_on_when_the_lease_is_over_and_somebody_looks_for_wor
     assert row.free_s <= row.taken_s <= row.free_s + fleets.LOOK_S
     assert told.in_doubt == 1
     assert told.accepted == 403
+
+
+def test_who_waits_for_the_pace_of_domains_takes_over_meanwhile() -> None:
+    names = [f"d{k}.example" for k in range(99)]
+    first, other = (next(n for n in names if part_of(n, 2) == part) for part in (0, 1))
+    told = simulate_cluster(
+        {first: 400, other: 400},
+        workers=2,
+        partitions=2,
+        pace=Pace(per_domain="1/s"),
+        server=EVEN,
+        killed={0: 20.2},
+    )
+    (row,) = told.takeovers.itertuples()
+    assert row.free_s <= row.taken_s <= row.free_s + fleets.LOOK_AGAIN_S
+    assert told.took_s < 500  # the two domains one beside the other
 
 
 def test_the_table_of_pace_adds_up_and_tells_how_many_run() -> None:
