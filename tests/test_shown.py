@@ -109,6 +109,7 @@ SHOWN: Final[dict[str, Callable[[], Any]]] = {
     "Explanation": lambda: sb.explain(f"550 5.1.1 {EVIL}", verb="RCPT"),
     "Run": _run,
     "Rehearsal": lambda: _campaign().rehearse(),
+    "ClusterSimulation": lambda: sb.simulate_cluster({EVIL: 9}, workers=2),
     "Story": lambda: _run().recipient("ann@x.test"),
     "Known": _campaign,
     "Recipients": _people,

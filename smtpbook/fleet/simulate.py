@@ -91,8 +91,9 @@ def simulate_cluster(
 
     Examples
     --------
-    >>> simulate_cluster({"big.example": 9000, "small.example": 90}, workers=2, pace=10)
-    <Simulation of a cluster: recipients 9,090; workers 2; …>
+    >>> told = simulate_cluster({"big.example": 900, "small.example": 90}, workers=2)
+    >>> told.accepted, told.pending
+    (990, 0)
     """
     pace, killed = Pace.of(pace), dict(killed or {})
     counts = _joined(domains)
