@@ -6,12 +6,14 @@ folder, which every worker sees, and a worker finds passwords itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.passwords import FromPrompt
+from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import FromPrompt, Password
+from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
@@ -51,13 +53,14 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
         A setting needs one sender that hears all replies.
     """
     for account in accounts:
-        if isinstance(account.password, Secret | FromPrompt):
-            raise LocalProtocolError(
-                f"the password of {account.name} is known here only, and no password is "
-                f"sent to a cluster: have each worker find it, by "
-                f'password=FromEnvironment("NAME"), or without password= by its keyring or '
-                f"the environment variable named in the error that probe(account) raises"
-            )
+        for what, secret in _secrets_of(account):
+            if isinstance(secret, Secret | FromPrompt):
+                raise LocalProtocolError(
+                    f"the {what} of {account.name} is known here only, and none is sent to "
+                    f"a cluster: have each worker find it, by FromEnvironment('NAME'), or "
+                    f"leave it out, and the worker's keyring or the environment variable "
+                    f"named in the error that probe(account) raises is asked"
+                )
     if settings.pace.is_adaptive:
         raise ValueError(
             f"pace={str(settings.pace)!r}: an adaptive pace learns from what one sender "
@@ -70,3 +73,11 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
         )
     if settings.arms is not None:
         raise ValueError("an experiment is sent by one sender: leave cluster= out")
+
+
+def _secrets_of(account: Account) -> Iterator[tuple[str, Password]]:
+    yield "password", account.password
+    if isinstance(account.proxy, Proxy):
+        yield "proxy's password", account.proxy.password
+    if isinstance(account.client_certificate, ClientCertificate):
+        yield "certificate's passphrase", account.client_certificate.passphrase

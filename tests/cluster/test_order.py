@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment, FromPrompt
 from smtpbook.cluster.order import Order, check_order
 from smtpbook.delivery.settings import Settings
@@ -26,6 +28,27 @@ def test_a_password_that_only_this_process_knows_is_refused_with_the_way_out(
     with pytest.raises(LocalProtocolError, match="FromEnvironment") as caught:
         check_order({account(password): 1.0}, Settings())
     assert "correct horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "more"),
+    [
+        ("proxy's password", {"proxy": "socks5h://ann:correct-horse@proxy.example:1080"}),
+        (
+            "certificate's passphrase",
+            {
+                "client_certificate": ClientCertificate(
+                    file="a.pem", passphrase="correct-horse"
+                )
+            },
+        ),
+    ],
+)
+def test_so_is_any_other_secret_of_an_account(named: str, more: dict[str, Any]) -> None:
+    one = Account(host="h.example", **more)
+    with pytest.raises(LocalProtocolError, match=named) as caught:
+        check_order({one: 1.0}, Settings())
+    assert "correct-horse" not in str(caught.value)
 
 
 @pytest.mark.parametrize("password", [None, FromEnvironment("MAIL_PASSWORD")])
