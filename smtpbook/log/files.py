@@ -27,7 +27,7 @@ SPAN: Final = ".."
 """What stands in a compacted file's name, between those of the first and the last."""
 PARTS: Final = b"smtpbook.parts"
 """Where a compacted file's metadata tell, as JSON, what `parts_of` gives."""
-LOOKS: Final = 5
+LOOKS: Final = 20
 """How often a folder is looked at again whose files were replaced under our hands."""
 
 _SUFFIXES: Final = (PARQUET, SUFFIX)
