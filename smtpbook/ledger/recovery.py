@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ def check_place(connection: sqlite3.Connection, path: Path, *, adopt: bool) -> b
 def close_intents(
     connection: Connection,
     opened: Sequence[tuple[int, int]],
-    begun: set[tuple[int, int]] | None,
+    begun: Set[tuple[int, int]] | None,
     now: float,
 ) -> Counter[str]:
     """Decide on intents without an outcome.

@@ -345,17 +345,18 @@ class SharedLedger(Books, SharedStandings):
         ------
         LedgerError
             Nothing may be sent: this runner was silent for so long that its part of the
-            list may have been given to another.
+            list may have been given to another, or it leaves.
         """
-        super().begin(entries)
-        if _clock() - self._proved_at > self._lease_s:
-            self._refusal = LedgerError(
-                f"the ledger {self._name} has confirmed nothing for {self._lease_s:g} s: "
-                f"this runner's part of the list may be another's; nothing further is "
-                f"sent. Open the campaign again: it goes on where it was"
-            )
-            raise self._refusal
-        self._begun.update((e.position, e.attempts + 1) for e in listed(entries))
+        begun = {(e.position, e.attempts + 1) for e in listed(entries)}
+        # First: at the end of a process another thread closes the ledger meanwhile, which
+        # refuses what begins later, and then tells what has begun.
+        self._begun |= begun
+        try:
+            super().begin(entries)
+            self._check_lease()
+        except LedgerError:
+            self._begun -= begun
+            raise
 
     def note(
         self,
@@ -376,6 +377,9 @@ class SharedLedger(Books, SharedStandings):
         if self._is_closed or os.getpid() != self._pid:
             return
         atexit.unregister(self.close)
+        self._refusal = LedgerError(
+            f"the ledger {self._name} is closed; open the campaign again"
+        )
         self._held = frozenset()
         try:
             self._writer.call(self._leave)
@@ -422,7 +426,7 @@ class SharedLedger(Books, SharedStandings):
         return results
 
     def _leave(self, connection: Connection) -> None:
-        shares.leave(connection, self.lease.owner, self._begun, time.time())
+        shares.leave(connection, self.lease.owner, frozenset(self._begun), time.time())
 
     def _leave_anew(self) -> None:
         """Leave by another connection; where that fails, the lease runs out."""
@@ -432,6 +436,16 @@ class SharedLedger(Books, SharedStandings):
         ):
             # What the lost connection had under way ends before this has the lease's row.
             self._transact_once(connection, [self._leave])
+
+    def _check_lease(self) -> None:
+        """Raise when the database has been silent for as long as the lease lasts."""
+        if _clock() - self._proved_at > self._lease_s:
+            self._refusal = LedgerError(
+                f"the ledger {self._name} has confirmed nothing for {self._lease_s:g} s: "
+                f"this runner's part of the list may be another's; nothing further is "
+                f"sent. Open the campaign again: it goes on where it was"
+            )
+            raise self._refusal
 
     def _check(self) -> None:
         super()._check()

@@ -18,7 +18,7 @@ All times are the database's: what the runners' clocks say does not matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from smtpbook.errors import LedgerError
@@ -148,7 +148,7 @@ def release(connection: Connection, owner: str, parts: Iterable[int]) -> frozens
 
 
 def leave(
-    connection: Connection, owner: str, begun: set[tuple[int, int]] | None, now: float
+    connection: Connection, owner: str, begun: Set[tuple[int, int]] | None, now: float
 ) -> Counter[str]:
     """End a lease; its row is locked by this transaction.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -45,6 +46,41 @@ def test_whom_another_runner_suppresses_is_not_handed_out_any_more(
     assert ledger.counts["suppressed"] == 1  # it wrote, and so heard
     left = [entry.address for _ in range(3) if (entry := queue.take())]
     assert left == PEOPLE[2:]
+
+
+def until_it_closes(ledger: SharedLedger) -> None:
+    while ledger.held:
+        time.sleep(0.01)
+
+
+async def test_while_a_runner_leaves_nothing_begins_that_it_would_not_tell_of(
+    database: Database,
+) -> None:
+    """At the end of a process it is closed by one thread while another still sends."""
+    database.create(PEOPLE)
+    ledger = database.open()
+    first, second, *_ = ledger.select()
+    for entry in (first, second):
+        promise = ledger.intend(entry, "<m@x.test>")
+        assert promise is not None
+        await promise
+    ledger.begin(first)
+    with closing(connect(ledger._url, ledger.campaign_id)) as other:
+        other.execute("BEGIN")
+        other.execute(
+            "SELECT 1 FROM lease WHERE owner = ? FOR UPDATE", (ledger.lease.owner,)
+        ).fetchall()
+        leaving = threading.Thread(target=ledger.close)
+        leaving.start()  # … and waits for the lease's row
+        await trio.to_thread.run_sync(until_it_closes, ledger)
+        with pytest.raises(LedgerError, match="closed"):
+            ledger.begin(second)
+        other.execute("COMMIT")
+    await trio.to_thread.run_sync(leaving.join)
+    assert [one.outcome for one in database.open().outcomes()][:2] == [
+        "in_doubt",
+        "pending",
+    ]
 
 
 def test_a_transaction_that_is_given_up_in_favour_of_another_is_done_again(
