@@ -75,6 +75,16 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
         raise ValueError("an experiment is sent by one sender: leave cluster= out")
 
 
+def dealt(connections: int, workers: int) -> list[int]:
+    """Deal connections evenly; workers that would have none are left out.
+
+    >>> dealt(7, 3), dealt(2, 3)
+    ([3, 2, 2], [1, 1])
+    """
+    less, more = divmod(connections, workers) if workers else (0, 0)
+    return [one for n in range(workers) if (one := less + (n < more)) > 0]
+
+
 def _secrets_of(account: Account) -> Iterator[tuple[str, Password]]:
     yield "password", account.password
     if isinstance(account.proxy, Proxy):

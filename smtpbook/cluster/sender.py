@@ -20,6 +20,7 @@ from typing import Final
 
 import trio
 
+from smtpbook.accounts.account import Account
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
 from smtpbook.delivery.clock import Clock
@@ -39,10 +40,14 @@ from smtpbook.shared_ledger.ledger import SharedLedger
 PATIENCE_S: Final = 600.0
 """How long a database may be gone before a sender gives up."""
 
+LOOK_S: Final = 1.0
+"""Between two looks for work."""
+LOOK_AGAIN_S: Final = 5.0
+"""… while one still sends: others wait for a retry, say."""
+BEATS: Final = 2
+"""Of the ledger, after which all runners know of a new one."""
+
 _HEED_S: Final = 0.2  # between two looks at what the ledger has heard
-_LOOK_S: Final = 1.0  # between two looks for work
-_LOOK_AGAIN_S: Final = 5.0  # … while others wait for a retry, say
-_BEATS: Final = 2  # of the ledger, after which all runners know of a new one
 
 
 def prove(order: Order) -> None:
@@ -63,8 +68,8 @@ def prove(order: Order) -> None:
             trio.run(_log_in, account)
 
 
-async def _log_in(account: object) -> None:
-    async with open_session(account):  # type: ignore[arg-type]
+async def _log_in(account: Account) -> None:
+    async with open_session(account):
         pass
 
 
@@ -91,14 +96,14 @@ def serve(order: Order) -> str | None:
             if not _wait_for_work(folder, order):
                 return None
             well_at = time.monotonic()
-            return_of = trio.run(_send, folder, order, letter)
+            stopped = trio.run(_send, folder, order, letter)
         except LedgerError:
             if time.monotonic() - well_at > PATIENCE_S:
                 raise
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
             continue
-        if return_of is not None:
-            return return_of
+        if stopped is not None:
+            return stopped
 
 
 def _wait_for_work(folder: CampaignFolder, order: Order) -> bool:
@@ -110,7 +115,7 @@ def _wait_for_work(folder: CampaignFolder, order: Order) -> bool:
                 return False
             if work.free:
                 return True
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
 
 
 async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | None:
@@ -182,7 +187,7 @@ class _Part:
                 await self.deal()
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
-            if trio.current_time() - looked_at > _LOOK_AGAIN_S:
+            if trio.current_time() - looked_at > LOOK_AGAIN_S:
                 looked_at = trio.current_time()
                 with suppress(LedgerError):  # told where something is claimed
                     if self._claims.look_again() and not delivery.is_paused:
@@ -197,7 +202,7 @@ class _Part:
         if not (pace.limits or pace.domain_limits):
             return
         if self._company > before:  # until all others keep no more than theirs
-            await trio.sleep(_BEATS * self._ledger.heartbeat_s)
+            await trio.sleep(BEATS * self._ledger.heartbeat_s)
         since = time.time() - pace.looks_back_s * self._company
         begun = await trio.to_thread.run_sync(lambda: list(self._ledger.begun(since)))
         self._pacer.share_with(self._company)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpbook.cluster import sender
-from smtpbook.cluster.order import Order
+from smtpbook.cluster.order import Order, dealt
 from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
 
 if TYPE_CHECKING:
@@ -159,16 +159,12 @@ class Workers:
         """
         idle = [w for w in self.there() if w not in self._senders and w not in set(avoid)]
         left = connections - sum(number for _, number in self._senders.values())
-        for position, worker in enumerate(idle):
-            number = -(-left // (len(idle) - position))
-            if number < 1:
-                return
+        for worker, number in zip(idle, dealt(left, len(idle)), strict=False):
             task = self._submit(
                 sender.serve, worker, sender.with_connections(order, number)
             )
             self._keep(task)
             self._senders[worker] = (task, number)
-            left -= number
 
     def ended(self) -> list[Ended]:
         """Give the senders that have ended since it was last asked."""

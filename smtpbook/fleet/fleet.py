@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from itertools import count
-from typing import Final, cast
+from typing import cast
 
 from smtpbook.cluster.claims import Claims
+from smtpbook.cluster.sender import BEATS, LOOK_AGAIN_S, LOOK_S
 from smtpbook.delivery.queue import Queue
 from smtpbook.fleet.lots import Lot, most_held, pace_in_lots
 from smtpbook.fleet.register import Desk, Register
@@ -30,13 +31,7 @@ from smtpbook.fleet.times import MessageTimes
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.shared_ledger.ledger import SharedLedger
-
-# As in `cluster.sender` and `shared_ledger.ledger`, which keep them to themselves.
-LOOK_S: Final = 1.0  # between two looks for work
-LOOK_AGAIN_S: Final = 5.0  # … of one who still sends
-BEATS: Final = 2  # after which all know of a new runner
-HEARTBEATS: Final = 12  # to a lease
-LONGEST_BEAT_S: Final = 2.0
+from smtpbook.shared_ledger.shares import heartbeat_of
 
 
 class Fleet:
@@ -82,7 +77,7 @@ class Fleet:
     ) -> None:
         self.register, self.lot = register, lot
         self.times, self.cpu_s, self.lease_s = times, cpu_s, lease_s
-        self.beat_s = min(lease_s / HEARTBEATS, LONGEST_BEAT_S)
+        self.beat_s = heartbeat_of(lease_s)
         self.begun, self.ended = array("d"), array("d")
         self.domains, self.sizes = array("q"), array("q")
         self.in_doubt = 0

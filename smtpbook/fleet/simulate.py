@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from smtpbook.cluster.order import check_order
+from smtpbook.cluster.order import check_order, dealt
 from smtpbook.delivery.settings import Settings
 from smtpbook.fleet.fleet import Fleet
 from smtpbook.fleet.register import Register
@@ -112,7 +112,7 @@ def simulate_cluster(
     chance = np.random.default_rng(seed)
     fleet = Fleet(
         Register(counts, partitions, lot, chance),
-        _dealt(connections, workers),
+        dealt(connections, workers),
         pace,
         lot,
         times=MessageTimes(server, chance),
@@ -149,15 +149,3 @@ def _check(
                 f"killed={{{worker!r}: {at!r}}}: a worker is a number from 0 to "
                 f"{workers - 1}, and dies at 0 seconds or later"
             )
-
-
-def _dealt(connections: int, workers: int) -> list[int]:
-    """Deal the connections as `cluster.workers` does; who would have none does not send."""
-    dealt: list[int] = []
-    for position in range(workers):
-        number = -(-connections // (workers - position))
-        if number < 1:
-            break
-        dealt.append(number)
-        connections -= number
-    return dealt

@@ -40,8 +40,6 @@ from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.transfer.transaction import RecipientResult
 
 _MAX_TRIES: Final = 5
-_HEARTBEATS: Final = 12  # to a lease
-_LONGEST_BEAT_S: Final = 2.0  # or whoever is asked to stop would hear it late
 
 
 class SharedLedger(Books, SharedStandings):
@@ -119,7 +117,7 @@ class SharedLedger(Books, SharedStandings):
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease, sends=not sees_all)
             self._runners = sends.work(reader).runners
-            self.heartbeat_s = min(self._lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
+            self.heartbeat_s = shares.heartbeat_of(self._lease_s)
             writer = Writer(
                 connection,
                 self._name,

@@ -27,6 +27,8 @@ from smtpbook.ledger.lock import Lease
 from smtpbook.ledger.recovery import OPEN, close_intents
 
 NOW: Final = "extract(epoch FROM clock_timestamp())::double precision"
+_HEARTBEATS: Final = 12  # to a lease
+_LONGEST_BEAT_S: Final = 2.0  # or whoever is asked to stop would hear it late
 _SESSION: Final = "smtpbook "
 """What the database calls the session of a runner, with its lease's name behind."""
 SILENT: Final = (
@@ -58,6 +60,15 @@ class News(NamedTuple):
     asked: Asked
     suppressions: int
     runners: int
+
+
+def heartbeat_of(lease_s: float) -> float:
+    """Give how often a runner renews such a lease, in seconds.
+
+    >>> heartbeat_of(6.0), heartbeat_of(30.0)
+    (0.5, 2.0)
+    """
+    return min(lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
 
 
 def take_lease(connection: Connection, lease: Lease, *, sends: bool) -> None:

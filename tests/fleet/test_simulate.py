@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpbook.cluster import sender
-from smtpbook.fleet import fleet as fleets
 from smtpbook.fleet.fleet import Fleet
 from smtpbook.fleet.lots import pace_in_lots
 from smtpbook.fleet.register import Register
@@ -21,7 +20,6 @@ from smtpbook.fleet.times import MessageTimes
 from smtpbook.pacing.limits import Window
 from smtpbook.pacing.pace import Pace
 from smtpbook.rehearsal.model import ServerModel
-from smtpbook.shared_ledger import ledger
 from smtpbook.shared_ledger.schema import LEASE_S, part_of
 from tests.benchmarks.cluster_simulation import CASES, CONTENT, Case, compare, zipf
 
@@ -79,15 +77,6 @@ def test_larger_lots_tell_nearly_the_same_as_single_recipients() -> None:
         for lot in (1, 10)
     )
     assert coarse.took_s == pytest.approx(fine.took_s, rel=0.04)
-
-
-def test_what_the_cluster_keeps_to_itself_is_the_same_here() -> None:
-    assert (fleets.LOOK_S, fleets.BEATS) == (sender._LOOK_S, sender._BEATS)
-    assert fleets.LOOK_AGAIN_S == sender._LOOK_AGAIN_S
-    assert (fleets.HEARTBEATS, fleets.LONGEST_BEAT_S) == (
-        ledger._HEARTBEATS,
-        ledger._LONGEST_BEAT_S,
-    )
 
 
 # --- nobody lost --------------------------------------------------------------------------
@@ -222,7 +211,7 @@ def test_a_partition_passes_on_when_the_lease_is_over_and_somebody_looks_for_wor
     (row,) = told.takeovers.itertuples()
     assert (row.worker, row.part, row.by) == (0, 0, 1)
     assert row.free_s == pytest.approx(20.2 + LEASE_S)
-    assert row.free_s <= row.taken_s <= row.free_s + fleets.LOOK_S
+    assert row.free_s <= row.taken_s <= row.free_s + sender.LOOK_S
     assert told.in_doubt == 1
     assert told.accepted == 403
 
@@ -239,7 +228,7 @@ def test_who_waits_for_the_pace_of_domains_takes_over_meanwhile() -> None:
         killed={0: 20.2},
     )
     (row,) = told.takeovers.itertuples()
-    assert row.free_s <= row.taken_s <= row.free_s + fleets.LOOK_AGAIN_S
+    assert row.free_s <= row.taken_s <= row.free_s + sender.LOOK_AGAIN_S
     assert told.took_s < 500  # the two domains one beside the other
 
 
