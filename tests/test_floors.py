@@ -40,7 +40,6 @@ FLOORS = [
     {"shared_ledger"},  # many runners to one list
     {
         *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
-        *("server_logs", "dialogues", "provider_events", "bounces", "stepping"),
         *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
     },  # where they meet
     {"captures"},  # conversations off the wire
