@@ -18,7 +18,12 @@ from smtpbook.codes.providers import dns_blocklist
 LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 
 _MAX_CHARS: Final = 3000
-_LABELS: Final = frozenset({"bl", "dnsbl", "dnsrbl", "ipbl", "pbl", "rbl", "sbl", "xbl"})
+# Labels that only lists have, alone or with more behind: "dnsbl-2", "rbl-plus", "rbl3".
+_LIST_LABELS: Final = (
+    "bl blackhole blackholes blacklist blacklists blocklist blocklists dnsbl dnsrbl dul "
+    "ipbl pbl rbl sbl xbl"
+)
+_LABELS: Final = frozenset(_LIST_LABELS.split())
 _HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
 
 
@@ -40,7 +45,7 @@ def reason_for(name: str) -> str | None:
     --------
     >>> reason_for("zen.spamhaus.org"), reason_for("https://www.spamhaus.org/dbl/")
     ('ip_blocked', 'sender_blocked')
-    >>> reason_for("dnsbl.example.net"), reason_for("www.example.org")
+    >>> reason_for("dnsbl-2.example.net"), reason_for("www.example.org")
     ('ip_blocked', None)
     """
     host, _, path = (name.partition("://")[2] or name).partition("/")
@@ -53,7 +58,9 @@ def reason_for(name: str) -> str | None:
             reason = known.get(f"{zone}/{page}") or known.get(zone)
             if reason is not None:
                 return reason
-    if len(labels) > 2 and not _LABELS.isdisjoint(labels):
+    if len(labels) > 2 and any(
+        label.partition("-")[0].rstrip("0123456789") in _LABELS for label in labels
+    ):
         return "ip_blocked"
     return None
 

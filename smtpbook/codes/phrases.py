@@ -23,7 +23,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from smtpbook.codes.blocklists import reason_for
-from smtpbook.codes.rules import Finding, Said
+from smtpbook.codes.rules import SURE, Finding, Said
 from smtpbook.codes.tables import Entry, reasons, rows
 
 # A reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5); a dozen lines of prose.
@@ -45,6 +45,8 @@ _TOKEN: Final = re.compile(
 # The page that servers send those to whose SPF failed.
 _SPF_PAGE: Final = "openspf."
 _NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
+# An IPv6 address, in a piece of text with "::" or more colons than a time has.
+_IPV6: Final = re.compile(r"(?<![\w:.])<?[0-9a-f:]{2,39}>?(?![\w:])")
 _IN_REPLY: Final = re.compile(r"\(in reply to [a-z ]{1,30}\)")
 # A number behind these is a section: "RFC2821 4.1.1.1" is no address.
 _SECTION: Final = re.compile(
@@ -100,6 +102,8 @@ class Phrase:
         any.
     verbs : frozenset of str
         Commands that it may answer; empty = any.
+    names_cause : bool
+        It is sure, and says more than that some rule refuses.
     """
 
     rank: int
@@ -108,6 +112,7 @@ class Phrase:
     codes: tuple[str, ...]
     verbs: frozenset[str]
     fits_any: bool
+    names_cause: bool
     finding: Finding
 
     def fits(self, verb: str | None, code: str, status: str) -> bool:
@@ -139,25 +144,34 @@ def text_says(said: Said) -> Finding | None:
 def _concepts_say(
     concepts: tuple[int, ...], verb: str | None, code: int, enhanced_status: str | None
 ) -> Finding | None:
+    code_digits, status = str(code), f"X{(enhanced_status or '')[1:]}."
+    said = [_sentence_says(found, verb, code_digits, status) for found in concepts]
+    phrases = sorted((one for one in said if one), key=lambda one: one.rank)
+    # That there is a rule says less than any sentence that names it.
+    for phrase in phrases:
+        if phrase.names_cause:
+            return phrase.finding
+    return phrases[0].finding if phrases else None
+
+
+def _sentence_says(found: int, verb: str | None, code: str, status: str) -> Phrase | None:
     best: Phrase | None = None
     by_concept = _phrases()
-    code_digits, status = str(code), f"X{(enhanced_status or '')[1:]}."
-    for found in concepts:
-        left = found
-        while left:
-            concept = left & -left
-            left ^= concept
-            for phrase in by_concept.get(concept, ()):
-                if best is not None and phrase.rank >= best.rank:
-                    break
-                if (
-                    phrase.needs & found == phrase.needs
-                    and not phrase.without & found
-                    and (phrase.fits_any or phrase.fits(verb, code_digits, status))
-                ):
-                    best = phrase
-                    break
-    return best.finding if best else None
+    left = found
+    while left:
+        concept = left & -left
+        left ^= concept
+        for phrase in by_concept.get(concept, ()):
+            if best is not None and phrase.rank >= best.rank:
+                break
+            if (
+                phrase.needs & found == phrase.needs
+                and not phrase.without & found
+                and (phrase.fits_any or phrase.fits(verb, code, status))
+            ):
+                best = phrase
+                break
+    return best
 
 
 def concepts_in(text: str) -> tuple[int, ...]:
@@ -231,6 +245,8 @@ def words_of(text: str) -> list[str]:
 def _words_in(piece: str) -> tuple[str, ...]:
     """Give the words that count of a piece of text without blanks."""
     words: list[str] = []
+    if ":" in piece and ("::" in piece or piece.count(":") > 3):
+        piece = _IPV6.sub(_IP_WORD, piece)
     for word in _TOKEN.findall(piece):
         if word.isalnum():
             if word not in _STOPWORDS:
@@ -254,6 +270,8 @@ def _unmasked(name: str) -> Iterable[str]:
         return (name[1:-1],)
     if _SPF_PAGE in name:
         return ("spf",)
+    if first == "<" and _NUMBERS.fullmatch(name, 1, len(name) - 1):  # no mailbox
+        return (_IP_WORD,) if name.count(".") == 3 else ()
     if first in "<(" or "@" in name or name[-1] == "=":
         return ()
     if first in "0123456789x" and _NUMBERS.fullmatch(name):
@@ -348,6 +366,7 @@ def _phrase(rank: int, needs: int, without: int, row: dict[str, str]) -> Phrase:
         codes=tuple(f"{one}." if one[0] == "X" else one for one in row["codes"].split()),
         verbs=frozenset(row["verbs"].split()),
         fits_any=not row["codes"] and not row["verbs"],
+        names_cause=entry.confidence >= SURE and entry.reason != "policy",
         finding=Finding(entry, f"words of the text: {words}"),
     )
 

@@ -17,6 +17,8 @@ from smtpbook.codes.blocklists import blocklist_in, reason_for
         ("multi.surbl.org", "spam"),
         ("noptr.spamrats.com", "rdns"),
         ("rbl.example.net", "ip_blocked"),
+        ("rbl-plus.example.net", "ip_blocked"),
+        ("dnsbl-2.example.net", "ip_blocked"),
         ("bl.example", None),
         ("mail.example.org", None),
         ("", None),
