@@ -45,8 +45,9 @@ _TOKEN: Final = re.compile(
 # The page that servers send those to whose SPF failed.
 _SPF_PAGE: Final = "openspf."
 _NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
-# An IPv6 address, in a piece of text with "::" or more colons than a time has.
-_IPV6: Final = re.compile(r"(?<![\w:.])<?[0-9a-f:]{2,39}>?(?![\w:])")
+# An IPv6 address or address literal (RFC 5321 section 4.1.3), in a piece of text with "::"
+# or more colons than a time has.
+_IPV6: Final = re.compile(r"(?<![\w:.])<?(?:ipv6:)?[0-9a-f:]{2,39}>?(?![\w:])")
 _IN_REPLY: Final = re.compile(r"\(in reply to [a-z ]{1,30}\)")
 # A number behind these is a section: "RFC2821 4.1.1.1" is no address.
 _SECTION: Final = re.compile(

@@ -28,6 +28,10 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
         ("see http://intranet/full or https:///", ["see"]),
         ("spam.example.org does not like it", ["not", "like"]),
         ("[192.0.2.1] is bad", ["ipliteral", "bad"]),
+        ("<192.0.2.1>: bad", ["ipliteral", "bad"]),
+        ("bad: 2001:db8::1, [IPv6:2001:db8::2] <::1>", ["bad", *["ipliteral"] * 3]),
+        ("[2001:db8:1:2:3:4:5:6] at 03:45:00", ["ipliteral"]),
+        ("std::string says no", ["std", "string", "says", "no"]),
         ("RFC2821 4.1.1.1, section 4.5.3.1", ["rfc2821", "section"]),
         ("550 5.7.1 no", ["no"]),
         ("it doesn't exist; it can't be found", ["not", "exist", "ca", "not", "found"]),
@@ -44,6 +48,14 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
 )
 def test_names_are_masked_and_little_words_dropped(text: str, words: list[str]) -> None:
     assert words_of(text) == words
+
+
+def test_a_rule_that_is_named_counts_before_one_that_is_not() -> None:
+    """Strato says "Refused by local policy", and behind it why."""
+    for text in ("Refused by policy. No spam here", "No spam here. Refused by policy"):
+        found = text_says(Said(verb=None, code=550, text=text))
+        assert found is not None
+        assert found.entry.reason == "spam"
 
 
 def test_a_blocklists_zone_is_a_word() -> None:
@@ -130,7 +142,9 @@ def test_any_text_is_read(text: str) -> None:
     concepts_in(text)
 
 
-@pytest.mark.parametrize("piece", ["a-", "a.", "a@", "<", "x" * 50, "user unknown ", "1."])
+@pytest.mark.parametrize(
+    "piece", ["a-", "a.", "a@", "<", "x" * 50, "user unknown ", "1.", "a:", "-::"]
+)
 def test_a_long_text_is_cut_off(piece: str) -> None:
     assert len(words_of(piece * 100_000)) <= 3000
 
