@@ -27,8 +27,8 @@ import pyarrow.compute as pc
 from smtpbook.codes.explain import reason_of
 from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
-from smtpbook.events import KINDS, OUTCOMES, SCHEMA, Row
-from smtpbook.log.distinct import distinct_replies
+from smtpbook.events import COLUMNS, KINDS, OUTCOMES, SCHEMA, Row
+from smtpbook.log.distinct import NEEDED, distinct_replies
 
 Log = pd.DataFrame
 """The event log *is* a DataFrame: the name by which rooms without pandas speak of it."""
@@ -52,6 +52,7 @@ _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
 # memory and make everything that looks for a row slower.
 _STRETCH_ROWS: Final = 32 * BATCH_ROWS
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
+_DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 
 
 def arrow_schema() -> pa.Schema:
@@ -206,15 +207,18 @@ def from_table(table: pa.Table) -> pd.DataFrame:
         Any of the event log's columns, in any order, texts plain or dictionary-encoded.
         Columns it lacks are null; columns that are not the event log's are left out.
     """
-    columns: dict[str, Any] = {}
-    for column in SCHEMA:
-        type_ = _ARROW_TYPES[column.dtype]
-        if column.name in table.column_names:
-            values = table.column(column.name)
-        else:
-            values = pa.chunked_array([pa.nulls(table.num_rows, type_)])
-        columns[column.name] = _to_pandas(values, column.name, column.dtype)
-    return _with_reasons(pd.DataFrame(columns, copy=False))
+    return _with_reasons(_frame_of(table, COLUMNS), table)
+
+
+def _frame_of(table: pa.Table, names: Iterable[str]) -> pd.DataFrame:
+    columns = {name: _to_pandas(_column(table, name), name) for name in names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    if name in table.column_names:
+        return table.column(name)
+    return pa.chunked_array([pa.nulls(table.num_rows, _ARROW_TYPES[_DTYPES[name]])])
 
 
 def join_tables(tables: Iterable[pa.Table]) -> pa.Table:
@@ -261,44 +265,51 @@ def fill_reasons(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("reason"), "reason", filled)
 
 
-def _to_pandas(values: pa.ChunkedArray, name: str, dtype: str) -> Any:
+def _to_pandas(values: pa.ChunkedArray, name: str) -> Any:
     """Give a column as pandas holds it, in memory of its own: it is there to be changed."""
+    dtype = _DTYPES[name]
     if dtype == "category":
         return _to_categorical(values, _FIXED_CATEGORIES.get(name, ()))
     if dtype == "string":
-        return _from_arrow("string[pyarrow]", _decoded(values))
+        return pd.arrays.ArrowStringArray(_decoded(values))
     values = values.cast(_ARROW_TYPES[dtype])
     if dtype == "float64":
         return _owned(values.to_numpy())
     if dtype == "int32":
-        return _owned(pc.fill_null(values, 0).to_numpy())
+        return _filled(values, 0)
     # One chunk: pandas would make an array of each, then join them.
-    column = _from_arrow(dtype, values.combine_chunks())
+    extension: Any = pd.api.types.pandas_dtype(dtype)
+    column = extension.__from_arrow__(values.combine_chunks())
     return column.copy() if dtype.startswith("datetime") else column
+
+
+def _filled(values: pa.ChunkedArray, null: int) -> np.ndarray[Any, Any]:
+    """Give numbers in one array, null as another number."""
+    filled = pc.fill_null(values, null) if values.null_count else values
+    return _owned(filled.to_numpy())
 
 
 def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array if array.flags.writeable else array.copy()
 
 
-def _from_arrow(dtype: str, values: pa.Array) -> Any:
-    extension: Any = pd.api.types.pandas_dtype(dtype)
-    return extension.__from_arrow__(values)
-
-
 def _to_categorical(values: pa.ChunkedArray, fixed: Sequence[str]) -> pd.Categorical:
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
-    codes, texts = _joined(values)
-    there = texts.to_pylist()
-    names = [*fixed, *sorted(set(there).difference(fixed))]
-    number = {name: place for place, name in enumerate(names)}
-    # The extra place at the end is where code -1, null, finds itself again.
-    smallest = np.min_scalar_type(-len(names) - 1)
-    places = np.array([*map(number.__getitem__, there), -1], smallest)
-    codes = places[pc.fill_null(codes, -1).to_numpy()]
+    if values.null_count == len(values):  # many columns are, and have nothing to join
+        values = pa.chunked_array([pa.nulls(len(values), values.type)])
+    there = {text for chunk in values.chunks for text in chunk.dictionary.to_pylist()}
+    names = [*fixed, *sorted(there.difference(fixed))]
+    # The categories first: so each text has its place among them.
+    kind = values.type
+    first = pa.DictionaryArray.from_arrays(
+        pa.array([], kind.index_type),
+        pa.array(names, kind.value_type),
+        ordered=kind.ordered,
+    )
+    codes, _ = _joined([first, *values.chunks])
     # "str" is pandas's own text dtype where it has one (3.0), else object.
-    return pd.Categorical.from_codes(codes, pd.Index(names, dtype="str"))
+    return pd.Categorical.from_codes(_filled(codes, -1), pd.Index(names, dtype="str"))
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -312,13 +323,12 @@ def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
     stretches: list[pa.Array] = []
     last: tuple[Any, int] | None = None
     for chunks in _stretches(values.chunks):
-        codes, texts = _joined(pa.chunked_array(chunks, values.type))
-        distinct = texts.unique()
-        if len(distinct) > 1 or (len(distinct) == 1 and codes.null_count):
+        codes, texts = _joined(chunks)
+        if len(texts) > 1 or (len(texts) == 1 and codes.null_count):
             last = None
-            stretches.append(texts.cast(pa.large_string()).take(codes))
+            stretches.append(texts.cast(pa.large_string()).take(codes.combine_chunks()))
             continue
-        only = distinct[0].as_py() if len(distinct) else None
+        only = texts[0].as_py() if len(texts) else None
         if last != (only, len(codes)):
             last = only, len(codes)
             text = pa.scalar(only, pa.large_string())
@@ -342,35 +352,34 @@ def _stretches(chunks: Sequence[pa.Array]) -> Iterator[list[pa.Array]]:
         yield stretch
 
 
-def _joined(values: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Give one array of codes and one of texts for many chunks with a pair each.
-
-    A text stands as often as there are chunks that hold it.  To decode each chunk by
-    itself and join the texts takes twice as long.
-    """
-    if values.null_count == len(values):
-        return pa.nulls(len(values), pa.int32()), pa.array([], pa.string())
-    chunks = values.chunks
-    texts = [chunk.dictionary for chunk in chunks]
-    starts = np.cumsum([0, *map(len, texts[:-1])], dtype=np.int32)
-    codes = pa.chunked_array([chunk.indices for chunk in chunks]).combine_chunks()
-    shift = pa.array(np.repeat(starts, [len(chunk) for chunk in chunks]))
-    return pc.add(codes.cast(pa.int32()), shift), pa.concat_arrays(texts)
+def _joined(chunks: Sequence[pa.Array]) -> tuple[pa.ChunkedArray, pa.Array]:
+    """Give the codes of many chunks with a dictionary each, and one dictionary for all."""
+    values = pa.chunked_array(chunks).unify_dictionaries()
+    codes = pa.chunked_array([chunk.indices for chunk in values.chunks])
+    return codes, values.chunk(0).dictionary
 
 
-def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_reasons(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:
     """Fill ``reason`` where a 4yz or 5yz reply has none; each distinct reply asks once."""
-    refused = (frame["reply_code"] >= 400).fillna(False).to_numpy(bool)
+    refused = frame["reply_code"].to_numpy("int16", na_value=0) >= 400
     missing = refused & frame["reason"].isna().to_numpy()
     if not missing.any():
         return frame
-    number, heard = distinct_replies(frame, missing)
+    # Greetings, too: they tell whose server it is.
+    looked_at = missing | (frame["kind"] == "greeting").to_numpy()
+    rows = pa.array(np.flatnonzero(looked_at))
+    said = {n: _column(table, n).unify_dictionaries().take(rows) for n in NEEDED}
+    seen = _frame_of(pa.table(said), NEEDED)
+    number, heard = distinct_replies(seen, missing[looked_at])
     reasons = [reason_of(*one[:4], host=one.host, greeting=one.greeting) for one in heard]
-    column = frame["reason"].cat.remove_unused_categories().cat
-    given = set(column.categories)
+    column = frame["reason"].array
+    given = {name for n, name in enumerate(column.categories) if n in column.codes}
     names = pd.Index(sorted(given.union(filter(None, reasons))), dtype="str")
-    codes = np.append(names.get_indexer(column.categories), -1)[column.codes]
-    codes[missing] = names.get_indexer(pd.Index(reasons, dtype=object))[number]
+    smallest = np.min_scalar_type(-len(names) - 1)
+    places = np.append(names.get_indexer(column.categories), -1).astype(smallest)
+    codes = places[column.codes]
+    asked = names.get_indexer(pd.Index(reasons, dtype=object)).astype(smallest)
+    codes[missing] = asked[number]
     frame["reason"] = pd.Categorical.from_codes(codes, names)
     return frame
 

@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from smtpbook.codes.explain import reason_of
@@ -18,9 +19,12 @@ from smtpbook.log.frame import (
     arrow_schema,
     batch_schema,
     from_batches,
+    from_table,
     require_columns,
     to_batch,
+    to_batches,
     to_frame,
+    to_table,
 )
 from tests.log.story import Story, day, suppressed
 
@@ -89,6 +93,22 @@ def test_one_log_however_many_batches_it_came_in() -> None:
     pieces = from_batches([to_batch(rows[i : i + 7]) for i in range(0, len(rows), 7)])
     pd.testing.assert_frame_equal(whole, pieces)
     pd.testing.assert_frame_equal(whole, to_frame(iter(rows)))
+
+
+@pytest.mark.parametrize("as_text", [pa.string(), pa.large_string()])
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_one_log_however_its_texts_are_written(
+    as_text: pa.DataType, is_coded: bool
+) -> None:
+    batches = list(to_batches(list(day(400))))
+    assert len(batches) > 1
+    table = to_table(batches)
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            texts = table[field.name].cast(as_text)
+            texts = texts.dictionary_encode() if is_coded else texts
+            table = table.set_column(place, field.name, texts)
+    pd.testing.assert_frame_equal(from_table(table), from_batches(batches))
 
 
 def test_batches_share_a_column_only_while_its_value_stays() -> None:
