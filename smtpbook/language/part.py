@@ -21,6 +21,7 @@ from jinja2.runtime import new_context
 from smtpbook.errors import TemplateError, near_miss
 from smtpbook.language.fence import Environment
 from smtpbook.language.limits import MAX_OUTPUT, too_long
+from smtpbook.language.straight import Straight, read_straight
 
 _TAGS: Final = (
     *("if", "elif", "else", "endif", "for", "endfor", "set", "endset"),
@@ -61,6 +62,7 @@ class Part:
     calls: frozenset[str]
     literals: frozenset[str] = field(repr=False)
     _template: jinja2.Template = field(repr=False)
+    _straight: Straight | None = field(repr=False)
 
     @classmethod
     def compile(
@@ -91,11 +93,13 @@ class Part:
             for call in tree.find_all(nodes.Call)
             if isinstance(call.node, nodes.Name)
         ).intersection(functions)
+        straight = read_straight(tree, html=html)
         template = compile_tree(name, tree, html=html)
         unbound = meta.find_undeclared_variables(tree)
         fields = unbound - template.environment.globals.keys() - calls
+        literals = _literals(template)
         return cls(
-            name, source, html, frozenset(fields), calls, _literals(template), template
+            name, source, html, frozenset(fields), calls, literals, template, straight
         )
 
     def pieces(self, values: Mapping[str, object]) -> list[str]:
@@ -109,6 +113,10 @@ class Part:
             Whatever the part's own expressions raise: a `jinja2.TemplateError` when a
             limit stops it, or `ZeroDivisionError`, `TypeError` and the like.
         """
+        if self._straight is not None:
+            pieces = self._straight.pieces(values)
+            if pieces is not None and sum(map(len, pieces)) <= MAX_OUTPUT:
+                return pieces
         return run(self._template, values)
 
     def render(self, values: Mapping[str, object]) -> str:
