@@ -8,7 +8,7 @@ is given by the caller, in seconds of trio's clock.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -22,12 +22,9 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.group import Group, MailData, Tag
 from smtpbook.transfer.transaction import Result, Transaction
 
-_About = tuple[str | None, str | None, str | None, int | None, str | None, str | None]
-_NOBODY: Final[_About] = (None, None, None, None, None, None)
-_Recipient = tuple[str | None, str | None]
-_NO_RECIPIENT: Final[_Recipient] = (None, None)
-_NO_RECIPIENTS: Final = [_NO_RECIPIENT]
+_Cells = tuple[Any, ...]
 _NO_REPLY: Final = (None, None, None)
+_NO_TIMES: Final = (None, None, None)
 
 
 class Record:
@@ -90,9 +87,12 @@ class Record:
         self._clock = clock
         self._seq = 0
         self._redactor = Redactor(REDACTED)
-        self._transaction_id = ""  # that of what follows
-        self._about: _About = _NOBODY
-        self._recipients: list[_Recipient] = []
+        # What the rows of a transaction say alike: of which one they tell, its message, and
+        # for each recipient the envelope and the way.
+        self._transaction_id: str | None = None
+        self._about: _Cells = ()
+        self._places: list[_Cells] = []
+        self._labels: _Cells = ()
 
     def pretend(self, session_id: str, wall_us: int, clock: float, source: str) -> None:
         """Tell of another session at another time; before the first row.
@@ -150,7 +150,8 @@ class Record:
         about : str, optional
             For the ``command`` column: the proxy it was about, or what TLS did not prove.
         """
-        self._put(kind, at, command=about, latency_s=took_s, service_s=took_s, error=error)
+        times = took_s, None, took_s
+        self._put(kind, at, command=about, times=times, error=error)
 
     def mail_data(self, group: Group, mail_data: MailData) -> None:
         """Write the row of mail data handed to the network; its end has its own row."""
@@ -181,16 +182,17 @@ class Record:
             When the last octet of the reply before it came.
         """
         command, tag, reply, sent, received, rcpt, _ = exchange
-        begun = written if written > previous else previous
         # A reply may begin while the rest of its command's group is still being written.
-        if first_byte < written:
-            first_byte = written
-        latency_s, first_byte_s = last_byte - written, first_byte - written
-        service_s = last_byte - begun
+        times = (
+            last_byte - written,
+            first_byte - written if first_byte > written else 0.0,
+            last_byte - (written if written > previous else previous),
+        )
         if command is None:  # the server ends the session unasked
-            times = latency_s, first_byte_s, service_s
-            wire = None, sent, received
-            self._put("command", written, None, -1, None, None, reply, *times, *wire)
+            self._put(
+                *("command", written, None, -1, None, None),
+                *(reply.cells, times, None, sent, received),
+            )
             return
         group, transaction, index = tag
         kind, verb, queue_id = "command", command.verb, None
@@ -208,10 +210,8 @@ class Record:
             index,
             verb,
             shown,
-            reply,
-            latency_s,
-            first_byte_s,
-            service_s,
+            reply.cells,
+            times,
             group.number,
             sent,
             received,
@@ -245,7 +245,7 @@ class Record:
                 result,
                 index,
                 one.verb,
-                reply=reply,
+                cells=_NO_REPLY if reply is None else reply.cells,
                 queue_id=result.queue_id if outcome == "accepted" else None,
                 error=type(result.error).__name__ if is_mute else None,
                 outcome=outcome,
@@ -259,10 +259,8 @@ class Record:
         index: int = -1,
         verb: str | None = None,
         command: str | None = None,
-        reply: Reply | None = None,
-        latency_s: float | None = None,
-        first_byte_s: float | None = None,
-        service_s: float | None = None,
+        cells: _Cells = _NO_REPLY,
+        times: _Cells = _NO_TIMES,
         group: int | None = None,
         sent: int | None = None,
         received: int | None = None,
@@ -270,58 +268,33 @@ class Record:
         error: str | None = None,
         outcome: str | None = None,
     ) -> None:
-        """Put a row together: the one place that knows the order of the columns."""
-        if transaction is None:
-            about, recipients = _NOBODY, _NO_RECIPIENTS
-        else:
-            if transaction.id != self._transaction_id:
-                self._describe(transaction)
-            about, recipients = self._about, self._recipients
-        transaction_id, message_id, reverse_path, attempt, arm, block = about
-        recipient, domain = recipients[index]
-        code, status, text = _NO_REPLY if reply is None else reply.cells
-        tls_version, tls_cipher = self.tls
+        """Put a row together: the one place, with `_describe`, that knows the columns."""
+        if transaction is None or transaction.id != self._transaction_id:
+            self._describe(transaction)
         row: Row = (
             self._wall_us + int((at - self._clock) * 1e6),  # time
-            self._campaign_id,
-            self.session_id,
-            transaction_id,
-            message_id,
+            *self._about,
             self._seq,
             kind,
             verb,
             command,
-            code,
-            status,
-            text,
-            latency_s,
-            first_byte_s,
-            service_s,
+            *cells,  # reply_code, enhanced_status, reply_text
+            *times,  # latency_s, first_byte_s, service_s
             self.lag_s,
             group,  # pipelined
             sent,
             received,
-            reverse_path,
-            recipient,
-            domain,
-            self._server,
-            self._port,
-            self.server_address,
-            tls_version,
-            tls_cipher,
-            attempt,
+            *self._places[index],
             outcome,
             None,  # reason: log.frame fills it once per distinct reply
             queue_id,
             error,
-            self._account,
-            arm,
-            block,
-            self.source,
+            *self._labels,
         )
         self._seq += 1
         rows = self._rows
         if rows is not None:
+            text = cells[2]
             if text is None or len(text) <= LONG_CHARS:
                 rows.append(row)
             else:
@@ -334,21 +307,31 @@ class Record:
                 self._sink = None
                 raise
 
-    def _describe(self, transaction: Transaction | Result) -> None:
-        """Keep what all rows of a message say alike."""
+    def _describe(self, transaction: Transaction | Result | None) -> None:
+        """Keep what all rows of a message say alike, or those that are about none."""
+        way = self._server, self._port, self.server_address, *self.tls
+        if transaction is None:
+            self._transaction_id = None
+            self._about = self._campaign_id, self.session_id, None, None
+            self._places = [(None, None, None, *way, None)]
+            self._labels = self._account, None, None, self.source
+            return
         message = transaction.message
         self._transaction_id = transaction.id
         self._about = (
+            self._campaign_id,
+            self.session_id,
             transaction.id,
             message.message_id,
-            str(message.reverse_path or ""),
-            message.attempt,
-            message.arm,
-            message.block,
         )
-        self._recipients = [(str(one), one.domain) for one in message.recipients]
-        if len(self._recipients) > 1:
-            self._recipients.append(_NO_RECIPIENT)  # at -1: what concerns them all
+        path, attempt = str(message.reverse_path or ""), message.attempt
+        self._places = [
+            (path, str(one), one.domain, *way, attempt) for one in message.recipients
+        ]
+        if len(self._places) > 1:
+            # At -1: what concerns them all.
+            self._places.append((path, None, None, *way, attempt))
+        self._labels = self._account, message.arm, message.block, self.source
 
 
 Connector = Callable[[Account, Record], Awaitable[trio.abc.Stream]]

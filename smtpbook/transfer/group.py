@@ -7,10 +7,13 @@ is not decided here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.commands import Command, Mail, Rcpt, Rset
 from smtpbook.protocol.connection import Client
+from smtpbook.protocol.parameters import Parameters
 from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.transaction import Transaction, mail_parameters, rcpt_parameters
 
@@ -134,7 +137,12 @@ def mail(client: Client, transaction: Transaction, group: Group) -> tuple[Comman
         is_secure=client.is_secure and client.is_proven,
         is_chunked=transaction.is_chunked,
     )
-    return Mail(message.reverse_path, parameters), (group, transaction, -1)
+    return _mail(message.reverse_path, parameters), (group, transaction, -1)
+
+
+@lru_cache(maxsize=256)  # a campaign's senders are few, and its sizes alike
+def _mail(reverse_path: Mailbox | None, parameters: Parameters) -> Mail:
+    return Mail(reverse_path, parameters)
 
 
 def rcpt(

@@ -8,8 +8,7 @@ the wire does, in `session`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from smtpbook.errors import (
     DeferredError,
@@ -30,23 +29,21 @@ Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
 # OpenSMTPD "X Message accepted for delivery", Exchange "[InternalId=N, …] Queued mail",
 # Gmail "OK <time> X - gsmtp", Amazon SES "Ok X", Dovecot's LMTP "<recipient> X:R2 Saved",
 # where R2 is the second recipient.
+# Before each stands what a text that it finds holds in any case, in lower case: to look for
+# that takes a tenth of the time.
 _QUEUE_IDS: Final = (
-    re.compile(r"queued as (\S+)", re.I),
-    re.compile(r"\bid=(\S+)"),
-    re.compile(r"(\S+) Message accepted for delivery", re.I),
-    re.compile(r"\bInternalId=(\d+)"),
-    re.compile(r"OK\s+\d+ (\S+) - gsmtp", re.I),
-    re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I),
-    re.compile(r"<\S+> (\S+?)(?::R\d+)? Saved$"),
-)
-# What each of them holds: one search that saves most replies from seven.
-_QUEUE_ID_MARKS: Final = re.compile(
-    r"queued|id=|accepted|gsmtp|ok [0-9a-f]{16}-|saved$", re.I
+    ("queued as ", re.compile(r"queued as (\S+)", re.I)),
+    ("id=", re.compile(r"\bid=(\S+)")),
+    (" message accepted for", re.compile(r"(\S+) Message accepted for delivery", re.I)),
+    ("internalid=", re.compile(r"\bInternalId=(\d+)")),
+    ("gsmtp", re.compile(r"OK\s+\d+ (\S+) - gsmtp", re.I)),
+    ("ok ", re.compile(r"(?:^|\s)Ok ([0-9a-f]{16}-\S+)", re.I)),
+    ("saved", re.compile(r"<\S+> (\S+?)(?::R\d+)? Saved$")),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientResult:
+# Two are made for every message; a frozen dataclass takes nine times as long to make.
+class RecipientResult(NamedTuple):
     """What became of one recipient.
 
     Attributes
@@ -69,8 +66,7 @@ class RecipientResult:
     verb: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What became of one message.
 
     Attributes
@@ -290,10 +286,10 @@ class Transaction:
         deciding = recipients[0] if count == 1 else min(recipients, key=_precedence)
         outcome = deciding.outcome
         return Result(
-            message=self.message,
-            outcome=outcome,
-            recipients=recipients,
-            reply=deciding.reply,
+            self.message,
+            outcome,
+            recipients,
+            deciding.reply,
             queue_id=self.queue_id if outcome == "accepted" else None,
             error=(error or self.error) if outcome in ("failed", "in_doubt") else None,
             id=self.id,
@@ -311,9 +307,7 @@ class Transaction:
         else:
             outcome = "failed"
         recipient = str(self.message.recipients[index])
-        return RecipientResult(
-            recipient=recipient, outcome=outcome, reply=decider, verb=verb
-        )
+        return RecipientResult(recipient, outcome, decider, verb)
 
     def _decider(self, index: int) -> tuple[str, Reply | None]:
         """Give the first refusal, or the first reply that never came, or the last one."""
@@ -439,9 +433,8 @@ def queue_id(reply: Reply) -> str | None:
     '4Xb1'
     """
     text = reply.text
-    if not _QUEUE_ID_MARKS.search(text):
-        return None
-    for pattern in _QUEUE_IDS:
-        if found := pattern.search(text):
+    lowered = text.lower()
+    for mark, pattern in _QUEUE_IDS:
+        if mark in lowered and (found := pattern.search(text)):
             return found[1].strip("<>;,.")
     return None
