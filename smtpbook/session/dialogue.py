@@ -90,6 +90,41 @@ class Dialogue:
         it may be masked.  It is shown to nobody.
     """
 
+    # More attributes than Python keeps without a dict, which is slower to look in.
+    __slots__ = (
+        "_aside",
+        "_aside_until",
+        "_begun_at",
+        "_block_at",
+        "_block_due",
+        "_clock",
+        "_closing_reply",
+        "_ending",
+        "_failure",
+        "_first_byte",
+        "_has_reader",
+        "_is_read_here",
+        "_lag",
+        "_limits",
+        "_looks_at",
+        "_previous",
+        "_record",
+        "_scope",
+        "_soon_s",
+        "_stays",
+        "_tcp",
+        "_woken",
+        "_write_error",
+        "challenge",
+        "client",
+        "error",
+        "greeting",
+        "is_over",
+        "pipeline",
+        "results",
+        "stream",
+    )
+
     def __init__(self, stream: trio.abc.Stream, record: Record, account: Account) -> None:
         greeting = Group()
         self._clock = trio.lowlevel.current_clock()
