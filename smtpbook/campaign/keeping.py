@@ -21,7 +21,7 @@ from smtpbook.errors import LedgerError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.entries import checked_addresses, key_of
-from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.ledger.memory import Draft, MemoryBooks
 from smtpbook.ledger.standings import Standings
 from smtpbook.log.frame import to_frame
 from smtpbook.messages.template import Template
@@ -124,7 +124,7 @@ class Keeping:
     def draft(self) -> Books:
         """Give books in memory that stand as these do, to rehearse with."""
         with self.standings() as standings:
-            books = MemoryBooks.draft_of(
+            books = Draft.of(
                 standings, in_doubt=self._in_doubt, rows=self.people.rows
             )
         self._suppress(books)

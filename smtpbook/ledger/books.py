@@ -242,8 +242,7 @@ class Books(Standings):
             )
 
         self._writer.add(work)
-        entry.attempts, entry.outcome, entry.reason = attempt, outcome, reason
-        entry.due = due
+        entry.bring_up(outcome, reason, due)
 
     def withdraw(self, entries: Entry | Sequence[Entry]) -> None:
         """Take an intent back whose mail data never began; errors as `note`.

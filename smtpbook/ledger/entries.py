@@ -85,6 +85,11 @@ class Entry:
         """
         return self.message_id if self.outcome == "in_doubt" else None
 
+    def bring_up(self, outcome: str, reason: str | None, due: float | None) -> None:
+        """Bring it up to date after another try."""
+        self.attempts += 1
+        self.outcome, self.reason, self.due = outcome, reason, due
+
 
 class Standing(NamedTuple):
     """Where one recipient stands: a row of `Ledger.outcomes`.

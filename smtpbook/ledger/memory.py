@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-from smtpbook.ledger.books import Books, InDoubt
+from smtpbook.ledger.books import Books, InDoubt, cause, listed
 from smtpbook.ledger.choosing import Reader, Rows
 from smtpbook.ledger.connection import Connection
+from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.schema import fill
 from smtpbook.ledger.standings import Standings
 from smtpbook.ledger.writer import Promise, Work
+from smtpbook.transfer.transaction import RecipientResult
 
 T = TypeVar("T")
 
@@ -48,34 +50,56 @@ class MemoryBooks(Books):
         self._open(connection, in_doubt, rows)
 
     def _open(
-        self,
-        connection: sqlite3.Connection,
-        in_doubt: InDoubt,
-        rows: Rows | None,
-        writes: type[_Immediate] | None = None,
+        self, connection: sqlite3.Connection, in_doubt: InDoubt, rows: Rows | None
     ) -> None:
         lock = threading.Lock()
-        writer = (writes or _Immediate)(connection, lock)
+        writer = _Immediate(connection, lock)
         super().__init__(Reader(connection, lock), writer, in_doubt, rows)
-
-    @classmethod
-    def draft_of(
-        cls, standings: Standings, *, in_doubt: InDoubt = "hold", rows: Rows | None = None
-    ) -> Self:
-        """Give books for a rehearsal: a copy, which knows nothing of these from now on.
-
-        Of what is sent by it only its entries tell; it is written down nowhere.
-        """
-        connection = _connect()
-        standings.copy_to(connection)
-        books = cls.__new__(cls)
-        books._open(connection, in_doubt, rows, _Draft)
-        return books
 
     @property
     def is_immediate(self) -> bool:
         """Whether nobody ever has to wait for an intent: so it is."""
         return True
+
+
+class Draft(MemoryBooks):
+    """Books for a rehearsal; made by `of`.
+
+    Of what is sent by them only their entries tell; it is written down nowhere.
+    """
+
+    @classmethod
+    def of(
+        cls, standings: Standings, *, in_doubt: InDoubt = "hold", rows: Rows | None = None
+    ) -> Self:
+        """Give a copy of some books, which knows nothing of these from now on."""
+        connection = _connect()
+        standings.copy_to(connection)
+        books = cls.__new__(cls)
+        books._open(connection, in_doubt, rows)
+        return books
+
+    def intend(self, entries: Entry | Sequence[Entry], message_id: str) -> None:
+        """Let the recipients' entries have the Message-ID."""
+        for entry in listed(entries):
+            entry.message_id = message_id
+
+    def begin(self, entries: Entry | Sequence[Entry]) -> None:
+        """Mark nothing: no crash leaves anybody in doubt."""
+
+    def note(
+        self,
+        entry: Entry,
+        result: RecipientResult,
+        *,
+        session_id: str | None = None,
+        due: float | None = None,
+    ) -> None:
+        """Bring a recipient's entry up to date."""
+        entry.bring_up(result.outcome, cause(result), due)
+
+    def withdraw(self, entries: Entry | Sequence[Entry]) -> None:
+        """Take nothing back."""
 
 
 def _connect() -> sqlite3.Connection:
@@ -103,10 +127,3 @@ class _Immediate:
 
     def close(self) -> None:
         """Leave the connection to its reader."""
-
-
-class _Draft(_Immediate):
-    """Writes what was asked for to be written now, and not what a send tells of."""
-
-    def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
-        """Drop it."""

@@ -29,16 +29,16 @@ Chance = Callable[[], float]
 
 
 class Answer(NamedTuple):
-    """A reply of a modelled server.
+    """What a modelled server does instead of saying what an ordinary one says.
 
     Attributes
     ----------
     octets : bytes or None
-        None = what an ordinary server says.
+        None = what an ordinary server says, though later.
     code : int
         Its reply code; 0 where there is none.
     delay_s : float
-        The server's own time for it.
+        How much later than its own time for the command.
     drop, close : bool
         The connection ends instead of the reply, or behind it.
     """
@@ -76,7 +76,7 @@ class Answers:
         self.together_s = math.inf if model.rules is None else 0.001
         self._seed = seed
         self._rules = None if model.rules is None else Rules(model.rules, seed)
-        self._times = model.service_s
+        self._times = dict(model.service_s)
         self._others = model.service_s.get("", _NO_TIMES)
         self._draws: dict[str, Chance] = {}  # by session
         self._first: dict[str, float] = {}  # when the greylisted came first
@@ -104,19 +104,24 @@ class Answers:
         """Give how long a group of commands and its reply are under way."""
         return _draw(self._model.round_trip_s, chance())
 
+    def service_s(self, verb: str, chance: Chance) -> float:
+        """Give the server's own time for a command."""
+        times = self._times.get(verb, self._others)
+        return _draw(times, chance()) if times[-1] else 0.0
+
     def tls_s(self, chance: Chance) -> float:
         """Give how long a TLS handshake takes."""
         return _draw(self._model.tls_s, chance())
 
-    def to(
+    def instead(
         self,
         verb: str,
         recipients: Sequence[str],
         session: str,
         chance: Chance,
         now: float,
-    ) -> Answer:
-        """Answer a command.
+    ) -> Answer | None:
+        """Give what is done about a command; None = what an ordinary server says.
 
         Parameters
         ----------
@@ -130,23 +135,20 @@ class Answers:
         now : float
             The instant.
         """
-        times = self._times.get(verb, self._others)
-        delay_s = _draw(times, chance()) if times[-1] else 0.0
         if self._rules is not None:
             seen = Seen(session, tuple(recipients), now)
             action = self._rules.action(verb, seen)
             if action is not NOTHING:
                 octets = None if action.reply is None else action.reply.to_bytes()
                 code = 0 if action.reply is None else action.reply.code
-                delay_s += action.delay_s
-                return Answer(octets, code, delay_s, action.drop, action.close)
+                return Answer(octets, code, action.delay_s, action.drop, action.close)
         if verb in self._refusing:
             who = recipients[0].lower() if recipients else ""
             refusal = self._refusal(verb, who, chance, now)
             if refusal is not None:
                 octets, code = self._spelled(refusal.reply)
-                return Answer(octets, code, delay_s, False, False)
-        return Answer(None, 0, delay_s, False, False)
+                return Answer(octets, code, 0.0, False, False)
+        return None
 
     def accept(self, now: float) -> None:
         """Note that a message was accepted."""

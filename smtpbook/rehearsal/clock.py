@@ -28,8 +28,9 @@ class Sleeper:
 
     async def sleep(self, instant: float = math.inf) -> None:
         """Wait for an instant, or until `wake`."""
-        self._task = trio.lowlevel.current_task()
-        self.sleep_until(instant)
+        self._task, self.due = trio.lowlevel.current_task(), instant
+        if instant < math.inf:
+            self._clock.remind(instant, self)
         await trio.lowlevel.wait_task_rescheduled(self._give_up)
 
     def sleep_until(self, instant: float) -> None:
@@ -41,16 +42,14 @@ class Sleeper:
 
     def wake(self) -> None:
         """Let it go on now."""
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._rest()
+        task = self._task
+        if task is not None:
+            self._task, self.due = None, math.inf
+            trio.lowlevel.reschedule(task)
 
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
-        self._rest()
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def _rest(self) -> None:
         self._task, self.due = None, math.inf
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class VirtualClock(trio.abc.Clock):
@@ -61,10 +60,15 @@ class VirtualClock(trio.abc.Clock):
     is to be reminded.  `trio.testing.MockClock` does the first, too, but only after another
     round of trio's loop; and a deadline needs a cancel scope, which costs more than all
     that a modelled server does for a reply.
+
+    Attributes
+    ----------
+    now : float
+        This instant.
     """
 
     def __init__(self) -> None:
-        self._now = 0.0
+        self.now = 0.0
         self._order = count()
         self._reminders: list[tuple[float, int, Sleeper]] = []  # a heap
 
@@ -73,7 +77,7 @@ class VirtualClock(trio.abc.Clock):
 
     def current_time(self) -> float:
         """Give this instant."""
-        return self._now
+        return self.now
 
     def remind(self, instant: float, sleeper: Sleeper) -> None:
         """Wake a sleeper at an instant, should it sleep then."""
@@ -91,7 +95,8 @@ class VirtualClock(trio.abc.Clock):
             if deadline == math.inf:
                 return math.inf  # until another thread asks for something
             instant = deadline
-        self._now = max(self._now, instant)
+        if instant > self.now:
+            self.now = instant
         return 0.0
 
 
@@ -119,7 +124,7 @@ class VirtualWall(Clock):
 
     def now(self) -> float:
         """Give this instant."""
-        return self._virtual.current_time()
+        return self._virtual.now
 
     def deadline(self, instant: float) -> float:
         """Give an instant in trio's time."""
@@ -146,14 +151,14 @@ class _VirtualWaiter(Waiter):
 
     async def wait(self, instant: float = math.inf) -> bool:
         """Wait; tell whether the instant came first."""
-        self.instant = min(instant, self._until)
+        self.instant = instant if instant < self._until else self._until
         self._is_rung = False
         await self._sleeper.sleep(self.instant)
         return not self._is_rung
 
     def aim(self, instant: float) -> None:
         """Let it wait for another instant."""
-        self.instant = min(instant, self._until)
+        self.instant = instant if instant < self._until else self._until
         self._sleeper.sleep_until(self.instant)
 
     def ring(self) -> None:

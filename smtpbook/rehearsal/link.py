@@ -28,6 +28,7 @@ _ORDINARY: Final = {
     "DATA": b"354 End the mail data with <CRLF>.<CRLF>\r\n",
     "QUIT": b"221 2.0.0 closing\r\n",
 }
+_VERBS: Final = {verb.encode(): verb for verb in ("MAIL", "RCPT", "DATA")}
 _OK: Final = b"250 2.0.0 Ok\r\n"
 _NOT_NOW: Final = b"503 5.5.1 not now\r\n"
 _NOBODY: Final = b"554 5.5.1 No valid recipients\r\n"
@@ -50,7 +51,7 @@ class Link(trio.abc.Stream):
         self._unread = b""
         self._replies: deque[tuple[float, bytes]] = deque()  # no octets: the end
         # When the last of them is; the first one is under way since we connected.
-        self._due = clock.current_time() + answers.round_trip_s(self._chance)
+        self._due = clock.now + answers.round_trip_s(self._chance)
         self._reader = Sleeper(clock)
         self._is_over = self._is_closed = False  # by the server; by us
         self._is_data = self._has_mail = False
@@ -64,10 +65,9 @@ class Link(trio.abc.Stream):
         """Take octets, and say what is answered to them and when."""
         if self._is_closed:
             raise trio.ClosedResourceError
-        self._due = max(
-            self._due,
-            self._clock.current_time() + self._answers.round_trip_s(self._chance),
-        )
+        at = self._clock.now + self._answers.round_trip_s(self._chance)
+        if at > self._due:
+            self._due = at
         self._unread = self._read(self._unread + data)
         self._ready_at = self._next_at()
         self._reader.sleep_until(self._ready_at)
@@ -79,7 +79,7 @@ class Link(trio.abc.Stream):
         """Wait for the next replies; empty means the server has closed its side."""
         replies = self._replies
         while not self._is_closed:
-            now = self._clock.current_time()
+            now = self._clock.now
             if self._ready_at <= now:
                 octets = b""
                 while replies and replies[0][0] <= now and replies[0][1]:
@@ -125,11 +125,10 @@ class Link(trio.abc.Stream):
                 self._answer("END-OF-DATA", self._recipients)
                 self._recipients = []
             else:
-                line = octets[start:end]
-                verb = line[:4].upper().decode("latin-1")
-                whom = self._recipients
+                word, whom = octets[start : start + 4], self._recipients
+                verb = _VERBS.get(word) or word.upper().decode("latin-1")
                 if verb == "RCPT":
-                    path = line[line.find(b"<") + 1 : line.rfind(b">")]
+                    path = octets[octets.find(b"<", start) + 1 : octets.rfind(b">", 0, end)]
                     whom = [path.decode("utf-8", "replace")]
                 self._answer(verb, whom)
                 if self._is_data:
@@ -140,18 +139,22 @@ class Link(trio.abc.Stream):
         return b""
 
     def _answer(self, verb: str, whom: list[str] | tuple[()]) -> None:
-        answer = self._answers.to(verb, whom, self._name, self._chance, self._due)
-        self._due += answer.delay_s
-        if answer.drop:
+        answers, chance = self._answers, self._chance
+        delay_s, octets, code = answers.service_s(verb, chance), None, 0
+        answer = answers.instead(verb, whom, self._name, chance, self._due)
+        if answer is not None:
+            octets, code = answer.octets, answer.code
+            delay_s += answer.delay_s
+        self._due += delay_s
+        if answer is not None and answer.drop:
             self._end()
             return
-        octets, code = answer.octets, answer.code
         if octets is None:
             octets = self._ordinary(verb)
             code = 100 * (octets[0] - 48)
         self._replies.append((self._due, octets))
         self._happened(verb, code, whom)
-        if answer.close or verb == "QUIT" or code == _CLOSING:
+        if verb == "QUIT" or code == _CLOSING or (answer is not None and answer.close):
             self._end()
 
     def _ordinary(self, verb: str) -> bytes:

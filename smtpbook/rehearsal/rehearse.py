@@ -236,7 +236,7 @@ class _Connector:
         place = account.host, account.port
         answers, is_secure = self._servers.get(place) or self._servers["", account.port]
         name = self._run.next_session()
-        now = self._clock.current_time()
+        now = self._clock.now
         record.pretend(name, self._run.microseconds(now), now, source="rehearsal")
         chance = answers.chance(name)
         await self._note("connect", answers.round_trip_s(chance), record)
@@ -245,7 +245,7 @@ class _Connector:
         return Link(answers, self._clock, name)
 
     async def _note(self, kind: str, took_s: float, record: Record) -> None:
-        began = self._clock.current_time()
+        began = self._clock.now
         await Sleeper(self._clock).sleep(began + took_s)
         record.note(kind, began, took_s=took_s)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.ledger.memory import Draft, MemoryBooks
 from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.transaction import Outcome, RecipientResult
 
@@ -162,7 +162,7 @@ def test_a_quoted_spelling_is_suppressed_like_the_plain_one() -> None:
 def test_a_draft_stands_as_the_books_did_and_changes_nothing() -> None:
     books = books_of(["ann@x.test"])
     note(books, "bob@y.test", "deferred", "450 4.2.0 later")
-    draft = MemoryBooks.draft_of(books)
+    draft = Draft.of(books)
     assert chosen(draft, "deferred") == ["bob@y.test"]
     (entry,) = draft.select("bob@y.test")
     reply = Reply.parse("550 5.1.1 no such user")

@@ -14,7 +14,7 @@ import trio
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.connection import Connection
-from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.ledger.memory import Draft
 from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.schema import connect
 from tests.ledger.conftest import PEOPLE, Database, chosen, note, result
@@ -232,7 +232,7 @@ def test_a_rehearsal_has_a_draft_of_its_own(database: Database) -> None:
     ledger = database.open()
     note(ledger, "bob@y.test", "deferred")
     ledger.suppress(["ann@x.test"])
-    draft = MemoryBooks.draft_of(ledger)
+    draft = Draft.draft_of(ledger)
     assert chosen(draft, "deferred") == ["bob@y.test"]
     assert draft.counts == ledger.counts
     draft.suppress([PEOPLE[2]])
