@@ -124,9 +124,7 @@ class Keeping:
     def draft(self) -> Books:
         """Give books in memory that stand as these do, to rehearse with."""
         with self.standings() as standings:
-            books = Draft.of(
-                standings, in_doubt=self._in_doubt, rows=self.people.rows
-            )
+            books = Draft.of(standings, in_doubt=self._in_doubt, rows=self.people.rows)
         self._suppress(books)
         return books
 

@@ -388,7 +388,9 @@ class Delivery:
         """Give the instant from which a route's next message may begin."""
         if self.is_paused:
             return math.inf
-        at, pace = max(route.queue.next_at(now), route.rests_until), route.queue.pacer.pace
+        at, pace = route.queue.next_at(now), route.queue.pacer.pace
+        if route.rests_until > at:
+            at = route.rests_until
         if not pace.has_hours or at == math.inf:
             return at
         moment = self._clock.wall(at)
@@ -470,13 +472,12 @@ class Delivery:
             ):
                 stint.is_answered = stint.is_answered or result.reply is not None
                 stint.quiet_since = self._clock.now()
-                waiting = len(route.queue)
-                self._outbox.note(result, stint.tray)
+                comes_back = self._outbox.note(result, stint.tray)
                 if (reply := result.reply) is not None:
                     verb = result.recipients[0].verb
                     route.hear(verb, reply.code, reply.text, stint.quiet_since)
                 # Somebody is to be tried again, or nobody can come back any more.
-                if len(route.queue) > waiting or not self._is_work_left(route):
+                if comes_back or not self._is_work_left(route):
                     self._wake()
             if stint.left <= 0:
                 return

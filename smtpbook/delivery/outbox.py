@@ -172,13 +172,15 @@ class Outbox:
         """Mark that a message's mail data begins."""
         self._books.begin(tray[id(message)].group)
 
-    def note(self, result: Result, tray: Tray) -> None:
-        """Note what became of a message."""
+    def note(self, result: Result, tray: Tray) -> bool:
+        """Note what became of a message; tell whether anybody comes back for a retry."""
         group = tray.pop(id(result.message)).group
-        session_id = result.id.rpartition(".")[0]
+        session_id, comes_back = result.id.rpartition(".")[0], False
         for entry, verdict in zip(group, result.recipients, strict=True):
             self.in_flight -= 1
             self._conclude(entry, verdict, result.error, session_id)
+            comes_back = comes_back or entry.due is not None
+        return comes_back
 
     def give_back(self, tray: Tray) -> None:
         """Return those without a verdict to their places in the queue."""

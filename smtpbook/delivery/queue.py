@@ -196,7 +196,8 @@ class Queue:
     def _first(self, now: float) -> int | None:
         """Give the first place whose time has come, and bring `_open` up to date."""
         while True:
-            self._bring_back(now)
+            if self._later and self._later[0][0] <= now:
+                self._bring_back(now)
             while self._aside and self._aside[0][0] <= now:
                 self.reopen(heappop(self._aside)[1], now)
             while self._open:

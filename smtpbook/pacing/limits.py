@@ -107,7 +107,8 @@ class _Begun:
     def next_at(self, now: float) -> float:
         if len(self._instants) < self._window.count:
             return now
-        return max(now, self._instants[self._oldest] + self._window.seconds)
+        at = self._instants[self._oldest] + self._window.seconds
+        return at if at > now else now
 
     def take(self, at: float) -> None:
         if len(self._instants) < self._window.count:

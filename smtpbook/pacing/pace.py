@@ -233,12 +233,20 @@ class Pacer:
         return next(found, None)
 
     def next_at(self, now: float) -> float:
-        """Give the instant from which the limits for all let the next begin."""
-        return _latest(self._total, now)
+        """Give the instant from which the limits for all let the next begin.
+
+        One after the other is enough: what a limiter lets through at an instant it lets
+        through at any later one, until something begins.
+        """
+        for limiter in self._total:
+            now = limiter.next_at(now)
+        return now
 
     def next_of(self, domain: str, now: float) -> float:
         """Give the instant from which a domain's limits let its next begin."""
-        return _latest(self._domains.get(domain, ()), now)
+        for limiter in self._domains.get(domain, ()):
+            now = limiter.next_at(now)
+        return now
 
     def take(self, at: float) -> None:
         """Note that a message begins."""
@@ -256,14 +264,3 @@ class Pacer:
             self._domains[domain] = limiters
         for limiter in limiters:
             limiter.take(at)
-
-
-def _latest(limiters: Sequence[Limiter], now: float) -> float:
-    """Give the first instant at which none of the limiters objects.
-
-    One after the other is enough: what a limiter lets through at an instant it lets through
-    at any later one, until something begins.
-    """
-    for limiter in limiters:
-        now = limiter.next_at(now)
-    return now

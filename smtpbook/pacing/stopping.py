@@ -33,21 +33,19 @@ class Tally:
     ----------
     outcomes : Counter of str
         Recipients by outcome alone.
+    tried : int
+        How many recipients have been tried.
     """
 
-    __slots__ = ("_causes", "outcomes")
+    __slots__ = ("_causes", "outcomes", "tried")
 
     def __init__(self) -> None:
+        self.tried = 0
         self.outcomes: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
 
     def __getitem__(self, name: str) -> int:
         return self.outcomes[name] + self._causes[name]
-
-    @property
-    def tried(self) -> int:
-        """How many recipients have been tried."""
-        return self.outcomes.total()
 
     def share(self, name: str) -> float:
         """Give the part of those tried, 0 to 1."""
@@ -55,6 +53,7 @@ class Tally:
 
     def add(self, outcome: str, reason: str | None, number: int = 1) -> None:
         """Count a recipient; a number of -1 takes it out, before its next try counts."""
+        self.tried += number
         self.outcomes[outcome] += number
         if reason is not None:
             # mailbox_full is a reason and a group.
