@@ -14,7 +14,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Final, NamedTuple
 
-from smtpbook.lab.behaviours import Behaviour, Seen
+from smtpbook.lab.behaviours import PLACES, Behaviour, Seen
 from smtpbook.lab.rules import NOTHING, Rules
 from smtpbook.lab.server import SERVER_NAME
 from smtpbook.protocol.addresses import domain_of
@@ -62,6 +62,8 @@ class Answers:
     ----------
     ehlo : bytes
         The reply to EHLO.
+    unsure : frozenset of str
+        Verbs to which something else may be said `instead` of what is ordinary.
     together_s : float
         What follows a reply within so many seconds comes with it.
     """
@@ -82,7 +84,8 @@ class Answers:
         self._first: dict[str, float] = {}  # when the greylisted came first
         self._accepted: deque[float] = deque()  # when, for the last minute
         self._named = {one.domain for one in model.refusals if one.domain is not None}
-        self._refusing = {refusal.verb for refusal in model.refusals}
+        refusing = frozenset(refusal.verb for refusal in model.refusals)
+        self.unsure = refusing if model.rules is None else frozenset(PLACES)
         self._shares: defaultdict[tuple[str, str | None], list[Refusal]] = defaultdict(list)
         self._limits: defaultdict[str, list[Refusal]] = defaultdict(list)
         for refusal in model.refusals:
@@ -142,13 +145,12 @@ class Answers:
                 octets = None if action.reply is None else action.reply.to_bytes()
                 code = 0 if action.reply is None else action.reply.code
                 return Answer(octets, code, action.delay_s, action.drop, action.close)
-        if verb in self._refusing:
-            who = recipients[0].lower() if recipients else ""
-            refusal = self._refusal(verb, who, chance, now)
-            if refusal is not None:
-                octets, code = self._spelled(refusal.reply)
-                return Answer(octets, code, 0.0, False, False)
-        return None
+        who = recipients[0].lower() if recipients else ""
+        refusal = self._refusal(verb, who, chance, now)
+        if refusal is None:
+            return None
+        octets, code = self._spelled(refusal.reply)
+        return Answer(octets, code, 0.0, False, False)
 
     def accept(self, now: float) -> None:
         """Note that a message was accepted."""

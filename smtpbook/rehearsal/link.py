@@ -141,7 +141,9 @@ class Link(trio.abc.Stream):
     def _answer(self, verb: str, whom: list[str] | tuple[()]) -> None:
         answers, chance = self._answers, self._chance
         delay_s, octets, code = answers.service_s(verb, chance), None, 0
-        answer = answers.instead(verb, whom, self._name, chance, self._due)
+        answer = None
+        if verb in answers.unsure:
+            answer = answers.instead(verb, whom, self._name, chance, self._due)
         if answer is not None:
             octets, code = answer.octets, answer.code
             delay_s += answer.delay_s
