@@ -82,7 +82,8 @@ class SendMany:
                     raise talk.over()
                 self._finish()
             self._fill()
-            group = None if talk.is_cut else talk.pipeline.next_group()
+            is_mute = talk.is_cut or talk.pipeline.is_idle
+            group = None if is_mute else talk.pipeline.next_group()
             talk.collect()
             if group is not None:
                 self._announce(talk, group)
