@@ -16,6 +16,7 @@ import trio
 from smtpbook.lab.server import SERVER_NAME
 from smtpbook.rehearsal.answers import Answers
 from smtpbook.rehearsal.clock import Sleeper, VirtualClock
+from smtpbook.session.prompt import PromptStream
 
 _EOL: Final = b"\r\n"
 _END: Final = b"\r\n.\r\n"
@@ -34,7 +35,7 @@ _NOT_NOW: Final = b"503 5.5.1 not now\r\n"
 _NOBODY: Final = b"554 5.5.1 No valid recipients\r\n"
 
 
-class Link(trio.abc.Stream):
+class Link(PromptStream):
     """One connection.
 
     Parameters
@@ -88,6 +89,20 @@ class Link(trio.abc.Stream):
                 return octets
             await self._reader.sleep(self._ready_at)
         raise trio.ClosedResourceError
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether replies are due, or the end, or it is closed."""
+        return self._is_closed or self._ready_at <= self._clock.now
+
+    async def wait_ready(self) -> None:
+        """Wait until it is ready, or until `interrupt`."""
+        if not self.is_ready:
+            await self._reader.sleep(self._ready_at)
+
+    def interrupt(self) -> None:
+        """End the wait, if there is one."""
+        self._reader.wake()
 
     async def aclose(self) -> None:
         """Close; nobody is on the other side who would notice."""

@@ -10,7 +10,8 @@ aside when it has woken a caller who waits for nothing but replies, and the call
 itself the next time.  The reader takes over again when replies are due and the caller is
 away, or has to wait until the kernel takes more of what it writes, when nothing is due and
 the caller has been away for a moment, and when the connection ends, which is the reader's
-alone to say.
+alone to say.  A `PromptStream` is left to callers altogether, those among them whom another
+task may wake, and to the reader only while they are away and replies are due.
 
 There is one deadline, that of the phase the connection is in, and it belongs to the reader:
 when it passes, the connection is over.  Deadlines move forward with every reply; so the
@@ -43,6 +44,7 @@ from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.states import State
 from smtpbook.runner import lag_gauge
 from smtpbook.session.parked import Parked
+from smtpbook.session.prompt import PromptStream
 from smtpbook.session.record import Record
 from smtpbook.transfer.group import Group, MailData
 from smtpbook.transfer.pipeline import Pipeline
@@ -159,6 +161,7 @@ class Dialogue:
         self._block_due = math.inf  # when what is being written must be out
         self._lag = lag_gauge()
         self._tcp = tcp_below(stream)  # counts and stamps; memory streams have none
+        self._prompt = stream if isinstance(stream, PromptStream) else None
         self._closing_reply: Reply | None = None
 
     @property
@@ -214,7 +217,7 @@ class Dialogue:
             self._block_at = tcp.sent if tcp is not None else 0
             self._ending = ending = group.ending(start, start + len(block))
             self._block_due = now + self._limits.block_s
-            if tcp is None:
+            if tcp is None and self._prompt is None:
                 self._have_watched()  # nothing tells when the writer has to wait
             await self.stream.send_all(block)
             for transaction, _, _ in ending:
@@ -276,15 +279,15 @@ class Dialogue:
         is_woken : bool
             Another task may call `wake`, which must end the wait too.
         """
-        self._stays = is_woken
-        if is_woken or self._is_read_here or not self._aside:
-            if is_woken:
+        self._stays = is_woken and self._prompt is None
+        if self._stays or self._is_read_here or not self._aside:
+            if self._stays:
                 self._call_reader()
             await self._woken.park()
             return
         self._is_read_here = True
         try:
-            self._take(await self.stream.receive_some(_READ_BYTES))
+            await self._receive_here()
         except Exception as exc:
             if not self.is_over:  # or the reader has closed the stream
                 self._failure = exc
@@ -299,6 +302,16 @@ class Dialogue:
             while self._has_reader and not self.is_over:
                 await self._woken.park()
 
+    async def _receive_here(self) -> None:
+        prompt = self._prompt
+        if prompt is None:
+            self._take(await self.stream.receive_some(_READ_BYTES))
+            return
+        await prompt.wait_ready()
+        # An end that comes with a reply is seen with it, as the reader would.
+        while prompt.is_ready and self.client.state not in _UNREAD:
+            self._take(await prompt.receive_some(_READ_BYTES))
+
     def leave(self) -> None:
         """Say that the caller goes away: what is still due is the reader's."""
         if self.client.outstanding and self._aside:
@@ -306,7 +319,7 @@ class Dialogue:
 
     def _stand_aside(self) -> None:
         now = self._clock.current_time()
-        self._aside_until = now + _ASIDE_S
+        self._aside_until = now + _ASIDE_S if self._prompt is None else math.inf
         self._hurry(now)
 
     def _call_reader(self) -> None:
@@ -319,6 +332,8 @@ class Dialogue:
 
     def wake(self) -> None:
         """Have whoever waits look again."""
+        if self._is_read_here and self._prompt is not None:
+            self._prompt.interrupt()
         self._woken.unpark_all()
 
     # -- reading
