@@ -88,3 +88,29 @@ def test_every_connection_waits_for_its_greeting() -> None:
 
     trio.run(main, clock=clock)
     assert heard_at == [4.0, 8.0]
+
+
+def test_a_wait_for_replies_can_be_ended_and_taken_up_again() -> None:
+    clock, seen = VirtualClock(), []
+
+    async def main() -> None:
+        link = Link(Answers(ServerModel(name="x", round_trip_s=(7.0,)), 1), clock, "s-1")
+
+        async def wait() -> None:
+            await link.wait_ready()
+            seen.append((clock.now, link.is_ready))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.sleep(5)
+            link.interrupt()
+        link.interrupt()  # nobody waits
+        await wait()
+        await wait()
+        assert (await link.receive_some())[:3] == b"220"
+        assert not link.is_ready
+        await link.aclose()
+        await wait()
+
+    trio.run(main, clock=clock)
+    assert seen == [(5.0, False), (7.0, True), (7.0, True), (7.0, True)]

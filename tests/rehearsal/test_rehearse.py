@@ -17,7 +17,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.delivery.settings import Together
 from smtpbook.errors import RejectedError, SendStopped, TemplateError
-from smtpbook.lab.behaviours import Behaviour
+from smtpbook.lab.behaviours import Behaviour, Rule
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.messages.template import Template
@@ -195,6 +195,21 @@ def test_several_to_a_message_and_stop_rules_work_as_in_earnest(
     run = stopped.rehearse("mixed-day", progress=False)
     assert run.stopped is not None
     assert sum(run.counts.values()) < 20
+
+
+def test_an_end_that_comes_with_a_reply_is_no_error_after_quit_and_costs_nobody(
+    people: People, letter: Template, account: Account
+) -> None:
+    campaign = Campaign("c", account, people(6), letter, pace="2/second", connections=1)
+    run = campaign.rehearse(progress=False)
+    ends = run.log.loc[run.log["kind"] == "disconnect", "error"]
+    assert (len(ends), ends.isna().all()) == (1, True)  # after QUIT all is as it should be
+    hangs_up = Behaviour(reply="250 2.0.0 Ok", close=True)
+    rules = (Rule(place="END-OF-DATA", pattern=None, behaviour=hangs_up),)
+    run = campaign.rehearse(ServerModel(name="hangs up", rules=rules), progress=False)
+    assert nonzero(run) == {"accepted": 6}
+    assert run.log["session_id"].nunique() == 6
+    assert (run.log["verb"] == "MAIL").sum() == 6
 
 
 # --- what it leaves alone -----------------------------------------------------------------
