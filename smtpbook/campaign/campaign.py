@@ -8,7 +8,7 @@ folder, where they are open only while something is sent, or in memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.direct.delivery import check_direct
 from smtpbook.findings import findings_frame
 from smtpbook.folder.folder import CAMPAIGNS, checked_name
+from smtpbook.folder.place import checked_place
 from smtpbook.ledger.books import InDoubt
 from smtpbook.ledger.only import chosen_words
 from smtpbook.log.frame import Recorder
@@ -37,7 +38,6 @@ from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import StopWhen
-from smtpbook.preflight.about import About
 from smtpbook.preflight.preflight import findings
 from smtpbook.progress import show
 from smtpbook.recipients.read import read_recipients
@@ -106,6 +106,11 @@ class Campaign(Known):
     ledger : str, optional
         ``"postgresql://user@host/database"``: the ledger is there, for a cluster to send,
         and the folder one that all workers see.  Passwords: PGPASSWORD or ``~/.pgpass``.
+    events : str or path, optional
+        Where the event log goes, as it is sealed: a folder, or a URL of fsspec's such as
+        ``"s3://bucket/november"``, which `scan_log` takes as well.  What a killed worker
+        had not sealed lies in the folder as that worker saw it; where that was its own disk
+        it is lost from the log, never from the ledger.  Default: into the folder.
     in_doubt : {"hold", "resend"}
         Whether those who may or may not have got their message are left alone, or written
         to again with the same Message-ID.
@@ -152,6 +157,7 @@ class Campaign(Known):
         stop_when: StopWhen | Iterable[StopWhen] = (),
         folder: str | os.PathLike[str] | None = CAMPAIGNS,
         ledger: str | None = None,
+        events: str | os.PathLike[str] | None = None,
         in_doubt: InDoubt = "hold",
         arms: Arms | None = None,
     ) -> None:
@@ -168,7 +174,8 @@ class Campaign(Known):
         people = people if isinstance(people, Recipients) else read_recipients(people)
         path = None if folder is None else Path(folder) / checked_name(name)
         accounts = shares_of(account)
-        begun = folder_of(path, accounts, people, letter, arms, ledger)
+        elsewhere = None if events is None else checked_place(events)
+        begun = folder_of(path, accounts, people, letter, arms, ledger, elsewhere)
         keeping = Keeping(
             name,
             suppress,
@@ -177,6 +184,7 @@ class Campaign(Known):
             path=path,
             folder=begun,
             database=ledger,
+            elsewhere=elsewhere,
         )
         self._set_up(name, accounts, letter, settings, keeping)
 
@@ -279,20 +287,7 @@ class Campaign(Known):
             Already sending; or called where trio runs.
         """
         refuse_inside_trio("await campaign.send_async()")
-
-        def agree(number: int, look: Callable[[], About]) -> bool:
-            is_agreed = confirmation.ask(
-                look,
-                number,
-                self._sending.is_lab,
-                confirm,
-                dry_run=dry_run,
-                progress=progress,
-            )
-            if is_agreed and number:
-                self._sending.ask_passwords()
-            return is_agreed
-
+        agree = self._sending.asking(confirm, dry_run=dry_run, progress=progress)
         spread = self._spread(cluster)
         live = self._new_live(spread, is_blocking=True, is_shown=progress)
         live.hold(lambda: self._send(live, only, limit, agree, spread, progress=progress))

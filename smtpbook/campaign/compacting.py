@@ -9,9 +9,10 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from smtpbook.folder.folder import EVENTS, SETTINGS, CampaignFolder, campaign_path
+from smtpbook.folder.folder import CampaignFolder, campaign_path
 from smtpbook.ledger.ledger import locked
 from smtpbook.ledger.standings import FILE
+from smtpbook.log.campaigns import EVENTS, SETTINGS, events_of
 from smtpbook.log.compact import Compacted, compact_folder
 from smtpbook.log.where import is_here, path_of
 
@@ -53,7 +54,7 @@ def compact(name: str | os.PathLike[str], *, progress: bool = True) -> Compacted
     if not is_campaign:
         CampaignFolder(home)  # which tells what is amiss
     with _alone(home):
-        return compact_folder(home / EVENTS, progress=progress)
+        return compact_folder(events_of(home), home / EVENTS, progress=progress)
 
 
 def _alone(home: Path) -> AbstractContextManager[object]:

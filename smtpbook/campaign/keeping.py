@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from smtpbook.accounts.account import Account
-from smtpbook.accounts.store import list_accounts, load_account
 from smtpbook.delivery.arms import Arms
 from smtpbook.errors import LedgerError
+from smtpbook.folder.accounts import plain_accounts
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.entries import checked_addresses, key_of
@@ -48,6 +48,8 @@ class Keeping:
         If there is one already.
     database : str, optional
         Where the ledger of a new folder is, if many runners shall share it.
+    elsewhere : str, optional
+        Where the event log of a new folder goes, if not into it.
     adopt : bool
         Go on with a folder that is a copy.
 
@@ -70,9 +72,10 @@ class Keeping:
         path: Path | None = None,
         folder: CampaignFolder | None = None,
         database: str | None = None,
+        elsewhere: str | None = None,
         adopt: bool = False,
     ) -> None:
-        self._database = database
+        self._database, self._elsewhere = database, elsewhere
         self._name, self._in_doubt, self._adopt = name, in_doubt, adopt
         self._list = suppress if isinstance(suppress, SuppressionList) else None
         self._never = (
@@ -146,6 +149,7 @@ class Keeping:
             letter,
             self._with_list(settings),
             database=self._database,
+            elsewhere=self._elsewhere,
         )
         self._memory, self.id = None, self.folder.id
         self._is_kept = False
@@ -221,6 +225,7 @@ def folder_of(
     letter: Template,
     arms: Arms | None,
     database: str | None = None,
+    elsewhere: str | None = None,
 ) -> CampaignFolder | None:
     """Give the folder of a campaign that goes on; None = it begins.
 
@@ -230,7 +235,8 @@ def folder_of(
     Raises
     ------
     LedgerError
-        Something was sent of it already, with another list, letter, arms or ledger.
+        Something was sent of it already, with another list, letter or arms, or with its
+        ledger or event log in another place.
     """
     if database is not None:
         check_shown(database)
@@ -245,10 +251,14 @@ def folder_of(
     try:
         folder.compare(people, letter)
         _compare_arms(before.get("arms"), arms)
-        if database not in (None, folder.database):
-            raise LedgerError(
-                f"the ledger of {folder.name!r} is not at {database!r}; leave ledger= out"
-            )
+        for word, given, kept in (
+            ("ledger", database, folder.database),
+            ("events", elsewhere, folder.elsewhere),
+        ):
+            if given not in (None, kept):
+                raise LedgerError(
+                    f"{folder.name!r} was begun without {word}={given!r}; leave {word}= out"
+                )
     except LedgerError:
         with folder.standings() as standings:
             if standings.is_begun:
@@ -265,46 +275,3 @@ def _compare_arms(before: Mapping[str, Any] | None, arms: Arms | None) -> None:
             "the arms are not those this experiment began with; go on with those, or begin "
             "one with another name"
         )
-
-
-def plain_accounts(accounts: Mapping[Account, float]) -> dict[str, Any]:
-    """Give what a folder keeps of the accounts: names, shares and servers, no password."""
-    return {
-        "account": next(iter(accounts)).name,
-        "shares": {str(account.name): float(share) for account, share in accounts.items()},
-        "servers": [account.place for account in accounts],
-        "is_lab": all(account.is_lab for account in accounts),
-    }
-
-
-def _saved(account: str) -> list[str]:
-    """Give the names under which an account is saved, if it calls itself otherwise."""
-    found = []
-    for name in list_accounts():
-        with suppress(ValueError):  # a file that somebody has broken
-            if load_account(name).name == account:
-                found.append(name)
-    return found
-
-
-def saved_accounts(name: str, kept: Mapping[str, Any]) -> dict[Account, float]:
-    """Give the accounts of a campaign that was opened.
-
-    Raises
-    ------
-    LedgerError
-        One of them is no saved account, or more than one.
-    """
-    shares = kept.get("shares", {kept["account"]: 1.0})
-    known = list_accounts()
-    accounts: dict[Account, float] = {}
-    for account, share in shares.items():
-        names = [account] if account in known else _saved(account)
-        if len(names) != 1:
-            which = f"{len(names)} of the saved accounts" if names else "no saved account"
-            raise LedgerError(
-                f"campaign {name!r} was sent by {account}, which is {which}; give "
-                f"it: open_campaign({name!r}, account=…)"
-            )
-        accounts[load_account(names[0])] = share
-    return accounts

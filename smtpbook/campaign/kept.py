@@ -11,6 +11,7 @@ from smtpbook.campaign.keeping import Keeping
 from smtpbook.campaign.later import later_log, with_replies
 from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
+from smtpbook.log.files import log_files
 from smtpbook.log.frame import require_columns, to_frame
 from smtpbook.log.store import read_log
 from smtpbook.tables.outcomes import shown
@@ -55,9 +56,9 @@ def kept_log(keeping: Keeping) -> pd.DataFrame:
         A file of it is damaged; the message names it.
     """
     folder = keeping.folder
-    if folder is None or not any(folder.events.iterdir()):
+    if folder is None or not log_files(folder.events, folder.growing):
         return to_frame([])
-    return read_log(folder.events)
+    return read_log(folder.events, growing=folder.growing)
 
 
 def kept_story(keeping: Keeping, campaign: str, address: str) -> Story:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
-from smtpbook.campaign.keeping import Keeping, saved_accounts
+from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.settings import Settings, Together, rules_of
+from smtpbook.folder.accounts import saved_accounts
 from smtpbook.folder.folder import CampaignFolder, campaign_path
 from smtpbook.ledger.books import InDoubt
 from smtpbook.messages.template import Template

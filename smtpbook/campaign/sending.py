@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from smtpbook.campaign.keeping import Keeping, plain_accounts
+from smtpbook.campaign import confirm as confirmation
+from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, LogWarning
+from smtpbook.folder.accounts import plain_accounts
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.log.journal import Journal, seal_left
@@ -87,6 +89,18 @@ class Sending:
         """Raise in a method that never asks, unless it was told not to."""
         if confirm is not False and not self.is_lab:
             raise RuntimeError(f"{name}() never asks; say confirm=False")
+
+    def asking(self, confirm: bool | None, *, dry_run: bool, progress: bool) -> Agree:
+        """Give an `Agree` that shows what is about to be sent, and asks."""
+
+        def agree(number: int, look: Callable[[], About]) -> bool:
+            how = {"dry_run": dry_run, "progress": progress}
+            is_agreed = confirmation.ask(look, number, self.is_lab, confirm, **how)
+            if is_agreed and number:
+                self.ask_passwords()
+            return is_agreed
+
+        return agree
 
     def ask_passwords(self) -> None:
         """Ask here, where somebody can answer, and once for all connections."""
@@ -192,8 +206,9 @@ class Sending:
         if folder is None:
             return None
         try:
-            seal_left(folder.events)
-            return Journal(folder.events, f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+            seal_left(folder.growing, folder.events)
+            stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+            return Journal(folder.growing, stem, sealed_to=folder.events)
         except OSError as exc:
             warnings.warn(
                 f"the event log cannot be kept in {str(folder.events)!r} ({exc.strerror}); "

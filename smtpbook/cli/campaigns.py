@@ -56,6 +56,7 @@ def _how(command: _Command) -> _Command:
 @click.option("--connections", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--folder", default="campaigns", show_default=True, help="Where it is kept.")
 @click.option("--ledger", help='For a cluster: "postgresql://user@host/database".')
+@click.option("--events", help='Where its log goes, also "s3://bucket/november".')
 @click.option("--test", metavar="ADDRESS", help="Send it to yourself only, as a test.")
 @_how
 @click.pass_context
@@ -70,6 +71,7 @@ def send(
     connections: int,
     folder: str,
     ledger: str | None,
+    events: str | None,
     test: str | None,
     limit: int | None,
     dry_run: bool,
@@ -101,6 +103,7 @@ def send(
         suppress=() if never is None else SuppressionList.open(never),
         folder=folder,
         ledger=ledger,
+        events=events,
     )
     if test is not None:
         run = campaign.test(test)

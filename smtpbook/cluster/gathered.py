@@ -1,7 +1,8 @@
 """Gathered: the event log of one send, of which each sender has written its part.
 
-The parts lie in the campaign's folder, which all see.  Rows stand by sender: those of one
-recipient are in order, as no two send to the same at a time.
+The parts lie where the campaign keeps its event log.  What a sender has not sealed lies in
+the campaign's folder as that sender sees it.  Rows stand by sender: those of one recipient
+are in order, as no two send to the same at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from smtpbook.folder.folder import CampaignFolder
 from smtpbook.log.files import log_files
 from smtpbook.log.frame import to_frame
 from smtpbook.log.join import join_logs
@@ -23,8 +25,7 @@ class Gathered(Journal):
 
     Parameters
     ----------
-    folder : path
-        The campaign's events.
+    folder : CampaignFolder
     send : str
         What the names of the files of this send begin with.
 
@@ -34,10 +35,11 @@ class Gathered(Journal):
         The folder cannot be made or read.
     """
 
-    def __init__(self, folder: Path, send: str) -> None:
-        super().__init__(folder, f"{send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-driver")
-        self._folder_of_all, self._send = folder, send
-        self._seen: tuple[list[tuple[str, int]], int] = ([], -1)
+    def __init__(self, folder: CampaignFolder, send: str) -> None:
+        stem = f"{send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-driver"
+        super().__init__(folder.growing, stem, sealed_to=folder.events)
+        self._campaign, self._send = folder, send
+        self._seen: tuple[list[tuple[Path, int]], int] = ([], -1)
 
     def frame(self) -> pd.DataFrame:
         """Give the event log so far, of all senders."""
@@ -45,12 +47,12 @@ class Gathered(Journal):
         seen = self._there()
         for _ in range(10):  # a part is sealed meanwhile, and has another name
             try:
-                parts = [read_log(self._folder_of_all / name) for name, _ in seen]
+                parts = [read_log(path) for path, _ in seen]
                 break
             except FileNotFoundError:
                 seen = self._there()
         else:
-            raise OSError(f"{self._folder_of_all}: its files come and go; ask again")
+            raise OSError(f"{self._campaign.events}: its files come and go; ask again")
         log = join_logs(parts) if parts else to_frame([])
         self._seen = (seen, len(log))
         return log
@@ -60,9 +62,9 @@ class Gathered(Journal):
         seen, rows = self._seen
         return rows if self._there() == seen and rows >= 0 else rows + 1
 
-    def _there(self) -> list[tuple[str, int]]:
+    def _there(self) -> list[tuple[Path, int]]:
         return [
-            (path.name, path.stat().st_size)
-            for path in log_files(self._folder_of_all)
+            (path, path.stat().st_size)
+            for path in log_files(self._campaign.events, self._campaign.growing)
             if path.name.startswith(self._send)
         ]

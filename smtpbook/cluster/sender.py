@@ -30,6 +30,7 @@ from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
+from smtpbook.log.files import log_files
 from smtpbook.log.frame import Recorder
 from smtpbook.log.journal import Journal
 from smtpbook.pacing.pace import Pacer
@@ -57,12 +58,15 @@ def prove(order: Order) -> None:
     ------
     LedgerError
         The campaign's folder is not seen from here, or the database not reached.
+    SMTPBookError, OSError
+        The event log's place is not.
     TransportError, ReplyError, LocalProtocolError
         An account cannot be logged in to from here.
     """
     folder = CampaignFolder(order.folder)
     folder.letter()
     folder.shared_standings().close()
+    log_files(folder.events, folder.growing)
     for account in order.accounts:
         if account.relay is None:
             trio.run(_log_in, account)
@@ -124,7 +128,7 @@ async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | N
     run, clock, pacer = Run(Recorder(), folder.name), Clock(), Pacer(settings.pace)
     with (
         folder.shared_ledger(in_doubt=settings.in_doubt) as ledger,
-        Journal(folder.events, _stem(order, ledger)) as journal,
+        Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
     ):
         run.keep_in(journal)
         claims = Claims(ledger)

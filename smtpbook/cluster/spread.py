@@ -102,7 +102,8 @@ class Spread:
     def begin(self, books: Books, only: Words, limit: int | None) -> None:
         """Begin the send in the ledger; errors as `SharedLedger.begin_send`."""
         assert isinstance(books, SharedLedger)
-        seal_left(self._folder.events)  # nobody writes there: no runner is there
+        # Nobody writes there: no runner is there.
+        seal_left(self._folder.growing, self._folder.events)
         self._send, self._is_whole = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}", only is None
         books.begin_send(self._send, only, limit)
 
@@ -122,7 +123,7 @@ class Spread:
             settings=self._settings,
             send=self._send,
         )
-        with Gathered(folder.events, self._send) as log:
+        with Gathered(folder, self._send) as log:
             run.keep_in(log)
             try:
                 yield ClusterDelivery(

@@ -3,20 +3,19 @@
 ``campaign.toml`` holds its settings, ``people.parquet`` and ``letter.toml`` the list and
 the letter as they were when it began, ``files/`` the letter's files, ``ledger.sqlite`` what
 has become of everybody, ``events/`` what was said.  Instead of ``ledger.sqlite`` there may
-be a ledger in a database, shared by many runners.  A folder is made whole or not at all;
-and what was changed in it afterwards is noticed.  Nothing here sends; no secret is kept.
+be a ledger in a database, shared by many runners; and the event log may go elsewhere, as it
+is sealed.  A folder is made whole or not at all; and what was changed in it afterwards is
+noticed.  Nothing here sends; no secret is kept.
 """
 
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,11 +26,15 @@ from typing import Any, Final
 import tomli_w
 
 from smtpbook.errors import LedgerError, RecipientsError, near_miss
+from smtpbook.folder.files import clear, digest_of, replace, sync, write
 from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
+from smtpbook.folder.place import refuse_used
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.machine import refuse_unsafe
 from smtpbook.ledger.standings import FILE, Standings
+from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
+from smtpbook.log.where import path_of
 from smtpbook.messages.template import Template
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import SavedRows, is_file_name, read_list, write_list
@@ -41,17 +44,11 @@ from smtpbook.shared_ledger.standings import SharedStandings
 
 CAMPAIGNS: Final = Path("campaigns")
 """Where campaigns are kept unless another folder is named: below the working folder."""
-EVENTS: Final = "events"
-"""In a campaign's folder, where its event log is."""
-SETTINGS: Final = "campaign.toml"
-"""In a campaign's folder, what makes it one."""
 
 _LIST: Final = "people.parquet"
 _LETTER: Final = "letter.toml"
 _FILES: Final = "files"
 _FORMAT: Final = 1
-# Nobody takes so long to make a folder.
-_LEFT_S: Final = 24 * 3600.0
 
 
 class CampaignFolder:
@@ -68,6 +65,8 @@ class CampaignFolder:
         What it is called, and what the log calls it.
     database : str or None
         Where its ledger is, if it is a shared one; None = here.
+    elsewhere : str or None
+        Where its event log goes, as it is sealed; None = here.
     settings : dict
         As given to `create`.
 
@@ -89,6 +88,7 @@ class CampaignFolder:
         try:
             self.name, self.id = str(about["name"]), str(about["id"])
             self.database: str | None = about.get("database")
+            self.elsewhere: str | None = about.get(ELSEWHERE)
             self._letter_file = Path(about["letter"]).name  # never of another folder
             digests = {
                 _LIST: about["list_sha256"],
@@ -105,7 +105,7 @@ class CampaignFolder:
                     f"the campaign in {str(path)!r} lacks {file!r}; put it back from a copy"
                 )
         for file, digest in digests.items():
-            if _digest(path / file) != digest:
+            if digest_of(path / file) != digest:
                 raise LedgerError(
                     f"{str(path / file)!r} was changed since the campaign began; put the "
                     f"original back, or begin a new campaign with the new one"
@@ -122,6 +122,7 @@ class CampaignFolder:
         settings: Mapping[str, Any],
         *,
         database: str | None = None,
+        elsewhere: str | None = None,
     ) -> CampaignFolder:
         """Freeze a list and a letter into a folder of their own, with a ledger.
 
@@ -137,6 +138,8 @@ class CampaignFolder:
             left out.
         database : str, optional
             The URL of a database, without a password, for a ledger of many runners.
+        elsewhere : str, optional
+            Where its event log goes, as it is sealed: as `checked_place` gives it.
 
         Raises
         ------
@@ -148,23 +151,26 @@ class CampaignFolder:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise _taken(path)
         refuse_unsafe(path)
+        if elsewhere is not None:
+            refuse_used(elsewhere)
         about = {
             "format": _FORMAT,
             "name": name,
             "id": f"{name}-{secrets.token_hex(3)}",
             "created": datetime.now(UTC).replace(microsecond=0),
             **({} if database is None else {"database": database}),
+            **({} if elsewhere is None else {ELSEWHERE: elsewhere}),
             "settings": {key: v for key, v in settings.items() if v is not None},
         }
         beside, is_made = None, False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _clear(path)
+            clear(path)
             beside = Path(tempfile.mkdtemp(".part", f".{name}.", path.parent))
             _fill(beside, people, letter, about)
             os.rename(beside, path)
             is_made = True
-            _sync(path.parent)
+            sync(path.parent)
         except OSError as exc:
             if exc.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
                 raise _taken(path) from exc
@@ -182,7 +188,12 @@ class CampaignFolder:
 
     @property
     def events(self) -> Path:
-        """The folder of the event log."""
+        """Where the event log is, as far as it is sealed."""
+        return self.growing if self.elsewhere is None else path_of(self.elsewhere)
+
+    @property
+    def growing(self) -> Path:
+        """The folder of what of the event log still grows."""
         return self.path / EVENTS
 
     def people(self) -> Recipients:
@@ -258,9 +269,9 @@ class CampaignFolder:
         with self.alone():
             try:
                 for digest, content in files.items():
-                    _replace(self.path / _FILES / digest, content)
-                _replace(self.path / name, octets)
-                _replace(self.path / SETTINGS, _toml(about, "campaign"))
+                    replace(self.path / _FILES / digest, content)
+                replace(self.path / name, octets)
+                replace(self.path / SETTINGS, _toml(about, "campaign"))
             except OSError as exc:
                 raise LedgerError(
                     f"cannot change the letter of {str(self.path)!r} "
@@ -294,7 +305,7 @@ class CampaignFolder:
         if about == self._about:
             return
         try:
-            _replace(self.path / SETTINGS, _toml(about, "campaign"))
+            replace(self.path / SETTINGS, _toml(about, "campaign"))
         except OSError as exc:
             raise LedgerError(
                 f"cannot change the settings of {str(self.path)!r} "
@@ -443,8 +454,8 @@ def _fill(
     (folder / EVENTS).mkdir()
     (folder / _FILES).mkdir()
     for name, octets in files.items():
-        _write(folder / _FILES / name, octets)
-    _write(folder / _LETTER, _toml(plain, "letter"))
+        write(folder / _FILES / name, octets)
+    write(folder / _LETTER, _toml(plain, "letter"))
     try:
         write_list(people, folder / _LIST)
     except RecipientsError as exc:
@@ -453,12 +464,12 @@ def _fill(
         SharedLedger.create(about["database"], people.addresses, campaign_id=about["id"])
     else:
         Ledger.create(folder, people.addresses, campaign_id=about["id"])
-    about["list_sha256"] = _digest(folder / _LIST)
+    about["list_sha256"] = digest_of(folder / _LIST)
     about["letter"] = _LETTER
-    about["letter_sha256"] = _digest(folder / _LETTER)
-    _write(folder / SETTINGS, _toml(about, "campaign"))
+    about["letter_sha256"] = digest_of(folder / _LETTER)
+    write(folder / SETTINGS, _toml(about, "campaign"))
     for place in (folder / _FILES, folder):
-        _sync(place)
+        sync(place)
 
 
 def _toml(plain: dict[str, Any], what: str) -> bytes:
@@ -477,48 +488,6 @@ def _same_cells(one: Recipients, other: Recipients) -> bool:
         == right[name].astype(object).where(right[name].notna(), None).tolist()
         for name in one.fields
     )
-
-
-def _write(path: Path, octets: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(path: Path, octets: bytes) -> None:
-    """Put a file in place at once or not at all."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)
-    try:
-        _write(beside, octets)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Flush a folder's list of names, where the system can (Windows cannot)."""
-    with suppress(PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _clear(path: Path) -> None:
-    """Remove what a process left that was killed while it made this folder."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT_S:
-                shutil.rmtree(left)
 
 
 def _taken(path: Path) -> LedgerError:

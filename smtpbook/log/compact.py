@@ -78,6 +78,7 @@ class Compacted:
 
 def compact_folder(
     folder: Path,
+    growing: Path | None = None,
     *,
     file_rows: int = FILE_ROWS,
     group_rows: int = GROUP_ROWS,
@@ -90,6 +91,8 @@ def compact_folder(
     folder : Path
         Such as a campaign's ``events/``.  Streams that a killed process left are sealed
         first; one that cannot be stays.
+    growing : Path, optional
+        Where such streams are, if elsewhere.
     file_rows, group_rows : int
         Rows in a file and in a row group, at most.
     progress : bool
@@ -106,9 +109,9 @@ def compact_folder(
     SMTPBookError
         A file is damaged or no event log (`ColumnError`); the log is as it was.
     """
-    before = log_files(folder)
+    before = log_files(folder, growing)
     bytes_before = sum(path.stat().st_size for path in before)
-    seal_left(folder)
+    seal_left(growing or folder, folder)
     _tidy(folder)
     groups = list(_groups(log_files(folder), file_rows))
     with _shown(groups, progress=progress) as told:

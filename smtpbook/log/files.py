@@ -34,18 +34,36 @@ _SUFFIXES: Final = (PARQUET, SUFFIX)
 _Seen = TypeVar("_Seen")
 
 
-def log_files(folder: Path) -> list[Path]:
-    """Give the files of a log in their order, those that count."""
+def log_files(folder: Path, growing: Path | None = None) -> list[Path]:
+    """Give the files of a log in their order, those that count.
+
+    Parameters
+    ----------
+    folder : Path
+    growing : Path, optional
+        Where its streams are, if elsewhere; then the folder need not be there yet.
+    """
+    if growing is None or growing == folder:
+        return settled(lambda: _standing_in(folder))
 
     def look() -> list[Path]:
-        look_anew(folder)
-        return standing(
-            path
-            for path in sorted(folder.iterdir())
-            if path.suffix in _SUFFIXES and not path.name.startswith(".")
-        )
+        # In this order: what is sealed meanwhile is seen twice, not missed.
+        streams = _standing_in(growing)
+        sealed = _standing_in(folder) if folder.is_dir() else []
+        names = {name for path in sealed for name in parts_of(path)}
+        found = [*(path for path in streams if path.stem not in names), *sealed]
+        return sorted(found, key=lambda path: path.name)
 
     return settled(look)
+
+
+def _standing_in(folder: Path) -> list[Path]:
+    look_anew(folder)
+    return standing(
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in _SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def settled(look: Callable[[], _Seen]) -> _Seen:

@@ -46,7 +46,7 @@ from smtpbook.log.frame import (
 )
 from smtpbook.log.store import read_part, told, write_table
 from smtpbook.log.stream import SUFFIX, Stream, read_stream
-from smtpbook.log.where import look_anew, path_of
+from smtpbook.log.where import is_here, look_anew, path_of
 
 LINGER_S: Final = 0.5
 """How long a row may wait for its batch to be full before it is written."""
@@ -55,6 +55,8 @@ SEGMENT_BATCHES: Final = 50
 
 Larger ones take as many octets a row (36), and longer to seal.
 """
+FAR_BATCHES: Final = 10
+"""… where it is sealed elsewhere: what is not sealed goes with its machine."""
 # At a slow pace a batch holds a few rows, and takes a reader as long as a full one, about
 # a millisecond.  With so many of them a stream is written anew, in full batches.
 _MAX_SMALL: Final = 250
@@ -69,8 +71,9 @@ class Journal(Recorder):
         Where to; made if it is not there.
     stem : str
         What the files' names begin with.
-    segment_batches : int
-        How many batches of `BATCH_ROWS` a file holds before it is sealed.
+    segment_batches : int, optional
+        How many batches of `BATCH_ROWS` a file holds before it is sealed.  Default:
+        `SEGMENT_BATCHES`, or `FAR_BATCHES` where that is elsewhere.
     sealed_to : path or str, optional
         Where sealed files go, if not into the folder: also a URL of fsspec's, under which
         many machines keep one log, each by a stem of its own.  What is not sealed yet is in
@@ -102,7 +105,7 @@ class Journal(Recorder):
         folder: str | os.PathLike[str],
         stem: str,
         *,
-        segment_batches: int = SEGMENT_BATCHES,
+        segment_batches: int | None = None,
         sealed_to: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
@@ -110,12 +113,16 @@ class Journal(Recorder):
         self._folder, self._stem = Path(folder), stem
         self._sealed_to = self._folder if sealed_to is None else path_of(sealed_to)
         self._folder.mkdir(exist_ok=True)
+        if is_here(self._sealed_to):
+            self._sealed_to.mkdir(parents=True, exist_ok=True)
         for place in (self._folder, self._sealed_to):
             look_anew(place)
             found = place.iterdir() if place.is_dir() else ()
             if any(path.name.startswith(f"{stem}-") for path in found):
                 raise FileExistsError(f"{place} holds a log of the stem {stem!r} already")
-        self._segment_batches = segment_batches
+        self._is_far = self._sealed_to != self._folder
+        default = FAR_BATCHES if self._is_far else SEGMENT_BATCHES
+        self._segment_batches = default if segment_batches is None else segment_batches
         self._sealed: list[Path] = []
         self._sealed_rows = 0
         # The files of what is not sealed; the last one grows.
@@ -171,6 +178,14 @@ class Journal(Recorder):
         with self._lock:
             held = len(self._batches) * BATCH_ROWS + len(self._rows)
             unkept = held - sum(stream.rows for stream in self._streams)
+        if held > unkept and self._is_far:
+            warnings.warn(
+                f"{held - unkept:,} events could not be sealed to {str(self._sealed_to)!r} "
+                f"({self.error}) and are in {str(self._folder)!r}, on this machine; make "
+                f"that possible: the campaign's next send seals what its folder holds",
+                LogWarning,
+                stacklevel=2,
+            )
         if unkept:
             warnings.warn(
                 f"{unkept:,} events could not be written to {str(self._folder)!r} "

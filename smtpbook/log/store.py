@@ -149,7 +149,12 @@ def write_tables(
     return path
 
 
-def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.DataFrame:
+def read_log(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    growing: Path | None = None,
+) -> pd.DataFrame:
     """Read an event log from a file, or from a folder of them.
 
     Parameters
@@ -161,6 +166,8 @@ def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.Data
     format : str, optional
         What the file is; found from its first octets if omitted.  Known: ``"parquet"``, and
         ``"arrows"``, Arrow's IPC stream, which is read up to its last whole batch.
+    growing : Path, optional
+        Where the streams of a folder's log are, if elsewhere.
 
     Returns
     -------
@@ -181,7 +188,10 @@ def read_log(path: str | os.PathLike[str], format: str | None = None) -> pd.Data
     """
     path = path_of(path)
     try:
-        table, attrs = _read_folder(path) if path.is_dir() else _read_file(path, format)
+        if growing is not None or path.is_dir():
+            table, attrs = _read_folder(path, growing)
+        else:
+            table, attrs = _read_file(path, format)
         log = from_table(table)
     except (pa.ArrowException, UnicodeDecodeError) as damage:  # the latter: of a name
         raise SMTPBookError(
@@ -207,10 +217,10 @@ def read_table(path: Path, format: str = "parquet") -> pa.Table:
     return _READERS[format](path)[0]
 
 
-def _read_folder(folder: Path) -> _Read:
+def _read_folder(folder: Path, growing: Path | None) -> _Read:
     for _ in range(LOOKS):
         try:
-            pieces = [_FILES[path.suffix](path) for path in log_files(folder)]
+            pieces = [_FILES[path.suffix](path) for path in log_files(folder, growing)]
         except FileNotFoundError:
             continue
         tables, kept = zip(*pieces, strict=True) if pieces else ((), ())

@@ -17,6 +17,7 @@ import pandas as pd
 
 from smtpbook.errors import SMTPBookError
 from smtpbook.gathering import require_cluster
+from smtpbook.log.campaigns import EVENTS, event_files
 from smtpbook.log.files import log_files, settled, standing
 from smtpbook.log.where import located, look_anew, path_of
 from smtpbook.wording import size_of
@@ -27,7 +28,6 @@ MIN_MEMORY_BYTES: Final = 2**26
 """Below that DuckDB cannot do much."""
 PIECE_BYTES: Final = 2**26
 """Some two million events, which a worker reads in a second."""
-_EVENTS: Final = "events"  # in a campaign's folder, where its event log is
 
 StrPath = str | os.PathLike[str]
 
@@ -89,7 +89,7 @@ class Scan:
         paths: list[Path] = []
         for pattern in self.patterns:
             found = {path for match in _matches(pattern) for path in _log(match)}
-            paths += sorted(found, key=lambda path: (path.name, path))
+            paths += sorted(found, key=lambda path: (path.name, str(path)))
         return tuple(standing(paths))
 
 
@@ -195,4 +195,4 @@ def _matches(pattern: str) -> list[Path]:
 def _log(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return log_files(path / _EVENTS if (path / _EVENTS).is_dir() else path)
+    return event_files(path) if (path / EVENTS).is_dir() else log_files(path)

@@ -16,6 +16,7 @@ from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.lab import Lab
+from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
 from smtpbook.log.store import read_log
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
@@ -80,6 +81,20 @@ def test_two_senders_send_to_everybody_once(
         assert standings.counts == {"accepted": PEOPLE}
         assert standings.work.left == 0
     log = read_log(folder.events)
+    assert len(log[log["kind"] == "outcome"]) == PEOPLE
+
+
+def test_each_seals_its_part_of_the_log_where_the_campaign_says(
+    order: Callable[..., Order], folder: CampaignFolder, tmp_path: Path
+) -> None:
+    settings = folder.path / SETTINGS
+    where = f"{ELSEWHERE} = 'file://{tmp_path}/log'\n"
+    settings.write_text(where + settings.read_text())
+    together(order(), lambda _: None)
+    assert not list((folder.path / EVENTS).iterdir())
+    sealed = list((tmp_path / "log").iterdir())
+    assert {path.suffix for path in sealed} == {".parquet"}
+    log = read_log(tmp_path / "log")
     assert len(log[log["kind"] == "outcome"]) == PEOPLE
 
 

@@ -22,6 +22,8 @@ from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
 from smtpbook.pacing.stopping import stop_rule
 from smtpbook.progress import Silent, use
+from smtpbook.tables.outcomes import outcomes
+from smtpbook.tables.scan import scan_log
 from tests.cluster.conftest import check, got
 
 pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
@@ -49,6 +51,23 @@ def test_everybody_gets_one_message_and_the_log_holds_what_each_sender_did(
     assert status is not None
     assert (status.state, status.done) == ("done", 79)
     assert campaign.send(cluster=client).log.empty
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_the_log_goes_where_the_campaign_says(
+    make: Make, processes: Client, lab: Lab, tmp_path: Path, *, is_shared: bool
+) -> None:
+    """A local file system is one to fsspec, too, as a bucket of a shared store is."""
+    where = f"{'file' if is_shared else 'local'}://{tmp_path}/log"
+    campaign = make(80, events=where)
+    run = campaign.send(cluster=processes)
+    assert check(campaign, lab, 80) == {"accepted": 80}
+    assert run.counts["accepted"] == 80
+    assert not list((tmp_path / "c/events").iterdir())
+    scan = scan_log(where, cluster=processes)
+    assert len(scan.files()) >= 2
+    assert outcomes(scan)["outcome"].tolist() == ["accepted"] * 80
+    assert len(outcomes(campaign.log)) == 80
 
 
 def test_a_send_is_for_those_who_were_asked_for(

@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from smtpbook.campaign.compacting import compact
-from smtpbook.errors import SMTPBookError
+from smtpbook.errors import LogWarning, SMTPBookError
 from smtpbook.formats.read import read_log as read_any_log
 from smtpbook.log.compact import compact_folder
 from smtpbook.log.frame import to_batch, to_frame
@@ -143,6 +143,28 @@ def test_journals_of_many_machines_are_one_log_behind_a_url(
     pd.testing.assert_frame_equal(read_log(shelf), to_frame(rows), check_categorical=False)
     with pytest.raises(FileExistsError, match="memory://shelf/events holds a log"):
         Journal(tmp_path / "other", "machine0", sealed_to=shelf)
+
+
+def test_what_cannot_be_sealed_to_a_url_is_told_and_stays_here(
+    shelf: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFile
+
+    def torn(self: MemoryFile, octets: bytes) -> int:
+        raise OSError("connection lost")
+
+    journal = Journal(tmp_path, "log", sealed_to=shelf)
+    for row in day(60):
+        journal.append(row)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFile, "write", torn)
+        with pytest.warns(
+            LogWarning, match="sealed to 'memory:.*connection lost.*next send"
+        ):
+            journal.close()
+    assert not path_of(shelf).exists()
+    pd.testing.assert_frame_equal(read_log(tmp_path), LOG, check_categorical=False)
+    assert len(seal_left(tmp_path, path_of(shelf))) == 1
 
 
 def test_what_a_killed_process_left_here_is_sealed_to_the_url(
