@@ -105,7 +105,8 @@ class Campaign(Known):
         below the working folder.  None: it is kept in memory, and ends with this process.
     ledger : str, optional
         ``"postgresql://user@host/database"``: the ledger is there, for a cluster to send,
-        and the folder one that all workers see.  Passwords: PGPASSWORD or ``~/.pgpass``.
+        with a folder that all workers see, or `events`.  List and letter are there, too,
+        for `open_campaign` by the URL.  Passwords: PGPASSWORD or ``~/.pgpass``.
     events : str or path, optional
         Where the event log goes, as it is sealed: a folder, or a URL of fsspec's such as
         ``"s3://bucket/november"``, which `scan_log` takes as well.  What a killed worker

@@ -11,7 +11,8 @@ from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.routes import shares_of
 from smtpbook.delivery.settings import Settings, Together, rules_of
 from smtpbook.folder.accounts import saved_accounts
-from smtpbook.folder.folder import CampaignFolder, campaign_path
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.folder.people import suppression_of
 from smtpbook.ledger.books import InDoubt
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
@@ -40,7 +41,10 @@ def open_campaign(
     Parameters
     ----------
     name : str or path
-        A name is looked for in ``campaigns/``.
+        A name is looked for in ``campaigns/``.  Or of one with a shared ledger the URL, as
+        ``"postgresql://user@host/database#november"``, without a name where the database
+        has one campaign: its list, letter and settings come from there into a folder below
+        ``campaigns/``, or bring it up to date; its event log stays where it is.
     account : Account, or mapping of Account to float, optional
         As for `Campaign`; needed where an account was not saved.
     letter : Template, optional
@@ -67,11 +71,12 @@ def open_campaign(
     ValueError, TypeError
         What was given is not what `Campaign` takes.
     """
-    folder = CampaignFolder(campaign_path(name))
+    folder = CampaignFolder.find(name)
     kept = folder.settings
     accounts = saved_accounts(folder.name, kept) if account is None else shares_of(account)
-    if suppress is None:
-        suppress = SuppressionList.open(kept["suppress"]) if "suppress" in kept else ()
+    if suppress is None and "suppress" in kept:
+        is_shared = folder.database is not None
+        suppress = suppression_of(kept["suppress"], may_be_elsewhere=is_shared)
     settings = Settings.from_plain(
         kept,
         pace=None if pace is None else Pace.of(pace),
@@ -84,7 +89,7 @@ def open_campaign(
     )
     keeping = Keeping(
         folder.name,
-        suppress,
+        () if suppress is None else suppress,
         settings.in_doubt,
         path=folder.path,
         folder=folder,

@@ -163,11 +163,11 @@ def status(name: str, report: Path | None, account: str | None, as_json: bool) -
     import json
     from datetime import UTC, datetime
 
-    from smtpbook.folder.folder import CampaignFolder, campaign_path
+    from smtpbook.folder.folder import CampaignFolder
 
     if report is not None:
         _open(name, account).report().to_html(report)
-    with CampaignFolder(campaign_path(name)).standings() as standings:
+    with CampaignFolder.find(name).standings() as standings:
         counts, runner = dict(standings.counts), standings.runner
     if as_json:
         click.echo(json.dumps(counts))
@@ -191,9 +191,9 @@ def outcomes(name: str, only: tuple[str, ...], as_json: bool) -> None:
     """Say of each recipient of a campaign what became of it, and why."""
     import json
 
-    from smtpbook.folder.folder import CampaignFolder, campaign_path
+    from smtpbook.folder.folder import CampaignFolder
 
-    with CampaignFolder(campaign_path(name)).standings() as standings:
+    with CampaignFolder.find(name).standings() as standings:
         found = [
             one
             for one in standings.outcomes()

@@ -1,7 +1,7 @@
 """Order: what a worker is told, and what may not be told.
 
 An order holds no list, no letter and no secret: list and letter stand in the campaign's
-folder, which every worker sees, and a worker finds passwords itself.
+folder, or are fetched from its database, and a worker finds passwords itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Order:
     Attributes
     ----------
     folder : Path
-        The campaign's, the same on every worker.
+        The campaign's, for the workers that see it.
+    url : str or None
+        By which the others make one of their own; None = there are none.
     accounts : mapping of Account to float
         With their shares.
     settings : Settings
@@ -40,6 +42,7 @@ class Order:
     accounts: Mapping[Account, float]
     settings: Settings
     send: str
+    url: str | None = None
 
 
 def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:

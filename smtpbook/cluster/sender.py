@@ -13,7 +13,8 @@ how it was started.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -29,6 +30,7 @@ from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, SMTPBookError
+from smtpbook.folder.fetching import fetched, settings_in
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.log.files import log_files
 from smtpbook.log.frame import Recorder
@@ -57,16 +59,17 @@ def prove(order: Order) -> None:
     Raises
     ------
     LedgerError
-        The campaign's folder is not seen from here, or the database not reached.
+        The campaign's folder is not seen from here and none can be made, or the database
+        is not reached.
     SMTPBookError, OSError
         The event log's place is not.
     TransportError, ReplyError, LocalProtocolError
         An account cannot be logged in to from here.
     """
-    folder = CampaignFolder(order.folder)
-    folder.letter()
-    folder.shared_standings().close()
-    log_files(folder.events, folder.growing)
+    with _folder_of(order) as folder:
+        folder.letter()
+        folder.shared_standings().close()
+        log_files(folder.events, folder.growing)
     for account in order.accounts:
         if account.relay is None:
             trio.run(_log_in, account)
@@ -92,7 +95,29 @@ def serve(order: Order) -> str | None:
     TransportError, ReplyError, LocalProtocolError
         No account's first connection could be opened from here.
     """
-    folder = CampaignFolder(order.folder)
+    with _folder_of(order) as folder:
+        return _serve(order, folder)
+
+
+@contextmanager
+def _folder_of(order: Order) -> Iterator[CampaignFolder]:
+    """Give the campaign's folder, or one that is made here where it is not seen."""
+    _, _, campaign_id = (order.url or "").rpartition("#")
+    if order.url is None or settings_in(order.folder).get("id") == campaign_id:
+        yield CampaignFolder(order.folder)
+        return
+    with fetched(order.url) as path:
+        folder = CampaignFolder(path)
+        if folder.elsewhere is None:
+            raise LedgerError(
+                f"the campaign's folder {str(order.folder)!r} is not seen from here, and "
+                f"the event log would be lost: begin a campaign with events=, a URL, or in "
+                f"a folder that all workers see"
+            )
+        yield folder
+
+
+def _serve(order: Order, folder: CampaignFolder) -> str | None:
     letter = order.settings.letters(folder.letter())
     well_at = time.monotonic()
     while True:

@@ -77,10 +77,12 @@ class Spread:
         if folder is None or folder.database is None:
             raise LedgerError(
                 "the campaign's ledger is where one process alone can use it; for a "
-                "cluster begin one in a folder that all workers see, with "
-                "Campaign(…, folder=…, ledger='postgresql://user@host/database')"
+                "cluster begin one with Campaign(…, "
+                "ledger='postgresql://user@host/database'), in a folder that all workers "
+                "see, or with events=, a URL"
             )
         self._folder = folder
+        folder.refuse_stale()
         try:
             folder.letter()
         except LedgerError as exc:
@@ -122,6 +124,7 @@ class Spread:
             accounts=dict(self._accounts),
             settings=self._settings,
             send=self._send,
+            url=folder.url,
         )
         with Gathered(folder, self._send) as log:
             run.keep_in(log)

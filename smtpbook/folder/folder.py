@@ -26,8 +26,11 @@ from typing import Any, Final
 import tomli_w
 
 from smtpbook.errors import LedgerError, RecipientsError, near_miss
-from smtpbook.folder.files import clear, digest_of, replace, sync, write
+from smtpbook.folder.copying import FILES, LIST, changing, copy_in, settings_at
+from smtpbook.folder.fetching import fetch_below, is_url, url_of
+from smtpbook.folder.files import clear, digest_of, sync, write
 from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
+from smtpbook.folder.people import compare_lists
 from smtpbook.folder.place import refuse_used
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.ledger import Ledger
@@ -45,9 +48,7 @@ from smtpbook.shared_ledger.standings import SharedStandings
 CAMPAIGNS: Final = Path("campaigns")
 """Where campaigns are kept unless another folder is named: below the working folder."""
 
-_LIST: Final = "people.parquet"
 _LETTER: Final = "letter.toml"
-_FILES: Final = "files"
 _FORMAT: Final = 1
 
 
@@ -91,7 +92,7 @@ class CampaignFolder:
             self.elsewhere: str | None = about.get(ELSEWHERE)
             self._letter_file = Path(about["letter"]).name  # never of another folder
             digests = {
-                _LIST: about["list_sha256"],
+                LIST: about["list_sha256"],
                 self._letter_file: about["letter_sha256"],
             }
             self.settings: dict[str, Any] = about["settings"]
@@ -186,6 +187,31 @@ class CampaignFolder:
                     schema.drop(database, str(about["id"]))
         return cls(path)
 
+    @classmethod
+    def find(cls, name: str | os.PathLike[str]) -> CampaignFolder:
+        """Open a campaign by its name, its folder or its URL.
+
+        Parameters
+        ----------
+        name : str or path
+            A bare name's folder is below ``campaigns/``.  By a URL, as
+            ``postgresql://user@host/database#november``, one is made there, or brought up
+            to date, of what the database has.
+
+        Raises
+        ------
+        LedgerError
+            There is no such campaign, or several are; or as for a folder.
+        """
+        if is_url(name):
+            return cls(fetch_below(str(name), CAMPAIGNS))
+        return cls(campaign_path(name))
+
+    @property
+    def url(self) -> str | None:
+        """By which it is found from anywhere; None = it is in the folder alone."""
+        return None if self.database is None else url_of(self.database, self.id)
+
     @property
     def events(self) -> Path:
         """Where the event log is, as far as it is sealed."""
@@ -198,7 +224,7 @@ class CampaignFolder:
 
     def people(self) -> Recipients:
         """Give the list as it was frozen; errors as `Recipients` that were saved."""
-        return read_list(self.path / _LIST, self.name)
+        return read_list(self.path / LIST, self.name)
 
     def letter(self, given: Template | None = None) -> Template:
         """Give the letter as it was frozen.
@@ -214,7 +240,7 @@ class CampaignFolder:
             It holds such things and was not given (the message names them), or the one
             given is another.
         """
-        return thaw_letter(self._letter, self.path / _FILES, given)
+        return thaw_letter(self._letter, self.path / FILES, given)
 
     def compare(
         self, people: Recipients | None = None, letter: Template | None = None
@@ -228,17 +254,8 @@ class CampaignFolder:
         """
         if letter is not None:
             compare_letters(self._letter, letter)
-        if people is None:
-            return
-        frozen = self.people()
-        old, new = set(frozen.addresses), set(people.addresses)
-        if frozen.addresses != people.addresses or not _same_cells(frozen, people):
-            raise LedgerError(
-                f"the list is not the one this campaign began with ({len(new - old):,} "
-                f"addresses came, {len(old - new):,} went, others may have other fields or "
-                f"another order). open_campaign({self.name!r}) goes on with its own list; "
-                f"a new list is a campaign of its own, with another name"
-            )
+        if people is not None:
+            compare_lists(self.name, self.people(), people)
 
     def amend(self, letter: Template) -> None:
         """Go on with another letter, for those who are still to be written to.
@@ -267,11 +284,13 @@ class CampaignFolder:
             ],
         }
         with self.alone():
+            self.refuse_stale()
             try:
-                for digest, content in files.items():
-                    replace(self.path / _FILES / digest, content)
-                replace(self.path / name, octets)
-                replace(self.path / SETTINGS, _toml(about, "campaign"))
+                with changing(self.path, self.database, self.id) as put:
+                    for digest, content in files.items():
+                        put(f"{FILES}/{digest}", content)
+                    put(name, octets)
+                    put(SETTINGS, _toml(about, "campaign"))
             except OSError as exc:
                 raise LedgerError(
                     f"cannot change the letter of {str(self.path)!r} "
@@ -305,13 +324,31 @@ class CampaignFolder:
         if about == self._about:
             return
         try:
-            replace(self.path / SETTINGS, _toml(about, "campaign"))
+            with changing(self.path, self.database, self.id) as put:
+                put(SETTINGS, _toml(about, "campaign"))
         except OSError as exc:
             raise LedgerError(
                 f"cannot change the settings of {str(self.path)!r} "
                 f"({exc.strerror or exc}); they are those before"
             ) from exc
         self._about, self.settings = about, settings
+
+    def refuse_stale(self) -> None:
+        """Refuse to go on with a letter that was changed from another folder.
+
+        Raises
+        ------
+        LedgerError
+            It was, or the database is not reached.
+        """
+        if self.database is None:
+            return
+        now = settings_at(self.database, self.id).get("letter_sha256")
+        if now not in (None, self._about["letter_sha256"]):
+            raise LedgerError(
+                f"the letter of {self.name!r} was changed from another folder; go on with "
+                f"open_campaign({self.url!r})"
+            )
 
     def remove(self) -> bool:
         """Take the folder away, unless something was sent.
@@ -365,7 +402,7 @@ class CampaignFolder:
         """
         if self.database is not None:
             return self.shared_ledger(in_doubt=in_doubt, sees_all=True)
-        rows = SavedRows(self.path / _LIST)
+        rows = SavedRows(self.path / LIST)
         return Ledger(self.path, in_doubt=in_doubt, adopt=adopt, rows=rows)
 
     def shared_ledger(
@@ -373,7 +410,7 @@ class CampaignFolder:
     ) -> SharedLedger:
         """Open the shared ledger as one of its runners; parameters as `SharedLedger`."""
         assert self.database is not None
-        rows = SavedRows(self.path / _LIST)
+        rows = SavedRows(self.path / LIST)
         return SharedLedger(
             self.database, self.id, in_doubt=in_doubt, rows=rows, sees_all=sees_all
         )
@@ -452,23 +489,25 @@ def _fill(
     """Write everything; ``campaign.toml``, which makes it one, comes last."""
     plain, files = freeze_letter(letter)
     (folder / EVENTS).mkdir()
-    (folder / _FILES).mkdir()
+    (folder / FILES).mkdir()
     for name, octets in files.items():
-        write(folder / _FILES / name, octets)
+        write(folder / FILES / name, octets)
     write(folder / _LETTER, _toml(plain, "letter"))
     try:
-        write_list(people, folder / _LIST)
+        write_list(people, folder / LIST)
     except RecipientsError as exc:
         raise LedgerError(f"cannot keep the list: {exc}") from exc
     if "database" in about:
         SharedLedger.create(about["database"], people.addresses, campaign_id=about["id"])
     else:
         Ledger.create(folder, people.addresses, campaign_id=about["id"])
-    about["list_sha256"] = digest_of(folder / _LIST)
+    about["list_sha256"] = digest_of(folder / LIST)
     about["letter"] = _LETTER
     about["letter_sha256"] = digest_of(folder / _LETTER)
     write(folder / SETTINGS, _toml(about, "campaign"))
-    for place in (folder / _FILES, folder):
+    if "database" in about:
+        copy_in(folder, about["database"], about["id"])
+    for place in (folder / FILES, folder):
         sync(place)
 
 
@@ -477,17 +516,6 @@ def _toml(plain: dict[str, Any], what: str) -> bytes:
         return tomli_w.dumps(plain).encode()
     except (TypeError, ValueError) as exc:
         raise LedgerError(f"the {what} holds what cannot be kept in a file: {exc}") from exc
-
-
-def _same_cells(one: Recipients, other: Recipients) -> bool:
-    if one.fields != other.fields:
-        return False
-    left, right = one.frame[one.fields], other.frame[other.fields]
-    return all(
-        left[name].astype(object).where(left[name].notna(), None).tolist()
-        == right[name].astype(object).where(right[name].notna(), None).tolist()
-        for name in one.fields
-    )
 
 
 def _taken(path: Path) -> LedgerError:

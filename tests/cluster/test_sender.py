@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,7 @@ from smtpbook.pacing.stopping import stop_rule
 from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
 from smtpbook.shared_ledger.standings import SharedStandings
+from smtpbook.tables.outcomes import outcomes
 from tests.cluster.conftest import got
 
 pytestmark = pytest.mark.real_server
@@ -143,6 +145,33 @@ def test_whom_no_connection_is_left_for_stays_pending(
     with folder.shared_standings() as standings:
         assert standings.counts == {"pending": PEOPLE}
         assert standings.work.free == standings.work.left > 0
+
+
+def test_who_does_not_see_the_folder_makes_one_of_what_the_database_has(
+    order: Callable[..., Order], lab: Lab, tmp_path: Path, ledger: str
+) -> None:
+    people = read_recipients(pd.DataFrame({"email": ["ann@x.example", "bob@y.example"]}))
+    letter = Template(header_from="Ann <ann@x.test>", subject="s", text="Come.")
+    where = tmp_path / "log"
+    created = CampaignFolder.create(
+        tmp_path / "far", people, letter, {}, database=ledger, elsewhere=str(where)
+    )
+    with created.shared_ledger(sees_all=True) as desk:
+        desk.begin_send("one")
+    told = replace(order(), folder=Path("/nowhere/far"), url=created.url)
+    prove(told)
+    assert serve(told) is None
+    assert set(got(lab)) == {"ann@x.example", "bob@y.example"}
+    assert len(outcomes(read_log(where))) == 2
+    assert not list(created.growing.iterdir())
+
+
+def test_without_the_folder_and_without_a_place_for_the_log_nothing_is_sent(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    told = replace(order(), folder=Path("/nowhere/c"), url=folder.url)
+    with pytest.raises(LedgerError, match="events="):
+        prove(told)
 
 
 def test_it_proves_that_it_sees_folder_ledger_and_server(
