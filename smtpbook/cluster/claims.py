@@ -45,14 +45,26 @@ class Claims:
         self._refill(count)
 
     def look_again(self) -> bool:
-        """Tell whether, where nothing was free, something is now; it is claimed when asked.
+        """Tell whether there is something to hand out that there was not.
+
+        A partition that another has left is claimed at once, and comes first: it waits
+        already, and what is claimed may last for long.  More than one would make work
+        uneven.  Where nothing was free and something is now, it is claimed when asked.
 
         Raises
         ------
         LedgerError
-            It cannot be read.
+            It cannot be read or written.
         """
-        if not self._is_dry or self.error is not None or not self._ledger.work.free:
+        if self.error is not None or self._ledger.asked == "stop":
+            return False
+        work = self._ledger.work
+        for _ in range(work.orphans):  # until there is somebody to write to in one
+            more = self._ledger.next_share(1)
+            if more:
+                self._chosen.insert(0, more)
+                return True
+        if not self._is_dry or not work.free:
             return False
         self._is_dry = False
         return True

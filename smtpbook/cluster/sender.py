@@ -45,8 +45,6 @@ PATIENCE_S: Final = 600.0
 
 LOOK_S: Final = 1.0
 """Between two looks for work."""
-LOOK_AGAIN_S: Final = 5.0
-"""… while one still sends: others wait for a retry, say."""
 BEATS: Final = 2
 """Of the ledger, after which all runners know of a new one."""
 
@@ -216,7 +214,7 @@ class _Part:
                 await self.deal()
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
-            if trio.current_time() - looked_at > LOOK_AGAIN_S:
+            if trio.current_time() - looked_at > self._ledger.heartbeat_s:
                 looked_at = trio.current_time()
                 with suppress(LedgerError):  # told where something is claimed
                     if self._claims.look_again() and not delivery.is_paused:

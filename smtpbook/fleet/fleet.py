@@ -23,7 +23,7 @@ from itertools import count
 from typing import cast
 
 from smtpbook.cluster.claims import Claims
-from smtpbook.cluster.sender import BEATS, LOOK_AGAIN_S, LOOK_S
+from smtpbook.cluster.sender import BEATS, LOOK_S
 from smtpbook.delivery.queue import Queue
 from smtpbook.fleet.lots import Lot, most_held, pace_in_lots
 from smtpbook.fleet.register import Desk, Register
@@ -192,7 +192,7 @@ class Worker:
         every_s, looks = (
             (LOOK_S, self.look_for_work)
             if self._desk is None
-            else (LOOK_AGAIN_S, self._claim_again)
+            else (self._fleet.beat_s, self._claim_again)
         )
         times = math.ceil((now - self._since) / every_s)
         self._fleet.at(self._since + times * every_s, looks)
@@ -205,6 +205,8 @@ class Worker:
         if self._claims.look_again() and self._looks_at < math.inf:
             self._looks_at = now
             self.go_on(now)
+        if self._fleet.register.work(now).orphans:
+            self._fleet.at(now + self._fleet.beat_s, self._claim_again)
 
     def _others_may_be_there(self, now: float) -> bool:
         """At the beginning all workers come at once, whoever is first in the heap."""

@@ -110,7 +110,9 @@ class Register:
         silent = {worker for worker, until in self._leases.items() if until <= now}
         open_ = [o for o, done in zip(self._owner, self._is_done, strict=True) if not done]
         free = sum(owner is None or owner in silent for owner in open_)
-        return Work(_SEND, "go", len(self._leases) - len(silent), len(open_), free)
+        orphans = len(self._lost) + sum(owner in silent for owner in open_)
+        runners = len(self._leases) - len(silent)
+        return Work(_SEND, "go", runners, len(open_), free, orphans)
 
     def claim(self, worker: int, count: int, now: float) -> Share | None:
         """Take partitions that are nobody's, once those of silent runners are freed."""
@@ -120,11 +122,14 @@ class Register:
                 if owner == silent:
                     self._owner[part] = None
                     self._lost[part] = silent, free_at
-        free = [
-            part
-            for part, owner in enumerate(self._owner)
-            if owner is None and not self._is_done[part]
-        ][:count]
+        free = sorted(
+            (
+                part
+                for part, owner in enumerate(self._owner)
+                if owner is None and not self._is_done[part]
+            ),
+            key=lambda part: part not in self._lost,
+        )[:count]
         domains: list[int] = []
         for part in free:
             self._owner[part] = worker

@@ -67,10 +67,5 @@ def open_files(url: str, campaign_id: str) -> Iterator[Files]:
     """
     with closing(connect(url, campaign_id)) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        # Not with the other tables: a ledger may have been made before there were any.
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS files (name TEXT NOT NULL, piece INTEGER NOT NULL, "
-            "octets BYTEA NOT NULL, PRIMARY KEY (name, piece))"
-        )
         yield Files(connection)
         connection.execute("COMMIT")

@@ -16,7 +16,7 @@ from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.schema import DUPLICATES, INDEXES, TABLES, keyed, statements
 from smtpbook.shared_ledger.connection import SharedConnection, place_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 PARTITIONS: Final = 256
 """How many parts a list is dealt in: some for each of a hundred runners."""
 LEASE_S: Final = 30.0
@@ -39,6 +39,16 @@ CREATE TABLE chosen (
     attempts INTEGER NOT NULL,  -- before the send
     PRIMARY KEY (send, recipient)
 );
+"""
+# What the first version lacked.
+_SINCE_1: Final = """
+CREATE TABLE IF NOT EXISTS files (
+    name TEXT NOT NULL,
+    piece INTEGER NOT NULL,
+    octets BYTEA NOT NULL,
+    PRIMARY KEY (name, piece)
+);
+ALTER TABLE partitions ADD COLUMN IF NOT EXISTS is_orphan INTEGER NOT NULL DEFAULT 0;
 """
 _MORE_INDEXES: Final = """
 CREATE INDEX recipients_part ON recipients(part, position);
@@ -80,7 +90,8 @@ def create(
             )
         connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
         _enter(connection, schema)
-        for statement in statements(TABLES.replace(" WITHOUT ROWID", "") + _MORE_TABLES):
+        tables = TABLES.replace(" WITHOUT ROWID", "") + _MORE_TABLES + _SINCE_1
+        for statement in statements(tables):
             connection.execute(statement)
         connection.copy_in(
             "recipients(position, key, address, part)",
@@ -131,10 +142,22 @@ def connect(url: str, campaign_id: str) -> SharedConnection:
             raise LedgerError(
                 f"the ledger {name} was made by a newer smtpbook; update this one"
             )
+        if int(version) < VERSION:
+            _update(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _update(connection: Connection) -> None:
+    """Bring an older program's tables up to date; its runners go on with them."""
+    connection.execute("BEGIN")
+    connection.execute("LOCK TABLE meta IN SHARE ROW EXCLUSIVE MODE")  # one at a time
+    for statement in statements(_SINCE_1):
+        connection.execute(statement)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'version'", (str(VERSION),))
+    connection.execute("COMMIT")
 
 
 def drop(url: str, campaign_id: str) -> None:

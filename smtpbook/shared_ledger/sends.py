@@ -42,6 +42,8 @@ class Work(NamedTuple):
         Partitions that the send is not through with.
     free : int
         Those of them that are nobody's, or a silent runner's.
+    orphans : int
+        Those of the free ones that a runner had, and left.
     """
 
     send: str
@@ -49,6 +51,7 @@ class Work(NamedTuple):
     runners: int
     left: int
     free: int
+    orphans: int = 0
 
 
 def work(reader: Reader) -> Work:
@@ -60,6 +63,7 @@ def work(reader: Reader) -> Work:
         "(SELECT count(*) FROM lease WHERE sends = 1) "
         "- (SELECT count(*) FROM silent WHERE sends = 1), "
         "count(*), count(*) FILTER (WHERE owner IS NULL "
+        "OR owner IN (SELECT owner FROM silent)), count(*) FILTER (WHERE is_orphan = 1 "
         "OR owner IN (SELECT owner FROM silent)) FROM partitions WHERE is_done = 0",
         (_NOBODY,),
     )
@@ -107,7 +111,7 @@ def begin(
     }
     values = ", ".join("(?, ?)" for _ in about)
     reader.all(
-        "WITH anew AS (UPDATE partitions SET is_done = 0), "
+        "WITH anew AS (UPDATE partitions SET is_done = 0, is_orphan = 0), "
         f"told AS (UPDATE meta SET value = new.value FROM (VALUES {values}) "
         "AS new(name, value) WHERE meta.name = new.name) SELECT 1",
         [cell for pair in about.items() for cell in pair],

@@ -117,7 +117,8 @@ def claim(
 ) -> tuple[frozenset[int], Counter[str]]:
     """Take partitions that are nobody's, once those of silent runners have been freed.
 
-    Those that the present send is through with stay where they are.
+    Those that somebody left come first: they wait already.  Those that the present send is
+    through with stay where they are.
 
     Returns
     -------
@@ -139,9 +140,9 @@ def claim(
         (owner,),
     )
     taken = connection.execute(
-        "UPDATE partitions SET owner = ? WHERE part IN (SELECT part FROM partitions "
-        "WHERE owner IS NULL AND is_done = 0 ORDER BY part LIMIT ? FOR UPDATE SKIP LOCKED) "
-        "RETURNING part",
+        "UPDATE partitions SET owner = ?, is_orphan = 0 WHERE part IN "
+        "(SELECT part FROM partitions WHERE owner IS NULL AND is_done = 0 "
+        "ORDER BY is_orphan DESC, part LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING part",
         (owner, count),
     ).fetchall()
     return frozenset(part for (part,) in taken), recovered
@@ -179,6 +180,8 @@ def leave(
     """
     opened = connection.execute(f"{OPEN} {_MINE}", (owner,)).fetchall()
     closed = close_intents(connection, opened, begun, now)
-    connection.execute("UPDATE partitions SET owner = NULL WHERE owner = ?", (owner,))
+    connection.execute(
+        "UPDATE partitions SET owner = NULL, is_orphan = 1 WHERE owner = ?", (owner,)
+    )
     connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
     return closed

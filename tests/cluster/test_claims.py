@@ -6,6 +6,7 @@ import pytest
 
 from smtpbook.cluster.claims import Claims
 from smtpbook.shared_ledger.ledger import SharedLedger
+from smtpbook.shared_ledger.schema import part_of
 from tests.ledger.conftest import Database, database, postgresql
 
 __all__ = ["database", "postgresql"]
@@ -56,6 +57,24 @@ def test_what_becomes_free_later_is_had_by_looking_again(place: Database) -> Non
     other.close()
     assert claims.look_again()
     assert claims.take() is not None
+
+
+def test_who_is_busy_takes_what_another_has_left_and_that_first(place: Database) -> None:
+    other = place.open(share=0)
+    left = other.claim(4)
+    claims = Claims(ledger := place.open(share=0))
+    assert claims.take() is not None
+    assert len(claims) > 0
+    assert not claims.look_again()
+    other.close()
+    assert ledger.work.orphans == 4
+    found = set()
+    while claims.look_again():
+        entry = claims.take()
+        assert entry is not None
+        found.add(part_of(entry.key, 32))
+    assert found == {part_of(who, 32) for who in MANY} & left
+    assert ledger.work.orphans == 0
 
 
 def test_who_is_asked_to_stop_claims_nothing(place: Database) -> None:

@@ -21,6 +21,7 @@ from smtpbook.pacing.limits import Window
 from smtpbook.pacing.pace import Pace
 from smtpbook.rehearsal.model import ServerModel
 from smtpbook.shared_ledger.schema import LEASE_S, part_of
+from smtpbook.shared_ledger.shares import heartbeat_of
 from tests.benchmarks.cluster_simulation import CASES, CONTENT, Case, compare, zipf
 
 EVEN = ServerModel(name="half a second", round_trip_s=(0.5,), tls_s=(0.0,))
@@ -228,8 +229,19 @@ def test_who_waits_for_the_pace_of_domains_takes_over_meanwhile() -> None:
         killed={0: 20.2},
     )
     (row,) = told.takeovers.itertuples()
-    assert row.free_s <= row.taken_s <= row.free_s + sender.LOOK_AGAIN_S
+    assert row.free_s <= row.taken_s <= row.free_s + heartbeat_of(LEASE_S)
     assert told.took_s < 500  # the two domains one beside the other
+
+
+def test_who_has_much_to_do_takes_over_as_soon_as_who_has_nothing() -> None:
+    """What was left waits already; what is claimed may last for long."""
+    told = simulate_cluster(
+        zipf(20_000, 4_000), workers=3, pace="20/s", server=EVEN, killed={0: 60.2}
+    )
+    assert len(told.takeovers) > 1
+    assert told.took_s > 900
+    beats = -(-len(told.takeovers) // 2)  # two are left, and take one at each
+    assert told.takeovers["after_s"].max() <= LEASE_S + beats * heartbeat_of(LEASE_S)
 
 
 def test_the_table_of_pace_adds_up_and_tells_how_many_run() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.entries import key_of
+from smtpbook.shared_ledger.files import open_files
 from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.schema import campaigns, connect, part_of
 from smtpbook.shared_ledger.standings import SharedStandings
@@ -83,6 +84,20 @@ def test_a_newer_programs_ledger_is_left_alone(database: Database) -> None:
         connection.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
     with pytest.raises(LedgerError, match="newer smtpbook"):
         database.look()
+
+
+@pytest.mark.real_server
+def test_an_older_programs_ledger_goes_on(database: Database) -> None:
+    database.create(PEOPLE)
+    with closing(connect(database.url, database.name)) as connection:
+        connection.execute("DROP TABLE files")
+        connection.execute("ALTER TABLE partitions DROP COLUMN is_orphan")
+        connection.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
+    ledger = database.open()
+    assert chosen(ledger) == PEOPLE
+    assert ledger.work.orphans == 0
+    with open_files(database.url, database.name) as kept:
+        assert kept.names() == []
 
 
 @pytest.mark.parametrize("name", ["x" * 55, "ü" * 28, "a\0b", "a\nb"])
