@@ -264,8 +264,8 @@ class Campaign(Known):
             Show how far it has come, or that nobody is left to write to.
         cluster : distributed.Client, optional
             The workers of its Dask cluster send, each a part of the list; the campaign has
-            a `ledger`.  Pace and connections are of all together, stop rules of each alone.
-            Should this process end, send again to join them.
+            a `ledger`.  Pace, connections and stop rules are of all together; a rule is
+            asked some times a second.  Should this process end, send again to join them.
 
         Returns
         -------

@@ -6,8 +6,9 @@ has run out, and the send is over when nothing is left.  A ledger that is lost (
 was restarted, this process stood still for too long) ends the delivery and nothing else:
 the sender opens the ledger again, with a new lease.
 
-It keeps its part of the pace, which changes with the number of runners.  Nothing here knows
-how it was started.
+It keeps its part of the pace, which changes with the number of runners.  The stop rules are
+asked by the eldest runner, about all that the ledger knows.  Nothing here knows how it was
+started.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from smtpbook.log.files import log_files
 from smtpbook.log.frame import Recorder
 from smtpbook.log.journal import Journal
 from smtpbook.pacing.pace import Pacer
+from smtpbook.pacing.stopping import StopWhen, why_enough
 from smtpbook.progress import Silent
 from smtpbook.session.session import open_session
 from smtpbook.shared_ledger.ledger import SharedLedger
@@ -49,6 +51,7 @@ BEATS: Final = 2
 """Of the ledger, after which all runners know of a new one."""
 
 _HEED_S: Final = 0.2  # between two looks at what the ledger has heard
+_BUSY: Final = 20  # so many times as long as counting takes, until it is counted again
 
 
 def prove(order: Order) -> None:
@@ -155,7 +158,7 @@ async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | N
     ):
         run.keep_in(journal)
         claims = Claims(ledger)
-        part = _Part(ledger, claims, pacer, clock)
+        part = _Part(ledger, claims, pacer, clock, run, settings.stop_when)
         await part.deal()
         claims.claim(settings.connections)
         delivery = delivery_by(order.accounts)(
@@ -163,7 +166,7 @@ async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | N
             claims,
             letter,
             order.accounts,
-            settings,
+            settings.given(stop_when=()),
             pacer=pacer,
             clock=clock,
             campaign_id=folder.id,
@@ -196,13 +199,20 @@ async def _run(delivery: Delivery, part: _Part) -> None:
 
 
 class _Part:
-    """One runner's part of the pace, and what it is asked to do."""
+    """One runner's part of the pace, and of what is to be watched."""
 
     def __init__(
-        self, ledger: SharedLedger, claims: Claims, pacer: Pacer, clock: Clock
+        self,
+        ledger: SharedLedger,
+        claims: Claims,
+        pacer: Pacer,
+        clock: Clock,
+        run: Run,
+        rules: tuple[StopWhen, ...],
     ) -> None:
         self._ledger, self._claims = ledger, claims
         self._pacer, self._clock = pacer, clock
+        self._run, self._rules, self._rules_at = run, rules, 0.0
         self._company = 1
 
     async def heed(self, delivery: Delivery) -> None:
@@ -219,8 +229,22 @@ class _Part:
                 with suppress(LedgerError):  # told where something is claimed
                     if self._claims.look_again() and not delivery.is_paused:
                         delivery.resume()
+            if self._rules and trio.current_time() >= self._rules_at:
+                self._run.stopped = await trio.to_thread.run_sync(self._watch)
+                if self._run.stopped is not None:
+                    break
             await trio.sleep(_HEED_S)
         delivery.stop()
+
+    def _watch(self) -> str | None:
+        """Ask the rules about all that was sent, unless an elder does; say when again."""
+        began, why, pause_s = time.monotonic(), None, self._ledger.heartbeat_s
+        with suppress(LedgerError):  # told where something is written
+            if self._ledger.is_eldest:
+                why = why_enough(self._rules, self._ledger.tally)
+                pause_s = _BUSY * (time.monotonic() - began)
+        self._rules_at = trio.from_thread.run_sync(trio.current_time) + pause_s
+        return why
 
     async def deal(self) -> None:
         """Take one's part of the pace, as many runners as there are now."""

@@ -244,6 +244,11 @@ class SharedLedger(Books, SharedStandings):
         """How many runners send, with this one, as of its last sign of life."""
         return self._runners
 
+    @property
+    def is_eldest(self) -> bool:
+        """Whether no other runner was there before this one."""
+        return sends.eldest(self._reader) == self.lease.owner
+
     # -- a send of all runners
 
     def begin_send(

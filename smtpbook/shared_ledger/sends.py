@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from smtpbook.ledger.choosing import COLUMNS, Choice, Reader, choose
 from smtpbook.ledger.entries import Entry
+from smtpbook.pacing.stopping import Tally
 from smtpbook.shared_ledger.shares import SILENT, Asked
 
 _NEVER: Final = "NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.key = recipients.key)"
@@ -137,6 +138,30 @@ def untold(reader: Reader) -> list[Entry]:
         "FROM meta WHERE name = 'begun')) ORDER BY position"
     )
     return [Entry(*row) for row in rows]
+
+
+def tally(reader: Reader) -> Tally:
+    """Count the recipients of the present send as they stand, whoever wrote to them."""
+    found = Tally()
+    rows = reader.all(
+        "SELECT r.outcome, reason, count(*) FROM attempts a JOIN recipients r "
+        "ON a.recipient = position AND a.attempt = attempts AND r.outcome IS NOT NULL "
+        "WHERE intended >= (SELECT CAST(value AS double precision) FROM meta "
+        "WHERE name = 'begun') GROUP BY r.outcome, reason"
+    )
+    for outcome, reason, number in rows:
+        found.add(outcome, reason, number)
+    return found
+
+
+def eldest(reader: Reader) -> str | None:
+    """Give the runner that was let in first, of those not silent, by `Lease.owner`."""
+    rows = reader.all(
+        f"SELECT owner FROM lease WHERE sends = 1 AND NOT ({SILENT}) "
+        "ORDER BY since, owner LIMIT 1",
+        (_NOBODY,),
+    )
+    return rows[0][0] if rows else None
 
 
 def sent(reader: Reader, counts: Counter[str]) -> Counter[str]:

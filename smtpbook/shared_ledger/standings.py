@@ -12,6 +12,7 @@ from smtpbook.errors import near_miss
 from smtpbook.ledger.choosing import Reader
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.standings import Standings
+from smtpbook.pacing.stopping import Tally
 from smtpbook.shared_ledger import sends
 from smtpbook.shared_ledger.schema import connect
 from smtpbook.shared_ledger.shares import Asked
@@ -70,6 +71,12 @@ class SharedStandings(Standings):
     def sent(self) -> Counter[str]:
         """How many recipients of the present send came to which outcome so far."""
         return sends.sent(self._reader, self.counts)
+
+    @property
+    def tally(self) -> Tally:
+        """The recipients of the present send, whoever wrote to them, for stop rules."""
+        self._settle_down()
+        return sends.tally(self._reader)
 
     def untold(self) -> list[Entry]:
         """Give those whom silent runners left in doubt in the present send."""

@@ -21,7 +21,7 @@ from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
 from smtpbook.log.store import read_log
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
-from smtpbook.pacing.stopping import stop_rule
+from smtpbook.pacing.stopping import Tally, stop_rule
 from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
 from smtpbook.shared_ledger.standings import SharedStandings
@@ -110,9 +110,27 @@ def test_whoever_asks_them_to_stop_stops_all(
         assert standings.counts["pending"] > 0
 
 
-def test_a_stop_rule_of_one_ends_both_and_says_why(order: Callable[..., Order]) -> None:
-    ruled = order(stop_when=(stop_rule("accepted >= 5"),), pace=Pace("20 every hour"))
-    assert any(why is not None for why in together(ruled, lambda _: None))
+def test_a_stop_rule_ends_both_and_says_why(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    ruled = order(stop_when=(stop_rule("accepted >= 15"),), pace=Pace("20 every hour"))
+    found = together(ruled, lambda _: None)
+    assert "accepted >= 15" in str(found)
+    with folder.shared_standings() as standings:
+        assert standings.work.runners == 0
+        assert standings.counts["pending"] > 0
+
+
+def test_a_stop_rule_hears_of_all_that_was_sent(order: Callable[..., Order]) -> None:
+    seen: list[int] = []
+
+    def rule(tally: Tally) -> bool:
+        seen.append(tally.tried)
+        return False
+
+    together(order(stop_when=(rule,), pace=Pace("60/second")), lambda _: None)
+    assert seen == sorted(seen)
+    assert max(seen) > PEOPLE // 2
 
 
 def test_a_database_that_ends_their_sessions_is_gone_back_to(

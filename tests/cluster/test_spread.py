@@ -123,8 +123,9 @@ def test_who_comes_back_joins_the_send_that_goes_on(
     assert check(again, lab, 60)["pending"] >= 30
 
 
-def test_a_stop_rule_of_one_sender_stops_all(make: Make, client: Client, lab: Lab) -> None:
-    campaign = make(60, stop_when=stop_rule("accepted >= 10"), connections=2)
+def test_a_stop_rule_stops_all(make: Make, client: Client, lab: Lab) -> None:
+    rule = stop_rule("accepted >= 10")
+    campaign = make(60, stop_when=rule, connections=2, pace="20/second")
     run = campaign.send(cluster=client)
     assert run.stopped is not None
     assert check(campaign, lab, 60)["pending"] > 0

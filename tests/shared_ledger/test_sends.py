@@ -94,6 +94,26 @@ def test_what_was_sent_is_told_of_this_send_alone(database: Database) -> None:
         assert ledger.sent == {"rejected": 1}
 
 
+def test_every_runner_can_count_what_all_have_sent_and_one_is_the_eldest(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+    with database.open() as before:
+        note(before, PEOPLE[3], "accepted")
+    begin(database)
+    one, other = database.open(share=4), database.open(share=4)
+    assert (one.is_eldest, other.is_eldest) == (True, False)
+    for ledger in (one, other):
+        for entry in ledger.select():
+            ledger.note(entry, result(entry.address, "rejected"))
+        assert ledger.tally["rejected"] > 0  # its own are written now
+    for ledger in (one, other):
+        assert ledger.tally.outcomes == {"rejected": 3}
+        assert ledger.tally["user_unknown"] == 3
+    one.close()
+    assert other.is_eldest
+
+
 def test_a_send_is_not_begun_while_another_goes_on(database: Database) -> None:
     database.create(PEOPLE)
     begin(database)
