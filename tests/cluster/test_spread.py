@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from smtpbook.progress import Silent, use
 from smtpbook.tables.outcomes import outcomes
 from smtpbook.tables.scan import scan_log
 from tests.cluster.conftest import check, got
+from tests.servers.smtp_sink import open_smtp_sink, recipients_in
+from tests.servers.unprivileged import make_folder
 
 pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
 Make = Callable[..., Campaign]
@@ -68,6 +71,23 @@ def test_the_log_goes_where_the_campaign_says(
     assert len(scan.files()) >= 2
     assert outcomes(scan)["outcome"].tolist() == ["accepted"] * 80
     assert len(outcomes(campaign.log)) == 80
+
+
+def test_another_server_has_got_what_the_ledger_says(make: Make, processes: Client) -> None:
+    """Debian's smtp-sink, which knows nothing of us."""
+    folder = make_folder("nobody", prefix="smtpbook-sink-")
+    with open_smtp_sink(folder / "taken") as port:
+        account = Account(host="127.0.0.1", port=port, tls="none", is_lab=True)
+        campaign = make(2000, account=account, connections=8)
+        run = campaign.send(cluster=processes)
+        with campaign._keeping.standings() as standings:
+            senders = {one.session_id for one in standings.outcomes()}
+    taken = recipients_in(folder / "taken")
+    shutil.rmtree(folder)
+    assert sorted(taken) == sorted(campaign.people.addresses)
+    assert campaign.counts == {"accepted": 2000}
+    assert run.counts["accepted"] == 2000
+    assert len(senders) > 1
 
 
 def test_a_send_is_for_those_who_were_asked_for(

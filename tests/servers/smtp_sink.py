@@ -1,4 +1,4 @@
-"""Postfix's ``smtp-sink``: a server in C that takes every message and keeps none.
+"""Postfix's ``smtp-sink``: a server in C that takes every message, and may keep them.
 
 It offers PIPELINING, 8BITMIME and AUTH and answers at once, so what a benchmark against
 it measures is the sender.  It is no model of a real server.
@@ -7,17 +7,25 @@ it measures is the sender.  It is no model of a real server.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.servers.process import ServerMissing, free_ports, stop, wait_for_greeting
 
 
 @contextmanager
-def open_smtp_sink() -> Iterator[int]:
+def open_smtp_sink(kept_in: Path | None = None) -> Iterator[int]:
     """Run ``smtp-sink`` on a free port of 127.0.0.1; give the port.
+
+    Parameters
+    ----------
+    kept_in : Path, optional
+        A folder into which it writes each message, as `recipients_in` reads them; it is
+        made, in one that other users may enter.
 
     Raises
     ------
@@ -30,8 +38,13 @@ def open_smtp_sink() -> Iterator[int]:
     (port,) = free_ports(1)
     # Root must name a user to become; 16 is the backlog.
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    keep: list[str | Path] = []
+    if kept_in is not None:
+        kept_in.mkdir()
+        kept_in.chmod(0o777)  # whoever it becomes is not its owner
+        keep = ["-d", kept_in / "message-"]
     process = subprocess.Popen(
-        [program, *user, "-4", f"127.0.0.1:{port}", "16"],
+        [program, *user, *keep, "-4", f"127.0.0.1:{port}", "16"],
         stdin=subprocess.DEVNULL,
         text=True,
     )
@@ -40,3 +53,10 @@ def open_smtp_sink() -> Iterator[int]:
         yield port
     finally:
         stop(process)
+
+
+def recipients_in(kept_in: Path) -> list[str]:
+    """Give the recipients of all that a sink took, as often as it took something."""
+    texts = (path.read_text("latin-1") for path in kept_in.iterdir())
+    given = re.compile(r"^X-Rcpt-Args: <(.+?)>", re.MULTILINE)
+    return [address for text in texts for address in given.findall(text)]
