@@ -5,10 +5,12 @@ Trio's clock that jumps to the next deadline is pytest-trio's fixture `autojump_
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 # Before anything imports matplotlib.
 os.environ["MPLBACKEND"] = "Agg"
@@ -19,6 +21,9 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.servers.postgresql import PostgreSQL
 
 # Properties are checked on the same examples in every run, however slow the machine.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
@@ -44,10 +49,38 @@ def _somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private PostgreSQL on loopback; where there can be none, the test is skipped.
+
+    It is here so that all rooms have the same one: to make it takes longer than most tests.
+    """
+    from tests.servers.postgresql import PostgreSQL
+    from tests.servers.process import ServerMissing
+
+    try:
+        server = PostgreSQL.start()
+    except ServerMissing as exc:
+        pytest.skip(str(exc))
+    with server:
+        yield server
+
+
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     while _clean:
         shutil.rmtree(_clean.pop(), ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the tests: millions of objects, all of which stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,13 +13,10 @@ import pytest
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
-from tests.ledger.conftest import postgresql
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 
 if TYPE_CHECKING:
     from distributed import Client
-
-__all__ = ["postgresql"]
 
 
 @pytest.fixture(scope="session")

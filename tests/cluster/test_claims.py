@@ -7,9 +7,9 @@ import pytest
 from smtpbook.cluster.claims import Claims
 from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.schema import part_of
-from tests.ledger.conftest import Database, database, postgresql
+from tests.ledger.conftest import Database, database
 
-__all__ = ["database", "postgresql"]
+__all__ = ["database"]
 
 pytestmark = pytest.mark.real_server
 MANY = [f"p{n}@d{n}.test" for n in range(40)]

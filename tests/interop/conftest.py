@@ -14,7 +14,6 @@ from tests.servers.exim import Exim
 from tests.servers.mariadb import MariaDB
 from tests.servers.opensmtpd import OpenSMTPD
 from tests.servers.postfix import Postfix
-from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import ServerMissing
 from tests.servers.spam_filters import Rspamd, SpamAssassin
 
@@ -61,12 +60,6 @@ def aiosmtpd() -> Iterator[AioSMTPD]:
 def aiolmtpd() -> Iterator[AioLMTPD]:
     """The same, but LMTP."""
     yield from _started(AioLMTPD.start)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A private PostgreSQL on loopback; where there can be none, the test is skipped."""
-    yield from _started(PostgreSQL.start)
 
 
 @pytest.fixture(scope="session")

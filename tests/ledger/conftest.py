@@ -17,7 +17,6 @@ from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.transfer.transaction import Outcome, RecipientResult
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import ServerMissing
 
 PEOPLE = ["Ann@x.test", "bob@y.test", "eve@xn--bcher-kva.example", "stra\u00dfe@z.test"]
 _REPLIES = {
@@ -137,17 +136,6 @@ class Database:
     def close(self) -> None:
         for books in self._opened:
             books.close()
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A private PostgreSQL on loopback; where there can be none, the test is skipped."""
-    try:
-        server = PostgreSQL.start()
-    except ServerMissing as exc:
-        pytest.skip(str(exc))
-    with server:
-        yield server
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """A database of its own for each campaign."""
 
-from tests.ledger.conftest import database, postgresql
+from tests.ledger.conftest import database
 
-__all__ = ["database", "postgresql"]
+__all__ = ["database"]
