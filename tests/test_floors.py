@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent / "smtpbook"
 FLOORS = [
@@ -209,35 +207,53 @@ def room_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: absolute imports only"
             if node.module == "smtpbook":
-                yield from (f"smtpbook.{alias.name}" for alias in node.names)
+                found += [f"smtpbook.{alias.name}" for alias in node.names]
             else:
-                yield node.module or ""
+                found.append(node.module or "")
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    room = room_of(path)
-    for name in imports(path):
-        top, _, rest = name.partition(".")
-        if top == "smtpbook" and rest:
-            target = rest.split(".")[0]
-            assert target == room or FLOOR[target] < FLOOR[room], f"{room} imports {name}"
-        elif top in HOME:
-            assert room in HOME[top], f"{top} does not belong in {room}"
+def may_import(room: str, name: str) -> bool:
+    top, _, rest = name.partition(".")
+    if top == "smtpbook" and rest:
+        target = rest.split(".")[0]
+        return target == room or FLOOR[target] < FLOOR[room]
+    return top not in HOME or room in HOME[top]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_words_need_only_the_standard_library(path: Path) -> None:
-    if room_of(path) in STDLIB_ONLY:
-        third_party = {name.split(".")[0] for name in imports(path)} & set(HOME)
-        assert not third_party
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in MODULES
+        for name in imports(path)
+        if not may_import(room_of(path), name)
+    ]
+    assert not wrong, wrong
+
+
+def test_the_words_need_only_the_standard_library() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in MODULES
+        if room_of(path) in STDLIB_ONLY
+        for name in imports(path)
+        if name.split(".")[0] in HOME
+    ]
+    assert not wrong, wrong
 
 
 def test_the_readme_shows_every_room_on_its_floor() -> None:
@@ -248,15 +264,21 @@ def test_the_readme_shows_every_room_on_its_floor() -> None:
     assert floors == FLOORS[:-1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_module_says_what_it_is_and_fits_a_reader(path: Path) -> None:
-    text = path.read_text("utf-8")
-    assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= MAX_LINES
+def test_a_module_says_what_it_is() -> None:
+    wrong = [str(path) for path in MODULES if not ast.get_docstring(tree_of(path))]
+    assert not wrong, wrong
 
 
-@pytest.mark.parametrize("room", sorted(FLOOR))
-def test_a_room_is_at_most_as_large_as_h11(room: str) -> None:
-    texts = [path.read_text("utf-8") for path in MODULES if room_of(path) == room]
-    lines = sum(1 for text in texts for line in text.splitlines() if line.strip())
-    assert lines <= MAX_ROOM_LINES
+def test_a_module_fits_a_reader() -> None:
+    lines = {path: path.read_text("utf-8").count("\n") for path in MODULES}
+    wrong = {str(path): n for path, n in lines.items() if n > MAX_LINES}
+    assert not wrong, wrong
+
+
+def test_a_room_is_at_most_as_large_as_h11() -> None:
+    lines = dict.fromkeys(FLOOR, 0)
+    for path in MODULES:
+        text = path.read_text("utf-8")
+        lines[room_of(path)] += sum(1 for line in text.splitlines() if line.strip())
+    wrong = {room: n for room, n in lines.items() if n > MAX_ROOM_LINES}
+    assert not wrong, wrong

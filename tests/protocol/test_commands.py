@@ -169,7 +169,6 @@ def test_enhanced_status_says_which_argument_is_wrong() -> None:
 INJECTIONS = ["\r\nRSET", "\n", "\r", "\0", "\x1b[2J", "\x85", "\u2028", "\u202e", "\udce9"]
 
 
-@pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
 @pytest.mark.parametrize(
     "make",
     [
@@ -188,10 +187,14 @@ INJECTIONS = ["\r\nRSET", "\n", "\r", "\0", "\x1b[2J", "\x85", "\u2028", "\u202e
         lambda text: Raw(f"{text}"),
     ],
 )
-def test_nothing_can_be_injected_through_any_field(make: object, text: str) -> None:
-    with pytest.raises(LocalProtocolError) as info:
-        encode(make(text))  # type: ignore[operator]
-    assert str(info.value).isprintable()
+def test_nothing_can_be_injected_through_any_field(
+    make: object, subtests: pytest.Subtests
+) -> None:
+    for text in INJECTIONS:
+        with subtests.test(text=text):
+            with pytest.raises(LocalProtocolError) as info:
+                encode(make(text))  # type: ignore[operator]
+            assert str(info.value).isprintable()
 
 
 @pytest.mark.parametrize(

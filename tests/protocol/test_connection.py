@@ -103,20 +103,23 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("state", State, ids=lambda state: state.name)
-def test_command_out_of_order_is_refused_before_an_octet(state: State, name: str) -> None:
-    client = in_state(state, *ALL)
-    waiting = client.outstanding
-    if name in ALLOWED[state]:
-        assert client.issue(SAID[name]) == encode(SAID[name])
-        assert client.outstanding == waiting + 1
-        return
-    with pytest.raises(
-        LocalProtocolError, match=r"not allowed now|must wait|no command of"
-    ):
-        client.issue(SAID[name])
-    assert (client.outstanding, client.state) == (waiting, state)
+def test_command_out_of_order_is_refused_before_an_octet(
+    state: State, subtests: pytest.Subtests
+) -> None:
+    for name, command in SAID.items():
+        client = in_state(state, *ALL)
+        waiting = client.outstanding
+        with subtests.test(name):
+            if name in ALLOWED[state]:
+                assert client.issue(command) == encode(command)
+                assert client.outstanding == waiting + 1
+                continue
+            with pytest.raises(
+                LocalProtocolError, match=r"not allowed now|must wait|no command of"
+            ):
+                client.issue(command)
+            assert (client.outstanding, client.state) == (waiting, state)
 
 
 def test_refusal_names_what_is_allowed() -> None:

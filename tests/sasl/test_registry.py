@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from smtpbook.errors import LocalProtocolError
@@ -63,8 +65,6 @@ def exchange(name: str, username: str, secret: str, *, sends_initial: bool = Tru
     return turn
 
 
-@pytest.mark.parametrize("sends_initial", [True, False])
-@pytest.mark.parametrize("name", BY_SECRET)
 @pytest.mark.parametrize(
     ("username", "secret", "verdict"),
     [
@@ -81,9 +81,11 @@ def exchange(name: str, username: str, secret: str, *, sends_initial: bool = Tru
     ],
 )
 def test_client_and_server_agree_on_who_may_come_in(
-    name: str, username: str, secret: str, verdict: bool, sends_initial: bool
+    username: str, secret: str, verdict: bool, subtests: pytest.Subtests
 ) -> None:
-    assert exchange(name, username, secret, sends_initial=sends_initial) is verdict
+    for name, sends_initial in product(BY_SECRET, (True, False)):
+        with subtests.test(name, sends_initial=sends_initial):
+            assert exchange(name, username, secret, sends_initial=sends_initial) is verdict
 
 
 @pytest.mark.parametrize(
@@ -108,13 +110,16 @@ def test_client_and_server_agree_on_who_may_come_in(
         "tim ü".encode(),
     ],
 )
-@pytest.mark.parametrize("name", BY_SECRET)
-def test_server_refuses_nonsense_without_breaking(name: str, response: bytes) -> None:
-    theirs = server(name, KNOWN)
-    turn = theirs.turn(response)
-    if isinstance(turn, bytes):
-        turn = theirs.turn(response)
-    assert turn is False
+def test_server_refuses_nonsense_without_breaking(
+    response: bytes, subtests: pytest.Subtests
+) -> None:
+    for name in BY_SECRET:
+        with subtests.test(name):
+            theirs = server(name, KNOWN)
+            turn = theirs.turn(response)
+            if isinstance(turn, bytes):
+                turn = theirs.turn(response)
+            assert turn is False
 
 
 @pytest.mark.parametrize(

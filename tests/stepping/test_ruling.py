@@ -53,17 +53,18 @@ def at(state: State, **more: object) -> Situation:
     return replace(Situation(state=state, extensions=ALL), **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("verb", LINES)
 @pytest.mark.parametrize("state", ORDER, ids=lambda state: state.name)
 def test_a_command_is_in_order_where_the_rfc_has_it_and_nowhere_else(
-    state: State, verb: str
+    state: State, subtests: pytest.Subtests
 ) -> None:
-    found = rule(at(state), LINES[verb])
-    assert found.kind == ("in order" if verb in ORDER[state] else "out of order")
-    assert found.is_right == (found.kind == "in order")
-    assert "RFC" in found.source or verb == "XCLIENT"
-    if not found.is_right:
-        assert found.codes[0] == 503
+    for verb, line in LINES.items():
+        with subtests.test(verb):
+            found = rule(at(state), line)
+            assert found.kind == ("in order" if verb in ORDER[state] else "out of order")
+            assert found.is_right == (found.kind == "in order")
+            assert "RFC" in found.source or verb == "XCLIENT"
+            if not found.is_right:
+                assert found.codes[0] == 503
 
 
 @pytest.mark.parametrize("verb", OBSOLETE)
