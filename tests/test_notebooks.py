@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.side_by_side
+
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = CHECKOUT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

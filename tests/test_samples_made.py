@@ -12,6 +12,8 @@ from smtpbook.log.store import read_log
 from smtpbook.samples import sample
 from tests.samples import campaigns, mail_log
 
+pytestmark = pytest.mark.side_by_side
+
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", campaigns.NAMES)

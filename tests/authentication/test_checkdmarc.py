@@ -16,7 +16,7 @@ from smtpbook.authentication.tree_walk import TreeWalk
 from smtpbook.lookup.zone import Zone
 
 # Its import alone takes a second of CPU.
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]
 
 LABELS = [*"abcdefgh", "example", "com"]
 TAGS = {

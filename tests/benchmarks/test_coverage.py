@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.coverage import CLUSTERED, INDEPENDENT, covered, no_alarm
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)

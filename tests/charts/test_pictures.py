@@ -41,6 +41,8 @@ from smtpbook.log.frame import to_frame
 from tests.experiments.conftest import log_of
 from tests.log.story import Story, day
 
+pytestmark = pytest.mark.side_by_side
+
 REFERENCE = Path(__file__).parent / "reference"
 TOLERANCE = (
     1.0  # root mean square of the differences, of 255: a line that is missing is more

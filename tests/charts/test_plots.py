@@ -43,6 +43,8 @@ from smtpbook.wording import duration
 from tests.insight.conftest import LOGS
 from tests.log.story import Story, day, suppressed
 
+pytestmark = pytest.mark.side_by_side
+
 Plot = Callable[..., Axes]
 PLOTS: list[Plot] = [
     plot_reply_codes,

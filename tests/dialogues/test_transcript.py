@@ -15,6 +15,8 @@ from smtpbook.dialogues.conversation import Conversation
 from smtpbook.log.frame import to_frame
 from tests.dialogues.sending import sent
 
+pytestmark = pytest.mark.side_by_side
+
 LOGS = Path(__file__).parents[2] / "data" / "logs"
 KINDS = ["dns", "connect", "greeting", "tls", "command", "data", "disconnect"]
 COLUMNS = ["session_id", "kind", "verb", "command", "reply_code", "enhanced_status"]

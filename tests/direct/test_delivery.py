@@ -26,6 +26,8 @@ from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from tests.direct.conftest import US, World, people_at
 
+pytestmark = pytest.mark.side_by_side
+
 
 def check_sums(run: Run, labs: Iterable[Lab], total: int) -> None:
     """Assert that nobody is missing or twice, and that the servers counted the same."""

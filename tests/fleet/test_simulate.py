@@ -24,6 +24,8 @@ from smtpbook.shared_ledger.schema import LEASE_S, part_of
 from smtpbook.shared_ledger.shares import heartbeat_of
 from tests.benchmarks.cluster_simulation import CASES, CONTENT, Case, compare, zipf
 
+pytestmark = pytest.mark.side_by_side
+
 EVEN = ServerModel(name="half a second", round_trip_s=(0.5,), tls_s=(0.0,))
 
 

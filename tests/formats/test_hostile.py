@@ -20,6 +20,8 @@ from smtpbook.logfile.format import LogFormat
 from smtpbook.logfile.reading import Reading
 from smtpbook.samples import share_path
 
+pytestmark = pytest.mark.side_by_side
+
 SAMPLES = {path.stem: path for path in sorted((share_path("data") / "logs").glob("*.log"))}
 LINES = {name: path.read_text("utf-8").splitlines() for name, path in SAMPLES.items()}
 OF_LINES = [name for name in FORMATS if isinstance(format_of(name), LogFormat)]

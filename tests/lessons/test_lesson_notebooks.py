@@ -18,6 +18,8 @@ from smtpbook.lessons.seat import OwnSeat
 from tests.lessons.sources import STUB, answered, code_cells, source
 from tests.lessons.wrong_answers import WRONG_ANSWERS
 
+pytestmark = pytest.mark.side_by_side
+
 CHECKOUT = Path(__file__).parent.parent.parent
 LESSONS = lesson_names()
 

@@ -35,6 +35,8 @@ from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE, Message
 from smtpbook.session.session import open_session
 
+pytestmark = pytest.mark.side_by_side
+
 SENDER: Final = "ann@x.example"
 ANY: Final = "application/octet-stream"
 PLACES: Final = ("subject", "name", "note", "email", "file", "text", "html")

@@ -34,6 +34,8 @@ from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.unsubscribe import Unsubscribe
 
+pytestmark = pytest.mark.side_by_side
+
 People = Callable[[int], pd.DataFrame]
 # Nobody listens there: a check that asked the network would fail.
 NOWHERE = Account(host="127.0.0.1", port=9, tls="none")

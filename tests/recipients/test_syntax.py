@@ -15,6 +15,8 @@ from smtpbook.errors import LocalProtocolError
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.recipients.syntax import canonical, check_column, comparison_key
 
+pytestmark = pytest.mark.side_by_side
+
 ASCII = st.one_of(
     st.emails(),
     st.from_regex(r"[a-zA-Z0-9.!+'\-]{1,70}@[a-zA-Z0-9.\-]{1,70}", fullmatch=True),

@@ -15,6 +15,8 @@ from smtpbook.recipients.read import read_onto, read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.suppression import SuppressionList
 
+pytestmark = pytest.mark.side_by_side
+
 
 def make(count: int = 10) -> Recipients:
     return read_recipients(

@@ -29,6 +29,8 @@ from smtpbook.tables.sessions import sessions
 from tests.experiments.conftest import log_of
 from tests.log.story import Story, day
 
+pytestmark = pytest.mark.side_by_side
+
 TEXTS = [column.name for column in SCHEMA if column.dtype in ("string", "category")]
 # Told from whatever the package itself writes by how they begin.
 NAMES = st.from_regex(r"zq[a-z0-9]{5,9}", fullmatch=True)

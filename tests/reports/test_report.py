@@ -17,6 +17,8 @@ from smtpbook.reports.report import report
 from smtpbook.tables.scan import scan_log
 from tests.log.story import Story
 
+pytestmark = pytest.mark.side_by_side
+
 HOSTILE = "550 5.7.1 <script>alert(1)</script> $x^2$ \\(y\\) \u202eevil"
 
 

@@ -20,6 +20,8 @@ from smtpbook.statistics.interval import Interval, difference
 from smtpbook.statistics.proportions import clustered, newcombe, wilson
 from tests.statistics.remissions import ON_6MP, ON_PLACEBO
 
+pytestmark = pytest.mark.side_by_side
+
 
 def test_log_rank_is_as_published() -> None:
     """Chi-squared is 16.79: Kleinbaum and Klein, Survival analysis, chapter 2."""

@@ -19,6 +19,8 @@ from smtpbook.statistics.proportions import (
     wilson_limits,
 )
 
+pytestmark = pytest.mark.side_by_side
+
 # Pups that survived of those alive at four days, in 16 litters each: Weil (1970), as given
 # by Williams (1975), Biometrics 31, 949-952.
 CONTROL = (

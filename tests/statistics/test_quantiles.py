@@ -15,6 +15,8 @@ from smtpbook.statistics.quantiles import (
     quantile_ranks,
 )
 
+pytestmark = pytest.mark.side_by_side
+
 
 # The places of the sign test's interval of the median, as in tables of it.
 @pytest.mark.parametrize(

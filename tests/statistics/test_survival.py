@@ -11,6 +11,8 @@ from scipy import stats
 from smtpbook.statistics.survival import kaplan_meier, survival_band
 from tests.statistics.remissions import ON_6MP, ON_PLACEBO
 
+pytestmark = pytest.mark.side_by_side
+
 
 def test_the_curve_is_as_published() -> None:
     """Kleinbaum and Klein, Survival analysis, chapter 2, tables of the 6-MP group."""

@@ -34,6 +34,8 @@ from smtpbook.tables.select import Question, rows_of, select_events
 from smtpbook.tables.sessions import sessions, tls_posture
 from tests.tables.conftest import LOG
 
+pytestmark = pytest.mark.side_by_side
+
 TABLES: dict[str, Callable[[Scan], pd.DataFrame]] = {
     "outcomes": outcomes,
     "counts": lambda log: pd.DataFrame(count_outcomes(log), index=[0]),
