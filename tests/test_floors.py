@@ -44,7 +44,11 @@ FLOORS = [
     {"delivery", "formats"},  # one send; any log
     {"direct"},  # one that needs no provider
     {"rehearsal", "preflight", "cluster"},  # before it; or by many
-    {"deliverability", "fleet"},  # what receivers make of it; what many would come to
+    {
+        "deliverability",
+        "fleet",
+        "processes",
+    },  # what receivers make of it; what many would come to
     {"campaign", "samples"},
     {"charts", "grading"},  # pictures of it; whether a student has it right
     {"insight", "course", "programs", "experiments", "explorer", "placement"},
@@ -73,6 +77,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "direct",
         "rehearsal",
         "cluster",
+        "processes",
         "ledger",
         "accounts",
         "grading",

@@ -21,7 +21,7 @@ from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.keeping import Keeping, folder_of
 from smtpbook.campaign.known import Known
 from smtpbook.campaign.live import Live
-from smtpbook.campaign.sending import Agree, Sending, unasked
+from smtpbook.campaign.sending import Agree, Others, Sending, unasked
 from smtpbook.delivery.arms import Arms
 from smtpbook.delivery.ending import run_shielded
 from smtpbook.delivery.routes import shares_of
@@ -51,7 +51,6 @@ Only: TypeAlias = "str | Iterable[str] | pd.DataFrame | pd.Series[Any] | Recipie
 if TYPE_CHECKING:
     from distributed import Client
 
-    from smtpbook.cluster.spread import Spread
     from smtpbook.lab.lab import Lab
     from smtpbook.lab.scenarios import Scenario
     from smtpbook.lookup.asker import AnyZone
@@ -244,6 +243,7 @@ class Campaign(Known):
         dry_run: bool = False,
         progress: bool = True,
         cluster: Client | None = None,
+        processes: int = 1,
     ) -> Run:
         """Send, and wait until everybody has been tried, or a stop rule has ended it.
 
@@ -266,6 +266,9 @@ class Campaign(Known):
             The workers of its Dask cluster send, each a part of the list; the campaign has
             a `ledger`.  Pace, connections and stop rules are of all together; a rule is
             asked some times a second.  Should this process end, send again to join them.
+        processes : int
+            So many processes of this computer send, as one core is full at some speed.
+            Pace and connections are of all together; they end with this one.
 
         Returns
         -------
@@ -289,9 +292,9 @@ class Campaign(Known):
         """
         refuse_inside_trio("await campaign.send_async()")
         agree = self._sending.asking(confirm, dry_run=dry_run, progress=progress)
-        spread = self._spread(cluster)
-        live = self._new_live(spread, is_blocking=True, is_shown=progress)
-        live.hold(lambda: self._send(live, only, limit, agree, spread, progress=progress))
+        by = self._sending.by_others(cluster, processes)
+        live = self._new_live(by, is_blocking=True, is_shown=progress)
+        live.hold(lambda: self._send(live, only, limit, agree, by, progress=progress))
         return live.run
 
     def start(
@@ -302,6 +305,7 @@ class Campaign(Known):
         confirm: bool | None = None,
         progress: bool = True,
         cluster: Client | None = None,
+        processes: int = 1,
     ) -> Live:
         """Begin to send, and return at once; parameters as `send`.
 
@@ -314,10 +318,10 @@ class Campaign(Known):
             Already sending; or ``confirm=False`` was not said.
         """
         self._sending.refuse_unasked("start", confirm)
-        spread = self._spread(cluster)
+        by = self._sending.by_others(cluster, processes)
         self._sending.ask_passwords()
-        live = self._new_live(spread, is_blocking=False, is_shown=progress)
-        body = partial(self._send, live, only, limit, unasked, spread, progress=progress)
+        live = self._new_live(by, is_blocking=False, is_shown=progress)
+        body = partial(self._send, live, only, limit, unasked, by, progress=progress)
         live.begin(body)
         return live
 
@@ -327,12 +331,12 @@ class Campaign(Known):
         only: Only | None,
         limit: int | None,
         agree: Agree,
-        spread: Spread | None = None,
+        by: Others,
         *,
         progress: bool,
     ) -> None:
         """Do what `send` and `start` have in common, in either's thread."""
-        words = chosen_words(only)
+        words, (spread, crew) = chosen_words(only), by
         if spread is not None:
             with self._sending.spread(spread, words, limit, agree, live) as delivery:
                 if delivery is not None:
@@ -342,26 +346,17 @@ class Campaign(Known):
             if begun is None:
                 return
             live.expect(len(begun.chosen))
-            with self._sending.delivery(begun, live.run, live.watch) as delivery:
+            with self._sending.delivery(begun, live.run, live.watch, crew) as delivery:
                 live.deliver(delivery)
 
-    def _spread(self, cluster: Client | None) -> Spread | None:
-        if cluster is None:
-            return None
-        from smtpbook.cluster.spread import Spread  # with it comes Dask
-
-        return Spread(cluster, self.accounts, self.settings)
-
-    def _new_live(
-        self, spread: Spread | None, *, is_blocking: bool, is_shown: bool
-    ) -> Live:
+    def _new_live(self, by: Others, *, is_blocking: bool, is_shown: bool) -> Live:
         if self.live is not None and not self.live.is_done:
             raise RuntimeError(f"campaign {self.name!r} is already sending")
         self.live = Live(
             self.name,
             is_blocking=is_blocking,
             is_shown=is_shown,
-            outlives=spread is not None,
+            outlives=by[0] is not None,
         )
         return self.live
 

@@ -17,22 +17,18 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import trio
 
 from smtpbook import progress
-from smtpbook.campaign import leaving
 from smtpbook.campaign.status import SendState, Status, Watch
-from smtpbook.delivery.delivery import Delivery
-from smtpbook.delivery.ending import GRACE_S, wind_up
+from smtpbook.delivery.ending import GRACE_S, Steered, wind_up
 from smtpbook.delivery.run import Run
 from smtpbook.errors import SendStopped
 from smtpbook.log.frame import Recorder
+from smtpbook.processes import leaving
 from smtpbook.runner import HEARTBEAT_S, SENDER, Job, refuse_inside_trio
-
-if TYPE_CHECKING:
-    from smtpbook.cluster.delivery import ClusterDelivery
 
 
 class Live:
@@ -62,7 +58,7 @@ class Live:
         self.watch = Watch(campaign, self.run.record)
         self.run.record = self.watch.record
         self.is_shown, self._outlives = is_shown, outlives
-        self._delivery: Delivery | ClusterDelivery | None = None
+        self._delivery: Steered | None = None
         self._job: Job[None] | None = None
         self._asked: Literal["pause", "stop"] | None = None
         self._why: str | None = None
@@ -280,7 +276,7 @@ class Live:
             shown = progress.Lines("sending", total)
         self.watch.shown = shown
 
-    def deliver(self, delivery: Delivery | ClusterDelivery) -> None:
+    def deliver(self, delivery: Steered) -> None:
         """Have a delivery run, and wait for its end; called by the body.
 
         Raises
@@ -302,7 +298,7 @@ class Live:
                 raise
             raise self._stopped() from exc
 
-    async def _deliver(self, delivery: Delivery | ClusterDelivery) -> None:
+    async def _deliver(self, delivery: Steered) -> None:
         """Run it as it was asked to before it was there."""
         # From here on there is a thread to ask: before, a signal would ask one that is
         # still being started, by whoever was interrupted.

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from smtpbook.campaign import confirm as confirmation
 from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.ending import Steered
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
@@ -33,16 +33,22 @@ from smtpbook.preflight.about import About, look_over
 from smtpbook.progress import Display
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from smtpbook.campaign.campaign import Campaign
     from smtpbook.campaign.live import Live
-    from smtpbook.cluster.delivery import ClusterDelivery
     from smtpbook.cluster.spread import Spread
+    from smtpbook.processes.crew import Crew
 
 Words = frozenset[str] | None
 """Whom a send is narrowed to; None = those never tried."""
 
 Agree = Callable[[int, Callable[[], About]], bool]
 """Given how many it is for, and what tells what it is about to do: whether to go on."""
+
+
+Others: TypeAlias = "tuple[Spread | None, Crew | None]"
+"""By whom a send is, if not by this process."""
 
 
 def unasked(number: int, look: Callable[[], About]) -> bool:
@@ -102,6 +108,21 @@ class Sending:
 
         return agree
 
+    def by_others(self, cluster: Client | None, processes: int) -> Others:
+        """Give by whom to send, if not by this process; errors as theirs."""
+        campaign = self._campaign
+        if processes == 1:
+            if cluster is None:
+                return None, None
+            from smtpbook.cluster.spread import Spread  # with it comes Dask
+
+            return Spread(cluster, campaign.accounts, campaign.settings), None
+        if cluster is not None:
+            raise ValueError("cluster= has its own processes; leave processes= out")
+        from smtpbook.processes.crew import Crew
+
+        return None, Crew(processes, campaign.accounts, campaign.settings)
+
     def ask_passwords(self) -> None:
         """Ask here, where somebody can answer, and once for all connections."""
         accounts = self._campaign.accounts.items()
@@ -142,7 +163,7 @@ class Sending:
     @contextmanager
     def spread(
         self, spread: Spread, only: Words, limit: int | None, agree: Agree, live: Live
-    ) -> Iterator[ClusterDelivery | None]:
+    ) -> Iterator[Steered | None]:
         """Begin a send by a cluster, or join one; as `begun`, and then `delivery`."""
         keeping = self._keeping
         with self.alone(), keeping.prepared(self._campaign.letter, self._kept()):
@@ -175,13 +196,21 @@ class Sending:
         return chosen
 
     @contextmanager
-    def delivery(self, begun: Begun, run: Run, display: Display) -> Iterator[Delivery]:
+    def delivery(
+        self, begun: Begun, run: Run, display: Display, crew: Crew | None = None
+    ) -> Iterator[Steered]:
         """Give the delivery; its log is kept while it grows, and then the suppressed."""
         campaign, keeping = self._campaign, self._keeping
-        journal = self._journal()
+        journal = self._journal() if crew is None else crew.log(keeping.folder)
         if journal is not None:
             run.keep_in(journal)
         try:
+            if crew is not None:
+                accounts = campaign.accounts
+                yield crew.delivery(
+                    begun.books, begun.chosen, accounts, run=run, display=display
+                )
+                return
             yield delivery_by(campaign.accounts)(
                 begun.books,
                 begun.chosen,

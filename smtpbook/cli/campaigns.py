@@ -31,12 +31,18 @@ _cluster = click.option(
     metavar="ADDRESS",
     help='The Dask cluster whose workers send: "tcp://scheduler:8786".',
 )
+_processes = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    help="So many of this computer send, each some connections.",
+)
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
 def _how(command: _Command) -> _Command:
     """Give a command the options that all have that send."""
-    for option in (_json, _cluster, _yes, _dry_run, _limit):
+    for option in (_json, _processes, _cluster, _yes, _dry_run, _limit):
         command = option(command)
     return command
 
@@ -77,6 +83,7 @@ def send(
     dry_run: bool,
     yes: bool,
     cluster: str | None,
+    processes: int,
     as_json: bool,
     **letter: Any,
 ) -> None:
@@ -117,6 +124,7 @@ def send(
         as_json=as_json,
         limit=limit,
         cluster=cluster,
+        processes=processes,
     )
 
 
@@ -254,6 +262,7 @@ def _send(
     as_json: bool,
     limit: int | None,
     cluster: str | None,
+    processes: int,
     only: tuple[str, ...] | None = None,
 ) -> None:
     """Send, or say what would be sent; with JSON, standard output is the program's."""
@@ -271,6 +280,7 @@ def _send(
             dry_run=dry_run,
             confirm=False if yes else None,
             cluster=client,
+            processes=processes,
         )
     if not dry_run:
         _tell(ctx, campaign, run.counts, as_json=as_json)

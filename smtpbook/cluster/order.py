@@ -56,7 +56,7 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
         A setting needs one sender that hears all replies.
     """
     for account in accounts:
-        for what, secret in _secrets_of(account):
+        for what, secret in secrets_of(account):
             if isinstance(secret, Secret | FromPrompt):
                 raise LocalProtocolError(
                     f"the {what} of {account.name} is known here only, and none is sent to "
@@ -64,18 +64,28 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
                     f"leave it out, and the worker's keyring or the environment variable "
                     f"named in the error that probe(account) raises is asked"
                 )
+    check_settings(settings, "cluster")
+
+
+def check_settings(settings: Settings, by: str) -> None:
+    """Refuse what needs one sender; `by` is the parameter that asks for many.
+
+    Raises
+    ------
+    ValueError
+    """
     if settings.pace.is_adaptive:
         raise ValueError(
             f"pace={str(settings.pace)!r}: an adaptive pace learns from what one sender "
-            f'hears; give a cluster a fixed one, such as "600/min"'
+            f'hears; with {by}= give a fixed one, such as "600/min"'
         )
     if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
         raise ValueError(
-            "pace: domain_of= joins domains that may be different workers'; leave it out, "
-            "and per_domain counts by the domain itself"
+            f"pace: domain_of= joins domains that may be different senders'; with {by}= "
+            f"leave it out, and per_domain counts by the domain itself"
         )
     if settings.arms is not None:
-        raise ValueError("an experiment is sent by one sender: leave cluster= out")
+        raise ValueError(f"an experiment is sent by one sender: leave {by}= out")
 
 
 def dealt(connections: int, workers: int) -> list[int]:
@@ -88,7 +98,8 @@ def dealt(connections: int, workers: int) -> list[int]:
     return [one for n in range(workers) if (one := less + (n < more)) > 0]
 
 
-def _secrets_of(account: Account) -> Iterator[tuple[str, Password]]:
+def secrets_of(account: Account) -> Iterator[tuple[str, Password]]:
+    """Give all places of an account where a secret may be, each with what it is called."""
     yield "password", account.password
     if isinstance(account.proxy, Proxy):
         yield "proxy's password", account.proxy.password

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from concurrent.futures import wait
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 import trio
 
-from smtpbook.delivery.delivery import Delivery
 from smtpbook.runner import Job
 
 GRACE_S: Final = 60.0
 """After an interrupt, how long what is on the wire may take to come to its verdict."""
+
+
+class Steered(Protocol):
+    """One run over a queue of recipients, by this process or by others: a `Delivery`."""
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """When the next message begins, if none is on its way; None: nobody knows."""
+
+    def pause(self) -> None:
+        """Begin nothing new until `resume`; for the trio thread."""
+
+    def resume(self) -> None:
+        """Go on; for the trio thread."""
+
+    def stop(self) -> None:
+        """Begin nothing new; for the trio thread."""
+
+    async def run(self) -> None:
+        """Send to everybody in the queue."""
 
 
 def wind_up(job: Job[None]) -> None:
@@ -27,7 +47,7 @@ def wind_up(job: Job[None]) -> None:
         wait([job])
 
 
-async def run_shielded(delivery: Delivery) -> None:
+async def run_shielded(delivery: Steered) -> None:
     """Run a delivery so that being cancelled stops it instead of cutting it off."""
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
@@ -43,7 +63,7 @@ async def run_shielded(delivery: Delivery) -> None:
         raise failure
 
 
-async def _stop_when_cancelled(delivery: Delivery, shield: trio.CancelScope) -> None:
+async def _stop_when_cancelled(delivery: Steered, shield: trio.CancelScope) -> None:
     try:
         await trio.sleep_forever()
     finally:

@@ -30,13 +30,12 @@ from smtpbook.ledger.choosing import Reader, Rows
 from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.lock import Lease, RunnerLock, refusal, refuse_fork
-from smtpbook.ledger.marks import Marks, read_marks
+from smtpbook.ledger.marks import MARKS, Marks, read_marks
 from smtpbook.ledger.recovery import OPEN, check_place, close_intents
 from smtpbook.ledger.standings import FILE, Standings
 from smtpbook.ledger.writer import Work, Writer
 
 _LOCK: Final = "ledger.lock"
-_MARKS: Final = "ledger.begun"
 _THIS_BOOT: Final = "this"
 
 
@@ -85,7 +84,7 @@ class Ledger(Books):
     ) -> None:
         machine.refuse_unsafe(folder)
         self._folder = folder
-        boot = machine.boot_id() if boot == _THIS_BOOT else boot
+        self._boot = boot = machine.boot_id() if boot == _THIS_BOOT else boot
         self._pid = os.getpid()
         self._refusal: LedgerError | None = None
         self._is_closed = False
@@ -98,7 +97,7 @@ class Ledger(Books):
             connection = schema.connect(folder / FILE)
             undo.callback(connection.close)
             self.recovered = self._take_over(connection, boot, adopt=adopt)
-            self._marks = Marks(folder / _MARKS, boot)
+            self._marks = Marks(folder / MARKS, boot)
             undo.callback(self._marks.close)
             writer = Writer(
                 connection, repr(str(folder / FILE)), partial(self._transact, connection)
@@ -162,6 +161,20 @@ class Ledger(Books):
             self._marks.close()
             self._lock.release()
 
+    # -- for other processes that send by it, and write nothing but marks
+
+    @property
+    def lock(self) -> int | None:
+        """The file whose lock keeps others out for as long as a process has it open."""
+        return self._lock.file
+
+    def marked(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Give those of open attempts whose mail data may have begun, whoever sends it."""
+        marks = read_marks(self._folder / MARKS, self._boot)
+        return [
+            e for e in entries if marks is None or (e.position, e.attempts + 1) in marks
+        ]
+
     # -- underneath
 
     def _take_over(
@@ -171,7 +184,7 @@ class Ledger(Books):
         with _transaction(connection, self._folder):
             is_copy = check_place(connection, self._folder / FILE, adopt=adopt)
             is_copy = check_age(connection, self._folder, adopt=adopt) or is_copy
-            marks = None if is_copy else read_marks(self._folder / _MARKS, boot)
+            marks = None if is_copy else read_marks(self._folder / MARKS, boot)
             opened = connection.execute(OPEN).fetchall()
             recovered = close_intents(connection, opened, marks, time.time())
             self._lease.write(connection)

@@ -36,6 +36,11 @@ class RunnerLock:
     path : Path
         Of the lock's file.
 
+    Attributes
+    ----------
+    file : int or None
+        What is locked; None = it is released.
+
     Raises
     ------
     BlockingIOError
@@ -51,12 +56,12 @@ class RunnerLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
-                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(self.file, msvcrt.LK_NBLCK, 1)
             else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             self.release()
             # Windows says PermissionError.
@@ -65,9 +70,9 @@ class RunnerLock:
 
     def release(self) -> None:
         """Let the next one in."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
 
 
 def _forget() -> None:

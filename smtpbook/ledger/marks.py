@@ -14,6 +14,9 @@ from typing import Final
 
 from smtpbook.errors import LedgerError
 
+MARKS: Final = "ledger.begun"
+"""What the file is called in its campaign's folder."""
+
 _MARK: Final = struct.Struct("<QQ")  # position, attempt
 _HEAD: Final = 64  # octets: the boot id, filled up with NUL
 
@@ -24,9 +27,11 @@ class Marks:
     Parameters
     ----------
     path : Path
-        Emptied now.
+        Emptied now, unless it is joined.
     boot : str or None
         The boot id; None = marks prove nothing.
+    is_joined : bool
+        Another process of this computer has begun it.
 
     Raises
     ------
@@ -34,14 +39,18 @@ class Marks:
         It cannot be written.
     """
 
-    def __init__(self, path: Path, boot: str | None) -> None:
+    def __init__(self, path: Path, boot: str | None, *, is_joined: bool = False) -> None:
         self._path = path
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        flags = os.O_WRONLY | os.O_APPEND
+        if not is_joined:
+            flags |= os.O_CREAT | os.O_TRUNC
         try:
             self._file = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as exc:
             raise _unwritable(path, exc) from exc
-        self._write((boot or "").encode("ascii", "replace")[:_HEAD].ljust(_HEAD, b"\0"))
+        if not is_joined:
+            head = (boot or "").encode("ascii", "replace")
+            self._write(head[:_HEAD].ljust(_HEAD, b"\0"))
 
     def add(self, position: int, attempt: int) -> None:
         """Mark a message as begun; errors as the class."""

@@ -121,3 +121,11 @@ def test_an_explorer_sends_one_page_whatever_the_logs_size() -> None:
     found = run("explorer", "--events=20000", "--rounds=1")
     assert {row["log"] for row in found["rows"]} == {"DataFrame", "Parquet"}
     assert 0 < found["ratios"]["octets of a page's table, the most"] < 10_000
+
+
+@pytest.mark.real_server
+def test_a_send_by_a_cluster_is_measured_beside_one_by_processes() -> None:
+    found = run("cluster", "--messages=40", "--rounds=1", "--workers", "2")
+    names = [row["sent by"] for row in found["rows"]]
+    assert names == ["one process", "2 processes", "a cluster of 2"]
+    assert "CPU, a cluster of 2 to 2 processes" in found["ratios"]

@@ -19,7 +19,6 @@ import pytest
 import trio
 
 from smtpbook import progress
-from smtpbook.campaign import leaving
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.live import Live
 from smtpbook.delivery.run import Run
@@ -29,6 +28,7 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.ledger.writer import Writer
 from smtpbook.messages.template import Template
+from smtpbook.processes import leaving
 from smtpbook.runner import SENDER
 
 People = Callable[[int], pd.DataFrame]

@@ -88,7 +88,7 @@ def test_who_listens_to_sigterm_already_keeps_it() -> None:
 import signal
 signal.signal(signal.SIGTERM, lambda *_: None)
 mine = signal.getsignal(signal.SIGTERM)
-from smtpbook.campaign.leaving import enter
+from smtpbook.processes.leaving import enter
 enter(object())
 assert signal.getsignal(signal.SIGTERM) is mine
 import os; os._exit(0)

@@ -1,0 +1,259 @@
+"""Sender: one of several processes by which another sends; it is started by that one.
+
+    python -m smtpbook.processes.sender SOCKET
+
+Theory of operation.  It runs a delivery like any other, whose recipients are dealt to it
+and whose books are the other process's.  When that process is gone, nothing more begins:
+what is on the wire comes to its verdict, which only the event log still tells.  Until then
+it keeps the lock on the campaign's folder open, which it inherited, so that nobody takes
+what it is about to send for never sent.
+
+Signals are for the process that began: it says what is to be done.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+from itertools import count
+from typing import Any
+
+import trio
+
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.ending import GRACE_S
+from smtpbook.delivery.run import Run
+from smtpbook.errors import SMTPBookError
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.ledger.entries import Entry
+from smtpbook.log.frame import Recorder
+from smtpbook.log.journal import Journal
+from smtpbook.pacing.pace import Pacer
+from smtpbook.processes.books import ToldBooks
+from smtpbook.processes.order import Order, unpacked
+from smtpbook.processes.pipe import Pipe
+from smtpbook.processes.words import (
+    Asked,
+    Dealt,
+    Durable,
+    Ended,
+    Secret,
+    Wanted,
+    Warned,
+    Word,
+)
+from smtpbook.progress import Silent
+
+
+class Hand:
+    """The recipients that were dealt and not taken yet: a `Source`.
+
+    Parameters
+    ----------
+    more : int
+        As how many those count who may still be dealt.
+    """
+
+    def __init__(self, more: int) -> None:
+        self._more = more
+        self._entries: deque[Entry] = deque()
+
+    def __len__(self) -> int:
+        return len(self._entries) + self._more
+
+    def take(self) -> Entry | None:
+        """Hand out the next one; None: nobody is there now."""
+        return self._entries.popleft() if self._entries else None
+
+    def add(self, entries: list[Entry]) -> None:
+        """Have these, too."""
+        self._entries.extend(entries)
+
+    def end(self) -> None:
+        """Know that nobody else will be dealt."""
+        self._more = 0
+
+
+class Secrets:
+    """Asks the process that began for secrets; from threads that may wait."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe, self._requests = pipe, count()
+        self._waiting: dict[int, trio.MemorySendChannel[Secret]] = {}
+
+    def ask(self, number: int) -> str:
+        """Give the secret of a number; raises what asking for it raised there."""
+        told = trio.from_thread.run(self._ask, number)
+        if told.text is None:
+            raise told.error or SMTPBookError("the process that began the send is gone")
+        return told.text
+
+    def hear(self, told: Secret) -> None:
+        """Take an answer."""
+        self._waiting[told.request].send_nowait(told)
+
+    async def _ask(self, number: int) -> Secret:
+        request = next(self._requests)
+        self._waiting[request], answer = trio.open_memory_channel[Secret](1)
+        self._pipe.put(Wanted(request, number))
+        try:
+            return await answer.receive()
+        finally:
+            del self._waiting[request]
+
+
+class Sender:
+    """One process's part of a send.
+
+    Parameters
+    ----------
+    order : Order
+    pipe : Pipe
+    secrets : Secrets
+    """
+
+    def __init__(self, order: Order, pipe: Pipe, secrets: Secrets) -> None:
+        self._order, self._pipe, self._secrets = order, pipe, secrets
+        self._folder = CampaignFolder(order.folder)
+        self._clock, self._pacer = Clock(), Pacer(order.settings.pace)
+        self._company = 0
+        self._hand = Hand(order.settings.connections)
+
+    async def run(self) -> None:
+        """Send to whoever is dealt, until nobody is or it is stopped.
+
+        Raises
+        ------
+        SMTPBookError
+            As from `Delivery.run`; the others have what was dealt and not sent.
+        """
+        order, folder = self._order, self._folder
+        run = Run(Recorder(), folder.name)
+        with ExitStack() as opened:
+            books = opened.enter_context(closing(ToldBooks(folder.path, self._pipe)))
+            run.keep_in(opened.enter_context(Journal(folder.events, order.log)))
+            delivery = Delivery(
+                books,
+                self._hand,
+                order.settings.letters(folder.letter()),
+                order.accounts,
+                order.settings,
+                pacer=self._pacer,
+                clock=self._clock,
+                campaign_id=folder.id,
+                run=run,
+                display=Silent(),
+            )
+            delivery.is_alone = False
+            await self._deal(books, order.company, until=order.began)
+            error: SMTPBookError | None = None
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hear, delivery, books, nursery.cancel_scope)
+                try:
+                    await delivery.run()
+                except SMTPBookError as exc:
+                    error = exc
+                nursery.cancel_scope.cancel()
+            if error is not None:
+                raise error
+
+    async def _hear(
+        self, delivery: Delivery, books: ToldBooks, scope: trio.CancelScope
+    ) -> None:
+        """Do what the process that began says, until it is gone."""
+        while words := await self._pipe.receive():
+            for word in words:
+                await self._heed(word, delivery, books)
+        books.hear_of_intent("the process that began the send is gone")
+        delivery.stop()
+        await trio.sleep(GRACE_S)
+        scope.cancel()
+
+    async def _heed(self, word: Word, delivery: Delivery, books: ToldBooks) -> None:
+        match word:
+            case Dealt():
+                self._hand.add(word.entries)
+                if not delivery.is_paused:
+                    delivery.resume()
+            case Durable():
+                books.hear_of_intent(word.error)
+            case Secret():
+                self._secrets.hear(word)
+            case Asked("stop", _):
+                delivery.stop()
+            case Asked(what, company):
+                if what == "end":
+                    self._hand.end()
+                delivery.pause()
+                await self._deal(books, company)
+                if what != "pause":
+                    delivery.resume()
+
+    async def _deal(self, books: ToldBooks, company: int, until: float = math.inf) -> None:
+        """Take one's part of the pace, as many senders as there are now."""
+        if company == self._company:
+            return
+        self._company = company
+        pace = self._pacer.pace
+        since = time.time() - pace.looks_back_s * company
+        begun = await trio.to_thread.run_sync(lambda: list(books.begun(since)))
+        self._pacer.share_with(company)
+        self._pacer.recall(
+            (self._clock.instant(at), address, message)
+            for at, address, message in begun
+            if at < until
+        )
+
+
+async def serve(stream: trio.SocketStream) -> None:
+    """Take an order, and tell at the end why nothing more is sent."""
+    pipe = Pipe(stream)
+    told, octets = await pipe.receive_octets(), await pipe.receive_octets()
+    if told is None or octets is None:
+        return
+    secrets, error = Secrets(pipe), None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pipe.send)
+        warnings.showwarning = _telling(pipe)
+        try:
+            await Sender(unpacked(told, octets, secrets.ask), pipe, secrets).run()
+        except Exception as exc:
+            error = exc
+        pipe.put(Ended(error))
+        pipe.end()
+
+
+def _telling(pipe: Pipe) -> Callable[..., None]:
+    """Give what has warnings shown by the process that began, from any thread."""
+    token = trio.lowlevel.current_trio_token()
+
+    def tell(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        warning = message if isinstance(message, Warning) else category(message)
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(pipe.put, Warned(warning))
+
+    return tell
+
+
+def main() -> None:
+    """Be the process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    own = socket.socket(fileno=int(sys.argv[1]))
+
+    async def run() -> None:
+        await serve(trio.SocketStream(trio.socket.from_stdlib_socket(own)))
+
+    trio.run(run)
+
+
+if __name__ == "__main__":
+    main()
