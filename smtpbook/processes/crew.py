@@ -78,8 +78,8 @@ class Crew:
                 f"the processes read the letter from the campaign's folder: {exc}; leave "
                 f"processes= out"
             ) from exc
-        seal_left(folder.events)
-        return Gathered(folder.events, self._name)
+        seal_left(folder.growing, folder.events)
+        return Gathered(folder, self._name)
 
     def delivery(
         self,

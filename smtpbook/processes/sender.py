@@ -139,7 +139,8 @@ class Sender:
         run = Run(Recorder(), folder.name)
         with ExitStack() as opened:
             books = opened.enter_context(closing(ToldBooks(folder.path, self._pipe)))
-            run.keep_in(opened.enter_context(Journal(folder.events, order.log)))
+            journal = Journal(folder.growing, order.log, sealed_to=folder.events)
+            run.keep_in(opened.enter_context(journal))
             delivery = Delivery(
                 books,
                 self._hand,

@@ -110,6 +110,7 @@ class Dialogue:
         "_limits",
         "_looks_at",
         "_previous",
+        "_prompt",
         "_record",
         "_scope",
         "_soon_s",
