@@ -114,17 +114,21 @@ class Source:
 class _Watched(io.RawIOBase):
     """A file that tells how much of it was read; closing it leaves the file open."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None]) -> None:
+    def __init__(self, file: BinaryIO | io.FileIO, tell: Callable[[int], None]) -> None:
         self._file, self._tell = file, tell
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        octets = self._file.read(len(buffer))
-        buffer[: len(octets)] = octets
-        self._tell(len(octets))
-        return len(octets)
+        if isinstance(self._file, io.FileIO):
+            count = self._file.readinto(buffer) or 0
+        else:  # a stream of somebody else's may know `read` only
+            octets = self._file.read(len(buffer))
+            count = len(octets)
+            buffer[:count] = octets
+        self._tell(count)
+        return count
 
 
 class Unpacked(io.RawIOBase):
@@ -153,6 +157,8 @@ class Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read once; at the end 0."""
+        if self._unpack is None and not self._left:
+            return int(self._file.readinto1(buffer))  # straight to where it is wanted
         octets, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         octets = octets or self._next(len(buffer))
         buffer[: len(octets)] = octets
