@@ -48,11 +48,11 @@ def reply_in(text: str) -> QuotedReply:
     >>> reply_in("connection refused") == NOTHING
     True
     """
-    code, status = _opening(text[:_OPENING_CHARS])
+    code, status, has_more = _opening(text[:_OPENING_CHARS])
     if code is None:
         return NOTHING
     rest = text[4:MAX_REPLY]
-    if text[3:4] == "-":
+    if has_more:
         lines = re.split(rf"(?:\\n|\s){code}(?:[- ]|$)", rest)
         rest = "\n".join(map(str.strip, lines))
         status = enhanced_in(rest, text[0])
@@ -64,12 +64,12 @@ def reply_in(text: str) -> QuotedReply:
 
 # Servers open their replies in a few ways, so that nearly all are found here.
 @lru_cache(maxsize=1 << 12)
-def _opening(text: str) -> tuple[int | None, str | None]:
-    """Give the code and the enhanced status of a reply by its first characters."""
+def _opening(text: str) -> tuple[int | None, str | None, bool]:
+    """Give the code and the enhanced status of a reply, and whether it has more lines."""
     code = _CODES.get(text[:3])
     if code is None or text[3:4] not in ("", " ", "-"):
-        return None, None
-    return code, enhanced_in(text[4:], text[0])
+        return None, None, False
+    return code, enhanced_in(text[4:], text[0]), text[3:4] == "-"
 
 
 def enhanced_in(text: str, severity: str) -> str | None:

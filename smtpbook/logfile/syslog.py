@@ -17,7 +17,7 @@ MAX_LINE: Final = 8192
 """Characters of a line that are read; rsyslog cuts at 8 KiB, most others before that."""
 
 _MAX_WRITERS: Final = 10_000  # processes that are remembered
-_TAG: Final = re.compile(r"(\S{1,255}) (\S{1,128})\[(\d{1,10})")
+_TAG: Final = re.compile(r"(\S{1,255}) (\S{1,128})\[(\d{1,10})\]")
 _ANY: Final = re.compile(
     r"(?:<\d{1,3}>(?P<version>1 )?)?"
     r"(?P<stamp>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
@@ -64,10 +64,10 @@ class Syslog(Generic[Writer]):
     Attributes
     ----------
     writers : dict
-        What `writer_of` gave so far, by the text between stamp and ``]: ``; behind that
+        What `writer_of` gave so far, by the text between stamp and ``: ``; behind that
         stands what the program says, and nothing else.
-    start : int
-        Where that text began in the last line that was read.
+    stamp, about : slice
+        Where stamp and that text stood in the last line that was read.
     """
 
     def __init__(self, reading: Reading, writer_of: Callable[[Tag], Writer | None]) -> None:
@@ -75,8 +75,8 @@ class Syslog(Generic[Writer]):
         self._skipped = reading.skipped
         self._writer_of = writer_of
         self.writers: dict[str, Writer] = {}
-        self.start = 16
         self._stamp, self._time = "", 0
+        self._stands_at(15)
 
     def read(self, lines: Iterable[str]) -> Iterator[tuple[int, Writer, str]]:
         """Give when (microseconds UTC) who wrote what; skip what is not wanted.
@@ -89,7 +89,9 @@ class Syslog(Generic[Writer]):
 
     def split(self, line: str) -> tuple[int, Writer, str] | None:
         """Do that for one line; null = it was skipped."""
-        head, _, text = line.partition("]: ")
+        head, colon, text = line.partition(": ")
+        if not colon:
+            return self._split_other(line)
         stamp, about = head[:15], head[16:]
         if stamp[:1] <= "9":  # no month's name
             stamp, _, about = head.partition(" ")
@@ -106,8 +108,11 @@ class Syslog(Generic[Writer]):
         time = self.time_of(stamp)
         if time is None:
             return self._split_other(line)
-        self.start = len(stamp) + 1
+        self._stands_at(len(stamp))
         return time, writer, text
+
+    def _stands_at(self, end: int) -> None:
+        self.stamp, self.about = slice(end), slice(end + 1, None)
 
     def _remember(self, about: str, writer: Writer) -> None:
         if len(self.writers) >= _MAX_WRITERS:

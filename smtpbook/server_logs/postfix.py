@@ -31,7 +31,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import repeat
 from typing import Any, Final
 
 from smtpbook.events import Row, row_of
@@ -55,10 +54,10 @@ _DATA_SENT: Final = ("accepted", "in_doubt")
 
 # Of the addresses that Postfix writes, few hold a ">", and only within quotes.
 _DELIVERY: Final = re.compile(
-    r"to=<([^>]{0,512}+)>, (?:orig_to=<[^>]{0,512}+>, )?relay=([^,]{0,520}+), "
-    r"(?:conn_use=[0-9]{1,9}+, )?delay=[0-9.]{1,20}+, "
-    r"(?:delays=[0-9.]{1,20}+/[0-9.]{1,20}+/([0-9.]{1,20}+)/([0-9.]{1,20}+), )?"
-    r"(?:dsn=([0-9.]++), )?status=([A-Za-z-]++)(?: \((.*))?",
+    r"to=<([^>]{0,512}+)>, (?:orig_to=<[^>]{0,512}+>, |)relay=([^,]{0,520}+), "
+    r"(?:conn_use=[0-9]{1,9}+, |)delay=[0-9.]{1,20}+, "
+    r"(?:delays=[0-9.]{1,20}+/[0-9.]{1,20}+/([0-9.]{1,20}+)/([0-9.]{1,20}+), |)"
+    r"(?:dsn=([0-9.]++), |)status=([A-Za-z-]++)(?: \((.*)|)",
     re.DOTALL,
 )
 _QUOTED_DELIVERY: Final = re.compile(
@@ -77,9 +76,7 @@ _TLS: Final = re.compile(r"(\S{1,20}) with cipher (\S{1,80}) ")
 _NO_CONNECTION: Final = re.compile(
     r"(connect|SSL_connect error) to (\S{1,400}): (.*)", re.DOTALL
 )
-_LOGIN_FAILED: Final = re.compile(
-    r"warning: \S{1,400}: SASL \S{1,40} authentication failed"
-)
+_LOGIN_FAILED: Final = re.compile(r"\S{1,400}: SASL \S{1,40} authentication failed")
 _NO_FINAL_WORD: Final = re.compile(
     r"(?:host (\S{1,400}) (?:said|refused to talk to me): "
     r"|(?:lost connection|conversation) with (\S{1,400}) )"
@@ -113,11 +110,12 @@ _WHILE: Final = re.compile(
 class _Process:
     """One of Postfix's processes, and the TLS session it said to have last."""
 
-    __slots__ = ("host", "queue", "service", "tls")
+    __slots__ = ("host", "note", "queue", "service", "tls")
 
     def __init__(self, tag: Tag, queue: Queue) -> None:
         self.host, self.queue = tag.host, queue
         self.service = tag.program.rpartition("/")[2]
+        self.note = _USUAL_NOTE.get(self.service, _tls_session)
         self.tls = "", ""
 
 
@@ -132,33 +130,31 @@ def events(lines: Iterable[str], reading: Reading) -> Iterator[Row]:
         return _Process(tag, queues.setdefault(tag.host, Queue()))
 
     log = Syslog(reading, process_of)
-    known, notes, time_of, start = log.writers.get, _NOTES.get, log.time_of, log.start
-    for head, end, text in map(str.partition, lines, repeat("]: ")):
+    known, time_of, stamp, about = log.writers.get, log.time_of, log.stamp, log.about
+    for line in lines:
         # The short way, for all but one line in a hundred.
-        process = known(head[start:])
-        if process is not None:
+        parts = line.split(": ", 2)
+        process, pieces, time = known(parts[0][about]), len(parts), None
+        if process is not None and pieces == 2:
+            continue  # "connect from", "disconnect from", "statistics"
+        if process is not None and pieces == 3:
+            head, queue_id, rest = parts
+            if process.note(process, queue_id, rest):
+                continue
+            time = time_of(head[stamp])
+        if process is None or time is None:
+            found = log.split(line)
+            if found is None:
+                continue
+            time, process, text = found
             queue_id, _, rest = text.partition(": ")
-            if not rest:  # "connect from", "disconnect from", "statistics"
-                continue
-            take = notes(rest[:4])
-            if take is not None:
-                if take(process, queue_id, rest):
-                    continue
-            elif rest[:4] == "to=<" and (time := time_of(head[: start - 1])) is not None:
-                row = _delivery(time, process, queue_id, rest)
-                if row is None:
-                    reading.skipped(head + end + text)
-                else:
-                    yield row
-                continue
-        line = head + end + text
-        if parts := log.split(line):
-            rows = _others(*parts)
-            if rows is None:
-                reading.skipped(line)
-            else:
-                yield from rows
-        start = log.start
+            stamp, about = log.stamp, log.about
+        if rest[:4] != "to=<":
+            yield from _others(time, process, queue_id, rest)
+        elif row := _delivery(time, process, queue_id, rest):
+            yield row
+        else:
+            reading.skipped(line)
 
 
 def _client(process: _Process, queue_id: str, text: str) -> bool:
@@ -166,8 +162,9 @@ def _client(process: _Process, queue_id: str, text: str) -> bool:
     if text[:7] != "client=" and text[:4] != "uid=":
         return False
     message = process.queue.begin(queue_id)
-    if ", sasl_username=" in text:
-        message.account = _login(text)
+    account = _login(text)
+    if account is not None:
+        message.account = account
     return True
 
 
@@ -184,6 +181,8 @@ def _message_id(process: _Process, queue_id: str, text: str) -> bool:
 
 def _sender(process: _Process, queue_id: str, text: str) -> bool:
     """Take note of a message that is tried; false = it is given up."""
+    if text[:4] != "from":
+        return False
     address, found, rest = text.partition(">, size=")
     if not found:
         return False
@@ -204,31 +203,35 @@ def _removed(process: _Process, queue_id: str, text: str) -> bool:
 
 
 def _tls_session(process: _Process, what: str, text: str) -> bool:
+    """Take note of the TLS of a connection that came about."""
+    if text[:4] != "TLSv":
+        return False
     process.tls = what, text
     return True
 
 
-# By the first four characters of what a line says of a message, or of a session.
-_NOTES: Final = {
-    **{"clie": _client, "mess": _message_id, "from": _sender, "remo": _removed},
-    **{"uid=": _client, "TLSv": _tls_session},
+def _of_manager(process: _Process, queue_id: str, text: str) -> bool:
+    return _sender(process, queue_id, text) or _removed(process, queue_id, text)
+
+
+_NOTES: Final = (_client, _message_id, _sender, _removed, _tls_session)
+# What nearly every line of a daemon is that is about a message and gives no row.
+_USUAL_NOTE: Final = {
+    **{"smtpd": _client, "cleanup": _message_id, "qmgr": _of_manager},
+    **{"smtp": _tls_session, "lmtp": _tls_session},
 }
 
 
-def _others(time: int, process: _Process, text: str) -> Iterable[Row] | None:
-    """Read a line of any kind; null = it was cut before it says what it is about."""
-    queue_id, _, rest = text.partition(": ")
-    if rest.startswith("to=<"):
-        row = _delivery(time, process, queue_id, rest)
-        return None if row is None else (row,)
-    if (take := _NOTES.get(rest[:4])) and take(process, queue_id, rest):
+def _others(time: int, process: _Process, queue_id: str, text: str) -> Iterable[Row]:
+    """Read a line of any kind."""
+    if not text or any(note(process, queue_id, text) for note in _NOTES):
         return ()
-    if found := _EXPIRED.match(rest):
+    if found := _EXPIRED.match(text):
         return _expired(time, process.queue.of(queue_id), queue_id, *found.groups())
     if process.service in _CLIENTS:
-        return _of_connection(time, process, queue_id, rest, text)
-    if "reject: " in rest or queue_id == "warning":
-        return _of_server(time, process, queue_id, rest, text)
+        return _of_connection(time, process, queue_id, text)
+    if "reject: " in text or queue_id == "warning":
+        return _of_server(time, process, queue_id, text)
     return ()
 
 
@@ -316,19 +319,17 @@ def _delivery(time: int, process: _Process, queue_id: str, text: str) -> Row | N
     )
 
 
-def _of_server(
-    time: int, process: _Process, queue_id: str, rest: str, text: str
-) -> Iterator[Row]:
+def _of_server(time: int, process: _Process, queue_id: str, text: str) -> Iterator[Row]:
     """Read what smtpd, postscreen or cleanup refused, and logins that failed."""
-    if found := _REFUSED.match(rest):
-        cells = _refusal(found[1], rest[found.end() :])
+    if found := _REFUSED.match(text):
+        cells = _refusal(found[1], text[found.end() :])
         cells["queue_id"] = None if queue_id == "NOQUEUE" else queue_id
-    elif _LOGIN_FAILED.match(text):
+    elif queue_id == "warning" and _LOGIN_FAILED.match(text):
         name = _LOGIN.search(text)
         cells = {
             "kind": "command",
             "verb": "AUTH",
-            "reply_text": shown(rest),
+            "reply_text": shown(text),
             "error": "AuthenticationError",
             "account": name[1] if name else None,
         }
@@ -356,19 +357,17 @@ def _refusal(stage: str, text: str) -> dict[str, Any]:
     return cells
 
 
-def _of_connection(
-    time: int, process: _Process, queue_id: str, rest: str, text: str
-) -> Iterator[Row]:
+def _of_connection(time: int, process: _Process, queue_id: str, text: str) -> Iterator[Row]:
     """Read what the client says of a connection, not of a recipient."""
     cells: dict[str, Any]
-    if found := _NO_CONNECTION.match(text):
+    if found := _NO_CONNECTION.match(f"{queue_id}: {text}"):
         relay = found[2]
         cells = {"kind": "tls", "error": "TLSError"}
         if found[1] == "connect":
             cells = {"kind": "connect", "error": _error(found[3])}
-    elif found := _NO_FINAL_WORD.match(rest):
+    elif found := _NO_FINAL_WORD.match(text):
         relay = found[1] or found[2]
-        verb, error, _, said = _verdict("deferred", process.service, rest)
+        verb, error, _, said = _verdict("deferred", process.service, text)
         kind = "greeting" if verb == "GREETING" else "command"
         cells = {"kind": kind, "verb": verb, "error": error, "queue_id": queue_id}
         cells |= said._asdict() | cells_of(process.queue.get(queue_id))

@@ -273,6 +273,14 @@ def test_a_delivery_cut_off_before_its_status_is_skipped_and_shown() -> None:
     assert reading.examples == [line, line]
 
 
+@pytest.mark.parametrize("cut", [f"{HEAD}/smtp[7]", f"{HEAD}/smtp[7"])
+def test_a_line_cut_off_before_its_words_is_skipped_and_shown(cut: str) -> None:
+    reading = Reading(year=2025)
+    line = TRY.format(words="250 Ok", status="sent", dsn="2.0.0")
+    assert len(read(FORMAT, line, cut, line, reading=reading)) == 2
+    assert reading.examples == [cut]
+
+
 def test_what_another_program_says_is_skipped() -> None:
     reading = Reading(year=2025)
     lines = ["Nov 28 12:00:00 mx dovecot: imap-login: bye", "", "nonsense", "\0" * 10]
