@@ -331,7 +331,7 @@ class Campaign(Known):
         only: Only | None,
         limit: int | None,
         agree: Agree,
-        by: Others,
+        by: Others = (None, None),
         *,
         progress: bool,
     ) -> None:
