@@ -25,9 +25,8 @@ from smtpbook.shared_ledger.connection import SharedConnection
 from smtpbook.shared_ledger.files import open_files
 from smtpbook.shared_ledger.schema import connect
 from tests.cluster.conftest import ledger
-from tests.ledger.conftest import postgresql
 
-__all__ = ["ledger", "postgresql"]
+__all__ = ["ledger"]
 
 pytestmark = pytest.mark.real_server
 PEOPLE = pd.DataFrame({"email": ["ann@x.example", "bob@y.example"], "city": ["Rom", "Ulm"]})

@@ -232,7 +232,7 @@ def test_a_rehearsal_has_a_draft_of_its_own(database: Database) -> None:
     ledger = database.open()
     note(ledger, "bob@y.test", "deferred")
     ledger.suppress(["ann@x.test"])
-    draft = Draft.draft_of(ledger)
+    draft = Draft.of(ledger)
     assert chosen(draft, "deferred") == ["bob@y.test"]
     assert draft.counts == ledger.counts
     draft.suppress([PEOPLE[2]])
