@@ -120,10 +120,13 @@ def _steps_of(body: Sequence[nodes.Node]) -> list[_Step] | None:
             found = [_printed(each) for each in node.nodes]
         else:
             found = [_choice(node)]
-        for step in found:
+        for before, step in zip([None, *found], found, strict=False):
             if step is None:
                 return None
-            steps.append(step)
+            if isinstance(before, str) and isinstance(step, str):
+                steps[-1] = f"{steps[-1]}{step}"  # a comment stood between: one piece
+            else:
+                steps.append(step)
     return steps
 
 

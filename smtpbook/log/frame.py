@@ -354,9 +354,22 @@ def _stretches(chunks: Sequence[pa.Array]) -> Iterator[list[pa.Array]]:
 
 def _joined(chunks: Sequence[pa.Array]) -> tuple[pa.ChunkedArray, pa.Array]:
     """Give the codes of many chunks with a dictionary each, and one dictionary for all."""
-    values = pa.chunked_array(chunks).unify_dictionaries()
+    values = _unified(pa.chunked_array(chunks))
     codes = pa.chunked_array([chunk.indices for chunk in values.chunks])
     return codes, values.chunk(0).dictionary
+
+
+def _unified(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give texts that have a dictionary each one for all; others stay as they are."""
+    if not pa.types.is_dictionary(values.type):
+        return values
+    # A batch's own codes may be too small for the texts of many.
+    coded = [
+        pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary)
+        for chunk in values.chunks
+    ]
+    kind = pa.dictionary(pa.int32(), values.type.value_type)
+    return pa.chunked_array(coded, kind).unify_dictionaries()
 
 
 def _with_reasons(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:
@@ -368,7 +381,7 @@ def _with_reasons(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:
     # Greetings, too: they tell whose server it is.
     looked_at = missing | (frame["kind"] == "greeting").to_numpy()
     rows = pa.array(np.flatnonzero(looked_at))
-    said = {n: _column(table, n).unify_dictionaries().take(rows) for n in NEEDED}
+    said = {n: _unified(_column(table, n)).take(rows) for n in NEEDED}
     seen = _frame_of(pa.table(said), NEEDED)
     number, heard = distinct_replies(seen, missing[looked_at])
     reasons = [reason_of(*one[:4], host=one.host, greeting=one.greeting) for one in heard]

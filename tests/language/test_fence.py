@@ -213,7 +213,6 @@ CHILD = """
 import json, resource, sys
 from datetime import datetime
 from decimal import Decimal
-from itertools import product
 from itertools import count
 from smtpbook.language.part import Part
 

@@ -27,6 +27,7 @@ def chosen(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 SOURCES = st.recursive(
     st.one_of(
         PLAIN,
+        st.sampled_from(["{# c #}", "{% raw %}{{ x }}{% endraw %}"]),
         st.builds("{{{{ {} }}}}".format, NAMES),
         st.builds("{{{{ {} | default({}) }}}}".format, NAMES, CONSTANTS),
     ),

@@ -111,6 +111,23 @@ def test_one_log_however_its_texts_are_written(
     pd.testing.assert_frame_equal(from_table(table), from_batches(batches))
 
 
+def test_more_texts_than_a_batch_can_number() -> None:
+    """A batch numbers its texts in 16 bits; a log may have more, and ask for reasons."""
+    count = 33_000
+    rows = [
+        Event(
+            verb="END-OF-DATA",
+            recipient=f"p{n}@x.test",
+            reply_code=250 if n else 550,
+            reply_text=f"queued as {n}" if n else "user unknown",
+        ).to_row()
+        for n in range(count)
+    ]
+    frame = to_frame(rows)
+    assert frame["recipient"].nunique() == frame["reply_text"].nunique() == count
+    assert frame["reason"].value_counts().to_dict() == {"user_unknown": 1}
+
+
 def test_batches_share_a_column_only_while_its_value_stays() -> None:
     one, two = Event(server="a", port=25).to_row(), Event(server="b", port=25).to_row()
     shared: dict[str, tuple[object, object]] = {}
