@@ -18,12 +18,13 @@ from smtpbook.codes.providers import dns_blocklist
 LISTED: Final = frozenset({"ip_blocked", "sender_blocked", "rdns", "spam", "policy"})
 
 _MAX_CHARS: Final = 3000
-# Labels that only lists have, alone or with more behind: "dnsbl-2", "rbl-plus", "rbl3".
+# Labels that only lists have, also with more behind: "dnsbl-2", "rbl-plus", "rbl3".
 _LIST_LABELS: Final = (
-    "bl blackhole blackholes blacklist blacklists blocklist blocklists dnsbl dnsrbl dul "
-    "ipbl pbl rbl sbl xbl"
+    "blackhole blackholes blacklist blacklists blocklist blocklists dnsbl dnsrbl ipbl rbl"
 )
 _LABELS: Final = frozenset(_LIST_LABELS.split())
+# Those of lists where they stand alone; "bl2" may be any host.
+_BARE_LABELS: Final = frozenset({"bl", "dul", "pbl", "sbl", "xbl"})
 _HOST: Final = re.compile(r"(?<![a-z0-9_.-])[a-z][a-z0-9_-]*+(?:\.[a-z0-9_-]++)++")
 
 
@@ -59,7 +60,8 @@ def reason_for(name: str) -> str | None:
             if reason is not None:
                 return reason
     if len(labels) > 2 and any(
-        label.partition("-")[0].rstrip("0123456789") in _LABELS for label in labels
+        label in _BARE_LABELS or label.partition("-")[0].rstrip("0123456789") in _LABELS
+        for label in labels
     ):
         return "ip_blocked"
     return None

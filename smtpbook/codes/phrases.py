@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from ipaddress import IPv6Address
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -45,9 +46,11 @@ _TOKEN: Final = re.compile(
 # The page that servers send those to whose SPF failed.
 _SPF_PAGE: Final = "openspf."
 _NUMBERS: Final = re.compile(r"[0-9x]{1,3}(?:\.[0-9x]{1,3})+")
-# An IPv6 address or address literal (RFC 5321 section 4.1.3), in a piece of text with "::"
-# or more colons than a time has.
-_IPV6: Final = re.compile(r"(?<![\w:.])<?(?:ipv6:)?[0-9a-f:]{2,39}>?(?![\w:])")
+# What may be an IPv6 address or address literal (RFC 5321 section 4.1.3), in a piece of
+# text with "::" or more colons than a time has.
+_IPV6: Final = re.compile(
+    r"(?<![\w:.])<?(?:ipv6:)?(?=:*[0-9a-f])([0-9a-f:]{2,39})>?(?![\w:])"
+)
 _IN_REPLY: Final = re.compile(r"\(in reply to [a-z ]{1,30}\)")
 # A number behind these is a section: "RFC2821 4.1.1.1" is no address.
 _SECTION: Final = re.compile(
@@ -247,7 +250,7 @@ def _words_in(piece: str) -> tuple[str, ...]:
     """Give the words that count of a piece of text without blanks."""
     words: list[str] = []
     if ":" in piece and ("::" in piece or piece.count(":") > 3):
-        piece = _IPV6.sub(_IP_WORD, piece)
+        piece = _IPV6.sub(_masked, piece)
     for word in _TOKEN.findall(piece):
         if word.isalnum():
             if word not in _STOPWORDS:
@@ -255,6 +258,15 @@ def _words_in(piece: str) -> tuple[str, ...]:
         else:
             words += _unmasked(word)
     return tuple(words)
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Give what stands for an address, or the same: queue ids have colons, too."""
+    try:
+        IPv6Address(found[1])
+    except ValueError:
+        return found[0]
+    return _IP_WORD
 
 
 def names_of(concepts: int) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ TEXTS = st.lists(st.sampled_from(EXPRESSIONS), max_size=6).map(" ".join)
         ("<192.0.2.1>: bad", ["ipliteral", "bad"]),
         ("bad: 2001:db8::1, [IPv6:2001:db8::2] <::1>", ["bad", *["ipliteral"] * 3]),
         ("[2001:db8:1:2:3:4:5:6] at 03:45:00", ["ipliteral"]),
+        ("no :: id 5f:aa:01:cc:12", ["no", "id", "f", "aa", "cc"]),
         ("std::string says no", ["std", "string", "says", "no"]),
         ("RFC2821 4.1.1.1, section 4.5.3.1", ["rfc2821", "section"]),
         ("550 5.7.1 no", ["no"]),
