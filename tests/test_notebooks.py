@@ -31,7 +31,7 @@ def test_it_runs_from_top_to_bottom(
     notebook = nbformat.read(path, 4)
     client = nbclient.NotebookClient(
         notebook,
-        timeout=120,
+        timeout=300,
         store_widget_state=False,
         resources={"metadata": {"path": str(tmp_path)}},
     )

@@ -143,7 +143,8 @@ class Link(PromptStream):
                 word, whom = octets[start : start + 4], self._recipients
                 verb = _VERBS.get(word) or word.upper().decode("latin-1")
                 if verb == "RCPT":
-                    path = octets[octets.find(b"<", start) + 1 : octets.rfind(b">", 0, end)]
+                    begin = octets.find(b"<", start, end) + 1
+                    path = octets[begin : octets.rfind(b">", start, end)]
                     whom = [path.decode("utf-8", "replace")]
                 self._answer(verb, whom)
                 if self._is_data:

@@ -149,7 +149,7 @@ def test_it_runs_in_a_kernel_from_top_to_bottom(name: str, tmp_path: Path) -> No
     notebook = nbformat.read(lesson_source(name), 4)
     nbclient.NotebookClient(
         notebook,
-        timeout=120,
+        timeout=300,
         store_widget_state=False,
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute(
