@@ -59,10 +59,10 @@ def test_a_filter_and_a_click_lead_to_the_explanation(lab_page: LabPage) -> None
         in transcript.locator("[data-who=chosen]").last.inner_text()
     )
     form.get_by_role("button", name="Its session").click()
-    form.get_by_role("row", selected=True).wait_for()
-    assert form.get_by_label("Session", exact=True).input_value() == "s0"
     form.get_by_role("button", name="Show code").click()
     form.get_by_text('selection = log[log["session_id"] == "s0"]').wait_for()
+    form.get_by_role("row", selected=True).wait_for()
+    assert form.get_by_label("Session", exact=True).input_value() == "s0"
     assert lab_page.execute("print(set(explorer.selection.session_id))") == "{'s0'}\n"
 
 
