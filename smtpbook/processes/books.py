@@ -112,6 +112,8 @@ class _Promises:
         raise LedgerError("only the process that began the send writes its ledger")
 
     def settle(self, error: str | None) -> None:
+        if self._error is not None:  # nobody waits; what was on its way comes too late
+            return
         if error is None:
             self._waiting.popleft().settle(None)
             return
