@@ -51,13 +51,13 @@ class Order:
     began: float
 
 
-def packed(order: Order) -> tuple[bytes, bytes, list[Password]]:
+def packed(order: Order) -> tuple[Secret, bytes, list[Password]]:
     """Give an order as octets.
 
     Returns
     -------
-    bytes
-        The secrets.
+    Secret
+        The secrets in it, as JSON.
     bytes
         The order.
     list
@@ -77,12 +77,13 @@ def packed(order: Order) -> tuple[bytes, bytes, list[Password]]:
             f"({exc}); leave processes= out"
         ) from exc
     texts = [s.reveal() if isinstance(s, Secret) else None for s in packer.secrets]
-    return json.dumps(texts).encode(), buffer.getvalue(), packer.secrets
+    return Secret(json.dumps(texts)), buffer.getvalue(), packer.secrets
 
 
-def unpacked(secrets: bytes, order: bytes, ask: Callable[[int], str]) -> Order:
+def unpacked(secrets: Secret, order: bytes, ask: Callable[[int], Secret]) -> Order:
     """Give the order again; `ask` is given the number of a secret that was not told."""
-    found: Order = _Unpacker(io.BytesIO(order), json.loads(secrets), ask).load()
+    told = [None if one is None else Secret(one) for one in json.loads(secrets.reveal())]
+    found: Order = _Unpacker(io.BytesIO(order), told, ask).load()
     return found
 
 
@@ -102,24 +103,24 @@ class _Packer(pickle.Pickler):
 
 class _Unpacker(pickle.Unpickler):
     def __init__(
-        self, file: io.BytesIO, texts: list[str | None], ask: Callable[[int], str]
+        self, file: io.BytesIO, told: list[Secret | None], ask: Callable[[int], Secret]
     ) -> None:
         super().__init__(file)
-        self._texts, self._ask = texts, ask
+        self._told, self._ask = told, ask
 
     def persistent_load(self, which: tuple[int, Sequence[str] | None]) -> Password:
         number, mechanisms = which
-        text = self._texts[number]
-        return Secret(text) if text is not None else _Asking(self._ask, number, mechanisms)
+        secret = self._told[number]
+        return _Asking(self._ask, number, mechanisms) if secret is None else secret
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """A password that the process which began the send gives."""
 
-    ask: Callable[[int], str]
+    ask: Callable[[int], Secret]
     number: int
     mechanisms: Sequence[str] | None  # of SASL, that it serves; None = not known
 
     def __call__(self) -> Secret:
-        return Secret(self.ask(self.number))
+        return self.ask(self.number)

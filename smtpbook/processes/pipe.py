@@ -1,6 +1,7 @@
 """Pipe: words between two processes of this computer, in order and many at a time.
 
-Only those two hold its ends, so that what comes was written by this package.
+Only those two hold its ends, so that what comes was written by this package.  Words are
+pickled, but for secrets: they go as JSON, in a frame of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Final
 
 import trio
 
-from smtpbook.processes.words import Word
+from smtpbook.accounts.secret import Secret
+from smtpbook.processes.words import Given, Word
 
 _HEAD: Final = struct.Struct("<I")  # how many octets follow
 _READ: Final = 65_536
@@ -37,13 +39,17 @@ class Pipe:
         self.is_lost = False
         self._stream = stream
         self._to_send: list[Word] = []
+        self._to_give: list[Given] = []
         self._more, self._now, self._is_ending = trio.Event(), trio.Event(), False
         self._received = bytearray()
 
     def put(self, word: Word, *, can_wait: bool = False) -> None:
         """Hand over something to tell; where the other end is gone, nobody hears it."""
         if not self.is_lost:
-            self._to_send.append(word)
+            if isinstance(word, Given):
+                self._to_give.append(word)
+            else:
+                self._to_send.append(word)
             self._more.set()
             if not can_wait:
                 self._now.set()
@@ -62,10 +68,13 @@ class Pipe:
                 await self._now.wait()
             self._more, self._now = trio.Event(), trio.Event()
             words, self._to_send = self._to_send, []
+            given, self._to_give = self._to_give, []
+            for one in given:
+                await self.send_secret(one.told)
             if words:
                 await self.send_octets(pickle.dumps(words))
             if self._is_ending:
-                if not self._to_send:
+                if not self._to_send and not self._to_give:
                     return
                 self.end()
 
@@ -76,12 +85,18 @@ class Pipe:
         except trio.BrokenResourceError:
             self.is_lost = True
 
+    async def send_secret(self, secret: Secret) -> None:
+        """Send one; no longer than that takes it is in plain text."""
+        await self.send_octets(secret.reveal().encode())
+
     async def receive(self) -> Sequence[Word]:
         """Give what was told since; nothing: the other end is gone."""
         octets = await self.receive_octets()
         if octets is None:
             self.is_lost = True
             return ()
+        if not octets.startswith(pickle.PROTO):
+            return [Given.of(Secret(octets.decode()))]
         words: Sequence[Word] = pickle.loads(octets)  # noqa: S301 (our own process)
         return words
 
@@ -102,6 +117,11 @@ class Pipe:
             if not more:
                 return None
             self._received += more
+
+    async def receive_secret(self) -> Secret | None:
+        """Give what the other end has sent by `send_secret`; None: it is gone."""
+        octets = await self.receive_octets()
+        return None if octets is None else Secret(octets.decode())
 
     async def close(self) -> None:
         """Close this end."""

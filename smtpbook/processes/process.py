@@ -16,13 +16,13 @@ from typing import Final
 
 import trio
 
-from smtpbook.accounts.passwords import revealed
+from smtpbook.accounts.passwords import Password, revealed
 from smtpbook.errors import LedgerError, SMTPBookError, TransportError
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.writer import Promise
 from smtpbook.processes.order import Order, packed
 from smtpbook.processes.pipe import Pipe
-from smtpbook.processes.words import Durable, Ended, Secret, Wanted, Word
+from smtpbook.processes.words import Durable, Ended, Given, Refused, Wanted, Word
 
 _PACKAGE: Final = Path(__file__).parent.parent
 
@@ -49,7 +49,8 @@ class SenderProcess:
         self.due: set[int] = set()
         self.open: set[int] = set()
         self._process, self._pipe = process, Pipe(stream)
-        self._told, self._order, self._secrets = packed(order)
+        self._order = order
+        self._secrets: list[Password] = []  # by the numbers it asks for
         self._promises: deque[Promise | None] = deque()
         self._promised = trio.Event()
         self._ended: Ended | None = None
@@ -139,9 +140,13 @@ class SenderProcess:
             self._process.kill()
 
     async def _tell(self) -> None:
-        await self._pipe.send_octets(self._told)
-        await self._pipe.send_octets(self._order)
+        await self._tell_order()
         await self._pipe.send()
+
+    async def _tell_order(self) -> None:
+        secrets, order, self._secrets = packed(self._order)
+        await self._pipe.send_secret(secrets)
+        await self._pipe.send_octets(order)
 
     async def _tell_of_intents(self) -> None:
         while True:
@@ -163,10 +168,9 @@ class SenderProcess:
                 revealed, self._secrets[wanted.number], abandon_on_cancel=True
             )
         except SMTPBookError as exc:
-            self.put(Secret(wanted.request, None, exc))
+            self.put(Refused(wanted.request, exc))
             return
-        text = None if secret is None else secret.reveal()
-        self.put(Secret(wanted.request, text, None))
+        self.put(Given(wanted.request, secret))
 
 
 _MODULE: Final = "smtpbook.processes.sender"

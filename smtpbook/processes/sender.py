@@ -27,11 +27,12 @@ from typing import Any
 
 import trio
 
+from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.ending import GRACE_S
 from smtpbook.delivery.run import Run
-from smtpbook.errors import SMTPBookError
+from smtpbook.errors import LocalProtocolError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.entries import Entry
 from smtpbook.log.frame import Recorder
@@ -45,7 +46,8 @@ from smtpbook.processes.words import (
     Dealt,
     Durable,
     Ended,
-    Secret,
+    Given,
+    Refused,
     Wanted,
     Warned,
     Word,
@@ -87,22 +89,24 @@ class Secrets:
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe, self._requests = pipe, count()
-        self._waiting: dict[int, trio.MemorySendChannel[Secret]] = {}
+        self._waiting: dict[int, trio.MemorySendChannel[Given | Refused]] = {}
 
-    def ask(self, number: int) -> str:
+    def ask(self, number: int) -> Secret:
         """Give the secret of a number; raises what asking for it raised there."""
         told = trio.from_thread.run(self._ask, number)
-        if told.text is None:
-            raise told.error or SMTPBookError("the process that began the send is gone")
-        return told.text
+        if isinstance(told, Refused):
+            raise told.error
+        if told.secret is None:
+            raise LocalProtocolError("what was asked for a password gave none")
+        return told.secret
 
-    def hear(self, told: Secret) -> None:
+    def hear(self, told: Given | Refused) -> None:
         """Take an answer."""
         self._waiting[told.request].send_nowait(told)
 
-    async def _ask(self, number: int) -> Secret:
+    async def _ask(self, number: int) -> Given | Refused:
         request = next(self._requests)
-        self._waiting[request], answer = trio.open_memory_channel[Secret](1)
+        self._waiting[request], answer = trio.open_memory_channel[Given | Refused](1)
         self._pipe.put(Wanted(request, number))
         try:
             return await answer.receive()
@@ -186,7 +190,7 @@ class Sender:
                     delivery.resume()
             case Durable():
                 books.hear_of_intent(word.error)
-            case Secret():
+            case Given() | Refused():
                 self._secrets.hear(word)
             case Asked("stop", _):
                 delivery.stop()
@@ -217,19 +221,26 @@ class Sender:
 async def serve(stream: trio.SocketStream) -> None:
     """Take an order, and tell at the end why nothing more is sent."""
     pipe = Pipe(stream)
-    told, octets = await pipe.receive_octets(), await pipe.receive_octets()
-    if told is None or octets is None:
-        return
     secrets, error = Secrets(pipe), None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pipe.send)
         warnings.showwarning = _telling(pipe)
         try:
-            await Sender(unpacked(told, octets, secrets.ask), pipe, secrets).run()
+            order = await _ordered(pipe, secrets)
+            if order is not None:
+                await Sender(order, pipe, secrets).run()
         except Exception as exc:
             error = exc
         pipe.put(Ended(error))
         pipe.end()
+
+
+async def _ordered(pipe: Pipe, secrets: Secrets) -> Order | None:
+    """Take the order; None: who would give it is gone."""
+    told, octets = await pipe.receive_secret(), await pipe.receive_octets()
+    if told is None or octets is None:
+        return None
+    return unpacked(told, octets, secrets.ask)
 
 
 def _telling(pipe: Pipe) -> Callable[..., None]:

@@ -5,10 +5,12 @@ Recipients are named by their positions in the list.  Who says what stands with 
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from smtpbook.accounts.secret import Secret
 from smtpbook.ledger.entries import Entry
 from smtpbook.protocol.replies import Reply
 from smtpbook.transfer.transaction import Outcome, RecipientResult
@@ -45,15 +47,30 @@ class Asked(NamedTuple):
     company: int
 
 
-class Secret(NamedTuple):
-    """To a sender: the secret it has asked for; or why there is none."""
+class Given(NamedTuple):
+    """To a sender: the secret it has asked for, if there is one; it is in no pickle."""
 
     request: int
-    text: str | None
-    error: Exception | None
+    secret: Secret | None
 
-    def __repr__(self) -> str:
-        return "Secret(...)"
+    @classmethod
+    def of(cls, told: Secret) -> Given:
+        """Make it of what was told."""
+        request, text = json.loads(told.reveal())
+        return cls(request, None if text is None else Secret(text))
+
+    @property
+    def told(self) -> Secret:
+        """How it is told."""
+        text = None if self.secret is None else self.secret.reveal()
+        return Secret(json.dumps([self.request, text]))
+
+
+class Refused(NamedTuple):
+    """To a sender: why it does not get the secret it has asked for."""
+
+    request: int
+    error: Exception
 
 
 class Wanted(NamedTuple):
@@ -121,7 +138,7 @@ class Ended(NamedTuple):
 
 
 Word: TypeAlias = (
-    "Dealt | Durable | Asked | Secret | Wanted | Intended | Withdrawn | Noted | Warned "
-    "| Ended"
+    "Dealt | Durable | Asked | Given | Refused | Wanted | Intended | Withdrawn | Noted "
+    "| Warned | Ended"
 )
 """What is told."""

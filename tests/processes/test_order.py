@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.client_certificate import ClientCertificate
+from smtpbook.accounts.passwords import revealed
 from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
@@ -28,7 +28,7 @@ def order(account: Account, **more: object) -> Order:
     )
 
 
-def never(number: int) -> str:
+def never(number: int) -> Secret:
     raise AssertionError
 
 
@@ -42,9 +42,9 @@ def test_secrets_are_told_aside_and_are_secrets_again() -> None:
     )
     told = order(account)
     secrets, octets, _ = packed(told)
-    for text in (b"correct horse", b"battery", b"staple"):
-        assert text in secrets
-        assert text not in octets
+    for text in ("correct horse", "battery", "staple"):
+        assert text in secrets.reveal()
+        assert text.encode() not in octets
     assert unpacked(secrets, octets, never) == told
 
 
@@ -55,14 +55,15 @@ def test_a_callable_stays_here_and_is_asked_from_there() -> None:
     token.mechanisms = ("XOAUTH2",)  # type: ignore[attr-defined]
     account = Account(host="h.example", username="ann", password=token)
     secrets, octets, places = packed(order(account))
-    assert b"correct horse" not in secrets + octets
+    assert "correct horse" not in secrets.reveal()
+    assert b"correct horse" not in octets
     asked: list[int] = []
 
-    def ask(number: int) -> str:
+    def ask(number: int) -> Secret:
         asked.append(number)
-        found = places[number]
-        assert isinstance(found, Callable)  # type: ignore[arg-type]
-        return str(found())  # type: ignore[operator]
+        found = revealed(places[number])
+        assert found is not None
+        return found
 
     (there,) = unpacked(secrets, octets, ask).accounts
     assert asked == []
