@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from smtpbook.errors import near_miss
+from smtpbook.errors import LedgerError, near_miss
 from smtpbook.ledger.connection import Connection, Values
 from smtpbook.ledger.entries import Entry, key_of
 from smtpbook.ledger.only import chosen_words
@@ -42,9 +42,21 @@ class Reader:
         self._lock = lock or threading.Lock()
 
     def all(self, query: str, values: Values = ()) -> list[Any]:
-        """Give all rows; what was handed to the writer and not committed is not there."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        """Give all rows; what was handed to the writer and not committed is not there.
+
+        Raises
+        ------
+        LedgerError
+            The ledger's file cannot be read.
+        """
+        try:
+            with self._lock:
+                return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as exc:
+            raise LedgerError(
+                f"the ledger cannot be read ({exc}); set that right, then open the "
+                f"campaign again: it goes on where it was"
+            ) from exc
 
     def keep(self, table: str, words: Iterable[str]) -> None:
         """Keep words in a table of this connection's own, to choose by."""

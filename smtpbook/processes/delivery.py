@@ -25,7 +25,7 @@ from smtpbook.cluster.order import dealt
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
-from smtpbook.errors import LedgerError
+from smtpbook.errors import LedgerError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.ledger.ledger import Ledger
@@ -99,7 +99,7 @@ class ProcessesDelivery:
         self._tally = Tally()
         self._again: set[int] = set()  # positions of those whom it counts and who come back
         self._is_stopped = self._is_open = self._is_ending = False
-        self._broken: LedgerError | None = None
+        self._broken: SMTPBookError | None = None
         self._failure: Exception | None = None
         self._warnings: list[Warning] = []
 
@@ -127,7 +127,10 @@ class ProcessesDelivery:
             No account's first connection could be opened, and nothing was sent; or no
             process is left to send.
         LedgerError
-            What became of somebody cannot be kept; nothing more was sent.
+            What became of somebody cannot be kept, or who is next not be read; nothing more
+            was sent.
+        RecipientsError
+            The rows of who is next cannot be read; likewise.
 
         Warns
         -----
@@ -201,16 +204,24 @@ class ProcessesDelivery:
         """Deal to whoever has tried what was dealt; the last one has ended the send."""
         if self._is_stopped or self._is_ending:
             return
-        for sender in self._senders if self._is_open else self._senders[:1]:
-            found = self._dealing.deal(
-                sender, sender.connections, sender.untried, self._senders
-            )
-            if found:
-                sender.held.update((entry.position, entry) for entry in found)
-                sender.put(Dealt.of(found))
+        try:
+            for sender in self._senders if self._is_open else self._senders[:1]:
+                self._deal(sender)
+        except SMTPBookError as exc:  # what was dealt comes to its verdict, and is kept
+            self._broken = self._broken or exc
+            self.stop()
+            return
         if not self._dealing and not any(sender.held for sender in self._senders):
             self._is_ending = True
             self._ask()
+
+    def _deal(self, sender: SenderProcess) -> None:
+        found = self._dealing.deal(
+            sender, sender.connections, sender.untried, self._senders
+        )
+        if found:
+            sender.held.update((entry.position, entry) for entry in found)
+            sender.put(Dealt.of(found))
 
     # -- what is told
 

@@ -32,7 +32,7 @@ from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.ending import GRACE_S
 from smtpbook.delivery.run import Run
-from smtpbook.errors import LocalProtocolError, SMTPBookError
+from smtpbook.errors import LedgerError, LocalProtocolError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.entries import Entry
 from smtpbook.log.frame import Recorder
@@ -130,6 +130,7 @@ class Sender:
         self._clock, self._pacer = Clock(), Pacer(order.settings.pace)
         self._company = 0
         self._hand = Hand(order.settings.connections)
+        self._broken: LedgerError | None = None
 
     async def run(self) -> None:
         """Send to whoever is dealt, until nobody is or it is stopped.
@@ -167,7 +168,7 @@ class Sender:
                 except SMTPBookError as exc:
                     error = exc
                 nursery.cancel_scope.cancel()
-            if error is not None:
+            if (error := self._broken or error) is not None:
                 raise error
 
     async def _hear(
@@ -176,7 +177,11 @@ class Sender:
         """Do what the process that began says, until it is gone."""
         while words := await self._pipe.receive():
             for word in words:
-                await self._heed(word, delivery, books)
+                try:
+                    await self._heed(word, delivery, books)
+                except LedgerError as exc:  # what is on the wire comes to its verdict
+                    self._broken = self._broken or exc
+                    delivery.stop()
         books.hear_of_intent("the process that began the send is gone")
         delivery.stop()
         await trio.sleep(GRACE_S)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from smtpbook.delivery.arms import Arms
 from smtpbook.errors import AuthenticationError, LedgerError, TransportError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
+from smtpbook.ledger.standings import FILE
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
@@ -131,6 +134,24 @@ def test_a_password_that_is_refused_is_tried_once_and_nothing_is_sent(make: Make
         assert lab.received == []
     assert campaign.counts == {"pending": 20}
     assert asked == [1]
+
+
+@pytest.mark.heavy
+def test_when_who_is_next_cannot_be_read_what_was_dealt_is_sent_and_kept(
+    make: Make, lab: Lab, tmp_path: Path
+) -> None:
+    lab.set(end_of_data=Behaviour(delay_s=0.02))
+    campaign = make(400)  # more than are read at a time
+    live = campaign.start(processes=2, progress=False)
+    while live.status().done < 20:
+        assert not live.join(0.02)
+    with closing(sqlite3.connect(tmp_path / "c" / FILE)) as ledger:
+        ledger.execute("ALTER TABLE suppressions RENAME TO gone")
+    with pytest.raises(LedgerError, match="no such table: suppressions"):
+        live.wait()
+    counts = check(campaign, lab, 400)
+    assert counts.keys() == {"accepted", "pending"}
+    assert counts["accepted"] >= 20
 
 
 @pytest.mark.heavy
