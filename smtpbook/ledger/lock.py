@@ -177,6 +177,13 @@ def refuse_fork(pid: int) -> None:
 
 def refusal(folder: Path, lease: Lease | None) -> LedgerError:
     """Say who runs the campaign in a folder."""
+    if lease is not None and _has_ended(lease):
+        # Those that send for a process keep its lock open for a while when it has died.
+        return LedgerError(
+            f"the campaign in {str(folder)!r} is running already: by a process that has "
+            f"just begun, or by some that sent for process {lease.pid}, which has ended, "
+            f"and bring what they began to its verdict. Try again in a minute"
+        )
     return LedgerError(
         f"the campaign in {str(folder)!r} is running already: {_told(lease)}. Wait for it, "
         f"or stop it there; when that process has ended, open the campaign again"

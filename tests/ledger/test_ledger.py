@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import trio
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.ledger import Ledger
+from smtpbook.ledger.lock import Lease, RunnerLock
+from smtpbook.ledger.schema import connect
 from smtpbook.ledger.standings import FILE, Standings
 from tests.ledger.conftest import PEOPLE, chosen, note, result
 from tests.servers.process import ROOT
@@ -115,6 +118,26 @@ def test_a_second_runner_is_told_who_runs(open_ledger: Opener, folder: Path) -> 
         assert other.counts == {"pending": 4}
     ledger.close()
     open_ledger()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks whether a process has ended")
+def test_where_the_last_runner_has_ended_senders_it_left_may_hold_the_lock(
+    folder: Path,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    with closing(connect(folder / FILE)) as connection:
+        replace(Lease.ours("it", 0.0), pid=ended.pid).write(connection)
+    lock = RunnerLock(folder / "ledger.lock")
+    try:
+        with pytest.raises(
+            LedgerError,
+            match=rf"running already: .* for process {ended.pid}, which has ended",
+        ):
+            Ledger(folder)
+    finally:
+        lock.release()
+    Ledger(folder).close()
 
 
 async def test_who_lost_the_lease_writes_nothing_more(
