@@ -287,6 +287,8 @@ class Campaign(Known):
             Interrupted: what had begun has come to its verdict; ``.run`` holds it.
         NobodyToAsk
             It should ask first, and there is nobody to answer; nothing has been sent.
+        ValueError
+            `processes` is below 1, or `cluster` given too; or a setting needs one sender.
         RuntimeError
             Already sending; or called where trio runs.
         """
