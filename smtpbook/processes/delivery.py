@@ -284,7 +284,9 @@ class ProcessesDelivery:
         if self._is_stopped or self._is_ending:
             return
         if self._senders and self._is_open:
-            self._warnings.append(UserWarning(f"{sender.error}; the others send its share"))
+            self._warnings.append(
+                UserWarning(f"{sender.ending}; the others send its share")
+            )
             self._ask()
             self._feed()
         else:  # the others would meet the same; or there is none

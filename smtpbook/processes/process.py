@@ -88,13 +88,22 @@ class SenderProcess:
         return len(self.held) - len(self.due)
 
     @property
+    def ending(self) -> str:
+        """How it has ended before its time, in words."""
+        if self._ended is not None and self._ended.error is not None:
+            return str(self._ended.error)
+        return (
+            f"process {self._process.pid}, which sent for this one, has ended with status "
+            f"{self._process.returncode}"
+        )
+
+    @property
     def error(self) -> Exception:
-        """Why it has ended before its time."""
+        """What to raise of that, where nobody goes on."""
         if self._ended is not None and self._ended.error is not None:
             return self._ended.error
         return TransportError(
-            f"process {self._process.pid}, which sent for this one, has ended with status "
-            f"{self._process.returncode}; open the campaign again: it goes on where it was"
+            f"{self.ending}; open the campaign again: it goes on where it was"
         )
 
     def put(self, word: Word) -> None:
