@@ -54,6 +54,10 @@ class Pipe:
             if not can_wait:
                 self._now.set()
 
+    def hurry(self) -> None:
+        """Let nothing that was handed over wait for others to go with."""
+        self._now.set()
+
     def end(self) -> None:
         """Let `send` come to its end when everything is told."""
         self._is_ending = True

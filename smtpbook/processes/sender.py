@@ -21,7 +21,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from itertools import count
 from typing import Any
 
@@ -142,10 +142,14 @@ class Sender:
         """
         order, folder = self._order, self._folder
         run = Run(Recorder(), folder.name)
-        with ExitStack() as opened:
+        async with AsyncExitStack() as opened:
             books = opened.enter_context(closing(ToldBooks(folder.path, self._pipe)))
             journal = Journal(folder.growing, order.log, sealed_to=folder.events)
-            run.keep_in(opened.enter_context(journal))
+            # It may take long; if the process is killed meanwhile, what became of everybody
+            # is told.
+            opened.push_async_callback(trio.to_thread.run_sync, journal.close)
+            opened.callback(self._pipe.hurry)
+            run.keep_in(journal)
             delivery = Delivery(
                 books,
                 self._hand,

@@ -10,11 +10,12 @@ import trio
 
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import LocalProtocolError
-from smtpbook.processes.pipe import Pipe
-from smtpbook.processes.words import Asked, Given, Refused, Word
+from smtpbook.processes.pipe import LINGER_S, Pipe
+from smtpbook.processes.words import Asked, Given, Noted, Refused, Word
 
 Ends = tuple[Pipe, Pipe]
 TEXT = "correct hörse"
+NOTED = Noted(1, "accepted", "END-OF-DATA", None, None, None)
 
 
 @pytest.fixture
@@ -47,3 +48,19 @@ async def test_told_at_once_a_secret_shows_nowhere_but_on_its_way(ends: Ends) ->
     await ours.send_secret(Secret(TEXT))
     assert await theirs.receive_secret() == Secret(TEXT)
     assert TEXT not in repr(vars(ours)) + repr(vars(theirs))
+
+
+async def test_what_can_wait_for_others_goes_at_once_in_a_hurry(
+    ends: Ends, autojump_clock: object
+) -> None:
+    ours, theirs = ends
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.send)
+        for is_hurried in (False, True):
+            since = trio.current_time()
+            ours.put(NOTED, can_wait=True)
+            if is_hurried:
+                ours.hurry()
+            assert await theirs.receive() == [NOTED]
+            assert (trio.current_time() - since < LINGER_S) == is_hurried
+        nursery.cancel_scope.cancel()
