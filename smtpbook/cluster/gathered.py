@@ -1,8 +1,9 @@
 """Gathered: the event log of one send, of which each sender has written its part.
 
 The parts lie where the campaign keeps its event log.  What a sender has not sealed lies in
-the campaign's folder as that sender sees it.  Rows stand by sender: those of one recipient
-are in order, as no two send to the same at a time.
+the campaign's folder as that sender sees it.  Rows stand by sender: where one has taken
+over what another left, a later attempt may stand before an earlier one, and its number
+tells.  What the driver says comes last.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Gathered(Journal):
     """
 
     def __init__(self, folder: CampaignFolder, send: str) -> None:
-        stem = f"{send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-driver"
+        stem = f"{send}-driver-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         super().__init__(folder.growing, stem, sealed_to=folder.events)
         self._campaign, self._send = folder, send
         self._seen: tuple[list[tuple[Path, int]], int] = ([], -1)

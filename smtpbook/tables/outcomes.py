@@ -1,7 +1,9 @@
 """Outcomes: what became of each recipient, taken from the log's ``outcome`` rows.
 
 The last ``outcome`` row of a recipient is its state; nothing is inferred from replies,
-because one reply can decide many recipients and a lost one decides none.
+because one reply can decide many recipients and a lost one decides none.  Within a campaign
+the last one is of the highest attempt: senders that write to a list together tell of it
+each in its own place of the log, and that of a later attempt may come first.
 """
 
 from __future__ import annotations
@@ -41,17 +43,46 @@ OUTCOME_COLUMNS: Final = (
 
 _OF_LOG: Final = [name for name in OUTCOME_COLUMNS if name != "state"]
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
+# Attempts are counted by campaign: where a row lacks the one or the other, its place tells.
 # The log is read twice, for what there is to tell of a row is much to keep until it is
 # known whether it was the last.
-_LAST: Final = """
-WITH last AS (
-    SELECT min(place) AS first, max(place) AS place FROM log
-    WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
+_LATER: Final = "CAST(tried AS HUGEINT) * 9223372036854775808 + place"
+_LAST: Final = f"""
+WITH told AS (
+    SELECT
+        recipient,
+        CASE WHEN attempt IS NOT NULL THEN campaign_id END AS campaign_id,
+        CASE WHEN campaign_id IS NOT NULL THEN coalesce(attempt, 0) ELSE 0 END AS tried,
+        place
+    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL
+),
+latest AS (
+    SELECT
+        campaign_id,
+        min(place) AS first,
+        max(place) AS seen_at,
+        max(tried) AS tried,
+        arg_max(place, {_LATER}) AS place
+    FROM told GROUP BY recipient, campaign_id
 )
-SELECT first, place, {} FROM log JOIN last USING (place) WHERE kind = 'outcome'
+SELECT latest.campaign_id, first, seen_at, tried, place, recipient{{}}
+FROM log JOIN latest USING (place) WHERE kind = 'outcome'
 """
-_OUTCOMES: Final = f"SELECT {', '.join(_OF_LOG)} FROM last ORDER BY first"
-_COUNTS: Final = "SELECT outcome, count(*) FROM last GROUP BY outcome"
+_MERGED: Final = {
+    "first": "min(first)",
+    "seen_at": "max(seen_at)",
+    "tried": "max(tried)",
+    "place": f"arg_max(place, {_LATER})",
+}
+# Of several campaigns that wrote to somebody, the one that is told of last.
+_ENDED: Final = """
+ended AS (
+    SELECT last.* REPLACE (of_all.first AS first) FROM last JOIN (
+        SELECT min(first) AS first, max(seen_at) AS seen_at FROM last GROUP BY recipient
+    ) AS of_all USING (seen_at)
+)"""
+_OUTCOMES: Final = f"WITH {_ENDED} SELECT {', '.join(_OF_LOG)} FROM ended ORDER BY first"
+_COUNTS: Final = f"WITH {_ENDED} SELECT outcome, count(*) FROM ended GROUP BY outcome"
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
 # 465 and 587, RFC 8314) is not.  Logs of servers that relay often tell no port.
 _MX: Final = Part(
@@ -62,8 +93,9 @@ FROM log WHERE kind = 'outcome' AND coalesce(port, 25) = 25 GROUP BY recipient_d
     merge=merge_latest("server"),
 )
 _BY_DOMAIN: Final = f"""
-WITH each AS (
-    SELECT recipient_domain, outcome, count(*) AS n FROM last
+WITH {_ENDED},
+each AS (
+    SELECT recipient_domain, outcome, count(*) AS n FROM ended
     GROUP BY recipient_domain, outcome
 ),
 counted AS (
@@ -86,11 +118,10 @@ ORDER BY recipients DESC, recipient_domain NULLS LAST
 def _last(*columns: str) -> Part:
     """Give what there is to tell of each recipient's last outcome."""
     return Part(
-        sql=_LAST.format(", ".join(("recipient", *columns))),
+        sql=_LAST.format("".join(f", log.{name}" for name in columns)),
         merge={
-            "first": "min(first)",
-            "place": "max(place)",
-            **{name: f"arg_max_null({name}, place)" for name in columns},
+            **_MERGED,
+            **{name: f"arg_max_null({name}, {_LATER})" for name in columns},
         },
     )
 
@@ -102,7 +133,7 @@ def outcomes(log: Log) -> pd.DataFrame:
     ----------
     log : DataFrame or Scan
         Event log.  Only rows of kind ``outcome`` count; the last one of a recipient wins,
-        in the log's own order.
+        in the log's own order, but within a campaign the highest attempt.
 
     Returns
     -------
@@ -133,7 +164,7 @@ def outcomes(log: Log) -> pd.DataFrame:
     table = query(
         _OUTCOMES,
         dtypes,
-        needs=("kind", PLACE, *_OF_LOG),
+        needs=("kind", "campaign_id", PLACE, *_OF_LOG),
         parts={"last": _last(*(name for name in _OF_LOG if name != "recipient"))},
         log=log,
     )
@@ -162,7 +193,7 @@ def count_outcomes(log: Log) -> dict[str, int]:
     table = query(
         _COUNTS,
         {"outcome": "string", "recipients": "int64"},
-        needs=("kind", "recipient", "outcome", PLACE),
+        needs=("kind", "campaign_id", "recipient", "outcome", "attempt", PLACE),
         parts={"last": _last("outcome")},
         log=log,
     )
@@ -205,8 +236,8 @@ def by_domain(log: Log) -> pd.DataFrame:
         _BY_DOMAIN,
         {"recipient_domain": "string", "server": "string", **counts},
         needs=(
-            *("kind", "recipient", "recipient_domain", "outcome", "server", "port"),
-            PLACE,
+            *("kind", "campaign_id", "recipient", "recipient_domain", "outcome"),
+            *("attempt", "server", "port", PLACE),
         ),
         parts={"last": _last("recipient_domain", "outcome"), "mx": _MX},
         log=log,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from smtpbook.errors import ColumnError
-from smtpbook.events import OUTCOMES
+from smtpbook.events import OUTCOMES, Event
 from smtpbook.log.frame import to_frame
-from smtpbook.tables.outcomes import OUTCOME_COLUMNS, count_outcomes, outcomes
+from smtpbook.log.store import write_log
+from smtpbook.tables.outcomes import OUTCOME_COLUMNS, by_domain, count_outcomes, outcomes
+from smtpbook.tables.scan import scan_log
 from tests.log.story import Story, day, suppressed
 
 
@@ -22,6 +28,46 @@ def test_the_last_outcome_of_a_recipient_wins_and_its_first_place_stays() -> Non
     assert table["attempt"].tolist() == [2, 1]
     assert table["verb"].tolist() == ["END-OF-DATA", "RCPT"]
     assert table["reply_code"].tolist() == [250, 550]
+
+
+def test_a_later_attempt_counts_wherever_in_the_log_its_sender_told_of_it(
+    tmp_path: Path,
+) -> None:
+    """One sender took over what another, whose file comes after its own, had left."""
+    before = Event(kind="outcome", recipient="ann@x.example", campaign_id="november-1")
+    rows = [
+        replace(before, attempt=2, outcome="accepted").to_row(),
+        replace(before, attempt=1, outcome="deferred").to_row(),
+    ]
+    for number, row in enumerate(rows):
+        write_log(to_frame([row]), tmp_path / f"{number}.parquet")
+    with ThreadPoolExecutor(1) as worker:
+        far = scan_log(tmp_path, cluster=worker)
+        for log in (to_frame(rows), scan_log(tmp_path), replace(far, piece_bytes=1)):
+            assert outcomes(log)["outcome"].tolist() == ["accepted"]
+            assert count_outcomes(log)["accepted"] == 1
+            assert by_domain(log)["accepted"].tolist() == [1]
+
+
+def test_of_two_campaigns_the_one_that_is_told_of_last_wins_whatever_its_attempts() -> None:
+    one = Event(kind="outcome", recipient="ann@x.example", attempt=3, outcome="rejected")
+    other = replace(one, attempt=1, outcome="accepted", campaign_id="december-1")
+    between = replace(one, recipient="bob@x.example")
+    one = replace(one, campaign_id="november-1")
+    table = outcomes(to_frame(event.to_row() for event in (one, between, other)))
+    assert table["recipient"].tolist() == ["ann@x.example", "bob@x.example"]
+    assert table["outcome"].tolist() == ["accepted", "rejected"]
+
+
+def test_what_another_program_tells_of_a_campaign_stands_where_it_was_told() -> None:
+    """It does not know the attempt, or counts those of one message."""
+    ours = Event(kind="outcome", recipient="ann@x.example", attempt=2, outcome="accepted")
+    theirs = replace(ours, outcome="bounced", campaign_id="november-1", attempt=None)
+    of_another = replace(ours, outcome="delivered", attempt=1)
+    ours = replace(ours, campaign_id="november-1")
+    for last in (theirs, of_another):
+        table = outcomes(to_frame(event.to_row() for event in (ours, last)))
+        assert table["outcome"].tolist() == [last.outcome]
 
 
 def test_a_suppressed_recipient_has_its_row_without_any_dialogue() -> None:
