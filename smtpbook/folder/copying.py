@@ -7,14 +7,14 @@ a folder is made of them is for `fetching`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from smtpbook.folder.files import replace
 from smtpbook.log.campaigns import SETTINGS
-from smtpbook.shared_ledger.files import open_files
+from smtpbook.shared_ledger.files import Files, open_files
 
 LIST: Final = "people.parquet"
 """In a campaign's folder, the list as it was when it began."""
@@ -34,8 +34,10 @@ def copy_in(folder: Path, database: str, campaign_id: str) -> None:
 @contextmanager
 def changing(
     folder: Path, database: str | None, campaign_id: str
-) -> Iterator[Callable[[str, bytes], None]]:
+) -> Iterator[tuple[Callable[[str, bytes], None], Mapping[str, Any]]]:
     """Give what puts a file in its place, in the folder and, if there is one, the database.
+
+    With it come the settings that the database has at that instant; empty = there are none.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def changing(
         The database refuses.
     """
     if database is None:
-        yield lambda name, octets: replace(folder / name, octets)
+        yield (lambda name, octets: replace(folder / name, octets)), {}
         return
     with open_files(database, campaign_id) as kept:
 
@@ -53,10 +55,14 @@ def changing(
             kept.put(name, octets)
             replace(folder / name, octets)
 
-        yield put
+        yield put, _settings_of(kept)
 
 
 def settings_at(database: str, campaign_id: str) -> dict[str, Any]:
     """Give a campaign's settings as the database has them; empty if it has none."""
     with open_files(database, campaign_id) as kept:
-        return tomllib.loads(kept.get(SETTINGS).decode())
+        return _settings_of(kept)
+
+
+def _settings_of(kept: Files) -> dict[str, Any]:
+    return tomllib.loads(kept.get(SETTINGS).decode())

@@ -284,9 +284,9 @@ class CampaignFolder:
             ],
         }
         with self.alone():
-            self.refuse_stale()
             try:
-                with changing(self.path, self.database, self.id) as put:
+                with changing(self.path, self.database, self.id) as (put, now):
+                    self._compare_letter(now)
                     for digest, content in files.items():
                         put(f"{FILES}/{digest}", content)
                     put(name, octets)
@@ -315,7 +315,8 @@ class CampaignFolder:
         Raises
         ------
         LedgerError
-            It cannot be written; the settings are the old ones then.
+            It cannot be written, or the letter was changed from another folder; the
+            settings are the old ones then.
         """
         settings = {key: v for key, v in settings.items() if v is not None}
         about = {**self._about, "settings": settings}
@@ -324,7 +325,8 @@ class CampaignFolder:
         if about == self._about:
             return
         try:
-            with changing(self.path, self.database, self.id) as put:
+            with changing(self.path, self.database, self.id) as (put, now):
+                self._compare_letter(now)
                 put(SETTINGS, _toml(about, "campaign"))
         except OSError as exc:
             raise LedgerError(
@@ -341,10 +343,11 @@ class CampaignFolder:
         LedgerError
             It was, or the database is not reached.
         """
-        if self.database is None:
-            return
-        now = settings_at(self.database, self.id).get("letter_sha256")
-        if now not in (None, self._about["letter_sha256"]):
+        if self.database is not None:
+            self._compare_letter(settings_at(self.database, self.id))
+
+    def _compare_letter(self, now: Mapping[str, Any]) -> None:
+        if now.get("letter_sha256") not in (None, self._about["letter_sha256"]):
             raise LedgerError(
                 f"the letter of {self.name!r} was changed from another folder; go on with "
                 f"open_campaign({self.url!r})"

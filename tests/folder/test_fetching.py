@@ -125,6 +125,22 @@ def test_what_is_changed_in_one_folder_is_so_in_the_other(begin: Begin) -> None:
     assert not third.exists()
 
 
+def test_other_settings_do_not_undo_a_letter_that_was_changed_elsewhere(
+    begin: Begin,
+) -> None:
+    first = begin()
+    assert first.url is not None
+    with fetched(first.url) as path:
+        CampaignFolder(path).amend(first.letter().prefixed("[mended]"))
+        with pytest.raises(LedgerError, match="was changed from another folder"):
+            first.change({"connections": 9}, is_checked=True)
+        with pytest.raises(LedgerError, match="was changed from another folder"):
+            first.amend(first.letter().prefixed("[other]"))
+    with fetched(first.url) as path:
+        assert CampaignFolder(path).settings["connections"] == 7
+        assert b"[mended]" in CampaignFolder(path).letter().render(PEOPLE.iloc[0]).data
+
+
 def test_a_folder_of_another_campaign_is_left_alone(begin: Begin) -> None:
     first = begin()
     letter = Template(header_from="a@x.test", subject="s", text="t")
