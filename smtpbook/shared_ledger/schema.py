@@ -151,7 +151,10 @@ def connect(url: str, campaign_id: str) -> SharedConnection:
 
 
 def _update(connection: Connection) -> None:
-    """Bring an older program's tables up to date; its runners go on with them."""
+    """Bring an older program's tables up to date.
+
+    A runner of it that is connected goes on; one that has to connect anew is refused.
+    """
     connection.execute("BEGIN")
     connection.execute("LOCK TABLE meta IN SHARE ROW EXCLUSIVE MODE")  # one at a time
     for statement in statements(_SINCE_1):
