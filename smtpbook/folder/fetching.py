@@ -25,6 +25,7 @@ from smtpbook.folder.copying import FILES, LIST
 from smtpbook.folder.files import replace, sync
 from smtpbook.log.campaigns import EVENTS, SETTINGS
 from smtpbook.log.where import whole
+from smtpbook.recipients.saved import is_file_name
 from smtpbook.shared_ledger.connection import check_shown, place_of
 from smtpbook.shared_ledger.files import open_files
 from smtpbook.shared_ledger.schema import campaigns
@@ -69,7 +70,7 @@ def fetch_below(url: str, home: Path) -> Path:
     database, _, wanted = url.partition("#")
     check_shown(database)
     campaign_id = _chosen(database, unquote(wanted))
-    path = home / _name_of(campaign_id)
+    path = home / _folder_name(campaign_id)
     with _told(path):
         if path.exists():
             if settings_in(path).get("id") != campaign_id:
@@ -97,8 +98,9 @@ def fetched(url: str) -> Iterator[Path]:
     It stays if something of the event log is left in it.
     """
     database, _, campaign_id = url.partition("#")
+    name = _folder_name(campaign_id)
     folder = Path(tempfile.mkdtemp(prefix="smtpbook-"))
-    path = folder / _name_of(campaign_id)
+    path = folder / name
     try:
         path.mkdir()
         with _told(path):
@@ -168,6 +170,17 @@ def _chosen(database: str, wanted: str) -> str:
 def _name_of(campaign_id: str) -> str:
     """Give the name in an id, which is one of few."""
     return campaign_id.rpartition("-")[0] or campaign_id
+
+
+def _folder_name(campaign_id: str) -> str:
+    """Give the name in an id for a folder; the database may call it anything."""
+    name = _name_of(campaign_id)
+    if not is_file_name(name):
+        raise LedgerError(
+            f"the database has a campaign {visible(campaign_id, max_chars=100)!r}, which "
+            f"is no name for a folder; it was not made by smtpbook"
+        )
+    return name
 
 
 @contextmanager
