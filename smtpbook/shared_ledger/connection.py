@@ -160,11 +160,13 @@ def check_shown(url: str) -> None:
     LedgerError
         A password is in it, or it is no such URL.
     """
-    if "password" in _settings(url):
+    # "sslpassword" opens the key of a client's certificate.
+    if _settings(url).keys() & {"password", "sslpassword"}:
         raise LedgerError(
             f"a password is in the URL of the ledger at {place_of(url)}, and the "
             f"campaign's folder would keep it; leave it out, and let every computer find "
-            f"it: in the environment variable PGPASSWORD, or in ~/.pgpass"
+            f"it: in the environment variable PGPASSWORD, or in ~/.pgpass; "
+            f"a certificate's key is read from ~/.postgresql, without sslpassword="
         )
 
 

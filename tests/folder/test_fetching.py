@@ -99,6 +99,9 @@ def test_no_password_is_taken(ledger: str) -> None:
     with pytest.raises(LedgerError, match="a password is in the URL") as caught:
         open_campaign(ledger.replace("@", ":correct-horse@"), ACCOUNT)
     assert "horse" not in str(caught.value)
+    with pytest.raises(LedgerError, match="a password is in the URL") as caught:
+        open_campaign(f"{ledger}?sslpassword=correct-horse", ACCOUNT)
+    assert "horse" not in str(caught.value)
 
 
 def subject(folder: CampaignFolder) -> str:
@@ -168,6 +171,18 @@ def test_what_would_lead_out_of_the_folder_is_refused(begin: Begin, ledger: str)
     with pytest.raises(LedgerError, match="is no file of a campaign's folder"):
         open_campaign(str(first.url), ACCOUNT)
     assert not Path("campaigns/november").exists()
+
+
+def test_a_campaign_whose_name_would_lead_out_of_the_folder_is_refused(own: str) -> None:
+    with closing(SharedConnection(own, "here")) as connection:
+        connection.execute('CREATE SCHEMA "smtpbook_../../evil-1"')
+    with pytest.raises(LedgerError, match="is no name for a folder"):
+        open_campaign(own, ACCOUNT)
+    with (
+        pytest.raises(LedgerError, match="is no name for a folder"),
+        fetched(f"{own}#../x"),
+    ):
+        pass
 
 
 def test_a_ledger_without_list_and_letter_is_told(begin: Begin, ledger: str) -> None:
