@@ -31,7 +31,7 @@ from smtpbook.folder.fetching import fetch_below, is_url, url_of
 from smtpbook.folder.files import clear, digest_of, sync, write
 from smtpbook.folder.letter import compare_letters, freeze_letter, thaw_letter
 from smtpbook.folder.people import compare_lists
-from smtpbook.folder.place import refuse_used
+from smtpbook.folder.place import claim_place, free_place
 from smtpbook.ledger.books import Books, InDoubt
 from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.machine import refuse_unsafe
@@ -145,15 +145,13 @@ class CampaignFolder:
         Raises
         ------
         LedgerError
-            There is something of that name already, the name is none for a folder, a
+            Name or place are another campaign's already, the name is none for a folder, a
             setting cannot be kept, or the folder cannot be written; nothing is left then.
         """
         name = checked_name(path.name)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise _taken(path)
         refuse_unsafe(path)
-        if elsewhere is not None:
-            refuse_used(elsewhere)
         about = {
             "format": _FORMAT,
             "name": name,
@@ -164,6 +162,8 @@ class CampaignFolder:
             "settings": {key: v for key, v in settings.items() if v is not None},
         }
         beside, is_made = None, False
+        if elsewhere is not None:
+            claim_place(elsewhere, str(about["id"]))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             clear(path)
@@ -182,9 +182,9 @@ class CampaignFolder:
         finally:
             if beside is not None:
                 shutil.rmtree(beside, ignore_errors=True)
-            if database is not None and not is_made:
-                with suppress(LedgerError):
-                    schema.drop(database, str(about["id"]))
+            if not is_made:
+                with suppress(LedgerError, OSError):
+                    _give_back(str(about["id"]), database, elsewhere)
         return cls(path)
 
     @classmethod
@@ -372,8 +372,7 @@ class CampaignFolder:
                 if ledger.is_begun:
                     return False
                 self.path.rename(hidden)
-            if self.database is not None:
-                schema.drop(self.database, self.id)
+            _give_back(self.id, self.database, self.elsewhere)
             shutil.rmtree(hidden)
         except OSError as exc:
             raise LedgerError(
@@ -382,7 +381,7 @@ class CampaignFolder:
         return True
 
     def put_aside(self) -> None:
-        """Give the folder the campaign's id for a name, so that its name is free.
+        """Give the folder the campaign's id for a name; its name and place are free then.
 
         Raises
         ------
@@ -392,6 +391,7 @@ class CampaignFolder:
         try:
             with self.alone():
                 self.path.rename(self.path.with_name(self.id))
+            _give_back(self.id, None, self.elsewhere)
         except OSError as exc:
             raise LedgerError(
                 f"cannot rename {str(self.path)!r}: {exc.strerror or exc}"
@@ -512,6 +512,13 @@ def _fill(
         copy_in(folder, about["database"], about["id"])
     for place in (folder / FILES, folder):
         sync(place)
+
+
+def _give_back(campaign_id: str, database: str | None, elsewhere: str | None) -> None:
+    if elsewhere is not None:
+        free_place(elsewhere, campaign_id)
+    if database is not None:
+        schema.drop(database, campaign_id)
 
 
 def _toml(plain: dict[str, Any], what: str) -> bytes:

@@ -7,12 +7,17 @@ import re
 from typing import Final
 
 from smtpbook.errors import LedgerError
+from smtpbook.escape import visible
 from smtpbook.log.files import log_files
-from smtpbook.log.where import path_of
+from smtpbook.log.where import look_anew, path_of
+
+# In a folder of its own, so that a pattern such as "events/*" finds a log's files only.
+_CLAIM: Final = ".campaign/id"
 
 # "Use of the format "user:password" in the userinfo field is deprecated."
-# -- RFC 3986 section 3.2.1; fsspec reads it all the same.
-_SECRET: Final = re.compile(r"://[^/@]*:[^/@]*@")
+# -- RFC 3986 section 3.2.1; fsspec reads it all the same, also with a "/" in the password.
+# What a query holds is for the service, such as a signature.
+_SECRET: Final = re.compile(r"://(?:[^:/@?]*:.*@|.*\?)", re.DOTALL)
 
 
 def checked_place(events: str | os.PathLike[str]) -> str:
@@ -26,32 +31,53 @@ def checked_place(events: str | os.PathLike[str]) -> str:
     Raises
     ------
     LedgerError
-        A password is in it.
+        A password is in it, or a query, which may hold one.
     SMTPBookError
         Nothing that is installed knows such URLs.
     """
     if _SECRET.search(os.fspath(events)):
         raise LedgerError(
-            "a password is in the URL for the events, and the campaign's folder would keep "
-            "it; leave it out, and let every computer find it, where fsspec looks for it: "
-            "in its own settings, or the service's variables and files"
+            "a password is in the URL for the events, or a query, which may hold one, and "
+            "the campaign's folder would keep it; leave it out, and let every computer "
+            "find it, where fsspec looks for it: in its own settings, or the service's "
+            "variables and files"
         )
     return str(path_of(events).absolute())
 
 
-def refuse_used(place: str) -> None:
-    """Refuse a place in which there is an event log.
+def claim_place(place: str, campaign_id: str) -> None:
+    """Take a place for a campaign's event log, so that no other one is begun there.
 
     Raises
     ------
     LedgerError
-        There is one.
+        It is another campaign's, or there is an event log.
     OSError
-        It cannot be looked at.
+        It cannot be looked at, or written to.
     """
-    path = path_of(place)
-    if path.is_dir() and log_files(path):
+    path, owner = path_of(place), _owner_of(place)
+    if owner or (path.is_dir() and log_files(path)):
+        whose = f", of the campaign {visible(owner, max_chars=100)!r}" if owner else ""
         raise LedgerError(
-            f"there is an event log in {place!r} already; give events= a place of this "
-            f"campaign's own, such as {place.rstrip('/') + '/2'!r}"
+            f"there is an event log in {place!r} already{whose}; give events= a place of "
+            f"this campaign's own, such as {place.rstrip('/') + '/2'!r}"
         )
+    (path / _CLAIM).parent.mkdir(parents=True, exist_ok=True)
+    (path / _CLAIM).write_text(campaign_id, "utf-8")
+    look_anew(path)
+
+
+def free_place(place: str, campaign_id: str) -> None:
+    """Give back a place that a campaign has taken; what was sealed there stays."""
+    if _owner_of(place) == campaign_id:
+        (path_of(place) / _CLAIM).unlink()
+
+
+def _owner_of(place: str) -> str:
+    """Give the id of the campaign that has taken a place; "" = none has."""
+    path = path_of(place)
+    look_anew(path)
+    try:
+        return (path / _CLAIM).read_bytes().decode("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""

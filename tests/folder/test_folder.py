@@ -221,6 +221,24 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_left(
     assert [one.name for one in made.path.parent.iterdir()] == ["november"]
 
 
+def test_a_place_for_events_is_one_campaigns_until_it_is_removed_or_put_aside(
+    list_of: Callable[[int], Recipients], letter: Template, tmp_path: Path
+) -> None:
+    def begin(name: str) -> CampaignFolder:
+        place = str(tmp_path / "log")
+        return CampaignFolder.create(
+            tmp_path / name, list_of(2), letter, {}, elsewhere=place
+        )
+
+    one = begin("one")
+    with pytest.raises(LedgerError, match=f"already, of the campaign '{one.id}'"):
+        begin("two")
+    assert one.remove()
+    two = begin("two")
+    two.put_aside()
+    assert begin("two").id != two.id
+
+
 def test_what_is_no_campaign_is_left_alone(made: CampaignFolder, tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"no campaign 'novembre'.*mean 'november'"):
         CampaignFolder(made.path.parent / "novembre")
