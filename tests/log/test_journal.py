@@ -423,6 +423,18 @@ def test_killed_between_sealing_and_removing_a_segment_counts_once(tmp_path: Pat
     assert names(tmp_path) == ["log-0001.parquet"]
 
 
+def test_a_segment_that_was_sealed_in_part_is_sealed_again(tmp_path: Path) -> None:
+    rows = list(day(10))
+    for number in (1, 2):
+        left(tmp_path, f"log-000{number}", rows)
+    write_log(to_frame(rows), tmp_path / "log-0001.parquet")
+    os.truncate(tmp_path / "log-0001.parquet", 500)
+    write_log(to_frame(rows[:5]), tmp_path / "log-0002.parquet")
+    assert len(seal_left(tmp_path)) == 2
+    assert names(tmp_path) == ["log-0001.parquet", "log-0002.parquet"]
+    assert len(read_log(tmp_path)) == 2 * len(rows)
+
+
 @pytest.mark.parametrize("content", [b"\0" * 5000, b"\xff\xff\xff\xff\x10", b"PAR1"])
 def test_what_holds_no_row_stays_and_hinders_nobody(tmp_path: Path, content: bytes) -> None:
     left(tmp_path, "log-0002", numbered(3))
