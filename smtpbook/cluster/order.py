@@ -30,6 +30,9 @@ class Order:
         The campaign's, for the workers that see it.
     url : str or None
         By which the others make one of their own; None = there are none.
+    letter_sha256 : str or None
+        Of the letter, as the campaign's settings have it; where the folder seen has
+        another, the worker makes one of its own.
     accounts : mapping of Account to float
         With their shares.
     settings : Settings
@@ -43,6 +46,7 @@ class Order:
     settings: Settings
     send: str
     url: str | None = None
+    letter_sha256: str | None = None
 
 
 def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:

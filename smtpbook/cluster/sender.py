@@ -102,18 +102,22 @@ def serve(order: Order) -> str | None:
 
 @contextmanager
 def _folder_of(order: Order) -> Iterator[CampaignFolder]:
-    """Give the campaign's folder, or one that is made here where it is not seen."""
+    """Give the campaign's folder, or one that is made here where it is not seen.
+
+    What is there may be a copy of the folder, and older than its letter.
+    """
     _, _, campaign_id = (order.url or "").rpartition("#")
-    if order.url is None or settings_in(order.folder).get("id") == campaign_id:
+    here, asked = settings_in(order.folder), (campaign_id, order.letter_sha256)
+    if order.url is None or (here.get("id"), here.get("letter_sha256")) == asked:
         yield CampaignFolder(order.folder)
         return
     with fetched(order.url) as path:
         folder = CampaignFolder(path)
         if folder.elsewhere is None:
             raise LedgerError(
-                f"the campaign's folder {str(order.folder)!r} is not seen from here, and "
-                f"the event log would be lost: begin a campaign with events=, a URL, or in "
-                f"a folder that all workers see"
+                f"the campaign's folder {str(order.folder)!r} is not seen from here, or "
+                f"has another letter, and the event log would be lost: begin a campaign "
+                f"with events=, a URL, or in a folder that all workers see"
             )
         yield folder
 

@@ -21,6 +21,7 @@ from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError
+from smtpbook.folder.fetching import settings_in
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.books import Books
 from smtpbook.log.journal import seal_left
@@ -125,6 +126,7 @@ class Spread:
             settings=self._settings,
             send=self._send,
             url=folder.url,
+            letter_sha256=settings_in(folder.path).get("letter_sha256"),
         )
         with Gathered(folder, self._send) as log:
             run.keep_in(log)

@@ -15,6 +15,7 @@ from smtpbook.cluster.order import Order
 from smtpbook.cluster.sender import prove, serve
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
+from smtpbook.folder.fetching import settings_in
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.lab import Lab
 from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
@@ -190,6 +191,16 @@ def test_without_the_folder_and_without_a_place_for_the_log_nothing_is_sent(
     told = replace(order(), folder=Path("/nowhere/c"), url=folder.url)
     with pytest.raises(LedgerError, match="events="):
         prove(told)
+
+
+def test_a_copy_of_the_folder_with_an_older_letter_is_not_sent_from(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    told = replace(order(), url=folder.url)
+    now = settings_in(folder.path)["letter_sha256"]
+    prove(replace(told, letter_sha256=now))
+    with pytest.raises(LedgerError, match="has another letter"):
+        prove(replace(told, letter_sha256="0" * 64))
 
 
 def test_it_proves_that_it_sees_folder_ledger_and_server(
