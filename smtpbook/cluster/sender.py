@@ -191,8 +191,17 @@ async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | N
 async def _run(delivery: Delivery, part: _Part) -> None:
     """Run a delivery that does what all runners are asked to."""
     error: SMTPBookError | None = None
+
+    async def heed() -> None:
+        nonlocal error
+        try:
+            await part.heed(delivery)
+        except LedgerError as exc:  # raised here, it would cut off what has begun
+            error = exc
+            delivery.stop()
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(part.heed, delivery)
+        nursery.start_soon(heed)
         try:
             await delivery.run()
         except SMTPBookError as exc:

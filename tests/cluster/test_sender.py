@@ -7,21 +7,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pytest
+import trio
 
+from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
-from smtpbook.cluster.sender import prove, serve
+from smtpbook.cluster.sender import _Part, _run, prove, serve
+from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
 from smtpbook.folder.fetching import settings_in
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.lab import Lab
 from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
+from smtpbook.log.frame import Recorder
 from smtpbook.log.store import read_log
 from smtpbook.messages.template import Template
-from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.stopping import Tally, stop_rule
 from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
@@ -152,6 +159,32 @@ def test_a_database_that_ends_their_sessions_is_gone_back_to(
         assert counts.keys() <= {"accepted", "in_doubt"}
         assert counts["accepted"] <= len(got(lab)) <= PEOPLE
     assert set(got(lab).values()) == {1}
+
+
+async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
+    folder: CampaignFolder,
+) -> None:
+    class Sending:
+        """A delivery that has a message on the wire until it is asked to stop."""
+
+        is_paused = is_whole = False
+
+        def __init__(self) -> None:
+            self.pause, self._asked = lambda: None, trio.Event()
+            self.stop = self._asked.set
+
+        async def run(self) -> None:
+            await self._asked.wait()
+            await trio.lowlevel.checkpoint()
+            self.is_whole = True
+
+    pace, sending = Pacer(Pace("5/second")), Sending()
+    with folder.shared_ledger() as ledger:
+        part = _Part(ledger, Claims(ledger), pace, Clock(), Run(Recorder(), "c"), ())
+        part._company = ledger.company + 1  # one that sent has gone
+    with pytest.raises(LedgerError):
+        await _run(cast(Delivery, sending), part)
+    assert sending.is_whole
 
 
 def test_whom_no_connection_is_left_for_stays_pending(
