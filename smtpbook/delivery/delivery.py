@@ -293,6 +293,8 @@ class Delivery:
                 if pause_s is None:
                     return
                 await self._stay_away(route, pause_s)
+        except LedgerError as exc:  # who is next cannot be read
+            self._end(exc)
         finally:
             route.workers -= 1
             route.opened.set()

@@ -15,11 +15,13 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.delivery import MAX_FAILURES
+from smtpbook.delivery.queue import Source
 from smtpbook.delivery.run import Run
-from smtpbook.delivery.settings import Together
+from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import (
     AuthenticationError,
     DeferredError,
+    LedgerError,
     TemplateError,
     TransportError,
 )
@@ -27,9 +29,14 @@ from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
+from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
+from smtpbook.recipients.read import read_recipients
 from tests.campaign.conftest import in_memory
+from tests.delivery.conftest import delivery_of
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -509,3 +516,43 @@ async def test_an_error_of_send_async_comes_alone(
     with pytest.raises(Exception, match="554 5.7.1 not you") as caught:  # noqa: RUF043
         await in_memory("c", account, people(2), letter).send_async()
     assert not isinstance(caught.value, BaseExceptionGroup)
+
+
+class UpTo:
+    """A source that cannot be read any more after so many."""
+
+    def __init__(self, chosen: Source, count: int) -> None:
+        self._chosen, self._left = chosen, count
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def take(self) -> Entry | None:
+        if not self._left:
+            raise LedgerError("the ledger cannot be read")
+        self._left -= 1
+        return self._chosen.take()
+
+
+@pytest.mark.parametrize("pace", [None, "10/second"])
+@pytest.mark.parametrize("count", [0, 1, 7])
+async def test_a_list_that_cannot_be_read_further_ends_the_send_and_says_so(
+    count: int,
+    pace: str | None,
+    autojump_clock: object,
+    people: People,
+    letter: Template,
+    serve_here: ServeHere,
+) -> None:
+    lab = Lab()
+    who = read_recipients(people(20))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings, run = Settings(pace=Pace.of(pace), connections=3), Run(Recorder(), "x")
+    chosen = UpTo(books.select(), count)
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run, chosen)
+    with pytest.raises(LedgerError, match="cannot be read"):
+        await delivery.run()
+    # Who was taken and not begun with stays as he was.
+    accepted = lab.counts["accepted"]
+    assert count - 3 < accepted <= count or not count
+    assert books.counts == Counter(accepted=accepted, pending=20 - accepted)

@@ -10,8 +10,6 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.lab.behaviours import Behaviour
@@ -19,31 +17,10 @@ from smtpbook.lab.lab import Lab
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
-from smtpbook.pacing.pace import Pace, Pacer
+from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
-from smtpbook.progress import Silent
 from smtpbook.recipients.read import read_recipients
-
-
-def delivery_of(
-    books: MemoryBooks,
-    letter: Template,
-    account: Account,
-    settings: Settings,
-    run: Run,
-) -> Delivery:
-    return Delivery(
-        books,
-        books.select(),
-        letter,
-        {account: 1},
-        settings,
-        pacer=Pacer(settings.pace),
-        clock=Clock(),
-        campaign_id="x",
-        run=run,
-        display=Silent(),
-    )
+from tests.delivery.conftest import delivery_of
 
 
 @pytest.mark.parametrize("pace", [None, "10/second"])
