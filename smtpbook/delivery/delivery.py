@@ -107,7 +107,8 @@ class Delivery:
     is_paused : bool
         Whether nothing new begins until `resume`.
     is_alone : bool
-        Whether those whom no connection is left for are failed: nobody else sends to them.
+        Whether nobody else sends to the list: then those whom no connection is left for are
+        failed, and what was begun before counts for the pace.
     """
 
     _max_messages: ClassVar[int | None] = None  # on a connection, besides what others allow
@@ -220,7 +221,8 @@ class Delivery:
         if not any(route.queue for route in self._routes):
             return
         now_s = self._clock.wall(self._clock.now()).timestamp()
-        for pacer in self._queues.pacers:
+        # One of many knows what counts for its part; of what others begin now, none does.
+        for pacer in self._queues.pacers if self.is_alone else ():
             recall(pacer, self._books, self._clock, now_s)
         for route in self._routes:
             if isinstance(route.sink, Hearing):
