@@ -15,8 +15,8 @@ from typing import Final
 from smtpbook.shared_ledger.connection import SharedConnection
 from smtpbook.shared_ledger.schema import connect
 
-# A value is wholly in memory, here and there, and PostgreSQL takes 1 GB of it at most.
-_PIECE_BYTES: Final = 2**22
+PIECE_BYTES: Final = 2**22
+"""How much of a file a row holds: a value is wholly in memory, and 1 GB at most."""
 
 
 class Files:
@@ -47,7 +47,7 @@ class Files:
         self._connection.execute("DELETE FROM files WHERE name = ?", (name,))
         with io.BytesIO(what) if isinstance(what, bytes) else what.open("rb") as file:
             piece = 0
-            while (octets := file.read(_PIECE_BYTES)) or not piece:
+            while (octets := file.read(PIECE_BYTES)) or not piece:
                 self._connection.execute(
                     "INSERT INTO files VALUES (?, ?, ?)", (name, piece, octets)
                 )
