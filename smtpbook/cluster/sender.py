@@ -28,6 +28,7 @@ from smtpbook.cluster.order import Order
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import Letter
+from smtpbook.delivery.recall import take_part
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, SMTPBookError
@@ -267,12 +268,7 @@ class _Part:
             return
         if self._company > before:  # until all others keep no more than theirs
             await trio.sleep(BEATS * self._ledger.heartbeat_s)
-        since = time.time() - pace.looks_back_s * self._company
-        begun = await trio.to_thread.run_sync(lambda: list(self._ledger.begun(since)))
-        self._pacer.share_with(self._company)
-        self._pacer.recall(
-            (self._clock.instant(at), address, message) for at, address, message in begun
-        )
+        await take_part(self._pacer, self._ledger, self._clock, self._company)
 
 
 def _stem(order: Order, ledger: SharedLedger) -> str:

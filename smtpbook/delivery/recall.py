@@ -5,6 +5,11 @@ The books say what was; how long a pace looks back is its own to say.
 
 from __future__ import annotations
 
+import math
+import time
+
+import trio
+
 from smtpbook.delivery.clock import Clock
 from smtpbook.ledger.standings import Standings
 from smtpbook.pacing.pace import Pacer
@@ -27,4 +32,30 @@ def recall(pacer: Pacer, books: Standings, clock: Clock, now_s: float) -> None:
     pacer.recall(
         (clock.instant(at), address, message)
         for at, address, message in books.begun(now_s - back_s)
+    )
+
+
+async def take_part(
+    pacer: Pacer, books: Standings, clock: Clock, sharers: int, until: float = math.inf
+) -> None:
+    """Let a pace be one of so many equal parts, and its part of what was begun count.
+
+    Parameters
+    ----------
+    pacer : Pacer
+    books : Standings
+        They are read in another thread.
+    clock : Clock
+    sharers : int
+        How many send.
+    until : float
+        What was begun from then on does not count; in seconds since 1970 UTC.
+    """
+    since = time.time() - pacer.pace.looks_back_s * sharers
+    begun = await trio.to_thread.run_sync(lambda: list(books.begun(since)))
+    pacer.share_with(sharers)
+    pacer.recall(
+        (clock.instant(at), address, message)
+        for at, address, message in begun
+        if at < until
     )

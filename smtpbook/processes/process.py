@@ -25,6 +25,7 @@ from smtpbook.processes.pipe import Pipe
 from smtpbook.processes.words import Durable, Ended, Given, Refused, Wanted, Word
 
 _PACKAGE: Final = Path(__file__).parent.parent
+_MODULE: Final = "smtpbook.processes.sender"
 
 
 class SenderProcess:
@@ -180,9 +181,6 @@ class SenderProcess:
             self.put(Refused(wanted.request, exc))
             return
         self.put(Given(wanted.request, secret))
-
-
-_MODULE: Final = "smtpbook.processes.sender"
 
 
 def _path() -> str:

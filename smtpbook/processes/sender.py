@@ -17,7 +17,6 @@ import math
 import signal
 import socket
 import sys
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.ending import GRACE_S
+from smtpbook.delivery.recall import take_part
 from smtpbook.delivery.run import Run
 from smtpbook.errors import LedgerError, LocalProtocolError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
@@ -213,18 +213,9 @@ class Sender:
 
     async def _deal(self, books: ToldBooks, company: int, until: float = math.inf) -> None:
         """Take one's part of the pace, as many senders as there are now."""
-        if company == self._company:
-            return
-        self._company = company
-        pace = self._pacer.pace
-        since = time.time() - pace.looks_back_s * company
-        begun = await trio.to_thread.run_sync(lambda: list(books.begun(since)))
-        self._pacer.share_with(company)
-        self._pacer.recall(
-            (self._clock.instant(at), address, message)
-            for at, address, message in begun
-            if at < until
-        )
+        if company != self._company:
+            self._company = company
+            await take_part(self._pacer, books, self._clock, company, until)
 
 
 async def serve(stream: trio.SocketStream) -> None:
