@@ -417,9 +417,11 @@ class Dialogue:
         written, is_early = now, False
         try:
             if tag is not None:
-                written = tag[0].written_at
-                if written is None:  # the rest of its group is still being written
-                    written, is_early = tag[0].started_at, self._is_early(exchange)
+                group: Group = tag[0]
+                if group.written_at is not None:
+                    written = group.written_at
+                else:  # the rest of its group is still being written
+                    written, is_early = group.started_at, self._is_early(exchange)
                     if is_early and code < 400:
                         raise RemoteProtocolError(
                             f"a reply before the end of the mail data: {reply}"

@@ -147,7 +147,7 @@ class Pipeline:
         if client.outstanding and not is_pipelined:
             return
         for transaction in self._open:
-            if transaction.is_end_issued or transaction.error is not None:
+            if transaction.is_past_writing:
                 continue
             if transaction.awaits_mail_data:
                 self._write_mail_data(transaction, group)

@@ -205,6 +205,11 @@ class Transaction:
         """Whether MAIL and every RCPT have been issued."""
         return self.issued > len(self.rcpt_replies)
 
+    @property
+    def is_past_writing(self) -> bool:
+        """Whether nothing more is to be issued: its end was, or it cannot be sent here."""
+        return self.is_end_issued or self.error is not None
+
     def issued_whole(self) -> None:
         """Note that everything is issued: MAIL, each RCPT, BDAT with the mail data."""
         self.issued = 1 + len(self.rcpt_replies)

@@ -38,7 +38,7 @@ def write_ahead(client: Client, transactions: Iterable[Transaction], group: Grou
     for transaction in transactions:
         if group.size >= _GROUP_BYTES:
             return
-        if transaction.is_end_issued or transaction.error is not None:
+        if transaction.is_past_writing:
             continue
         try:
             commands = _commands(client, transaction, group)
