@@ -29,6 +29,10 @@ from smtpbook.cli.recipients import recipients
 from smtpbook.cli.unsubscribes import unsubscribes
 from smtpbook.errors import SMTPBookError, near_miss
 from smtpbook.lab.behaviours import PLACES
+from smtpbook.protocol import connection
+
+# Compiled at installation (HATCH_BUILD_HOOKS_ENABLE=1), or not.
+_ENGINE = "Python" if connection.__file__.endswith(".py") else "compiled"
 
 
 class _Main(Group):
@@ -50,7 +54,11 @@ class _Main(Group):
 
 
 @click.group(cls=_Main)
-@click.version_option(smtpbook.__version__, prog_name="smtpbook")
+@click.version_option(
+    smtpbook.__version__,
+    prog_name="smtpbook",
+    message=f"%(prog)s, version %(version)s (engine: {_ENGINE})",
+)
 def main() -> None:
     """Send mail, and see every word of the SMTP conversation as data."""
 

@@ -1,20 +1,24 @@
 """How fast this package sends, beside its peers and beside its goals.
 
     python -m tests.benchmarks.throughput [--only NAME …] [--scale X] [--rounds N]
-        [--limit-s S] [--chart FILE] [--json]
+        [--limit-s S] [--chart FILE] [--json] [--compiled]
 
 Two tables: what each sender reached in each row, and what that comes to beside the goal.
 Messages are of 2 KB to one recipient, and smtpbook keeps every command and reply and makes
 the DataFrame of them; the others record nothing.  What this machine lacks is left out with
 a sentence.  ``--scale 0.05`` is for trying out: the figures mean nothing then.  The rows
-are measured one after the other; leave the machine alone meanwhile.
+are measured one after the other; leave the machine alone meanwhile.  ``--compiled``
+compiles the engine first, as HATCH_BUILD_HOOKS_ENABLE=1 does at an installation.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -25,6 +29,7 @@ from tests.benchmarks import event_log, latency, merge_and_send
 from tests.benchmarks.chart import draw
 from tests.benchmarks.output import Row, show
 from tests.benchmarks.races import Finding, Goal, Limits, Race, run
+from tests.compiled import compiled_copy
 from tests.servers.process import ServerMissing
 
 _FAR_S: Final = 0.02
@@ -135,7 +140,10 @@ def main() -> None:
     add("--limit-s", type=float, default=120.0, help="no new round of a row after so long")
     add("--chart", type=Path, help="a PNG; its dark form beside it")
     add("--json", action="store_true", help="print JSON, not tables")
+    add("--compiled", action="store_true", help="with the engine compiled, in a copy")
     given = options.parse_args()
+    if given.compiled:
+        sys.exit(_run_compiled([one for one in sys.argv[1:] if one != "--compiled"]))
     limits = Limits(scale=given.scale, rounds=given.rounds, limit_s=given.limit_s)
     findings: list[Finding] = []
     all_rows: list[Row] = []
@@ -157,6 +165,16 @@ def main() -> None:
         show([_row(one) for one in findings], {}, as_json=False)
     if given.chart is not None:
         draw(findings, given.chart)
+
+
+def _run_compiled(arguments: list[str]) -> int:
+    """Measure the same in a copy of the checkout whose engine is compiled."""
+    with tempfile.TemporaryDirectory() as home:
+        copy = compiled_copy(Path(home))
+        # -P: not the modules of the folder this is run in.
+        command = [sys.executable, "-P", "-m", "tests.benchmarks.throughput", *arguments]
+        there = os.environ | {"PYTHONPATH": str(copy)}
+        return subprocess.run(command, env=there, check=False).returncode
 
 
 def _row(finding: Finding) -> Row:

@@ -17,6 +17,7 @@ from smtpbook.cli.main import main
 from smtpbook.lab.scenarios import SCENARIOS
 from smtpbook.log.frame import to_frame
 from smtpbook.log.store import read_log, write_log
+from smtpbook.protocol import connection
 from smtpbook.samples import share_path
 from tests.log.story import day
 
@@ -35,8 +36,10 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"smtpbook {name}" in README.read_text("utf-8")
 
 
-def test_version() -> None:
-    assert smtpbook.__version__ in run("--version").output
+def test_version_says_whether_the_engine_is_compiled() -> None:
+    engine = "Python" if connection.__file__.endswith(".py") else "compiled"
+    said = f"smtpbook, version {smtpbook.__version__} (engine: {engine})\n"
+    assert run("--version").output == said
 
 
 def test_a_wrong_command_gets_the_near_miss() -> None:
