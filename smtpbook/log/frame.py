@@ -15,6 +15,7 @@ the buffers, never from cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from threading import Lock
 from typing import Any, Final
@@ -51,6 +52,7 @@ _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
 # Rows of a text column that pandas gets in one piece.  Smaller pieces share more of their
 # memory and make everything that looks for a row slower.
 _STRETCH_ROWS: Final = 32 * BATCH_ROWS
+_FEW: Final = 64  # categories
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
 
@@ -296,20 +298,30 @@ def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _to_categorical(values: pa.ChunkedArray, fixed: Sequence[str]) -> pd.Categorical:
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
-    if values.null_count == len(values):  # many columns are, and have nothing to join
-        values = pa.chunked_array([pa.nulls(len(values), values.type)])
-    there = {text for chunk in values.chunks for text in chunk.dictionary.to_pylist()}
-    names = [*fixed, *sorted(there.difference(fixed))]
-    # The categories first: so each text has its place among them.
-    kind = values.type
-    first = pa.DictionaryArray.from_arrays(
-        pa.array([], kind.index_type),
-        pa.array(names, kind.value_type),
-        ordered=kind.ordered,
-    )
-    codes, _ = _joined([first, *values.chunks])
+    # Many columns are null throughout, whatever their dictionaries hold.
+    chunks = [] if values.null_count == len(values) else values.chunks
+    texts = [chunk.dictionary.to_pylist() for chunk in chunks]
+    names = (*fixed, *sorted({text for some in texts for text in some}.difference(fixed)))
+    smallest = np.min_scalar_type(-len(names) - 1)
+    codes, start = np.full(len(values), -1, smallest), 0
+    places = {name: place for place, name in enumerate(names)}
+    for chunk, some in zip(chunks, texts, strict=True):
+        place = np.array([*map(places.__getitem__, some), -1], smallest)
+        numbers = pc.fill_null(chunk.indices.cast(pa.int32()), -1)
+        codes[start : start + len(chunk)] = place[numbers.to_numpy()]
+        start += len(chunk)
+    dtype = (_dtype_of_few if len(names) <= _FEW else _dtype_of)(names)
+    return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
+
+
+def _dtype_of(names: tuple[str, ...]) -> pd.CategoricalDtype:
     # "str" is pandas's own text dtype where it has one (3.0), else object.
-    return pd.Categorical.from_codes(_filled(codes, -1), pd.Index(names, dtype="str"))
+    return pd.CategoricalDtype(pd.Index(names, dtype="str"))
+
+
+# Logs of one campaign have the same few names, and to make them a dtype, which looks
+# whether all are different, takes longer than the rest of a short column.
+_dtype_of_few: Final = lru_cache(_dtype_of)
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
