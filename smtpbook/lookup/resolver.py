@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import dns.asyncresolver
 import dns.exception
 import dns.flags
-import dns.message
 import dns.name
-import dns.nameserver
 import dns.rcode
-import dns.rdatatype
-import dns.resolver
 import trio
 
 from smtpbook.lookup.answer import Answer, NotAName, dns_name, no_such
 from smtpbook.lookup.records import presented, text_of
+
+if TYPE_CHECKING:
+    import dns.message
+    import dns.resolver
 
 TIMEOUT_S: Final = 5.0
 MAX_QUESTIONS: Final = 1000
@@ -68,6 +67,11 @@ class Resolver:
         max_questions: int = MAX_QUESTIONS,
         trusts: bool = False,
     ) -> None:
+        # Imported here, `dns.resolver` with it: it brings an HTTP client where there is
+        # one, and most who could ask name servers never do.
+        import dns.asyncresolver
+        import dns.nameserver
+
         try:
             self._resolver = dns.asyncresolver.Resolver(configure=not nameservers)
         except dns.resolver.NoResolverConfiguration as exc:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,4 +138,4 @@ def normal_quantile(confidence: float) -> float:
         raise ValueError(
             f"confidence lies between 0 and 1, such as 0.95, and is not {confidence:g}"
         )
-    return float(ndtri((1 + confidence) / 2))
+    return -NormalDist().inv_cdf((1 - confidence) / 2)

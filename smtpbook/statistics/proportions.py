@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from smtpbook.statistics.interval import Interval, difference, normal_quantile
 
@@ -186,6 +185,9 @@ def clustered(
         worth = min(total, share * (1 - share) / variance)
         freedom = _freedom(number, kinds, share)
         if freedom >= _MANY:
+            # Imported here: to load it takes half as long as pandas, and few ask for it.
+            from scipy.special import stdtrit
+
             reach = float(stdtrit(freedom, (1 + confidence) / 2))
             method = "many clusters (Wilson)"
         else:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtrik
 
 from smtpbook.statistics.interval import Interval, normal_quantile
 from smtpbook.statistics.proportions import clustered
@@ -57,6 +56,9 @@ def quantile_ranks(n: int, q: float, *, confidence: float = 0.95) -> tuple[int, 
     normal_quantile(confidence)  # refuses what is no confidence
     if n == 0:
         return 0, 1
+    # Imported here: to load it takes half as long as pandas, and few ask for it.
+    from scipy.special import bdtrik
+
     tail = (1 - confidence) / 2
     low, below = (max(math.ceil(float(bdtrik(p, n, q))), 0) for p in (tail, 1 - tail))
     return low, below + 1
