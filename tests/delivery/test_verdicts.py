@@ -24,12 +24,15 @@ from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import Tally, stop_rule
 from tests.campaign.conftest import in_memory
 
+pytestmark = pytest.mark.side_by_side
+
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
 HOUR = 3600
 # In clear text, as here, those about TLS are the ordinary one.
 ABOUT_TLS = ("no-starttls", "stripped-starttls", "expired-certificate")
 IN_CLEAR_TEXT = [name for name in SCENARIOS if name not in ABOUT_TLS]
+PACE = Pace("9 every 10 s", per_domain="1 every 9 s")
 UNKNOWN = Behaviour(reply="550 5.1.1 user unknown")
 
 
@@ -53,8 +56,15 @@ def check_attempts(run: Run, lab: Lab, total: int) -> dict[str, int]:
 # --- retry --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pace", [None, Pace("9 every 10 s", per_domain="1 every 9 s")])
-@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize(
+    ("connections", "pace"),
+    [
+        (1, None),
+        pytest.param(1, PACE, marks=pytest.mark.heavy),
+        pytest.param(4, None, marks=pytest.mark.heavy),
+        (4, PACE),
+    ],
+)
 @pytest.mark.parametrize("scenario", IN_CLEAR_TEXT)
 async def test_the_sums_are_those_of_the_server(
     scenario: str,
