@@ -22,6 +22,7 @@ from smtpbook.protocol.commands import (
     StartTls,
     XClient,
 )
+from smtpbook.protocol.states import State
 
 ALL = (
     "PIPELINING",
@@ -66,4 +67,20 @@ SAID: dict[str, Command] = {
     "END-OF-DATA typed": Raw("END-OF-DATA"),
     "HANDSHAKE typed": Raw("HANDSHAKE"),
     "XYZZY": Raw("XYZZY"),
+}
+
+# What a client may say in each state, by the RFCs.
+ANYWHERE = {"RSET", "NOOP", "VRFY", "EXPN", "HELP", "QUIT", "EHLO", "HELO"}
+ALLOWED = {
+    State.CONNECTED: set[str](),
+    State.GREETED: ANYWHERE,
+    State.REFUSED: {"QUIT"},
+    State.TLS: set[str](),
+    State.AUTH: {"RESPONSE"},
+    State.READY: ANYWHERE | {"STARTTLS", "AUTH", "MAIL", "SEND", "XCLIENT", "ETRN", "TURN"},
+    State.MAIL: ANYWHERE | {"RCPT"},
+    State.RCPT: ANYWHERE | {"RCPT", "DATA", "BDAT", "BDAT LAST"},
+    State.CHUNKS: ANYWHERE | {"BDAT", "BDAT LAST"},
+    State.DATA: {"END-OF-DATA"},
+    State.CLOSED: set[str](),
 }
