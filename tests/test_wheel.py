@@ -35,6 +35,7 @@ def test_it_carries_samples_notebooks_tables_and_types(wheel: Path) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.side_by_side
 def test_the_demo_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     """Installed into a folder of its own, with the checkout out of reach."""
     installed = tmp_path / "installed"

@@ -18,6 +18,8 @@ from smtpbook.log.store import read_log
 from smtpbook.samples import sample
 from smtpbook.tables.outcomes import write_outcomes
 
+pytestmark = pytest.mark.side_by_side
+
 FILES = {
     "events.parquet",
     "outcomes.csv",

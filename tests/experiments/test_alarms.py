@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.experiment import counted, planted_sent, same_rehearsed, same_sent
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]
 
 
 def test_experiments_with_nothing_to_find_alarm_as_rarely_as_said() -> None:

@@ -11,7 +11,7 @@ from smtpbook.messages.template import Template
 from tests.servers.mail import DOMAIN, REFUSED
 from tests.servers.postfix import Postfix
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 
 POLICY = "version: STSv1\nmode: enforce\nmx: localhost\nmax_age: 86400\n"
 

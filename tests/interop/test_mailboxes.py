@@ -17,7 +17,7 @@ from smtpbook.samples import share_path
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail import PASSWORD
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 
 LOGS = share_path("data") / "logs"
 USER = "bounces@news.example"

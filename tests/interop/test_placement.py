@@ -13,7 +13,7 @@ from smtpbook.placement.seeds import SeedList
 from tests.servers.dovecot import Dovecot
 from tests.servers.mail import PASSWORD
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 
 PEOPLE = {
     "inbox": "seed1@a.example",

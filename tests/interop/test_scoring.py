@@ -9,7 +9,7 @@ from smtpbook.scoring import spamassassin
 from smtpbook.scoring.score import content_score
 from tests.servers.spam_filters import Rspamd, SpamAssassin
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 
 
 def letter(subject: str, **body: str) -> sb.Message:

@@ -37,7 +37,7 @@ from tests.servers.mail import (
 from tests.servers.opensmtpd import OpenSMTPD
 from tests.servers.postfix import Postfix
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 
 SERVERS: Final[Mapping[str, type[MailServer]]] = {
     "postfix": Postfix,

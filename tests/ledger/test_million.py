@@ -12,6 +12,7 @@ from tests.servers.process import ROOT
 
 
 @pytest.mark.heavy
+@pytest.mark.side_by_side
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; run it on Linux")
 def test_a_million_recipients_take_less_than_300_megabytes() -> None:
     program = [sys.executable, "-m", "tests.ledger.million"]

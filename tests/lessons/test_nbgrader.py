@@ -16,7 +16,7 @@ from smtpbook.lessons.notebooks import copy_lessons, lesson_source
 from tests.lessons.sources import STUB, answered
 from tests.servers.process import ROOT
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]
 
 FIRST, *_ = lesson_names()
 CONFIG = f"""\

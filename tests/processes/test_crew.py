@@ -29,6 +29,7 @@ from smtpbook.pacing.stopping import stop_rule
 from tests.campaign.conftest import DOMAINS
 from tests.cluster.conftest import check, got
 
+pytestmark = pytest.mark.side_by_side
 Make = Callable[..., Campaign]
 
 

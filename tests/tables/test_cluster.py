@@ -22,6 +22,7 @@ from tests.tables.test_parts import TABLES
 
 pytestmark = [
     pytest.mark.heavy,
+    pytest.mark.side_by_side,
     # Dask closes its workers' connections when they end, not always before it looks.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

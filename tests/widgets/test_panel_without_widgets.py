@@ -13,7 +13,8 @@ import pytest
 from tests.servers.process import ROOT
 from tests.widgets.kernels import OLDER, add_kernel, older_ipykernel
 
-pytestmark = pytest.mark.heavy  # each starts a kernel or a terminal
+# Each starts a kernel or a terminal.
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]
 
 SETUP = """\
 import pandas as pd
