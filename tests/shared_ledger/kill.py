@@ -99,7 +99,8 @@ class Campaign:
                 left -= len(rung)
             shares = standings.shares
             working = [one.pid for one in standings.runners if shares.get(one.owner)]
-        victim = self.draw.choice(working)
+        # At times none has a share: what is left is another's whose lease has to run out.
+        victim = self.draw.choice(working or runners)
         runners.remove(victim)
         is_paused = self.draw.random() < 0.5
         os.kill(victim, signal.SIGSTOP if is_paused else signal.SIGKILL)
