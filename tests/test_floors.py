@@ -40,6 +40,7 @@ FLOORS = [
     {
         *("audience", "comparing", "folder", "moving", "receiver", "scoring", "survey"),
         *("relaying", "server_logs", "dialogues", "provider_events", "bounces", "stepping"),
+        "stories",
     },  # where they meet
     {"captures"},  # conversations off the wire
     {"delivery", "formats"},  # one send; any log

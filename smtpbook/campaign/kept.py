@@ -9,11 +9,11 @@ import pandas as pd
 
 from smtpbook.campaign.keeping import Keeping
 from smtpbook.campaign.later import later_log, with_replies
-from smtpbook.delivery.story import Story, story_of
 from smtpbook.ledger.standings import Standings
 from smtpbook.log.files import log_files
 from smtpbook.log.frame import require_columns, to_frame
 from smtpbook.log.store import read_log
+from smtpbook.stories.story import Story, story_of
 from smtpbook.tables.outcomes import shown
 
 _OUTCOMES: Final[dict[str, str]] = {

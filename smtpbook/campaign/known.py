@@ -16,11 +16,11 @@ from smtpbook.campaign.later import add_later, later_log
 from smtpbook.campaign.report import DeliveryReport, campaign_report
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
-from smtpbook.delivery.story import Story
 from smtpbook.log.join import join_logs
 from smtpbook.messages.template import Template
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.states import counts_html, told
+from smtpbook.stories.story import Story
 
 if TYPE_CHECKING:
     from smtpbook.campaign.keeping import Keeping

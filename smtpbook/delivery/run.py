@@ -10,13 +10,13 @@ from datetime import datetime
 
 import pandas as pd
 
-from smtpbook.delivery.story import Story, story_of
 from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES, Row, Sink
 from smtpbook.log.frame import Recorder
 from smtpbook.log.transcript import transcript
 from smtpbook.routes.tls_results import TlsResult, tls_results
 from smtpbook.states import counts_html, told
+from smtpbook.stories.story import Story, story_of
 from smtpbook.tables.outcomes import count_outcomes, outcomes
 
 

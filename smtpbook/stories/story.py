@@ -15,13 +15,13 @@ from typing import Final
 
 import pandas as pd
 
-from smtpbook.delivery.afterwards import Advice, advice
-from smtpbook.delivery.tries import Try, heard_of, tries_of
 from smtpbook.errors import SMTPBookError
 from smtpbook.escape import to_html, visible
 from smtpbook.ledger.standings import Attempt
 from smtpbook.log.transcript import transcript
 from smtpbook.states import INK, state
+from smtpbook.stories.afterwards import Advice, advice
+from smtpbook.stories.tries import Try, heard_of, tries_of
 from smtpbook.wording import lasting
 
 _WIDTH: Final = 80

@@ -11,8 +11,8 @@ from typing import Final
 
 from smtpbook.codes.explanation import Explanation
 from smtpbook.codes.hints import retry_hint_s
-from smtpbook.delivery.tries import Try
 from smtpbook.protocol.addresses import domain_of
+from smtpbook.stories.tries import Try
 from smtpbook.wording import lasting
 
 _SUBMISSION: Final = (587, 465)  # RFC 6409, RFC 8314

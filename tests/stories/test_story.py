@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from smtpbook.delivery.story import Story, story_of
-from smtpbook.delivery.tries import Try
 from smtpbook.errors import SMTPBookError
 from smtpbook.ledger.standings import Attempt
 from smtpbook.log.frame import to_frame
+from smtpbook.stories.story import Story, story_of
+from smtpbook.stories.tries import Try
 from tests.log.story import Story as Session
 from tests.log.story import suppressed
 
