@@ -87,7 +87,8 @@ class Run:
 
         ``time`` (datetime64[us, UTC]), ``server`` (string), ``rate_per_min`` (float64; so
         many messages from then on) and ``why`` (string; a reply in it is escaped).  No rows
-        where the pace was not adaptive.
+        where the pace was not adaptive, or others sent: each kept a part of its own, and
+        `throughput` tells what it came to.
         """
         names = ("time", "server", "rate_per_min", "why")
         frame = pd.DataFrame(self._paces, columns=list(names))

@@ -87,7 +87,7 @@ def simulate_cluster(
     ------
     ValueError
         A number cannot be what it says, a worker that is killed is none, or the pace is one
-        that a cluster cannot keep or that depends on the hour.
+        that a cluster cannot keep, that depends on the hour, or that learns from replies.
 
     Examples
     --------
@@ -100,6 +100,11 @@ def simulate_cluster(
     connections = 4 * workers if connections is None else connections
     _check(workers, partitions, lease_s, cpu_s, killed)
     check_order({}, Settings(pace=pace, connections=connections))
+    if pace.is_adaptive:
+        raise ValueError(
+            f"pace={str(pace)!r}: a simulation knows none of the refusals that an adaptive "
+            f'pace learns from; give a fixed one, such as "600/min"'
+        )
     if pace.has_hours:
         raise ValueError(
             f"pace={str(pace)!r}: a simulation knows no time of the day; leave quiet= and "

@@ -8,6 +8,11 @@ by a reply that asks for less, and cut by a fifth when replies take three times 
 at best.  After a cut ten seconds pass before the next one: what comes until then answers
 messages that had begun.
 
+Of several senders each follows what it hears itself, as TCP connections that share a path
+do, and together they keep within the bounds.  What one has learnt it takes for its equal
+part of what all may do: so when others come it gives way to them, and it takes over from
+those that leave.
+
 The figures are our own choice; the clock, and which reply is heard, are the caller's.
 """
 
@@ -100,7 +105,7 @@ class Adaptive:
         return AdaptiveLimiter(self)
 
     def shared(self, sharers: int) -> Adaptive:
-        """Give each one's part: the rate is not known before, so its bounds are shared."""
+        """Give each one's part of the bounds; see `AdaptiveLimiter.become` for the rate."""
         return Adaptive(self.floor / sharers, self.ceiling / sharers)
 
 
@@ -121,6 +126,13 @@ class AdaptiveLimiter:
         self._hold_until = -math.inf  # what a reply asked for
         self._deaf_until = -math.inf
         self._best_s = math.inf
+        self._begin_period(None)
+
+    def become(self, limit: Adaptive, factor: float) -> None:
+        """Go on within other bounds, at so many times the rate; what was learnt stays."""
+        self._limit = limit
+        self.rate_per_s = min(max(self.rate_per_s * factor, limit.floor), limit.ceiling)
+        self._step *= factor
         self._begin_period(None)
 
     def _begin_period(self, at: float | None) -> None:

@@ -186,7 +186,9 @@ class Pacer:
     __slots__ = ("_domains", "_sharers", "_total", "has_begun", "pace")
 
     def __init__(self, pace: Pace) -> None:
-        self.pace = pace
+        self.pace, self._sharers = pace, 1
+        self._total: list[Limiter] = []
+        self._domains: dict[str, list[Limiter]] = {}
         self.share_with(1)
 
     def share_with(self, sharers: int) -> None:
@@ -194,13 +196,19 @@ class Pacer:
 
         All of them then `recall` what all have begun, each one its part of it: so together
         they begin no more in any stretch of time than the pace allows, but for as many as
-        they are.  A domain's limits are not shared: a domain is one sender's.
+        they are.  A domain's limits are not shared: a domain is one sender's.  What a limit
+        has learnt from replies is not forgotten.
         """
+        before, learnt = self._sharers, self.adaptive
         self._sharers, self.has_begun = sharers, False
-        self._total: list[Limiter] = [
-            limit.shared(sharers).limiter() for limit in self.pace.limits
-        ]
-        self._domains: dict[str, list[Limiter]] = {}
+        self._total, self._domains = [], {}
+        for limit in self.pace.limits:
+            part = limit.shared(sharers)
+            if isinstance(part, Adaptive) and learnt is not None:
+                learnt.become(part, before / sharers)
+                self._total.append(learnt)
+            else:
+                self._total.append(part.limiter())
 
     def recall(self, earlier: Iterable[tuple[float, str, str]]) -> None:
         """Note what has begun before, so that it counts.

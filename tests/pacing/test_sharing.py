@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtpbook.pacing.adaptive import Heard
 from smtpbook.pacing.limits import DAY_S
 from smtpbook.pacing.pace import Pace, Pacer
 
@@ -72,3 +73,59 @@ def test_a_domain_is_one_senders_and_its_limit_is_not_shared() -> None:
     pacer.recall([(0.0, "a@x.example", "1"), (1.0, "b@y.example", "2")])
     assert pacer.next_of("x.example", 2.0) == 60.0
     assert pacer.next_of("y.example", 2.0) == 61.0
+
+
+def test_what_a_pace_has_learnt_is_shared_and_stays_within_its_bounds() -> None:
+    pacer = Pacer(Pace("adaptive 6/min to 60/s"))
+    learning = pacer.adaptive
+    assert learning is not None
+    learning.rate_per_s = 20.0
+    for sharers, rate in ((4, 5.0), (2, 10.0), (1, 20.0), (10, 2.0)):
+        pacer.share_with(sharers)
+        assert pacer.adaptive is learning
+        assert learning.rate_per_s == pytest.approx(rate)
+    too_much = Heard(
+        verb="MAIL", code=421, enhanced_status=None, text="too fast", service_s=0.1
+    )
+    for second in range(0, 3600, 20):
+        learning.hear(float(second), too_much)
+    assert learning.rate_per_s == pytest.approx(0.01)  # a tenth of six a minute
+
+
+def test_senders_that_come_to_an_adaptive_pace_begin_slowly_together() -> None:
+    pacers = [Pacer(Pace("adaptive")) for _ in range(4)]
+    for pacer in pacers:
+        pacer.share_with(4)
+    assert len(instants(pacers, 0.0, 20.0)) == 4 + 4 * 4
+
+
+def test_together_they_find_what_a_server_takes() -> None:
+    """It takes ten a second, and refuses the rest; four that begin at different times."""
+    pacers, begun, refused = [Pacer(Pace("adaptive")) for _ in range(4)], [], 0
+    for pacer in pacers:
+        pacer.share_with(4)
+    now = [0.0, 40.0, 80.0, 120.0]
+    while (at := min(now)) < 1200.0:
+        which = now.index(at)
+        pacer = pacers[which]
+        pacer.take(at)
+        begun.append(at)
+        is_too_much = sum(one > at - 1.0 for one in begun[-40:]) > 10
+        said = "421 too fast" if is_too_much else "250 ok"
+        refused += is_too_much
+        learning = pacer.adaptive
+        assert learning is not None
+        learning.hear(
+            at,
+            Heard(
+                verb="END-OF-DATA",
+                code=int(said[:3]),
+                enhanced_status=None,
+                text=said[4:],
+                service_s=0.1,
+            ),
+        )
+        now[which] = pacer.next_at(at)
+    late = [at for at in begun if at > 600.0]
+    assert 5.0 < len(late) / 600.0 < 11.0
+    assert refused < len(begun) / 20
