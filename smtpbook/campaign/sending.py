@@ -21,6 +21,7 @@ from smtpbook.campaign.keeping import Keeping
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.ending import Steered
 from smtpbook.delivery.outbox import outcome_row
+from smtpbook.delivery.queues import check_connections
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, LogWarning
@@ -184,6 +185,7 @@ class Sending:
         self, books: Books, only: Words, limit: int | None, agree: Agree, *, progress: bool
     ) -> Chosen | None:
         """Choose whom to write to; None = it was not agreed to."""
+        check_connections(self._campaign.accounts, self._campaign.settings)
         keeping = self._keeping
         chosen = books.select(only, limit)
         look = cache(partial(self.look_over, books, chosen, progress=progress, strict=True))

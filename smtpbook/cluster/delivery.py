@@ -175,9 +175,10 @@ class ClusterDelivery:
     def _start(self, work: Work) -> None:
         """Start senders on idle workers, if those who run were started here."""
         tired = [w for w, times in self._failures.items() if times >= _MAX_FAILURES]
-        if work.free and work.runners <= self._workers.running:
-            connections = self._order.settings.connections
-            self._workers.start(self._order, connections, avoid=tired)
+        running = self._workers.running
+        if work.free and work.runners <= running:
+            are_first = not (work.runners or running)
+            self._workers.start(self._order, tired, are_first=are_first)
         now = time.monotonic()
         if work.runners or self._workers.running:
             self._last_at = now

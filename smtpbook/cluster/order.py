@@ -6,6 +6,7 @@ folder, or are fetched from its database, and a worker finds passwords itself.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromPrompt, Password
 from smtpbook.accounts.proxy import Proxy
 from smtpbook.accounts.secret import Secret
+from smtpbook.delivery.queues import check_connections, travels
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
 from smtpbook.pacing.pace import Pace
@@ -36,9 +38,12 @@ class Order:
     accounts : mapping of Account to float
         With their shares.
     settings : Settings
-        Of the whole campaign, but for `connections`, which are this worker's.
+        Of the whole campaign.
     send : str
         What the send is called in the ledger, and in the names of its event log's files.
+    share : int
+        How many of the connections are this worker's to begin with; 0 = it takes its part
+        when the others have given that up.
     """
 
     folder: Path
@@ -47,6 +52,12 @@ class Order:
     send: str
     url: str | None = None
     letter_sha256: str | None = None
+    share: int = 0
+
+    @property
+    def least(self) -> int:
+        """How many connections a sender needs."""
+        return len(travels(self.accounts, self.settings.arms))
 
 
 def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
@@ -55,10 +66,11 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
     Raises
     ------
     LocalProtocolError
-        A password would have to travel, or be typed on every worker.
+        A password would have to travel, or be typed on every worker; or another secret.
     ValueError
-        A setting needs one sender that hears all replies.
+        A setting needs one sender, or there are too few connections.
     """
+    check_connections(accounts, settings)
     for account in accounts:
         for what, secret in secrets_of(account):
             if isinstance(secret, Secret | FromPrompt):
@@ -69,6 +81,13 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
                     f"named in the error that probe(account) raises is asked"
                 )
     check_settings(settings, "cluster")
+    try:
+        pickle.dumps(settings.arms)
+    except (pickle.PicklingError, TypeError, AttributeError) as exc:
+        raise LocalProtocolError(
+            f"something in the experiment's arms cannot be told to a cluster ({exc}); what "
+            f"signs a way to unsubscribe is given as a path, or as FromEnvironment('NAME')"
+        ) from exc
 
 
 def check_settings(settings: Settings, by: str) -> None:
@@ -78,28 +97,28 @@ def check_settings(settings: Settings, by: str) -> None:
     ------
     ValueError
     """
-    if settings.pace.is_adaptive:
-        raise ValueError(
-            f"pace={str(settings.pace)!r}: an adaptive pace learns from what one sender "
-            f'hears; with {by}= give a fixed one, such as "600/min"'
-        )
     if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
         raise ValueError(
             f"pace: domain_of= joins domains that may be different senders'; with {by}= "
             f"leave it out, and per_domain counts by the domain itself"
         )
-    if settings.arms is not None:
-        raise ValueError(f"an experiment is sent by one sender: leave {by}= out")
+    ways = settings.arms.ways if settings.arms is not None else ()
+    if any(way.pace is not None for way in ways):
+        raise ValueError(
+            f"an experiment whose arms have paces or hours of their own is sent by one "
+            f"sender, which keeps them; leave {by}= out, or vary something else"
+        )
 
 
-def dealt(connections: int, workers: int) -> list[int]:
-    """Deal connections evenly; workers that would have none are left out.
+def dealt(connections: int, workers: int, least: int = 1) -> list[int]:
+    """Deal connections evenly; workers that would have fewer than `least` are left out.
 
-    >>> dealt(7, 3), dealt(2, 3)
-    ([3, 2, 2], [1, 1])
+    >>> dealt(7, 3), dealt(2, 3), dealt(7, 3, least=3)
+    ([3, 2, 2], [1, 1], [4, 3])
     """
+    workers = min(workers, connections // least)
     less, more = divmod(connections, workers) if workers else (0, 0)
-    return [one for n in range(workers) if (one := less + (n < more)) > 0]
+    return [less + (n < more) for n in range(workers)]
 
 
 def secrets_of(account: Account) -> Iterator[tuple[str, Password]]:

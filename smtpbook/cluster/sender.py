@@ -6,28 +6,30 @@ has run out, and the send is over when nothing is left.  A ledger that is lost (
 was restarted, this process stood still for too long) ends the delivery and nothing else:
 the sender opens the ledger again, with a new lease.
 
-It keeps its part of the pace, which changes with the number of runners.  The stop rules are
-asked by the eldest runner, about all that the ledger knows.  Nothing here knows how it was
-started.
+It keeps its part of the connections and of the pace, which changes with the number of
+runners.  The stop rules are asked by the eldest runner, about all that the ledger knows.
+Nothing here knows how it was started.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.cluster.claims import Claims
-from smtpbook.cluster.order import Order
+from smtpbook.cluster.order import Order, dealt
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import Letter
+from smtpbook.delivery.queues import travels
 from smtpbook.delivery.recall import take_part
 from smtpbook.delivery.run import Run
 from smtpbook.direct.delivery import delivery_by
@@ -38,7 +40,7 @@ from smtpbook.log.files import log_files
 from smtpbook.log.frame import Recorder
 from smtpbook.log.journal import Journal
 from smtpbook.pacing.pace import Pacer
-from smtpbook.pacing.stopping import StopWhen, why_enough
+from smtpbook.pacing.stopping import why_enough
 from smtpbook.progress import Silent
 from smtpbook.session.session import open_session
 from smtpbook.shared_ledger.ledger import SharedLedger
@@ -72,7 +74,8 @@ def prove(order: Order) -> None:
         folder.letter()
         folder.shared_standings().close()
         log_files(folder.events, folder.growing)
-    for account in order.accounts:
+    travelling = travels(order.accounts, order.settings.arms)
+    for account in {account for _, account, _ in travelling}:
         if account.relay is None:
             trio.run(_log_in, account)
 
@@ -125,18 +128,19 @@ def _folder_of(order: Order) -> Iterator[CampaignFolder]:
 
 def _serve(order: Order, folder: CampaignFolder) -> str | None:
     letter = order.settings.letters(folder.letter())
-    well_at = time.monotonic()
+    share, well_at = order.share, time.monotonic()
     while True:
         try:
             if not _wait_for_work(folder, order):
                 return None
             well_at = time.monotonic()
-            stopped = trio.run(_send, folder, order, letter)
+            stopped = trio.run(_send, folder, order, letter, share)
         except LedgerError:
             if time.monotonic() - well_at > PATIENCE_S:
                 raise
             time.sleep(LOOK_S)
-            continue
+            stopped = None
+        share = 0  # others may have it by now
         if stopped is not None:
             return stopped
 
@@ -153,27 +157,29 @@ def _wait_for_work(folder: CampaignFolder, order: Order) -> bool:
             time.sleep(LOOK_S)
 
 
-async def _send(folder: CampaignFolder, order: Order, letter: Letter) -> str | None:
+async def _send(
+    folder: CampaignFolder, order: Order, letter: Letter, share: int
+) -> str | None:
     """Send to what can be claimed; give why a stop rule ended it."""
     settings = order.settings
-    run, clock, pacer = Run(Recorder(), folder.name), Clock(), Pacer(settings.pace)
+    run, pacer = Run(Recorder(), folder.name), Pacer(settings.pace)
     with (
         folder.shared_ledger(in_doubt=settings.in_doubt) as ledger,
         Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
     ):
         run.keep_in(journal)
         claims = Claims(ledger)
-        part = _Part(ledger, claims, pacer, clock, run, settings.stop_when)
-        await part.deal()
-        claims.claim(settings.connections)
+        part = _Part(order, ledger, claims, pacer, run)
+        connections = await part.begin(share)
+        claims.claim(connections)
         delivery = delivery_by(order.accounts)(
             ledger,
             claims,
             letter,
             order.accounts,
-            settings.given(stop_when=()),
+            settings.given(stop_when=(), connections=connections),
             pacer=pacer,
-            clock=clock,
+            clock=part.clock,
             campaign_id=folder.id,
             run=run,
             display=Silent(),
@@ -213,29 +219,48 @@ async def _run(delivery: Delivery, part: _Part) -> None:
 
 
 class _Part:
-    """One runner's part of the pace, and of what is to be watched."""
+    """One runner's part of connections and pace, and of what is to be watched.
+
+    Whoever comes takes its part when the others have had the time to give it up, so that
+    all together never have more.  Where one leaves, the others take over as late.
+    """
 
     def __init__(
-        self,
-        ledger: SharedLedger,
-        claims: Claims,
-        pacer: Pacer,
-        clock: Clock,
-        run: Run,
-        rules: tuple[StopWhen, ...],
+        self, order: Order, ledger: SharedLedger, claims: Claims, pacer: Pacer, run: Run
     ) -> None:
-        self._ledger, self._claims = ledger, claims
-        self._pacer, self._clock = pacer, clock
-        self._run, self._rules, self._rules_at = run, rules, 0.0
-        self._company = 1
+        self.clock = Clock()
+        self._order, self._ledger, self._claims = order, ledger, claims
+        self._pacer, self._run = pacer, run
+        self._rules, self._rules_at = order.settings.stop_when, 0.0
+        self._company, self._connections, self._settles_at = 1, 0, 0.0
+
+    async def begin(self, share: int) -> int:
+        """Take one's part, when the others have none of it; give how many connections.
+
+        Parameters
+        ----------
+        share : int
+            How many they are, if nobody else has them; 0: it is to be waited for that.
+        """
+        self._company = self._ledger.company
+        if self._company > 1 and (self._is_paced or not share):
+            await trio.sleep(self._pause_s)
+            self._company = self._ledger.company
+        self._connections = share or self._own()
+        self._settles_at = trio.current_time() + self._pause_s
+        if self._is_paced:
+            await take_part(self._pacer, self._ledger, self.clock, self._company)
+        return self._connections
 
     async def heed(self, delivery: Delivery) -> None:
-        """Pause, go on and stop with all others, and keep one's part of the pace."""
+        """Pause, go on and stop with all others, and keep one's part."""
         looked_at = trio.current_time()
         while self._ledger.asked != "stop":
             if self._ledger.company != self._company:
-                delivery.pause()
-                await self.deal()
+                await self._deal(delivery)
+            elif trio.current_time() >= self._settles_at:
+                self._settles_at = math.inf
+                self._connect(delivery, self._own())
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
             if trio.current_time() - looked_at > self._ledger.heartbeat_s:
@@ -254,28 +279,45 @@ class _Part:
         """Ask the rules about all that was sent, unless an elder does; say when again."""
         began, why, pause_s = time.monotonic(), None, self._ledger.heartbeat_s
         with suppress(LedgerError):  # told where something is written
-            if self._ledger.is_eldest:
+            if not self._ledger.elders:
                 why = why_enough(self._rules, self._ledger.tally)
                 pause_s = _BUSY * (time.monotonic() - began)
         self._rules_at = trio.from_thread.run_sync(trio.current_time) + pause_s
         return why
 
-    async def deal(self) -> None:
-        """Take one's part of the pace, as many runners as there are now."""
-        pace = self._pacer.pace
+    async def _deal(self, delivery: Delivery) -> None:
+        """Give up what is others' now, and take one's part of the pace."""
         before, self._company = self._company, self._ledger.company
-        if not (pace.limits or pace.domain_limits):
+        self._settles_at = trio.current_time() + self._pause_s
+        self._connect(delivery, min(self._own(), self._connections))
+        if not self._is_paced:
             return
+        delivery.pause()
         if self._company > before:  # until all others keep no more than theirs
-            await trio.sleep(BEATS * self._ledger.heartbeat_s)
-        await take_part(self._pacer, self._ledger, self._clock, self._company)
+            await trio.sleep(self._pause_s)
+        await take_part(self._pacer, self._ledger, self.clock, self._company)
+
+    def _connect(self, delivery: Delivery, connections: int) -> None:
+        if connections != self._connections:
+            self._connections = connections
+            delivery.connect(connections)
+
+    def _own(self) -> int:
+        """Give how many connections are this runner's, as many as there are now."""
+        connections, least = self._order.settings.connections, self._order.least
+        parts = dealt(connections, self._company, least)
+        return next(islice(parts, self._ledger.elders, None), least)
+
+    @property
+    def _is_paced(self) -> bool:
+        pace = self._pacer.pace
+        return bool(pace.limits or pace.domain_limits)
+
+    @property
+    def _pause_s(self) -> float:
+        return BEATS * self._ledger.heartbeat_s
 
 
 def _stem(order: Order, ledger: SharedLedger) -> str:
     """Name a runner's event log: files stand in the order in which they were begun."""
     return f"{order.send}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{ledger.lease.owner[:8]}"
-
-
-def with_connections(order: Order, connections: int) -> Order:
-    """Give an order for a sender with so many connections."""
-    return replace(order, settings=order.settings.given(connections=connections))

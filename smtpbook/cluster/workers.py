@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpbook.cluster import sender
@@ -104,7 +104,7 @@ class Workers:
             )
         self._client: Any = client
         self._keep: Any = fire_and_forget
-        self._senders: dict[str, tuple[Any, int]] = {}
+        self._senders: dict[str, Any] = {}
 
     def there(self) -> list[str]:
         """Name the workers that the scheduler knows; none if it does not answer."""
@@ -146,30 +146,30 @@ class Workers:
         """How many senders that were started here have not ended."""
         return len(self._senders)
 
-    def start(self, order: Order, connections: int, avoid: Iterable[str]) -> None:
-        """Start senders on workers that have none, while connections are left.
+    def start(self, order: Order, avoid: Iterable[str], *, are_first: bool) -> None:
+        """Start senders on workers that have none, while there are connections for them.
 
         Parameters
         ----------
         order : Order
-        connections : int
-            How many all senders may have together; each has one at least.
         avoid : iterable of str
             Workers not to use.
+        are_first : bool
+            No other sends, so that each can begin with its part of the connections.
         """
         idle = [w for w in self.there() if w not in self._senders and w not in set(avoid)]
-        left = connections - sum(number for _, number in self._senders.values())
-        for worker, number in zip(idle, dealt(left, len(idle)), strict=False):
-            task = self._submit(
-                sender.serve, worker, sender.with_connections(order, number)
-            )
+        connections, least = order.settings.connections, order.least
+        room = connections // least - len(self._senders)
+        shares = dealt(connections, len(idle), least) if are_first else [0] * room
+        for worker, share in zip(idle, shares, strict=False):
+            task = self._submit(sender.serve, worker, replace(order, share=share))
             self._keep(task)
-            self._senders[worker] = (task, number)
+            self._senders[worker] = task
 
     def ended(self) -> list[Ended]:
         """Give the senders that have ended since it was last asked."""
         there, found = set(self.there()), []
-        for worker, (task, _) in list(self._senders.items()):
+        for worker, task in list(self._senders.items()):
             if task.status == "finished":
                 found.append(Ended(worker=worker, stopped=task.result()))
             elif task.status == "error":

@@ -40,10 +40,10 @@ from smtpbook.delivery.outbox import Letter, Outbox
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.queues import Queues
 from smtpbook.delivery.recall import recall
-from smtpbook.delivery.routes import Route, Routes
+from smtpbook.delivery.routes import Route, Routes, Seat
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
-from smtpbook.delivery.stint import Stint
+from smtpbook.delivery.stint import CHECK_AFTER_S, CHECK_S, Stint
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
@@ -69,9 +69,6 @@ PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
-# After so long a wait the connection is tried with NOOP, which gets so long for an answer.
-_CHECK_AFTER_S: Final = 30.0
-_CHECK_S: Final = 10.0
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
@@ -152,6 +149,7 @@ class Delivery:
         self._routes = Routes(routes, self._next_at)
         self._has_turns = len(routes) > 1
         self._away: set[Waiter] = set()
+        self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
         self._broken: LedgerError | None = None
@@ -186,6 +184,16 @@ class Delivery:
         """Go on; for the trio thread."""
         self.is_paused = False
         self._wake()
+
+    def connect(self, connections: int) -> None:
+        """Have so many connections, one for each route at least; for the trio thread.
+
+        Those that are too many leave between two messages.
+        """
+        for route in self._queues.connect(connections):
+            self._fill(route)
+            for waiter in route.line:
+                waiter.ring()
 
     def stop(self) -> None:
         """Begin nothing new, connections included; for the trio thread."""
@@ -229,9 +237,9 @@ class Delivery:
                 route.sink.begin()
         async with trio.open_nursery() as around:
             around.start_soon(self._watch_clock)
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as self._nursery:
                 for route in self._routes:
-                    nursery.start_soon(self._drive, route)
+                    self._nursery.start_soon(self._drive, route)
             around.cancel_scope.cancel()
         if self._broken is not None:
             raise self._broken
@@ -250,26 +258,32 @@ class Delivery:
     async def _watch_clock(self) -> None:
         """Have everything looked at anew when the computer has slept."""
         while self._clock.may_jump:
-            await trio.sleep(_CHECK_S)
+            await trio.sleep(CHECK_S)
             if self._clock.has_jumped():
                 self._naps += 1
                 self._wake()
 
     async def _drive(self, route: Route) -> None:
         """Open an account's connections, the first one before the others."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._work, route)
-            await route.opened.wait()
-            for _ in range(route.connections - 1 if route.refusal is None else 0):
-                route.workers += 1
-                nursery.start_soon(self._work, route)
+        assert self._nursery is not None
+        self._nursery.start_soon(self._work, Seat(route, 0))
+        await route.opened.wait()
+        self._fill(route)
 
-    async def _work(self, route: Route) -> None:
+    def _fill(self, route: Route) -> None:
+        """Have a connection in each seat, unless the first is not open or all are gone."""
+        if self._nursery is None or not (route.seats and route.opened.is_set()):
+            return
+        for number in set(range(route.connections)) - route.seats:
+            route.seats.add(number)
+            self._nursery.start_soon(self._work, Seat(route, number))
+
+    async def _work(self, seat: Seat) -> None:
         """Hold one session after the other until the queue is empty."""
-        failures, since = 0, 0.0
+        route, failures, since = seat.route, 0, 0.0
         try:
-            while (entry := await self._take(route)) is not None:
-                stint = Stint(entry, self._naps)
+            while (entry := await self._take(route, seat)) is not None:
+                stint = Stint(entry, seat, self._naps)
                 error = await self._converse(route, stint, route.account)
                 if stint.entry is not None:
                     self._outbox.put_back(stint.entry)
@@ -298,7 +312,7 @@ class Delivery:
         except LedgerError as exc:  # who is next cannot be read
             self._end(exc)
         finally:
-            route.workers -= 1
+            route.seats.discard(seat.number)
             route.opened.set()
             self._wake()
 
@@ -336,17 +350,20 @@ class Delivery:
         may_come_back = self._settings.retry is not None or len(self._routes) > 1
         return bool(route.queue) or (may_come_back and self._outbox.in_flight > 0)
 
-    async def _take(self, route: Route, patience_s: float = math.inf) -> Entry | None:
+    async def _take(
+        self, route: Route, seat: Seat, patience_s: float = math.inf
+    ) -> Entry | None:
         """Take the next recipient at their instant.
 
-        None: nobody is left, a stop, or nobody's time comes while the patience lasts.
+        None: nobody is left, a stop, the connection is to be none any more, or nobody's
+        time comes while the patience lasts.
         """
         now, line = self._clock.now(), route.line
         end = now + patience_s
         waiter = self._clock.waiter(end)
         line.append(waiter)
         try:
-            while self._is_work_left(route):
+            while self._is_work_left(route) and not seat.is_gone:
                 at = self._next_at(route, now)
                 leaves_at = self._gives_way_at(route, at, now)
                 if at > end or leaves_at <= now:
@@ -486,27 +503,12 @@ class Delivery:
             if stint.left <= 0:
                 return
             if stint.entry is None:
-                stint.entry = await self._take(route, _MAX_IDLE_S)
+                stint.entry = await self._take(route, stint.seat, _MAX_IDLE_S)
             if stint.entry is None:
                 return
-            if self._naps > stint.naps or not await self._is_there(session, stint):
+            if self._naps > stint.naps or not await stint.is_there(session, self._clock):
                 scope.cancel()
                 return
-
-    async def _is_there(self, session: Session, stint: Stint) -> bool:
-        """Tell whether the server is still there, after a silence."""
-        if session.is_over:
-            return False
-        if self._clock.now() - stint.quiet_since < _CHECK_AFTER_S:
-            return True
-        with trio.move_on_after(_CHECK_S):
-            try:
-                reply = await session.command("NOOP")
-            except SMTPBookError:
-                return False
-            stint.quiet_since = self._clock.now()
-            return reply is not None and reply.code < 300
-        return False
 
     def _messages(
         self, route: Route, stint: Stint
@@ -532,12 +534,12 @@ class Delivery:
                 yield message
             if self._is_held(stint):
                 return
-            stint.entry = await self._take(route, _CHECK_AFTER_S)
+            stint.entry = await self._take(route, stint.seat, CHECK_AFTER_S)
             if self._naps > stint.naps:
                 return
 
     def _is_held(self, stint: Stint) -> bool:
-        return stint.left <= 0 or self._stopped.is_set()
+        return stint.left <= 0 or stint.seat.is_gone or self._stopped.is_set()
 
     def _claim(self, stint: Stint) -> Message | None:
         entry, stint.entry = stint.entry, None

@@ -15,6 +15,7 @@ from smtpbook.delivery.arms import Arms, Way
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.routes import Route, shared_out
+from smtpbook.delivery.settings import Settings
 from smtpbook.events import Sink
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.pace import Pacer
@@ -49,15 +50,16 @@ class Queues:
         pacing: Callable[[Pacer], Pacer],
     ) -> None:
         self._chosen, self._arms = chosen, arms
-        self._weights = {_ONE_WAY: 1} if arms is None else arms.ways
-        self._ahead: dict[Way, deque[Entry]] = {way: deque() for way in self._weights}
+        ways = _ways(arms)
+        self._ahead: dict[Way, deque[Entry]] = {way: deque() for way in ways}
+        self._routes: list[Route] = []
         self.pacers = [pacer]
         self._queues: dict[Way, Queue] = {}
-        for way in self._weights:
+        for way in ways:
             own = pacer if way.pace is None else Pacer(way.pace)
             if own is not pacer:
                 self.pacers.append(own)
-            source = chosen if len(self._weights) == 1 else _Part(self, way)
+            source = chosen if len(ways) == 1 else _Part(self, way)
             self._queues[way] = Queue(source, pacing(own), clock.instant)
 
     def of(self, entry: Entry) -> Queue:
@@ -76,23 +78,25 @@ class Queues:
         sink_of: Callable[[Account, Queue], Sink],
     ) -> list[Route]:
         """Let each account, by each way, have its share of messages and connections."""
-        found = [
-            (way, account, share * weight)
-            for way, weight in self._weights.items()
-            for account, share in way.accounts(accounts)
-        ]
-        numbers = shared_out(min(connections, len(self._chosen)), [one[2] for one in found])
-        return [
+        self._routes = [
             Route(
                 account,
                 share,
                 sink_of(account, self._queues[way]),
-                number,
+                1,
                 self._queues[way],
                 way.pipelining,
             )
-            for (way, account, share), number in zip(found, numbers, strict=True)
+            for way, account, share in travels(accounts, self._arms)
         ]
+        return self.connect(min(connections, len(self._chosen)))
+
+    def connect(self, connections: int) -> list[Route]:
+        """Let the routes, which it gives, have so many connections; at least one each."""
+        numbers = shared_out(connections, [one.share for one in self._routes])
+        for route, number in zip(self._routes, numbers, strict=True):
+            route.connections = number
+        return self._routes
 
     def left(self, way: Way) -> int:
         """Give how many are left to be handed out by a way at most, as far as is known."""
@@ -123,3 +127,37 @@ class _Part:
 
     def take(self) -> Entry | None:
         return self._queues.take(self._way)
+
+
+def travels(
+    accounts: Mapping[Account, float], arms: Arms | None
+) -> list[tuple[Way, Account, float]]:
+    """Give each account, by each way, with its share of the messages.
+
+    Each has a connection of its own.
+    """
+    return [
+        (way, account, share * weight)
+        for way, weight in _ways(arms).items()
+        for account, share in way.accounts(accounts)
+    ]
+
+
+def check_connections(accounts: Mapping[Account, float], settings: Settings) -> None:
+    """Refuse fewer connections than one for each account, by each way.
+
+    Raises
+    ------
+    ValueError
+    """
+    least = len(travels(accounts, settings.arms))
+    if settings.connections < least:
+        ways = "" if settings.arms is None else ", by each way of the experiment's arms,"
+        raise ValueError(
+            f"connections={settings.connections}: each account{ways} needs one of its own; "
+            f"give connections={least} or more"
+        )
+
+
+def _ways(arms: Arms | None) -> dict[Way, int]:
+    return {_ONE_WAY: 1} if arms is None else arms.ways

@@ -16,7 +16,7 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import trio
 
@@ -74,9 +74,9 @@ class Route:
         Whether its first connection is open, or given up.
     refusal : SMTPBookError or None
         Why the first connection could not be opened.
-    workers : int
-        How many connections there are, not counting those given up, and at first the first
-        one only; of these, `pausing` stay away after they were lost.
+    seats : set of int
+        The numbers of the connections there are, from 0, not counting those given up, and
+        at first the first one only; of these, `pausing` stay away after they were lost.
     taken : float
         Messages so far; counted up where it could not take any.
     rests_until : float
@@ -94,7 +94,7 @@ class Route:
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
         self.connections, self.queue, self.pipelining = connections, queue, pipelining
-        self.workers, self.pausing, self.taken = 1, 0, 0.0
+        self.seats, self.pausing, self.taken = {0}, 0, 0.0
         self.line: deque[Waiter] = deque()
         self.opened = trio.Event()
         self.refusal: SMTPBookError | None = None
@@ -123,7 +123,19 @@ class Route:
 
     def may_take(self, now: float) -> bool:
         """Whether any of its connections could take a message."""
-        return self.workers > self.pausing and self.rests_until <= now
+        return len(self.seats) > self.pausing and self.rests_until <= now
+
+
+class Seat(NamedTuple):
+    """The place of one connection of a route."""
+
+    route: Route
+    number: int
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the route is to have fewer connections, and this is none of them."""
+        return self.number >= self.route.connections
 
 
 class Routes:
@@ -168,7 +180,7 @@ class Routes:
     def are_others(self, route: Route) -> bool:
         """Whether another route, with connections, takes what this one would have."""
         return any(
-            one.workers
+            one.seats
             for one in self._routes
             if one is not route and one.queue is route.queue
         )
@@ -230,10 +242,13 @@ def shares_of(account: Account | Mapping[Account, float]) -> dict[Account, float
 
 
 def shared_out(connections: int, shares: Sequence[float]) -> list[int]:
-    """Give how many connections each route gets, at least one.
+    """Give how many connections each route gets: one, and of the others by its share.
 
-    >>> shared_out(4, [3, 1])
-    [3, 1]
+    >>> shared_out(4, [3, 1]), shared_out(5, [1, 1, 1])
+    ([3, 1], [2, 2, 1])
     """
-    whole = sum(shares)
-    return [max(1, round(connections * share / whole)) for share in shares]
+    numbers = [1] * len(shares)
+    for _ in range(connections - len(shares)):  # the next one where there is least
+        levels = [n / share for n, share in zip(numbers, shares, strict=True)]
+        numbers[levels.index(min(levels))] += 1
+    return numbers

@@ -22,7 +22,7 @@ from smtpbook.delivery.clock import Waiter
 from smtpbook.delivery.delivery import MAX_FAILURES, PAUSE_S, Delivery
 from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.queue import Queue, Source
-from smtpbook.delivery.routes import Route
+from smtpbook.delivery.routes import Route, Seat
 from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.stint import Stint
 from smtpbook.direct.sites import DOWN_S, Site, Sites, Trouble
@@ -80,12 +80,11 @@ class DirectDelivery(Delivery):
     async def _drive(self, route: Route) -> None:
         """Look for servers, and have all connections work, from the beginning."""
         self._main = route
+        route.opened.set()  # there is no one server to wait for
         async with trio.open_nursery() as around:
             around.start_soon(self._look_up)
-            async with trio.open_nursery() as nursery:
-                route.workers = route.connections
-                for _ in range(route.connections):
-                    nursery.start_soon(self._work, route)
+            async with trio.open_nursery() as self._nursery:
+                await super()._drive(route)
             around.cancel_scope.cancel()
 
     async def _look_up(self) -> None:
@@ -137,16 +136,16 @@ class DirectDelivery(Delivery):
 
     # -- one recipient after the other
 
-    async def _work(self, route: Route) -> None:
+    async def _work(self, seat: Seat) -> None:
         """Take whoever may go, and go there, until the queue is empty."""
         try:
-            while (entry := await self._take(route)) is not None:
-                await self._go(entry)
+            while (entry := await self._take(seat.route, seat)) is not None:
+                await self._go(entry, seat)
         finally:
-            route.workers -= 1
+            seat.route.seats.discard(seat.number)
             self._wake()
 
-    async def _go(self, entry: Entry) -> None:
+    async def _go(self, entry: Entry, seat: Seat) -> None:
         where, now = self._sites.at(entry), self._clock.now()
         trouble = where.trouble if isinstance(where, Site) else where
         if isinstance(trouble, RejectedError):
@@ -154,7 +153,7 @@ class DirectDelivery(Delivery):
         elif isinstance(trouble, Trouble) and trouble.covers(entry, now):
             self._turn_away(entry, trouble.error, trouble.account)
         elif isinstance(where, Site) and trouble is None:
-            await self._visit(where, entry)
+            await self._visit(where, entry, seat)
         else:  # it is time to try again, and the servers may be others by now
             if isinstance(where, Site):
                 where.trouble = None
@@ -170,9 +169,9 @@ class DirectDelivery(Delivery):
         self._outbox.turn_away(entry, error, account)
         self._wake()
 
-    async def _visit(self, site: Site, entry: Entry) -> None:
+    async def _visit(self, site: Site, entry: Entry, seat: Seat) -> None:
         """Hold a session with one of a site's servers."""
-        stint = Stint(entry, self._naps)
+        stint = Stint(entry, seat, self._naps)
         site.sessions += 1
         self._routes.add(site)
         try:

@@ -304,6 +304,8 @@ class Experiment:
         confirm: bool | None = None,
         dry_run: bool = False,
         progress: bool = True,
+        cluster: Any = None,
+        processes: int = 1,
         **settings: Any,
     ) -> Run:
         """Send it, having told what could be found, and wait; or go on where it was left.
@@ -312,8 +314,8 @@ class Experiment:
         ----------
         name, account, people, letter, **settings
             As for `campaign`.
-        limit, confirm, dry_run, progress
-            As for `Campaign.send`.
+        limit, confirm, dry_run, progress, cluster, processes
+            As for `Campaign.send`; many send it unless an arm has its own pace or hours.
 
         Returns
         -------
@@ -332,7 +334,12 @@ class Experiment:
         if progress:
             print(repr(self.assign(given)))
         return campaign.send(
-            limit=limit, confirm=confirm, dry_run=dry_run, progress=progress
+            limit=limit,
+            confirm=confirm,
+            dry_run=dry_run,
+            progress=progress,
+            cluster=cluster,
+            processes=processes,
         )
 
     def effects(

@@ -19,10 +19,11 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 from typing import cast
 
 from smtpbook.cluster.claims import Claims
+from smtpbook.cluster.order import dealt
 from smtpbook.cluster.sender import BEATS, LOOK_S
 from smtpbook.delivery.queue import Queue
 from smtpbook.fleet.lots import Lot, most_held, pace_in_lots
@@ -88,6 +89,7 @@ class Fleet:
         self.paid: deque[float] = deque()  # instants of the last lots, for whoever recalls
         self._heap: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
+        self.connections = sum(connections)
         self.workers = [Worker(self, n, many) for n, many in enumerate(connections)]
 
     def run(self, killed: Mapping[int, float]) -> None:
@@ -114,8 +116,7 @@ class Fleet:
     def company_changed(self, now: float) -> None:
         """Let all who run hear that there are more or fewer of them, by their next beat."""
         self.running.append((now, self.register.company(now)))
-        if self.is_paced:
-            self.at(now + self.beat_s, self._hear)
+        self.at(now + self.beat_s, self._hear)
 
     def lease_over(self, now: float) -> None:
         """Let those who wait find what a dead worker had."""
@@ -182,8 +183,11 @@ class Worker:
         self._last_s = now
         self._fleet.company_changed(now)
         # As in `cluster.sender`: until all others keep no more than their part.
-        is_shared = self._fleet.is_paced and self._others_may_be_there(now)
-        self._fleet.at(now + is_shared * BEATS * self._fleet.beat_s, self._start)
+        if now > 0.0:
+            waits = register.company(now) > 1
+        else:  # at the beginning all come at once, whoever is first in the heap
+            waits = self._fleet.is_paced and len(self._fleet.workers) > 1
+        self._fleet.at(now + waits * BEATS * self._fleet.beat_s, self._start)
 
     def look_again(self, now: float) -> None:
         """Look for work at the next of the instants at which this one does."""
@@ -208,17 +212,14 @@ class Worker:
         if self._fleet.register.work(now).orphans:
             self._fleet.at(now + self._fleet.beat_s, self._claim_again)
 
-    def _others_may_be_there(self, now: float) -> bool:
-        """At the beginning all workers come at once, whoever is first in the heap."""
-        company = self._fleet.register.company(now)
-        return company > 1 or (now == 0.0 and len(self._fleet.workers) > 1)
-
     def _start(self, now: float) -> None:
         """Claim the first partitions and begin."""
         if self._is_dead:
             return
         assert self._desk is not None
         self._deal(now)
+        if now > 0.0:  # at the beginning nobody else has them
+            self._connections = self._own(now)
         self._claims = Claims(cast("SharedLedger", self._desk))
         self._desk.now = self._since = now
         self._claims.claim(self._connections)
@@ -229,7 +230,7 @@ class Worker:
         self.go_on(now)
 
     def hear(self, now: float) -> None:
-        """Take another part of the pace if there are more or fewer runners now."""
+        """Take another part if there are more or fewer runners now."""
         desk = self._desk
         if desk is None or self._is_dead:
             return
@@ -237,10 +238,28 @@ class Worker:
         if company == before:
             return
         self._deal(now)
+        self._connections = min(self._connections, self._own(now))
+        self._fleet.at(now + BEATS * self._fleet.beat_s, self._settle)
+        if not self._fleet.is_paced:
+            return
         if company > before:
             self._not_before = now + BEATS * self._fleet.beat_s
         if math.isfinite(self._looks_at):
             self._look_at(now)
+
+    def _settle(self, now: float) -> None:
+        """Have the connections that others have given up by now."""
+        if self._desk is None or self._is_dead:
+            return
+        before, self._connections = self._connections, self._own(now)
+        if self._connections > before and self._claims is not None:
+            self._look_at(now)
+
+    def _own(self, now: float) -> int:
+        """Give how many connections are this runner's, as many as there are now."""
+        runners = self._fleet.register.runners(now)
+        parts = dealt(self._fleet.connections, len(runners))
+        return next(islice(parts, runners.index(self._number), None), 1)
 
     def _deal(self, now: float) -> None:
         assert self._desk is not None

@@ -103,7 +103,11 @@ class Register:
 
     def company(self, now: float) -> int:
         """Give how many runners have a lease that has not run out."""
-        return sum(until > now for until in self._leases.values())
+        return len(self.runners(now))
+
+    def runners(self, now: float) -> list[int]:
+        """Give the runners whose lease has not run out."""
+        return [worker for worker, until in self._leases.items() if until > now]
 
     def work(self, now: float) -> Work:
         """Tell how far the runners are."""

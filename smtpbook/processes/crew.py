@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from smtpbook.accounts.account import Account
 from smtpbook.cluster.gathered import Gathered
 from smtpbook.cluster.order import check_settings
+from smtpbook.delivery.queues import check_connections
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError
@@ -45,6 +46,7 @@ class Crew:
             raise ValueError(f"processes={processes!r}: at least one is needed")
         if sys.platform == "win32":
             raise ValueError("processes=: on Windows one process sends; leave it out")
+        check_connections(accounts, settings)
         check_settings(settings, "processes")
         if any(account.relay is not None for account in accounts):
             raise ValueError(

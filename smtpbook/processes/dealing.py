@@ -2,9 +2,10 @@
 
 Whoever has tried some gets others, so that the fast ones get more; towards the end they are
 few, so that all end together.  Where the pace counts by domain, a domain is one sender's
-for as long as that lives, and is dealt to who was dealt least; then many are dealt at a
-time, so that a domain which must wait holds back no other.  Nothing here waits, or knows
-what a sender is.
+for as long as that lives, and is dealt to who was dealt least.  Then many are dealt at a
+time, so that a domain which must wait holds back no other.  Where messages go several
+ways all is dealt evenly, for the same reason.  Nothing here waits, or knows what a sender
+is.
 """
 
 from __future__ import annotations
@@ -32,12 +33,19 @@ class Dealing(Generic[Who]):
     domain_of : callable or None
         Given an address, gives what one sender alone may write to; None = all may write to
         everybody.
+    has_ways : bool
+        Whether one way may have to wait while another goes on.
     """
 
     def __init__(
-        self, source: Source, domain_of: Callable[[str], str | None] | None
+        self,
+        source: Source,
+        domain_of: Callable[[str], str | None] | None,
+        *,
+        has_ways: bool = False,
     ) -> None:
         self._source, self._domain_of = source, domain_of
+        self._most = MAX_HELD if domain_of is not None else len(source) if has_ways else 0
         self._returned: deque[Entry] = deque()
         self._owners: dict[str, Who] = {}
         self._dealt: Counter[Who] = Counter()
@@ -67,12 +75,12 @@ class Dealing(Generic[Who]):
         list of Entry
             Empty: it has enough, or nobody is left that it may have.
         """
-        if self._domain_of is None:
+        if not self._most:
             left = len(self._source) + len(self._returned)
             share = _SENDING * connections + left // (_PARTS * len(among))
             room = min(_AHEAD * connections, share) - untried
         else:
-            room = MAX_HELD // len(among) - untried
+            room = min(MAX_HELD, self._most) // len(among) + 1 - untried
         if room < connections and untried:  # not one by one
             return []
         found: list[Entry] = []

@@ -23,6 +23,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.cluster.order import dealt
 from smtpbook.delivery.outbox import outcome_row
+from smtpbook.delivery.queues import travels
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, SMTPBookError
@@ -90,11 +91,15 @@ class ProcessesDelivery:
         self.is_paused = False
         self._books, self._accounts, self._settings = books, accounts, settings
         self._folder, self._log, self._run, self._display = folder, log, run, display
-        connections = min(settings.connections, len(chosen))
-        self._connections = dealt(connections, min(processes, connections))
+        self._least = len(travels(accounts, settings.arms))
+        self._most = max(min(settings.connections, len(chosen)), self._least)
+        self._connections = dealt(self._most, processes, self._least)
         pace = settings.pace
         domain_of = pace.domain_of if pace.domain_limits else None
-        self._dealing: Dealing[SenderProcess] = Dealing(chosen, domain_of)
+        has_ways = settings.arms is not None and len(settings.arms.ways) > 1
+        self._dealing: Dealing[SenderProcess] = Dealing(
+            chosen, domain_of, has_ways=has_ways
+        )
         self._senders: list[SenderProcess] = []
         self._tally = Tally()
         self._again: set[int] = set()  # positions of those whom it counts and who come back
@@ -187,7 +192,7 @@ class ProcessesDelivery:
             self._settle(sender)
 
     def _ask(self) -> None:
-        """Tell all what they are asked to do, and how many they are."""
+        """Tell all what they are asked to do, how many they are, and with what."""
         what = (
             "stop"
             if self._is_stopped
@@ -197,8 +202,11 @@ class ProcessesDelivery:
             if self.is_paused
             else "go"
         )
-        for sender in self._senders:
-            sender.put(Asked(what, len(self._senders)))
+        company = len(self._senders)
+        parts = dealt(self._most, company, self._least)
+        for sender, connections in zip(self._senders, parts, strict=True):
+            sender.connections = connections
+            sender.put(Asked(what, company, connections))
 
     def _feed(self) -> None:
         """Deal to whoever has tried what was dealt; the last one has ended the send."""

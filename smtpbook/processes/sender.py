@@ -201,11 +201,12 @@ class Sender:
                 books.hear_of_intent(word.error)
             case Given() | Refused():
                 self._secrets.hear(word)
-            case Asked("stop", _):
+            case Asked("stop", _, _):
                 delivery.stop()
-            case Asked(what, company):
+            case Asked(what, company, connections):
                 if what == "end":
                     self._hand.end()
+                delivery.connect(connections)
                 delivery.pause()
                 await self._deal(books, company)
                 if what != "pause":

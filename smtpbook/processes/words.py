@@ -41,10 +41,14 @@ class Durable(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """To a sender: pause, go on, stop, or end when nobody is left; and how many send."""
+    """To a sender: pause, go on, stop, or end when nobody is left.
+
+    And how many send, and with how many connections this one does.
+    """
 
     what: str
     company: int
+    connections: int
 
 
 class Given(NamedTuple):

@@ -245,9 +245,9 @@ class SharedLedger(Books, SharedStandings):
         return self._runners
 
     @property
-    def is_eldest(self) -> bool:
-        """Whether no other runner was there before this one."""
-        return sends.eldest(self._reader) == self.lease.owner
+    def elders(self) -> int:
+        """How many of the runners that send were there before this one."""
+        return sends.elders(self._reader, self.lease.owner)
 
     # -- a send of all runners
 

@@ -154,14 +154,14 @@ def tally(reader: Reader) -> Tally:
     return found
 
 
-def eldest(reader: Reader) -> str | None:
-    """Give the runner that was let in first, of those not silent, by `Lease.owner`."""
-    rows = reader.all(
-        f"SELECT owner FROM lease WHERE sends = 1 AND NOT ({SILENT}) "
-        "ORDER BY since, owner LIMIT 1",
-        (_NOBODY,),
+def elders(reader: Reader, owner: str) -> int:
+    """Tell how many runners that are not silent were let in before one."""
+    ((number,),) = reader.all(
+        f"SELECT count(*) FROM lease WHERE sends = 1 AND NOT ({SILENT}) "
+        "AND (since, owner) < (SELECT since, owner FROM lease WHERE owner = ?)",
+        (_NOBODY, owner),
     )
-    return rows[0][0] if rows else None
+    return int(number)
 
 
 def sent(reader: Reader, counts: Counter[str]) -> Counter[str]:

@@ -71,6 +71,13 @@ def got(lab: Lab) -> Counter[str]:
     return Counter(one for message in lab.received for one in message.recipients)
 
 
+def open_together(log: pd.DataFrame) -> int:
+    """How many sessions there were at a time, at most."""
+    about = log.dropna(subset="session_id").groupby("session_id")["time"]
+    first, last = about.min(), about.max()
+    return max(int(((first <= at) & (last >= at)).sum()) for at in first)
+
+
 def check(campaign: Campaign, lab: Lab, count: int) -> Counter[str]:
     """Compare ledger and server: nobody lost, nobody silently twice; give the outcomes."""
     there, times = campaign.outcomes, got(lab)

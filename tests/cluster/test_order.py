@@ -11,10 +11,13 @@ import pytest
 from smtpbook.accounts.account import Account
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment, FromPrompt
-from smtpbook.cluster.order import Order, check_order
+from smtpbook.cluster.order import Order, check_order, dealt
+from smtpbook.delivery.arms import Arm, Arms, Way
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
+from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
+from smtpbook.unsubscribe import Unsubscribe
 
 
 def account(password: object) -> Account:
@@ -64,13 +67,37 @@ def test_an_order_travels_with_what_finds_the_password_and_without_the_password(
     assert pickle.loads(octets) == order
 
 
+def arms(**way: Any) -> Arms:
+    return Arms({"one": Arm(), "other": Arm(way=Way(**way))})
+
+
 @pytest.mark.parametrize(
-    ("pace", "named"),
+    ("told", "named"),
     [
-        (Pace("adaptive"), "one sender"),
-        (Pace(per_domain="5/min", domain_of=lambda _: "mx"), "domain_of"),
+        (Settings(pace=Pace(per_domain="5/min", domain_of=lambda _: "mx")), "domain_of"),
+        (Settings(arms=arms(pace=Pace("5/min"))), "paces or hours of their own"),
+        (Settings(connections=1, arms=arms(pipelining="off")), "give connections=2"),
     ],
 )
-def test_a_pace_that_needs_one_sender_is_refused(pace: Pace, named: str) -> None:
+def test_what_needs_one_sender_is_refused(told: Settings, named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        check_order({account(None): 1.0}, Settings(pace=pace))
+        check_order({account(None): 1.0}, told)
+
+
+def test_a_secret_in_an_experiments_letter_is_refused_and_not_shown() -> None:
+    leaving = Unsubscribe(url="https://x.example/u", secret=b"correct horse battery")
+    letter = Template(
+        header_from="Ann <ann@x.test>", subject="s", text="Come.", unsubscribe=leaving
+    )
+    told = Settings(arms=Arms({"one": Arm(), "other": Arm(letter={"letter": letter})}))
+    with pytest.raises(LocalProtocolError, match="unsubscribe is given as") as caught:
+        check_order({account(None): 1.0}, told)
+    assert "correct" not in str(caught.value)
+
+
+def test_each_sender_has_a_connection_for_each_account_by_each_way() -> None:
+    two = {account(None): 1.0, Account(host="other.example"): 1.0}
+    told = Settings(connections=7, arms=arms(pipelining="off"))
+    order = Order(folder=Path("/c"), accounts=two, settings=told, send="1")
+    assert order.least == 4
+    assert dealt(7, 3, order.least) == [7]

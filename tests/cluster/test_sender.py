@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,13 +16,13 @@ import trio
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
 from smtpbook.cluster.sender import _Part, _run, prove, serve
-from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
 from smtpbook.folder.fetching import settings_in
 from smtpbook.folder.folder import CampaignFolder
+from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.log.campaigns import ELSEWHERE, EVENTS, SETTINGS
 from smtpbook.log.frame import Recorder
@@ -34,7 +34,7 @@ from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
 from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.tables.outcomes import outcomes
-from tests.cluster.conftest import got
+from tests.cluster.conftest import got, open_together
 
 pytestmark = pytest.mark.real_server
 PEOPLE = 60
@@ -57,7 +57,9 @@ def order(folder: CampaignFolder, lab: Lab) -> Callable[..., Order]:
     def order(**settings: object) -> Order:
         told = Settings(connections=2, **settings)  # type: ignore[arg-type]
         accounts = {lab.account: 1.0}
-        return Order(folder=folder.path, accounts=accounts, settings=told, send="one")
+        return Order(
+            folder=folder.path, accounts=accounts, settings=told, send="one", share=1
+        )
 
     return order
 
@@ -162,7 +164,7 @@ def test_a_database_that_ends_their_sessions_is_gone_back_to(
 
 
 async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
-    folder: CampaignFolder,
+    order: Callable[..., Order], folder: CampaignFolder
 ) -> None:
     class Sending:
         """A delivery that has a message on the wire until it is asked to stop."""
@@ -171,7 +173,7 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
 
         def __init__(self) -> None:
             self.pause, self._asked = lambda: None, trio.Event()
-            self.stop = self._asked.set
+            self.stop, self.connect = self._asked.set, lambda number: None
 
         async def run(self) -> None:
             await self._asked.wait()
@@ -180,11 +182,45 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
 
     pace, sending = Pacer(Pace("5/second")), Sending()
     with folder.shared_ledger() as ledger:
-        part = _Part(ledger, Claims(ledger), pace, Clock(), Run(Recorder(), "c"), ())
+        part = _Part(order(), ledger, Claims(ledger), pace, Run(Recorder(), "c"))
         part._company = ledger.company + 1  # one that sent has gone
     with pytest.raises(LedgerError):
         await _run(cast(Delivery, sending), part)
     assert sending.is_whole
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("comes", [True, False])
+def test_connections_pass_to_who_comes_and_from_who_leaves(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder, *, comes: bool
+) -> None:
+    """A sender, and another that only has a lease: each has two of the four."""
+    with closing(SharedConnection(folder.database or "", "here")) as connection:
+        schema = f'"smtpbook_{folder.id}"'
+        connection.execute(f"UPDATE {schema}.meta SET value = '6' WHERE name = 'lease_s'")
+    lab.set(end_of_data=Behaviour(delay_s=0.2))
+    share = 4 if comes else 2
+    told = replace(order(), settings=Settings(connections=4), share=share)
+    with (
+        ThreadPoolExecutor(1) as threads,
+        folder.shared_standings() as standings,
+        ExitStack() as others,
+    ):
+        if not comes:
+            others.enter_context(folder.shared_ledger())
+        sender = threads.submit(serve, told)
+        when_sent(8, lambda _: None)(standings)
+        changed = pd.Timestamp.now("UTC")
+        if comes:
+            others.enter_context(folder.shared_ledger())
+        else:
+            others.close()
+        assert sender.result(60) is None
+    log = read_log(folder.events)
+    assert open_together(log[log["time"] < changed]) == share
+    later = changed + pd.Timedelta(seconds=1.8)  # a beat, a look, and two messages
+    assert open_together(log[log["time"] > later]) == 6 - share
+    assert set(got(lab).values()) == {1}
 
 
 def test_whom_no_connection_is_left_for_stays_pending(

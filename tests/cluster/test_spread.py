@@ -19,6 +19,7 @@ from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.cli.main import main
 from smtpbook.errors import AuthenticationError, LedgerError, LocalProtocolError
+from smtpbook.experiments.experiment import Experiment
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
 from smtpbook.pacing.stopping import stop_rule
@@ -149,6 +150,33 @@ def test_a_stop_rule_stops_all(make: Make, client: Client, lab: Lab) -> None:
     run = campaign.send(cluster=client)
     assert run.stopped is not None
     assert check(campaign, lab, 60)["pending"] > 0
+
+
+def test_an_experiment_is_sent_by_all_at_a_pace_that_learns(
+    client: Client, lab: Lab, tmp_path: Path, ledger: str
+) -> None:
+    people = pd.DataFrame({"email": [f"p{n}@d{n % 20}.example" for n in range(60)]})
+    letter = Template(header_from="Ann <ann@x.test>", subject="s", text="Come.")
+    experiment = Experiment({"subject": ["this", "that"], "helo": ["a.test", "b.test"]})
+    run = experiment.run(
+        "trial",
+        lab.account,
+        people,
+        letter,
+        folder=tmp_path,
+        ledger=ledger,
+        pace="adaptive 10/second to 1000/second",
+        connections=8,
+        cluster=client,
+    )
+    drawn = experiment.assign(people).people.frame.set_index("email")["arm"]
+    done = run.log[run.log["kind"] == "outcome"].set_index("recipient")
+    assert done["arm"].astype(str).to_dict() == drawn.to_dict()
+    assert set(done["outcome"]) == {"accepted"}
+    assert set(got(lab).values()) == {1}
+    helo = run.log[run.log["verb"] == "EHLO"].groupby("session_id")["command"].first()
+    by_arm = done.reset_index().groupby("session_id")["arm"].first().astype(str)
+    assert all(helo[one].split()[1] in arm for one, arm in by_arm.items())
 
 
 def test_a_login_that_fails_anywhere_fails_before_anything_is_sent(

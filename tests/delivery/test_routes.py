@@ -13,6 +13,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Times
 from smtpbook.delivery.delivery import MAX_FAILURES, Delivery
 from smtpbook.delivery.queue import Queue
+from smtpbook.delivery.queues import check_connections
 from smtpbook.delivery.routes import Route, Routes, shared_out, shares_of
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
@@ -26,6 +27,7 @@ from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
 from smtpbook.progress import Silent
 from smtpbook.recipients.read import read_recipients
+from tests.delivery.conftest import delivery_of
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -169,12 +171,53 @@ def test_a_share_is_of_those_that_can_take_and_what_was_missed_is_not_made_up_fo
 
 @pytest.mark.parametrize(
     ("connections", "shares", "expected"),
-    [(4, [3, 1], [3, 1]), (1, [1, 1, 1], [1, 1, 1]), (10, [1, 1], [5, 5])],
+    [
+        (4, [3, 1], [3, 1]),
+        (1, [1, 1, 1], [1, 1, 1]),
+        (10, [1, 1], [5, 5]),
+        (5, [1, 1, 1], [2, 2, 1]),
+        (7, [0.1, 0.1, 5], [1, 1, 5]),
+    ],
 )
 def test_connections_are_shared_out_and_everybody_gets_one(
     connections: int, shares: list[float], expected: list[int]
 ) -> None:
     assert shared_out(connections, shares) == expected
+    assert sum(expected) == max(connections, len(shares))
+
+
+def test_fewer_connections_than_accounts_are_refused() -> None:
+    two = {Account(host="a.example"): 1.0, Account(host="b.example"): 1.0}
+    check_connections(two, Settings(connections=2))
+    with pytest.raises(ValueError, match="give connections=2 or more"):
+        check_connections(two, Settings(connections=1))
+
+
+async def test_connections_are_as_many_as_it_is_told_while_it_sends(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+) -> None:
+    lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=1.0))
+    who = read_recipients(people(100))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    run = Run(Recorder(), "x")
+    settings = Settings(connections=2)
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
+    begun: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        for connections in (2, 5, 1, 3):
+            delivery.connect(connections)
+            await trio.sleep(3)  # what has begun comes to its verdict
+            before = books.counts["accepted"]
+            await trio.sleep(4)
+            begun.append(books.counts["accepted"] - before)
+    assert begun == [8, 20, 4, 12]
+    assert books.counts == {"accepted": 100}
+    assert run.log["session_id"].nunique() == 2 + 3 + 2
 
 
 @pytest.mark.parametrize(

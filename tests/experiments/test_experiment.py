@@ -360,3 +360,32 @@ def test_killed_again_and_again_nobody_gets_two_arms_messages(
     assert got.items() <= expected.items()
     in_doubt = open_campaign(campaigns / "ab", lab.account).counts.get("in_doubt", 0)
     assert len(got) >= 90 - in_doubt
+
+
+@pytest.mark.heavy
+def test_all_processes_send_it_each_arm_its_way(
+    people: People, letter: Template, tmp_path: Path
+) -> None:
+    experiment = Experiment({**TWO_WAYS, "pipelining": ["auto", "off"]}, seed=5)
+    with Lab() as lab:
+        run = experiment.run(
+            "ab",
+            lab.account,
+            people(80),
+            letter,
+            folder=tmp_path,
+            connections=8,
+            processes=2,
+            progress=False,
+        )
+        assert subjects(lab) == drawn(experiment, people(80))
+    done = run.log[run.log["kind"] == "outcome"].set_index("recipient")
+    frame = experiment.assign(people(80)).people.frame
+    assert done["arm"].astype(str).to_dict() == dict(
+        zip(frame["email"], frame["arm"], strict=True)
+    )
+    said = run.log[run.log["verb"] == "RCPT"]
+    is_off = said["arm"].astype(str).str.contains("off")
+    assert said.loc[is_off, "pipelined"].isna().all()
+    assert said.loc[~is_off, "pipelined"].notna().any()
+    assert said["session_id"].nunique() == 8

@@ -17,7 +17,7 @@ from smtpbook.accounts.store import save_account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.cli.main import main
-from smtpbook.delivery.arms import Arms
+from smtpbook.delivery.arms import Arm, Arms, Way
 from smtpbook.errors import AuthenticationError, LedgerError, TransportError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
@@ -27,10 +27,11 @@ from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from smtpbook.pacing.stopping import stop_rule
 from tests.campaign.conftest import DOMAINS
-from tests.cluster.conftest import check, got
+from tests.cluster.conftest import check, got, open_together
 
 pytestmark = pytest.mark.side_by_side
 Make = Callable[..., Campaign]
+PIPELINED = Arms({"on": Arm(), "off": Arm(way=Way(pipelining="off"))})
 
 
 def test_everybody_gets_one_message_and_the_log_holds_what_each_process_did(
@@ -109,6 +110,30 @@ def test_the_pace_is_of_all_together(make: Make, lab: Lab) -> None:
 
 
 @pytest.mark.heavy
+def test_each_process_follows_the_server_at_its_part_of_an_adaptive_pace(
+    make: Make, lab: Lab
+) -> None:
+    campaign = make(12, pace="adaptive 1/second to 4/second")
+    run = campaign.send(processes=2, progress=False)
+    assert check(campaign, lab, 12) == {"accepted": 12}
+    begun = run.log.loc[run.log["verb"] == "MAIL", "time"].sort_values()
+    # All together begin at one a second, and double every ten seconds at most.
+    assert (begun.iloc[-1] - begun.iloc[0]).total_seconds() > 5
+
+
+@pytest.mark.heavy
+def test_two_accounts_have_no_more_connections_than_there_may_be(
+    make: Make, lab: Lab
+) -> None:
+    lab.set(end_of_data=Behaviour(delay_s=0.05))
+    both = {lab.account: 1.0, lab.account.replace(helo="other.test", name="other"): 1.0}
+    campaign = make(40, account=both, connections=3)  # one process, of three
+    run = campaign.send(processes=3, progress=False)
+    assert check(campaign, lab, 40) == {"accepted": 40}
+    assert open_together(run.log) == 3
+
+
+@pytest.mark.heavy
 def test_who_is_deferred_is_tried_again_and_counted_once(make: Make, lab: Lab) -> None:
     lab.set(rcpt=Behaviour(reply="450 4.7.1 greylisted", times=1))
     campaign = make(20, retry=Retry(after_s={"greylisted": [0.1]}))
@@ -184,9 +209,9 @@ def test_the_command_line_has_processes_send(
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"pace": Pace("adaptive")}, "adaptive"),
         ({"pace": Pace(per_domain="5/min", domain_of=lambda _: "mx")}, "domain_of"),
-        ({"arms": Arms({})}, "experiment"),
+        ({"arms": Arms({"a": Arm(way=Way(pace=Pace("5/min")))})}, "hours of their own"),
+        ({"connections": 1, "arms": PIPELINED}, "give connections=2"),
     ],
 )
 def test_what_needs_one_process_is_refused(

@@ -81,3 +81,10 @@ def test_what_a_sender_had_and_its_domains_are_had_by_others() -> None:
     rest = all_of(some, "b")["b"]
     assert {entry.position for entry in had} <= {entry.position for entry in rest}
     assert not some
+
+
+def test_where_messages_go_several_ways_all_is_dealt_evenly_whatever_is_untried() -> None:
+    addresses = [f"p{n}@d.test" for n in range(100)]
+    some: Dealing[str] = Dealing(Listed(addresses), None, has_ways=True)
+    assert [len(some.deal(who, 2, 0, "ab")) for who in "ab"] == [51, 49]
+    assert not some

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from smtpbook.campaign.campaign import Campaign
@@ -17,7 +18,7 @@ from smtpbook.campaign.opening import open_campaign
 from smtpbook.errors import LedgerError, TransportError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
-from tests.cluster.conftest import check
+from tests.cluster.conftest import check, open_together
 from tests.servers.process import ROOT, poll
 
 pytestmark = [
@@ -52,6 +53,7 @@ def test_what_a_killed_process_had_is_sent_by_the_other(make: Make, lab: Lab) ->
     campaign = make(PEOPLE)
     live = begun(campaign)
     os.kill(senders(os.getpid())[-1], signal.SIGKILL)
+    killed = pd.Timestamp.now("UTC") + pd.Timedelta(seconds=0.2)
     with pytest.warns(UserWarning, match="has ended with status -9; the others send its"):
         live.join()
     run = live.wait()
@@ -59,6 +61,8 @@ def test_what_a_killed_process_had_is_sent_by_the_other(make: Make, lab: Lab) ->
     assert counts.keys() <= {"accepted", "in_doubt"}
     assert counts["in_doubt"] <= campaign.settings.connections
     assert run.counts["in_doubt"] == counts["in_doubt"]
+    # Its connections have passed to the other.
+    assert open_together(run.log[run.log["time"] > killed]) == campaign.settings.connections
 
 
 def test_when_all_are_killed_it_says_so_and_goes_on_later(

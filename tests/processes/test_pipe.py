@@ -29,7 +29,7 @@ async def test_a_secret_that_was_asked_for_goes_as_json_among_words_that_are_pic
     ends: Ends,
 ) -> None:
     ours, theirs = ends
-    words: list[Word] = [Given(1, Secret(TEXT)), Asked("go", 2), Given(2, None)]
+    words: list[Word] = [Given(1, Secret(TEXT)), Asked("go", 2, 4), Given(2, None)]
     words.append(Refused(3, LocalProtocolError("there is none")))
     for word in words:
         ours.put(word)

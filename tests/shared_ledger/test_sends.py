@@ -102,7 +102,7 @@ def test_every_runner_can_count_what_all_have_sent_and_one_is_the_eldest(
         note(before, PEOPLE[3], "accepted")
     begin(database)
     one, other = database.open(share=4), database.open(share=4)
-    assert (one.is_eldest, other.is_eldest) == (True, False)
+    assert (one.elders, other.elders) == (0, 1)
     for ledger in (one, other):
         for entry in ledger.select():
             ledger.note(entry, result(entry.address, "rejected"))
@@ -111,7 +111,7 @@ def test_every_runner_can_count_what_all_have_sent_and_one_is_the_eldest(
         assert ledger.tally.outcomes == {"rejected": 3}
         assert ledger.tally["user_unknown"] == 3
     one.close()
-    assert other.is_eldest
+    assert other.elders == 0
 
 
 def test_a_send_is_not_begun_while_another_goes_on(database: Database) -> None:
