@@ -23,7 +23,8 @@ from smtpbook.escape import visible
 from smtpbook.events import OUTCOMES
 from smtpbook.palette import OUTCOME_HATCHES, PLAIN
 from smtpbook.states import state
-from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.engine import query
+from smtpbook.tables.last import NEEDS, ended, last_outcomes
 from smtpbook.tables.outcomes import by_domain
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted, percent
@@ -42,15 +43,9 @@ _STRONG: Final = 0.6  # from here on a white number is easier to read
 
 
 # Why recipients were not accepted, as their last row has it.
-_REASONS: Final = """
-WITH last AS (
-    SELECT
-        arg_max_null(recipient_domain, place) AS recipient_domain,
-        arg_max_null(outcome, place) AS outcome,
-        arg_max_null(reason, place) AS reason
-    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient
-)
-SELECT recipient_domain, reason, count(*) AS recipients FROM last
+_REASONS: Final = f"""
+WITH {ended("ended")}
+SELECT recipient_domain, reason, count(*) AS recipients FROM ended
 WHERE reason IS NOT NULL AND outcome NOT IN ('accepted', 'delivered')
 GROUP BY recipient_domain, reason ORDER BY recipients DESC, recipient_domain, reason
 """
@@ -124,7 +119,8 @@ def _reasons(log: Log) -> pd.DataFrame:
     return query(
         _REASONS,
         {"recipient_domain": "string", "reason": "string", "recipients": "int64"},
-        needs=("kind", "recipient", "recipient_domain", "outcome", "reason", PLACE),
+        needs=(*NEEDS, "recipient_domain", "outcome", "reason"),
+        parts={"last": last_outcomes("recipient_domain", "outcome", "reason")},
         log=log,
     )
 

@@ -24,9 +24,10 @@ from smtpbook.statistics.comparing import evidence_of, holm, log_rank
 from smtpbook.statistics.interval import Interval, difference
 from smtpbook.statistics.proportions import Change, Clusters, clustered, wilson
 from smtpbook.statistics.survival import kaplan_meier
-from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.engine import query
+from smtpbook.tables.last import NEEDS, ended, last_outcomes
 from smtpbook.tables.over_time import retry_times
-from smtpbook.tables.parts import Part, latest, merge_by, merge_latest
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.replies import Replies, replies_of
 from smtpbook.tables.scan import Log
 from smtpbook.tables.times import quantile_intervals
@@ -45,38 +46,24 @@ _OF_TIMES: Final = {
 # A number for each cluster takes less room than its name.
 _CLUSTER: Final = "CAST(hash({}) // 2 AS BIGINT)"
 _DOMAIN: Final = _CLUSTER.format("coalesce(domain, lower(split_part(recipient, '@', -1)))")
-_OF_RECIPIENTS: Final = (
-    *("kind", "recipient", "recipient_domain", "outcome", "reason", "reply_code"),
-    PLACE,
-)
 _TOLD: Final = ("outcome", "reason", "reply_code")
-_LAST: Final = f"""
-SELECT
-    recipient,
-    {latest("recipient_domain")},
-    {", ".join(f"arg_max_null({name}, place) AS {name}" for name in _TOLD)},
-    max(place) AS last_at
-FROM {{}} WHERE kind = 'outcome' AND recipient IS NOT NULL GROUP BY recipient"""
-_MERGE_LAST: Final = {
-    **merge_latest("recipient_domain"),
-    **{name: f"arg_max_null({name}, last_at)" for name in _TOLD},
-    **merge_by("max", "last_at"),
-}
+_OF_RECIPIENTS: Final = (*NEEDS, "recipient_domain", *_TOLD)
 _LASTS: Final = {
-    f"last_{log}": Part(sql=_LAST.format(log), merge=_MERGE_LAST, log=log) for log in "ab"
+    f"last_{log}": last_outcomes("recipient_domain", *_TOLD, log=log) for log in "ab"
 }
-_BOTH: Final = """
+_ENDED: Final = ", ".join(ended(f"ended_{log}", f"last_{log}") for log in "ab")
+_BOTH: Final = f"""{_ENDED},
 pairs AS (
     SELECT
         recipient,
-        coalesce(last_a.recipient_domain, last_b.recipient_domain) AS domain,
-        last_a.outcome AS outcome_a,
-        last_b.outcome AS outcome_b,
-        last_a.reason AS reason_a,
-        last_b.reason AS reason_b,
-        last_a.reply_code AS reply_code_a,
-        last_b.reply_code AS reply_code_b
-    FROM last_a FULL JOIN last_b USING (recipient)
+        coalesce(ended_a.recipient_domain, ended_b.recipient_domain) AS domain,
+        ended_a.outcome AS outcome_a,
+        ended_b.outcome AS outcome_b,
+        ended_a.reason AS reason_a,
+        ended_b.reason AS reason_b,
+        ended_a.reply_code AS reply_code_a,
+        ended_b.reply_code AS reply_code_b
+    FROM ended_a FULL JOIN ended_b USING (recipient)
 )"""
 _RECIPIENTS: Final = f"""
 WITH {_BOTH},
@@ -99,9 +86,10 @@ SELECT {_DOMAIN} AS cluster, outcome_a, outcome_b, count(*) AS recipients
 FROM pairs GROUP BY cluster, outcome_a, outcome_b ORDER BY ALL
 """
 _OUTCOMES: Final = f"""
-WITH ended AS (
-    SELECT recipient_domain AS domain, recipient, outcome, 1 AS a, 0 AS b FROM last_a
-    UNION ALL SELECT recipient_domain, recipient, outcome, 0, 1 FROM last_b
+WITH {_ENDED},
+ended AS (
+    SELECT recipient_domain AS domain, recipient, outcome, 1 AS a, 0 AS b FROM ended_a
+    UNION ALL SELECT recipient_domain, recipient, outcome, 0, 1 FROM ended_b
 )
 SELECT {_DOMAIN} AS cluster, outcome, sum(a), sum(b)
 FROM ended WHERE outcome IS NOT NULL GROUP BY cluster, outcome ORDER BY ALL

@@ -26,22 +26,25 @@ from smtpbook.experiments.estimates import (
 from smtpbook.states import INK
 from smtpbook.statistics.comparing import Evidence
 from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.last import NEEDS, TOLD, later
 from smtpbook.tables.scan import Log
 from smtpbook.wording import counted
 
-_LAST: Final = """
-SELECT arm, block, recipient_domain, outcome, count(*) AS recipients FROM (
-    SELECT
-        campaign_id,
-        recipient,
-        arg_max(arm, place) AS arm,
-        arg_max(block, place) AS block,
-        arg_max(recipient_domain, place) AS recipient_domain,
-        arg_max(outcome, place) AS outcome
+_LAST: Final = f"""
+WITH told AS (
+    SELECT log.campaign_id AS campaign, recipient, arm, block, recipient_domain, outcome,
+        {TOLD}
     FROM log
     WHERE kind = 'outcome' AND recipient IS NOT NULL AND arm IS NOT NULL
         AND ($attempt = 0 OR attempt = $attempt)
-    GROUP BY campaign_id, recipient
+)
+SELECT arm, block, recipient_domain, outcome, count(*) AS recipients FROM (
+    SELECT
+        arg_max(arm, {later()}) AS arm,
+        arg_max(block, {later()}) AS block,
+        arg_max(recipient_domain, {later()}) AS recipient_domain,
+        arg_max(outcome, {later()}) AS outcome
+    FROM told GROUP BY campaign, recipient
 ) GROUP BY arm, block, recipient_domain, outcome
 ORDER BY arm, block, recipient_domain, outcome
 """
@@ -210,11 +213,10 @@ def effects_of(
                 f"outcomes={outcomes!r}: {name!r} is none of {known}"
                 f"{near_miss(str(name), OUTCOMES)}"
             )
-    needs = ("kind", "recipient", "recipient_domain", "campaign_id", "attempt")
     found = query(
         _LAST,
         _SHARES,
-        needs=(*needs, "arm", "block", "outcome", PLACE),
+        needs=(*NEEDS, "recipient_domain", "arm", "block", "outcome"),
         parameters={"attempt": attempt or 0},
         log=log,
     )

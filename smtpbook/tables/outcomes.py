@@ -1,9 +1,7 @@
 """Outcomes: what became of each recipient, taken from the log's ``outcome`` rows.
 
 The last ``outcome`` row of a recipient is its state; nothing is inferred from replies,
-because one reply can decide many recipients and a lost one decides none.  Within a campaign
-the last one is of the highest attempt: senders that write to a list together tell of it
-each in its own place of the log, and that of a later attempt may come first.
+because one reply can decide many recipients and a lost one decides none.
 """
 
 from __future__ import annotations
@@ -18,7 +16,8 @@ from smtpbook.escape import to_cell
 from smtpbook.events import OUTCOMES, SCHEMA
 from smtpbook.states import state
 from smtpbook.statistics.proportions import wilson_limits
-from smtpbook.tables.engine import PLACE, query
+from smtpbook.tables.engine import query
+from smtpbook.tables.last import NEEDS, ended, last_outcomes
 from smtpbook.tables.parts import Part, latest, merge_latest
 from smtpbook.tables.scan import Log
 from smtpbook.tables.whose import providers_of
@@ -43,44 +42,7 @@ OUTCOME_COLUMNS: Final = (
 
 _OF_LOG: Final = [name for name in OUTCOME_COLUMNS if name != "state"]
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
-# Attempts are counted by campaign: where a row lacks the one or the other, its place tells.
-# The log is read twice, for what there is to tell of a row is much to keep until it is
-# known whether it was the last.
-_LATER: Final = "CAST(tried AS HUGEINT) * 9223372036854775808 + place"
-_LAST: Final = f"""
-WITH told AS (
-    SELECT
-        recipient,
-        CASE WHEN attempt IS NOT NULL THEN campaign_id END AS campaign_id,
-        CASE WHEN campaign_id IS NOT NULL THEN coalesce(attempt, 0) ELSE 0 END AS tried,
-        place
-    FROM log WHERE kind = 'outcome' AND recipient IS NOT NULL
-),
-latest AS (
-    SELECT
-        campaign_id,
-        min(place) AS first,
-        max(place) AS seen_at,
-        max(tried) AS tried,
-        arg_max(place, {_LATER}) AS place
-    FROM told GROUP BY recipient, campaign_id
-)
-SELECT latest.campaign_id, first, seen_at, tried, place, recipient{{}}
-FROM log JOIN latest USING (place) WHERE kind = 'outcome'
-"""
-_MERGED: Final = {
-    "first": "min(first)",
-    "seen_at": "max(seen_at)",
-    "tried": "max(tried)",
-    "place": f"arg_max(place, {_LATER})",
-}
-# Of several campaigns that wrote to somebody, the one that is told of last.
-_ENDED: Final = """
-ended AS (
-    SELECT last.* REPLACE (of_all.first AS first) FROM last JOIN (
-        SELECT min(first) AS first, max(seen_at) AS seen_at FROM last GROUP BY recipient
-    ) AS of_all USING (seen_at)
-)"""
+_ENDED: Final = ended("ended")
 _OUTCOMES: Final = f"WITH {_ENDED} SELECT {', '.join(_OF_LOG)} FROM ended ORDER BY first"
 _COUNTS: Final = f"WITH {_ENDED} SELECT outcome, count(*) FROM ended GROUP BY outcome"
 # A server to which mail is relayed is the domain's own; one to which it is submitted (ports
@@ -113,17 +75,6 @@ SELECT
 FROM counted LEFT JOIN mx USING (recipient_domain)
 ORDER BY recipients DESC, recipient_domain NULLS LAST
 """
-
-
-def _last(*columns: str) -> Part:
-    """Give what there is to tell of each recipient's last outcome."""
-    return Part(
-        sql=_LAST.format("".join(f", log.{name}" for name in columns)),
-        merge={
-            **_MERGED,
-            **{name: f"arg_max_null({name}, {_LATER})" for name in columns},
-        },
-    )
 
 
 def outcomes(log: Log) -> pd.DataFrame:
@@ -164,8 +115,8 @@ def outcomes(log: Log) -> pd.DataFrame:
     table = query(
         _OUTCOMES,
         dtypes,
-        needs=("kind", "campaign_id", PLACE, *_OF_LOG),
-        parts={"last": _last(*(name for name in _OF_LOG if name != "recipient"))},
+        needs=tuple(dict.fromkeys((*NEEDS, *_OF_LOG))),
+        parts={"last": last_outcomes(*(name for name in _OF_LOG if name != "recipient"))},
         log=log,
     )
     table.insert(OUTCOME_COLUMNS.index("state"), "state", shown(table["outcome"]))
@@ -193,8 +144,8 @@ def count_outcomes(log: Log) -> dict[str, int]:
     table = query(
         _COUNTS,
         {"outcome": "string", "recipients": "int64"},
-        needs=("kind", "campaign_id", "recipient", "outcome", "attempt", PLACE),
-        parts={"last": _last("outcome")},
+        needs=(*NEEDS, "outcome"),
+        parts={"last": last_outcomes("outcome")},
         log=log,
     )
     counts = dict(zip(table["outcome"], table["recipients"], strict=True))
@@ -235,11 +186,8 @@ def by_domain(log: Log) -> pd.DataFrame:
     table = query(
         _BY_DOMAIN,
         {"recipient_domain": "string", "server": "string", **counts},
-        needs=(
-            *("kind", "campaign_id", "recipient", "recipient_domain", "outcome"),
-            *("attempt", "server", "port", PLACE),
-        ),
-        parts={"last": _last("recipient_domain", "outcome"), "mx": _MX},
+        needs=(*NEEDS, "recipient_domain", "outcome", "server", "port"),
+        parts={"last": last_outcomes("recipient_domain", "outcome"), "mx": _MX},
         log=log,
     )
     table.insert(1, "provider", providers_of(table.pop("server")))

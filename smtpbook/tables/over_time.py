@@ -7,8 +7,9 @@ from typing import Final
 import pandas as pd
 
 from smtpbook.statistics.survival import survival_band
-from smtpbook.tables.engine import PLACE, query
-from smtpbook.tables.parts import Part, latest, merge_by, merge_latest
+from smtpbook.tables.engine import query
+from smtpbook.tables.last import NEEDS, TOLD, later
+from smtpbook.tables.parts import Part, merge_by
 from smtpbook.tables.replies import replies_of
 from smtpbook.tables.scan import Log
 
@@ -81,31 +82,53 @@ _PARTS: Final = {
     ),
     "tries": Part(
         sql=f"""
+WITH told AS (
+    SELECT recipient, outcome, time, {TOLD} FROM log SEMI JOIN deferred USING (recipient)
+    WHERE kind = 'outcome' AND outcome IS NOT NULL AND time IS NOT NULL
+)
 SELECT
     recipient,
+    campaign_id,
     min(place) AS first,
+    max(place) AS last,
     min(time) AS start,
     count(*) FILTER (
         outcome IN ('accepted', 'deferred', 'rejected', 'failed', 'in_doubt')
     ) AS attempts,
     min(time) FILTER (outcome IN ('accepted', 'delivered')) AS accepted_at,
-    arg_min(outcome, place) AS began,
-    min(place) FILTER (outcome IS NOT NULL) AS began_at,
-    {latest("outcome")},
+    arg_min(outcome, {later()}) AS began,
+    min(tried) AS began_tried,
+    arg_min(place, {later()}) AS began_place,
+    arg_max(outcome, {later()}) AS ended,
+    max(tried) AS ended_tried,
+    arg_max(place, {later()}) AS ended_place,
     max(time) AS seen_at
-FROM log SEMI JOIN deferred USING (recipient)
-WHERE kind = 'outcome' AND time IS NOT NULL GROUP BY recipient
+FROM told GROUP BY recipient, campaign_id
 """,
         merge={
-            **merge_by("min", "first", "start", "accepted_at", "began_at"),
+            **merge_by("min", "first", "start", "accepted_at", "began_tried"),
+            **merge_by("max", "last", "ended_tried", "seen_at"),
             **merge_by("sum", "attempts"),
-            "began": "arg_min(began, began_at)",
-            **merge_latest("outcome"),
-            **merge_by("max", "seen_at"),
+            "began": f"arg_min(began, {later('began_')})",
+            "began_place": f"arg_min(began_place, {later('began_')})",
+            "ended": f"arg_max(ended, {later('ended_')})",
+            "ended_place": f"arg_max(ended_place, {later('ended_')})",
         },
     ),
 }
 _WAITS: Final = """
+whole AS (
+    SELECT
+        recipient,
+        min(first) AS first,
+        min(start) AS start,
+        CAST(sum(attempts) AS BIGINT) AS attempts,
+        min(accepted_at) AS accepted_at,
+        arg_min(began, first) AS began,
+        arg_max(ended, last) AS outcome,
+        max(seen_at) AS seen_at
+    FROM tries GROUP BY recipient
+),
 waits AS (
     SELECT
         recipient,
@@ -115,7 +138,7 @@ waits AS (
         CASE WHEN outcome = 'rejected' THEN over_at ELSE seen_at END AS seen_until,
         (coalesce(accepted_at, seen_until) - start) / 1e6 AS waited_s,
         accepted_at IS NOT NULL AS is_accepted
-    FROM tries, over WHERE began = 'deferred'
+    FROM whole, over WHERE began = 'deferred'
 )"""
 _RETRY_TIMES: Final = f"""
 WITH {_WAITS}
@@ -161,7 +184,7 @@ _RETRY_CURVE_DTYPES: Final = {
     "accepted": "int64",
     "censored": "int64",
 }
-_RETRY_NEEDS: Final = ("kind", "recipient", "outcome", "time", PLACE)
+_RETRY_NEEDS: Final = (*NEEDS, "outcome", "time")
 
 
 def throughput(log: Log, *, every_s: int | None = None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import pandas as pd
 import pytest
 
 from smtpbook.errors import ColumnError, SMTPBookError
+from smtpbook.events import Event
 from smtpbook.experiments.experiment import Experiment
 from smtpbook.formats.read import read_log
 from smtpbook.log.frame import to_frame
 from smtpbook.log.store import write_log
 from smtpbook.tables.scan import scan_log
-from tests.experiments.conftest import SUBJECTS, log_of
+from tests.experiments.conftest import SUBJECTS, log_of, people_of
 
 EXPERIMENT = Experiment({"subject": SUBJECTS, "helo": ["a.x.test", "b.x.test"]}, seed=3)
 
@@ -147,3 +149,24 @@ def test_a_fraction_says_what_cannot_be_told_apart() -> None:
     found = half.effects(log_of(half, 120, lambda arm, domain: 0.5))
     assert "Not to be told apart" in repr(found)
     assert len(found.pooled) == 3
+
+
+def test_of_several_attempts_the_highest_counts_wherever_its_sender_told_of_it() -> None:
+    experiment = Experiment({"subject": ["this", "that"]})
+    people = experiment.assign(people_of(20)).people
+    drawn = [
+        Event(
+            kind="outcome",
+            campaign_id="c",
+            recipient=str(row["email"]),
+            arm=str(row["arm"]),
+            block=str(row["block"]),
+            attempt=1,
+            outcome="deferred",
+        )
+        for row in people
+    ]
+    later = [replace(one, attempt=2, outcome="accepted") for one in drawn]
+    log = to_frame(one.to_row() for one in (*later, *drawn))
+    found = experiment.effects(log).pooled
+    assert (found["share"].tolist(), found["share_versus"].tolist()) == ([1.0], [1.0])
