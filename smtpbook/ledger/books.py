@@ -159,7 +159,7 @@ class Books(Standings):
             Here or on awaiting: it cannot be written.  Nothing may be sent then, by nobody.
         """
         self._check()
-        now = time.time()
+        now = self._now()
         rows = [
             (e.position, e.attempts + 1, message_id, int(e.outcome == "in_doubt"), now)
             for e in listed(entries)
@@ -220,7 +220,8 @@ class Books(Standings):
         code, text = (None, None) if reply is None else (reply.code, reply.text)
         attempt, position = entry.attempts + 1, entry.position
         is_again = int(entry.outcome == "in_doubt")
-        outcome, now = result.outcome, time.time()
+        outcome, now = result.outcome, self._now()
+        due_at = None if due is None else due + self._reader.ahead_s
 
         def work(connection: Connection) -> None:
             connection.execute(
@@ -238,7 +239,7 @@ class Books(Standings):
                 "UPDATE recipients SET outcome = ?, reason = ?, attempts = ?, due = ?, "
                 "message_id = (SELECT nullif(message_id, '') FROM attempts "
                 "WHERE recipient = position AND attempt = ?) WHERE position = ?",
-                (outcome, reason, attempt, due, attempt, position),
+                (outcome, reason, attempt, due_at, attempt, position),
             )
 
         self._writer.add(work)
@@ -380,6 +381,10 @@ class Books(Standings):
         super().close()
 
     # -- underneath
+
+    def _now(self) -> float:
+        """Give the time by the clock of the ledger, in seconds since 1970 UTC."""
+        return time.time() + self._reader.ahead_s
 
     def _check(self) -> None:
         """Raise when nothing may begin any more."""

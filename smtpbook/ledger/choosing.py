@@ -35,10 +35,17 @@ class Reader:
     connection : Connection
     lock : Lock, optional
         Held while it is used; whoever writes by the same connection holds it too.
+    ahead_s : float
+        How far the clock by which the ledger's times are is ahead of this computer's.
     """
 
-    def __init__(self, connection: Connection, lock: threading.Lock | None = None) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        connection: Connection,
+        lock: threading.Lock | None = None,
+        ahead_s: float = 0.0,
+    ) -> None:
+        self._connection, self.ahead_s = connection, ahead_s
         self._lock = lock or threading.Lock()
 
     def all(self, query: str, values: Values = ()) -> list[Any]:
@@ -212,9 +219,11 @@ class Chosen:
             {"after": position, "count": min(count, _BATCH)},
         )
         entries = [Entry(*row) for row in rows]
-        if self._choice.is_asked:
-            for entry in entries:
+        for entry in entries:
+            if self._choice.is_asked:
                 entry.due = None
+            elif entry.due is not None:
+                entry.due -= self._reader.ahead_s
         if self._rows is not None:
             fields = self._rows([entry.position for entry in entries])
             for entry, row in zip(entries, fields, strict=True):

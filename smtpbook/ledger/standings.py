@@ -124,11 +124,12 @@ class Standings:
 
         Gives the time in seconds since 1970 UTC, the address and the Message-ID.
         """
+        ahead_s = self._reader.ahead_s
         yield from self._reader.all(
-            "SELECT intended, address, a.message_id FROM attempts a "
+            "SELECT intended - ?, address, a.message_id FROM attempts a "
             "JOIN recipients ON position = recipient WHERE intended >= ? "
             "ORDER BY intended, a.message_id",
-            (since,),
+            (ahead_s, since + ahead_s),
         )
 
     @property

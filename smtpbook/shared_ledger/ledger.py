@@ -106,10 +106,11 @@ class SharedLedger(Books, SharedStandings):
         self._is_closed = False
         self._asked: Asked
         with ExitStack() as undo:
-            reader = Reader(schema.connect(url, campaign_id))
-            undo.callback(reader.close)
             connection = schema.connect(url, campaign_id)
             undo.callback(connection.close)
+            ahead_s = shares.clock_ahead_s(connection)
+            reader = Reader(schema.connect(url, campaign_id), ahead_s=ahead_s)
+            undo.callback(reader.close)
             about = dict(reader.all("SELECT name, value FROM meta"))
             self._partitions = int(about["partitions"])
             self._lease_s = float(about["lease_s"])
@@ -201,7 +202,7 @@ class SharedLedger(Books, SharedStandings):
         self._refuse_fork()
 
         def work(connection: Connection) -> tuple[frozenset[int], Counter[str]]:
-            return shares.claim(connection, self.lease.owner, count, time.time())
+            return shares.claim(connection, self.lease.owner, count, self._now())
 
         taken, recovered = self._writer.call(work)
         self._held |= taken
@@ -429,7 +430,7 @@ class SharedLedger(Books, SharedStandings):
         return results
 
     def _leave(self, connection: Connection) -> None:
-        shares.leave(connection, self.lease.owner, frozenset(self._begun), time.time())
+        shares.leave(connection, self.lease.owner, frozenset(self._begun), self._now())
 
     def _leave_anew(self) -> None:
         """Leave by another connection; where that fails, the lease runs out."""

@@ -9,7 +9,6 @@ send is over when all are.  So nobody counts the list to know whether something 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -17,7 +16,7 @@ from typing import Final, NamedTuple
 from smtpbook.ledger.choosing import COLUMNS, Choice, Reader, choose
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.stopping import Tally
-from smtpbook.shared_ledger.shares import SILENT, Asked
+from smtpbook.shared_ledger.shares import NOW, SILENT, Asked
 
 _NEVER: Final = "NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.key = recipients.key)"
 # Who was tried in this send already is not tried again, unless a retry is due.
@@ -108,13 +107,13 @@ def begin(
         "narrowed": narrowed,
         "asked": "go",
         "before": json.dumps(before),
-        "begun": str(time.time()),
     }
     values = ", ".join("(?, ?)" for _ in about)
     reader.all(
         "WITH anew AS (UPDATE partitions SET is_done = 0, is_orphan = 0), "
-        f"told AS (UPDATE meta SET value = new.value FROM (VALUES {values}) "
-        "AS new(name, value) WHERE meta.name = new.name) SELECT 1",
+        f"told AS (UPDATE meta SET value = new.value FROM (VALUES {values}, "
+        f"('begun', CAST({NOW} AS TEXT))) AS new(name, value) "
+        "WHERE meta.name = new.name) SELECT 1",
         [cell for pair in about.items() for cell in pair],
     )
 

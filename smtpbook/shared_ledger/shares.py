@@ -12,11 +12,13 @@ was only slow therefore has no intent after its lease is gone, and without an in
 is sent.  No number that grows (a fencing epoch) is needed: a lease's name is never used
 again, and what it guards is in the same database.
 
-All times are the database's: what the runners' clocks say does not matter.
+All times are the database's: what the runners' clocks say does not matter.  Where a runner
+writes one down, such as that of an intent, it adds what the database's is ahead by.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Set
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -69,6 +71,13 @@ def heartbeat_of(lease_s: float) -> float:
     (0.5, 2.0)
     """
     return min(lease_s / _HEARTBEATS, _LONGEST_BEAT_S)
+
+
+def clock_ahead_s(connection: Connection) -> float:
+    """Tell how far the database's clock is ahead of this computer's, in seconds."""
+    asked = time.time()
+    (there,) = connection.execute(f"SELECT {NOW}").fetchone()
+    return float(there) - (asked + time.time()) / 2
 
 
 def take_lease(connection: Connection, lease: Lease, *, sends: bool) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 import pytest
 
 from smtpbook.errors import LedgerError
@@ -139,3 +143,56 @@ def test_a_runner_knows_how_many_there_are(database: Database) -> None:
     with SharedLedger(database.url, database.name, sees_all=True) as desk:
         one.claim(0)
         assert one.company == desk.company == 2  # who only looks is none
+
+
+@pytest.fixture(params=[-3600.0, 3600.0])
+def wrong_clock(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AbstractContextManager[float]]:
+    """Have this computer's clock be an hour slow, or fast; gives what it says then."""
+    right = time.time
+
+    @contextmanager
+    def wrong() -> Iterator[float]:
+        with monkeypatch.context() as here:
+            here.setattr(time, "time", lambda: right() + request.param)
+            yield time.time()
+
+    return wrong
+
+
+def test_what_a_send_counts_does_not_hang_on_the_clock_of_who_began_it(
+    database: Database, wrong_clock: Callable[[], AbstractContextManager[float]]
+) -> None:
+    database.create(PEOPLE)
+    with database.open() as before:
+        note(before, PEOPLE[0], "accepted")
+    with wrong_clock():
+        begin(database)
+    ledger = database.open()
+    note(ledger, PEOPLE[1], "rejected")
+    assert ledger.tally.outcomes == {"rejected": 1}
+
+
+async def test_nor_on_the_clock_of_who_sends(
+    database: Database, wrong_clock: Callable[[], AbstractContextManager[float]]
+) -> None:
+    database.create(PEOPLE)
+    begin(database)
+    right = time.time()
+    with wrong_clock() as now:
+        ledger = database.open()
+        (first, second, *_) = ledger.select()
+        ledger.note(first, result(first.address, "deferred"), due=now + 60)
+        promise = ledger.intend(second, "<it@x.test>")
+        assert promise is not None
+        await promise
+        assert ledger.tally.outcomes == {"deferred": 1}
+        (_, (at, _, message_id)) = ledger.begun(now - 30)  # by its own clock
+        assert (at, message_id) == (pytest.approx(now, abs=30), "<it@x.test>")
+        assert list(ledger.begun(now + 30)) == []
+        ledger.close()
+    other = database.open()
+    (again,) = [one for one in other.select() if one.address == first.address]
+    assert again.due == pytest.approx(right + 60, abs=30)
+    assert all(abs(at - right) < 30 for at, _, _ in other.begun(0))
