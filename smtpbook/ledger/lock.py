@@ -154,9 +154,7 @@ class Lease:
             "UPDATE lease SET heartbeat = ? WHERE owner = ?", (now, self.owner)
         )
         if done.rowcount != 1:
-            raise LedgerError(
-                f"another runs this campaign now: {_told(self.read(connection))}"
-            )
+            raise _overtaken(self.read(connection))
 
 
 def refuse_fork(pid: int) -> None:
@@ -184,15 +182,26 @@ def refusal(folder: Path, lease: Lease | None) -> LedgerError:
             f"just begun, or by some that sent for process {lease.pid}, which has ended, "
             f"and bring what they began to its verdict. Try again in a minute"
         )
+    # The lock comes first, and then the lease is written.
+    by = "by a process that has just begun" if lease is None else _told(lease)
     return LedgerError(
-        f"the campaign in {str(folder)!r} is running already: {_told(lease)}. Wait for it, "
-        f"or stop it there; when that process has ended, open the campaign again"
+        f"the campaign in {str(folder)!r} is running already: {by}. Wait for it, or stop "
+        f"it there; when that process has ended, open the campaign again"
     )
 
 
-def _told(lease: Lease | None) -> str:
-    if lease is None or _has_ended(lease):  # the lease is not written yet
-        return "by a process that has just begun"
+def _overtaken(lease: Lease | None) -> LedgerError:
+    """Say who has taken the ledger over meanwhile."""
+    if lease is None or _has_ended(lease):
+        who = "another process" if lease is None else f"process {lease.pid}"
+        return LedgerError(
+            f"{who} has run this campaign meanwhile and has ended; nothing further is sent "
+            f"from here. Open the campaign again: it goes on where that was"
+        )
+    return LedgerError(f"another runs this campaign now: {_told(lease)}")
+
+
+def _told(lease: Lease) -> str:
     is_us = lease.host == socket.gethostname() and lease.pid == os.getpid()
     who = "this very process" if is_us else "process"
     return (

@@ -50,6 +50,9 @@ def log_files(folder: Path, growing: Path | None = None) -> list[Path]:
         # In this order: what is sealed meanwhile is seen twice, not missed.
         streams = _standing_in(growing)
         sealed = _standing_in(folder) if folder.is_dir() else []
+        # A stream goes when it was sealed: where both are there, an upload was torn.
+        left = {path.stem for path in streams}
+        sealed = [path for path in sealed if path.stem not in left or is_whole(path)]
         names = {name for path in sealed for name in parts_of(path)}
         found = [*(path for path in streams if path.stem not in names), *sealed]
         return sorted(found, key=lambda path: path.name)
@@ -85,6 +88,15 @@ def settled(look: Callable[[], _Seen]) -> _Seen:
     raise SMTPBookError("the log's files come and go; ask again")
 
 
+def is_whole(sealed: Path, rows: int = 0) -> bool:
+    """Tell whether a file was sealed with so many rows; a torn one has no footer."""
+    name, system = located(sealed)
+    try:
+        return bool(pq.read_metadata(name, filesystem=system).num_rows >= rows)
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def standing(paths: Iterable[Path]) -> list[Path]:
     """Leave out the files whose rows another one of those given holds.
 
@@ -93,7 +105,8 @@ def standing(paths: Iterable[Path]) -> list[Path]:
     found: dict[tuple[Path, str], Path] = {}
     for path in paths:
         key = path.parent, path.stem
-        if found.setdefault(key, path).suffix == SUFFIX:
+        there = found.setdefault(key, path)
+        if there.suffix == SUFFIX and (path.suffix == SUFFIX or is_whole(path)):
             found[key] = path
     parts = {path: parts_of(path) for path in found.values()}
     most: dict[tuple[Path, str], int] = {}

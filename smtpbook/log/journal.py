@@ -30,10 +30,9 @@ from typing import Final, Self
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from smtpbook.errors import LogWarning
-from smtpbook.log.files import PARQUET
+from smtpbook.log.files import PARQUET, is_whole
 from smtpbook.log.frame import (
     BATCH_ROWS,
     Recorder,
@@ -47,7 +46,7 @@ from smtpbook.log.frame import (
 )
 from smtpbook.log.store import read_part, told, write_table
 from smtpbook.log.stream import SUFFIX, Stream, read_stream
-from smtpbook.log.where import is_here, located, look_anew, path_of
+from smtpbook.log.where import is_here, look_anew, path_of
 
 LINGER_S: Final = 0.5
 """How long a row may wait for its batch to be full before it is written."""
@@ -340,22 +339,13 @@ def seal_left(folder: Path, sealed_to: Path | None = None) -> list[Path]:
 def _seal_one(path: Path, sealed: Path) -> list[Path]:
     made = list[Path]()
     table, torn_bytes = read_stream(path)
-    if not _holds(sealed, table.num_rows):
+    if not is_whole(sealed, table.num_rows):
         if table.schema != batch_schema() or (not table.num_rows and torn_bytes):
             return []
         if table.num_rows:
             made.append(_write_sealed(table, sealed, torn_bytes))
     _remove(path)
     return made
-
-
-def _holds(sealed: Path, rows: int) -> bool:
-    """Tell whether a file was sealed whole; of a torn upload there is no footer."""
-    name, system = located(sealed)
-    try:
-        return bool(pq.read_metadata(name, filesystem=system).num_rows >= rows)
-    except (OSError, pa.ArrowException):
-        return False
 
 
 def _write_sealed(table: pa.Table, path: Path, torn_bytes: int = 0) -> Path:

@@ -120,19 +120,25 @@ def test_a_second_runner_is_told_who_runs(open_ledger: Opener, folder: Path) -> 
     open_ledger()
 
 
+@pytest.fixture
+def ended() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
 @pytest.mark.skipif(os.name != "posix", reason="asks whether a process has ended")
 def test_where_the_last_runner_has_ended_senders_it_left_may_hold_the_lock(
-    folder: Path,
+    folder: Path, ended: int
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        pass
     with closing(connect(folder / FILE)) as connection:
-        replace(Lease.ours("it", 0.0), pid=ended.pid).write(connection)
+        replace(Lease.ours("it", 0.0), pid=ended).write(connection)
     lock = RunnerLock(folder / "ledger.lock")
     try:
         with pytest.raises(
             LedgerError,
-            match=rf"running already: .* for process {ended.pid}, which has ended",
+            match=rf"running already: .* for process {ended}, which has ended",
         ):
             Ledger(folder)
     finally:
@@ -149,6 +155,19 @@ async def test_who_lost_the_lease_writes_nothing_more(
     (folder / "ledger.lock").unlink()
     open_ledger()
     with pytest.raises(LedgerError, match="another runs this campaign now"):
+        await first.intend(bob, "<1@x.test>")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks whether a process has ended")
+async def test_who_lost_the_lease_to_one_that_has_ended_is_told_so(
+    open_ledger: Opener, folder: Path, ended: int
+) -> None:
+    first = open_ledger()
+    (bob,) = first.select("bob@y.test")
+    with closing(connect(folder / FILE)) as connection:
+        replace(Lease.ours("it", 0.0), pid=ended).write(connection)
+    told = f"process {ended} has run this campaign meanwhile and has ended"
+    with pytest.raises(LedgerError, match=told):
         await first.intend(bob, "<1@x.test>")
 
 

@@ -435,6 +435,22 @@ def test_a_segment_that_was_sealed_in_part_is_sealed_again(tmp_path: Path) -> No
     assert len(read_log(tmp_path)) == 2 * len(rows)
 
 
+@pytest.mark.parametrize("where", [".", "log"])
+def test_a_torn_segment_is_read_from_what_it_was_to_be_made_of(
+    tmp_path: Path, where: str
+) -> None:
+    rows = list(day(10))
+    left(tmp_path, "log-0001", rows)
+    sealed = tmp_path / where
+    sealed.mkdir(exist_ok=True)
+    write_log(to_frame(rows), sealed / "log-0001.parquet")
+    os.truncate(sealed / "log-0001.parquet", 500)
+    assert len(read_log(sealed, growing=tmp_path)) == len(rows)
+    (tmp_path / "log-0001.arrows").unlink()
+    with pytest.raises(SMTPBookError, match="damaged"):  # nothing else has them
+        read_log(sealed, growing=tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"\0" * 5000, b"\xff\xff\xff\xff\x10", b"PAR1"])
 def test_what_holds_no_row_stays_and_hinders_nobody(tmp_path: Path, content: bytes) -> None:
     left(tmp_path, "log-0002", numbered(3))
