@@ -1,4 +1,9 @@
-"""Place: where a campaign's event log may go, if not into its folder."""
+"""Place: where a campaign's event log may go, if not into its folder.
+
+Theory of operation.  No file system behind a URL has to know of locks.  So whoever takes a
+place says so there first, by a file of its own, and then looks whether another has: of two
+that take it at the same instant, one sees the other at least, and gives up; it may be both.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from smtpbook.log.where import look_anew, path_of
 
 # In a folder of its own, so that a pattern such as "events/*" finds a log's files only.
 _CLAIM: Final = ".campaign/id"
+_BEGINS: Final = ".begins"  # behind the id of a campaign that is about to take the place
 
 # "Use of the format "user:password" in the userinfo field is deprecated."
 # -- RFC 3986 section 3.2.1; fsspec reads it all the same, also with a "/" in the password.
@@ -51,10 +57,32 @@ def claim_place(place: str, campaign_id: str) -> None:
     Raises
     ------
     LedgerError
-        It is another campaign's, or there is an event log.
+        It is another campaign's, one takes it at this moment, or there is an event log.
     OSError
         It cannot be looked at, or written to.
     """
+    _refuse_taken(place)  # nothing is written there then
+    claim = path_of(place) / _CLAIM
+    own = claim.with_name(f"{campaign_id}{_BEGINS}")
+    claim.parent.mkdir(parents=True, exist_ok=True)
+    own.write_bytes(b"")
+    try:
+        look_anew(claim)
+        for other in claim.parent.iterdir():
+            if other.name.endswith(_BEGINS) and other.name != own.name:
+                raise LedgerError(
+                    f"another campaign takes {place!r} for its events at this moment; "
+                    f"begin again with a place of this campaign's own or, if that one was "
+                    f"cut off meanwhile, remove {visible(str(other))!r}"
+                )
+        _refuse_taken(place)
+        claim.write_text(campaign_id, "utf-8")
+    finally:
+        own.unlink()
+        look_anew(claim)
+
+
+def _refuse_taken(place: str) -> None:
     path, owner = path_of(place), _owner_of(place)
     if owner or (path.is_dir() and log_files(path)):
         whose = f", of the campaign {visible(owner, max_chars=100)!r}" if owner else ""
@@ -62,9 +90,6 @@ def claim_place(place: str, campaign_id: str) -> None:
             f"there is an event log in {place!r} already{whose}; give events= a place of "
             f"this campaign's own, such as {place.rstrip('/') + '/2'!r}"
         )
-    (path / _CLAIM).parent.mkdir(parents=True, exist_ok=True)
-    (path / _CLAIM).write_text(campaign_id, "utf-8")
-    look_anew(path)
 
 
 def free_place(place: str, campaign_id: str) -> None:
