@@ -131,6 +131,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
         "survey",
         "placement",
         "scoring",
+        "stories",
     },
     "numpy": {
         "databases",
@@ -195,6 +196,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "fsspec": set(),  # it is asked through upath
     "dask": {"campaign", "insight"},
     "distributed": {"campaign", "cluster"},
+    "cloudpickle": {"processes"},
     "rich": {"progress"},
     "click": {"cli"},
     "smtplib": set(),

@@ -81,6 +81,12 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
                     f"named in the error that probe(account) raises is asked"
                 )
     check_settings(settings, "cluster")
+    if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
+        raise ValueError(
+            "pace: domain_of= joins domains that may be different workers'; with cluster= "
+            "leave it out, and per_domain counts by the domain itself, or send with "
+            "processes=, where it is kept"
+        )
     try:
         pickle.dumps(settings.arms)
     except (pickle.PicklingError, TypeError, AttributeError) as exc:
@@ -97,11 +103,6 @@ def check_settings(settings: Settings, by: str) -> None:
     ------
     ValueError
     """
-    if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
-        raise ValueError(
-            f"pace: domain_of= joins domains that may be different senders'; with {by}= "
-            f"leave it out, and per_domain counts by the domain itself"
-        )
     ways = settings.arms.ways if settings.arms is not None else ()
     if any(way.pace is not None for way in ways):
         raise ValueError(

@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from smtpbook.accounts.account import Account
@@ -99,6 +100,23 @@ class _Packer(pickle.Pickler):
             return None
         self.secrets.append(obj)
         return len(self.secrets) - 1, getattr(obj, "mechanisms", None)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Tell a function or class whole that the other process could not import."""
+        if not isinstance(obj, FunctionType | type) or _is_importable(obj):
+            return NotImplemented
+        try:
+            import cloudpickle
+        except ImportError as exc:
+            raise pickle.PicklingError(
+                f"{obj.__qualname__} is in no module that another process can import: put "
+                f"it into a file of its own and import it, or pip install cloudpickle"
+            ) from exc
+        return pickle.loads, (cloudpickle.dumps(obj),)
+
+
+def _is_importable(obj: FunctionType | type) -> bool:
+    return obj.__module__ != "__main__" and "<" not in obj.__qualname__
 
 
 class _Unpacker(pickle.Unpickler):

@@ -184,6 +184,5 @@ class SenderProcess:
 
 
 def _path() -> str:
-    """Where the other process finds this very package."""
-    before = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(_PACKAGE.parent), *([before] if before else [])])
+    """Where the other process finds this very package, and what else is found here."""
+    return os.pathsep.join([str(_PACKAGE.parent), *map(os.path.abspath, sys.path)])

@@ -122,6 +122,25 @@ def test_each_process_follows_the_server_at_its_part_of_an_adaptive_pace(
 
 
 @pytest.mark.heavy
+def test_domains_that_a_function_joins_are_one_processs_at_one_pace(
+    make: Make, lab: Lab
+) -> None:
+    half = {f"d{n}.example": f"mx{n % 2}.example" for n in range(40)}
+
+    def behind(address: str) -> str:  # in no module
+        return half[address.rpartition("@")[2]]
+
+    pace = Pace(per_domain="6 every hour", domain_of=behind)
+    campaign = make(40, pace=pace, stop_when=lambda tally: tally.tried >= 12)
+    run = campaign.send(processes=2, progress=False)
+    done = run.log[run.log["kind"] == "outcome"]
+    told = done["recipient"].map(behind)
+    assert told.value_counts().to_dict() == {"mx0.example": 6, "mx1.example": 6}
+    sessions = [set(done.loc[told == f"mx{n}.example", "session_id"]) for n in (0, 1)]
+    assert not sessions[0] & sessions[1]
+
+
+@pytest.mark.heavy
 def test_two_accounts_have_no_more_connections_than_there_may_be(
     make: Make, lab: Lab
 ) -> None:
@@ -209,7 +228,6 @@ def test_the_command_line_has_processes_send(
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"pace": Pace(per_domain="5/min", domain_of=lambda _: "mx")}, "domain_of"),
         ({"arms": Arms({"a": Arm(way=Way(pace=Pace("5/min")))})}, "hours of their own"),
         ({"connections": 1, "arms": PIPELINED}, "give connections=2"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,27 @@ def test_a_callable_stays_here_and_is_asked_from_there() -> None:
     assert getattr(there.password, "mechanisms", None) == ("XOAUTH2",)
 
 
-def test_what_no_other_process_can_be_told_is_refused() -> None:
-    told = order(
-        Account(host="h.example"), pace=Pace("5/min", domain_of=lambda _: "mx.example")
-    )
+def test_a_function_is_told_by_its_name_or_whole() -> None:
+    account, told = Account(host="h.example"), {"x.example": "mx.example"}
+    for domain_of in (told.get, lambda address: told[address]):
+        pace = Pace(per_domain="5/min", domain_of=domain_of)
+        secrets, octets, _ = packed(order(account, pace=pace))
+        there = unpacked(secrets, octets, never).settings.pace
+        assert there.domain_of("x.example") == "mx.example"
+
+
+def test_what_no_other_process_can_be_told_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account, lock = Account(host="h.example"), threading.Lock()
+    held = order(account, pace=Pace("5/min", domain_of=lambda _: str(lock)))
     with pytest.raises(LocalProtocolError, match="leave processes= out"):
-        packed(told)
+        packed(held)
+    secret = Secret("correct horse")
+    held = order(account, pace=Pace("5/min", domain_of=lambda _: secret.reveal()))
+    with pytest.raises(LocalProtocolError, match="is not pickled") as caught:
+        packed(held)
+    assert "correct" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)  # it is not installed
+    with pytest.raises(LocalProtocolError, match="put it into a file of its own"):
+        packed(order(account, pace=Pace("5/min", domain_of=lambda _: "mx.example")))
