@@ -196,7 +196,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "fsspec": set(),  # it is asked through upath
     "dask": {"campaign", "insight"},
     "distributed": {"campaign", "cluster"},
-    "cloudpickle": {"processes"},
+    "cloudpickle": {"cluster", "processes"},
     "rich": {"progress"},
     "click": {"cli"},
     "smtplib": set(),

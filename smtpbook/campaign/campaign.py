@@ -79,7 +79,7 @@ class Campaign(Known):
         `Pace` has the other ways.  It counts over all sends of the campaign.  Default: as
         fast as the server takes them.
     connections : int
-        How many at once, at most.
+        How many at once, at most; each account has one at least.
     messages_per_connection : int, optional
         After so many a connection is closed and another one opened.  Default: as many as
         the server takes.

@@ -6,7 +6,6 @@ folder, or are fetched from its database, and a worker finds passwords itself.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.queues import check_connections, travels
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
-from smtpbook.pacing.pace import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
     Raises
     ------
     LocalProtocolError
-        A password would have to travel, or be typed on every worker; or another secret.
+        A password would have to travel, or be typed on every worker.
     ValueError
         A setting needs one sender, or there are too few connections.
     """
@@ -81,19 +79,6 @@ def check_order(accounts: Mapping[Account, float], settings: Settings) -> None:
                     f"named in the error that probe(account) raises is asked"
                 )
     check_settings(settings, "cluster")
-    if settings.pace.domain_limits and settings.pace.domain_of is not Pace().domain_of:
-        raise ValueError(
-            "pace: domain_of= joins domains that may be different workers'; with cluster= "
-            "leave it out, and per_domain counts by the domain itself, or send with "
-            "processes=, where it is kept"
-        )
-    try:
-        pickle.dumps(settings.arms)
-    except (pickle.PicklingError, TypeError, AttributeError) as exc:
-        raise LocalProtocolError(
-            f"something in the experiment's arms cannot be told to a cluster ({exc}); what "
-            f"signs a way to unsubscribe is given as a path, or as FromEnvironment('NAME')"
-        ) from exc
 
 
 def check_settings(settings: Settings, by: str) -> None:

@@ -16,7 +16,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.cluster.delivery import ClusterDelivery
 from smtpbook.cluster.gathered import Gathered
 from smtpbook.cluster.order import Order, check_order
-from smtpbook.cluster.workers import Workers
+from smtpbook.cluster.workers import Workers, check_told
 from smtpbook.delivery.outbox import outcome_row
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
@@ -49,7 +49,7 @@ class Spread:
     Raises
     ------
     LocalProtocolError
-        It is no client, or a password would have to travel.
+        It is no client, a password would have to travel, or something cannot.
     ValueError
         A setting needs one sender.
     """
@@ -58,6 +58,7 @@ class Spread:
         self, client: Client, accounts: Mapping[Account, float], settings: Settings
     ) -> None:
         check_order(accounts, settings)
+        check_told((dict(accounts), settings))
         self._workers = Workers(client)
         self._accounts, self._settings = accounts, settings
         self._folder: CampaignFolder
@@ -108,7 +109,7 @@ class Spread:
         # Nobody writes there: no runner is there.
         seal_left(self._folder.growing, self._folder.events)
         self._send, self._is_whole = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}", only is None
-        books.begin_send(self._send, only, limit)
+        books.begin_send(self._send, only, limit, joins=self._settings.pace.joins)
 
     @contextmanager
     def delivery(self, run: Run, display: Display) -> Iterator[ClusterDelivery]:

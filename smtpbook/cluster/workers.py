@@ -7,6 +7,7 @@ scheduler run one again, nobody gets a message twice: it claims from the ledger 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,6 +59,26 @@ def _installed() -> Iterator[None]:
     except ImportError as exc:
         raise LocalProtocolError(
             "a cluster needs Dask, which is not installed: pip install 'smtpbook[cluster]'"
+        ) from exc
+
+
+def check_told(told: object) -> None:
+    """Refuse what no worker can be told.
+
+    Raises
+    ------
+    LocalProtocolError
+        It is such, or Dask is not installed.
+    """
+    with _installed():
+        import cloudpickle  # as Dask does
+    try:
+        cloudpickle.dumps(told)
+    except (pickle.PicklingError, TypeError, AttributeError) as exc:
+        raise LocalProtocolError(
+            f"something in accounts or settings cannot be told to a worker ({exc}); a "
+            f"function must hold nothing such, and what signs a way to unsubscribe is "
+            f"given as a path, or as FromEnvironment('NAME')"
         ) from exc
 
 

@@ -105,6 +105,11 @@ def simulate_cluster(
             f"pace={str(pace)!r}: a simulation knows none of the refusals that an adaptive "
             f'pace learns from; give a fixed one, such as "600/min"'
         )
+    if pace.joins is not None:
+        raise ValueError(
+            "pace: a simulation knows no addresses, whose domains domain_of= could join; "
+            "leave it out, and give what it joins as one domain"
+        )
     if pace.has_hours:
         raise ValueError(
             f"pace={str(pace)!r}: a simulation knows no time of the day; leave quiet= and "

@@ -123,6 +123,12 @@ class Pace:
         return any(isinstance(limit, Adaptive) for limit in self.limits)
 
     @property
+    def joins(self) -> Callable[[str], str | None] | None:
+        """By what `per_domain` counts, where that may join domains; None: it does not."""
+        is_plain = not self.domain_limits or self.domain_of is domain_of
+        return None if is_plain else self.domain_of
+
+    @property
     def is_free(self) -> bool:
         """Whether there is nothing to wait for."""
         return not (

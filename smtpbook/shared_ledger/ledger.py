@@ -21,7 +21,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import Any, Final
@@ -33,7 +33,7 @@ from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.lock import Lease, refuse_fork
 from smtpbook.ledger.writer import Promise, Work, Writer
-from smtpbook.shared_ledger import schema, sends, shares
+from smtpbook.shared_ledger import parts, schema, sends, shares
 from smtpbook.shared_ledger.connection import Conflict, SharedConnection
 from smtpbook.shared_ledger.shares import Asked
 from smtpbook.shared_ledger.standings import SharedStandings
@@ -115,6 +115,7 @@ class SharedLedger(Books, SharedStandings):
             self._partitions = int(about["partitions"])
             self._lease_s = float(about["lease_s"])
             self._asked = about["asked"]
+            self._is_by_domain = not int(about.get(parts.JOINED, "0"))
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease, sends=not sees_all)
             self._runners = sends.work(reader).runners
@@ -253,7 +254,11 @@ class SharedLedger(Books, SharedStandings):
     # -- a send of all runners
 
     def begin_send(
-        self, send: str, only: str | Iterable[str] | None = None, limit: int | None = None
+        self,
+        send: str,
+        only: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        joins: Callable[[str], str | None] | None = None,
     ) -> None:
         """Begin a send, of which each runner then takes its part by `next_share`.
 
@@ -263,6 +268,8 @@ class SharedLedger(Books, SharedStandings):
             What it is called; each has a name of its own.
         only, limit
             As for `select`, of the whole list.
+        joins : callable, optional
+            Given an address, gives what is to be one runner's.  Default: its domain.
 
         Raises
         ------
@@ -277,6 +284,10 @@ class SharedLedger(Books, SharedStandings):
                 f"the ledger {self._name} has runners: a send goes on. Wait for its end, "
                 f"or stop it"
             )
+        if joins is not None or not self._is_by_domain:
+            self.claim(0)  # what silent runners left is known by its part
+            parts.deal(self._reader, self._partitions, joins)
+            self._is_by_domain = joins is None
         before = self.counts
         is_resending = self._is_resending
         sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
@@ -333,7 +344,7 @@ class SharedLedger(Books, SharedStandings):
             Here or on awaiting: it cannot be written, or the recipient is in another
             runner's part of the list.  Nothing may be sent then.
         """
-        for entry in listed(entries):
+        for entry in listed(entries) if self._is_by_domain else ():
             part = schema.part_of(entry.key, self._partitions)
             if part not in self._held:
                 raise LedgerError(

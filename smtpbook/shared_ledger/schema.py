@@ -182,7 +182,12 @@ def name_of(url: str, campaign_id: str) -> str:
 
 def part_of(key: str, partitions: int) -> int:
     """Give the part of the list that a recipient is in: all of one domain are in one."""
-    return crc32(key[key.rfind("@") + 1 :].encode("utf-8", "replace")) % partitions
+    return part_for(key[key.rfind("@") + 1 :], partitions)
+
+
+def part_for(joined: str, partitions: int) -> int:
+    """Give the part that all are in who are to be one runner's."""
+    return crc32(joined.encode("utf-8", "replace")) % partitions
 
 
 def _is_there(connection: Connection, schema: str) -> bool:

@@ -12,6 +12,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.client_certificate import ClientCertificate
 from smtpbook.accounts.passwords import FromEnvironment, FromPrompt
 from smtpbook.cluster.order import Order, check_order, dealt
+from smtpbook.cluster.workers import check_told
 from smtpbook.delivery.arms import Arm, Arms, Way
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LocalProtocolError
@@ -74,7 +75,6 @@ def arms(**way: Any) -> Arms:
 @pytest.mark.parametrize(
     ("told", "named"),
     [
-        (Settings(pace=Pace(per_domain="5/min", domain_of=lambda _: "mx")), "domain_of"),
         (Settings(arms=arms(pace=Pace("5/min"))), "paces or hours of their own"),
         (Settings(connections=1, arms=arms(pipelining="off")), "give connections=2"),
     ],
@@ -91,7 +91,7 @@ def test_a_secret_in_an_experiments_letter_is_refused_and_not_shown() -> None:
     )
     told = Settings(arms=Arms({"one": Arm(), "other": Arm(letter={"letter": letter})}))
     with pytest.raises(LocalProtocolError, match="unsubscribe is given as") as caught:
-        check_order({account(None): 1.0}, told)
+        check_told(told)
     assert "correct" not in str(caught.value)
 
 

@@ -189,6 +189,36 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
     assert sending.is_whole
 
 
+def behind(address: str) -> str:
+    """Whose server has an address: of the thirty domains of the list, one of two."""
+    return f"mx{int(address.partition('@d')[2].partition('.')[0]) % 2}.test"
+
+
+def test_domains_that_a_function_joins_are_one_senders_at_one_pace(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    pace = Pace(per_domain="6 every hour", domain_of=behind)
+    with folder.shared_ledger(sees_all=True) as desk:
+        desk.begin_send("one", joins=pace.joins)
+    paced = order(pace=pace)
+    together(paced, when_sent(12, lambda standings: standings.ask("stop")))
+    log = read_log(folder.events)
+    done = log[log["kind"] == "outcome"]
+    whose = done["recipient"].map(behind)
+    assert whose.value_counts().to_dict() == {"mx0.test": 6, "mx1.test": 6}
+    sessions = [set(done.loc[whose == f"mx{n}.test", "session_id"]) for n in (0, 1)]
+    senders = [
+        {path for path in folder.events.glob("*.parquet") if one & of(path)}
+        for one in sessions
+    ]
+    assert [len(one) for one in senders] == [1, 1]
+
+
+def of(path: Path) -> set[str]:
+    """The sessions of a file of the log."""
+    return set(read_log(path)["session_id"].dropna())
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("comes", [True, False])
 def test_connections_pass_to_who_comes_and_from_who_leaves(

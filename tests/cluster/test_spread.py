@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from smtpbook.errors import AuthenticationError, LedgerError, LocalProtocolError
 from smtpbook.experiments.experiment import Experiment
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.stopping import stop_rule
 from smtpbook.progress import Silent, use
 from smtpbook.tables.outcomes import outcomes
@@ -177,6 +179,34 @@ def test_an_experiment_is_sent_by_all_at_a_pace_that_learns(
     helo = run.log[run.log["verb"] == "EHLO"].groupby("session_id")["command"].first()
     by_arm = done.reset_index().groupby("session_id")["arm"].first().astype(str)
     assert all(helo[one].split()[1] in arm for one, arm in by_arm.items())
+
+
+def test_what_joins_domains_goes_to_the_workers_from_wherever_it_is_written(
+    make: Make, processes: Client, lab: Lab
+) -> None:
+    def behind(address: str) -> str:  # in no module
+        return f"mx{int(address.partition('@d')[2].partition('.')[0]) % 2}.test"
+
+    pace = Pace(per_domain="6 every hour", domain_of=behind)
+    campaign = make(60, pace=pace)
+    live = campaign.start(cluster=processes, progress=False)
+    while live.status().done < 12:
+        assert not live.join(0.1)
+    live.stop()
+    run = live.wait(60)
+    whose = run.log.loc[run.log["kind"] == "outcome", "recipient"].map(behind)
+    assert whose.value_counts().to_dict() == {"mx0.test": 6, "mx1.test": 6}
+    assert check(campaign, lab, 60) == {"accepted": 12, "pending": 48}
+
+
+def test_what_no_worker_can_be_told_is_refused(
+    make: Make, processes: Client, lab: Lab
+) -> None:
+    lock = threading.Lock()
+    pace = Pace(per_domain="6 every hour", domain_of=lambda _: str(lock))
+    with pytest.raises(LocalProtocolError, match="cannot be told to a worker"):
+        make(6, pace=pace).send(cluster=processes)
+    assert lab.received == []
 
 
 def test_a_login_that_fails_anywhere_fails_before_anything_is_sent(

@@ -103,3 +103,9 @@ def test_what_counts_as_a_domain_can_be_said() -> None:
     assert Pacer(pace).domain("ann@x.example") == "a"
     assert Pacer(Pace(per_domain="1/s")).domain("ann@X.example") == "x.example"
     assert Pacer(Pace("1/s")).domain("ann@x.example") == ""
+
+
+def test_it_tells_what_may_join_domains() -> None:
+    assert Pace("5/min", domain_of=str.lower).joins is None
+    assert Pace(per_domain="5/min").joins is None
+    assert Pace(per_domain="5/min", domain_of=str.lower).joins is str.lower

@@ -1,0 +1,87 @@
+"""A list is dealt anew where a send's pace joins domains, and again where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from smtpbook.shared_ledger.ledger import SharedLedger
+from tests.ledger.conftest import Database, result
+
+pytestmark = pytest.mark.real_server
+PEOPLE = [f"p{n}@d{n % 20}.test" for n in range(60)]
+
+
+def behind(address: str) -> str | None:
+    """Whose server it is: three have all domains, and some nobody knows."""
+    number = int(address.partition("@d")[2].removesuffix(".test"))
+    return None if number == 7 else f"mx{number % 3}.test"
+
+
+def begin(database: Database, send: str, joins: Callable[[str], str | None] | None) -> None:
+    with SharedLedger(database.url, database.name, sees_all=True) as desk:
+        desk.begin_send(send, joins=joins)
+
+
+def parts(database: Database) -> list[set[str]]:
+    """Who is in each part, as a runner claims one after the other."""
+    found = []
+    with database.open(share=0) as ledger:
+        while (chosen := ledger.next_share(1)) is not None:
+            found.append({entry.address for entry in chosen})
+    return [part for part in found if part]
+
+
+def by(joins: Callable[[str], str | None]) -> set[frozenset[str]]:
+    names = {joins(address) for address in PEOPLE}
+    return {frozenset(one for one in PEOPLE if joins(one) == name) for name in names}
+
+
+def test_all_that_a_function_joins_are_in_one_part_until_a_send_is_without_it(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+    begin(database, "one", None)
+    before = parts(database)
+    begin(database, "two", behind)
+    joined = parts(database)
+    assert sorted(who for part in joined for who in part) == sorted(PEOPLE)
+    for group in by(behind):
+        assert [part >= group for part in joined].count(True) == 1
+    begin(database, "three", None)
+    assert parts(database) == before
+
+
+async def test_what_a_runner_that_died_left_is_in_doubt_before_the_list_is_dealt_anew(
+    database: Database,
+) -> None:
+    database.create(PEOPLE, lease_s=0.5)
+    dead = database.open()
+    entry = next(iter(dead.select()))
+    promise = dead.intend(entry, "<it@x.test>")
+    assert promise is not None
+    await promise
+    dead._writer.close()  # killed: no sign of life, and it does not leave
+    with database.look() as standings:
+        while standings.work.runners:
+            pass
+    begin(database, "two", behind)
+    with database.open() as ledger:
+        assert ledger.counts == {"pending": len(PEOPLE) - 1, "in_doubt": 1}
+
+
+async def test_a_runner_of_such_a_send_writes_to_all_that_it_claimed(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+    begin(database, "one", behind)
+    with database.open(share=0) as ledger:
+        chosen = ledger.next_share(8)
+        assert chosen is not None
+        for entry in list(chosen):
+            promise = ledger.intend(entry, "<it@x.test>")
+            assert promise is not None
+            await promise
+            ledger.note(entry, result(entry.address, "accepted"))
+        assert ledger.tally.tried == len(PEOPLE)
