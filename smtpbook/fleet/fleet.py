@@ -304,8 +304,8 @@ class Worker:
             self._owed -= fleet.lot
             self._pacer.take(now)
             fleet.pay(now)
-        # If all connections are busy, each has its part of the core.
-        cpu_s = lot.size * fleet.cpu_s * self._connections
+        # Each of those that are busy has its part of the core.
+        cpu_s = lot.size * fleet.cpu_s * (len(self._busy) + 1)
         ends_at = now + max(fleet.times.lot_s(lot.size), cpu_s)
         if self._unopened:
             self._unopened -= 1

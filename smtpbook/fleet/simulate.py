@@ -41,9 +41,9 @@ def simulate_cluster(
 ) -> ClusterSimulation:
     """Say what ``campaign.send(cluster=client)`` would come to.
 
-    The real code decides what begins when: the pace, its parts and how they are dealt anew,
-    the queue with its lanes, the partition of each domain, how many partitions are claimed
-    at a time, and the lease of a worker that dies.
+    The real code decides what begins when: the pace, each one's part of it and of the
+    connections, the queue with its lanes, the partition of each domain, how many partitions
+    are claimed at a time, and the lease of a worker that dies.
 
     Assumed is all else.  What a message takes is drawn from the server's quantiles; nobody
     is refused or tried again; all workers come at once and are equally fast; the list is
