@@ -271,12 +271,14 @@ class Delivery:
         self._fill(route)
 
     def _fill(self, route: Route) -> None:
-        """Have a connection in each seat, unless the first is not open or all are gone."""
+        """Have a connection in each new seat, once the first is open, if any is left."""
         if self._nursery is None or not (route.seats and route.opened.is_set()):
             return
-        for number in set(range(route.connections)) - route.seats:
+        # Those given up stay so: a password is not tried again.
+        for number in set(range(route.filled, route.connections)) - route.seats:
             route.seats.add(number)
             self._nursery.start_soon(self._work, Seat(route, number))
+        route.filled = route.connections
 
     async def _work(self, seat: Seat) -> None:
         """Hold one session after the other until the queue is empty."""

@@ -77,6 +77,8 @@ class Route:
     seats : set of int
         The numbers of the connections there are, from 0, not counting those given up, and
         at first the first one only; of these, `pausing` stay away after they were lost.
+    filled : int
+        How many of the connections have begun, also if they were given up.
     taken : float
         Messages so far; counted up where it could not take any.
     rests_until : float
@@ -94,7 +96,7 @@ class Route:
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
         self.connections, self.queue, self.pipelining = connections, queue, pipelining
-        self.seats, self.pausing, self.taken = {0}, 0, 0.0
+        self.seats, self.filled, self.pausing, self.taken = {0}, 1, 0, 0.0
         self.line: deque[Waiter] = deque()
         self.opened = trio.Event()
         self.refusal: SMTPBookError | None = None

@@ -30,6 +30,7 @@ from smtpbook.recipients.read import read_recipients
 from tests.delivery.conftest import delivery_of
 
 People = Callable[[int], pd.DataFrame]
+NO = "535 5.7.8 no"
 ServeHere = Callable[[Lab], Awaitable[Account]]
 
 
@@ -216,8 +217,35 @@ async def test_connections_are_as_many_as_it_is_told_while_it_sends(
             await trio.sleep(4)
             begun.append(books.counts["accepted"] - before)
     assert begun == [8, 20, 4, 12]
+    assert [route.seats for route in delivery._routes] == [set()]
     assert books.counts == {"accepted": 100}
     assert run.log["session_id"].nunique() == 2 + 3 + 2
+
+
+async def test_a_connection_whose_login_was_refused_is_not_tried_again_for_more(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+) -> None:
+    lab = Lab(users={"ann": "horse"})
+    # All logins but the first one in an hour.
+    lab.set(end_of_data=Behaviour(delay_s=1.0), auth=Behaviour(reply=NO, over=(1, 3600.0)))
+    account = await serve_here(lab)
+    account = account.replace(username="ann", password="horse", auth="PLAIN")
+    who = read_recipients(people(30))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings, run = Settings(connections=2), Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, account, settings, run)
+    tries: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        for connections in (2, 3, 4):
+            delivery.connect(connections)
+            await trio.sleep(5)
+            tries.append(int((run.log["verb"] == "AUTH").sum()))
+    assert tries == [2, 3, 4]
+    assert books.counts == {"accepted": 30}
 
 
 @pytest.mark.parametrize(
