@@ -9,12 +9,13 @@ one go, at about 1.5 µs a row.  That is a pause of 3 ms in the thread that appe
 than what handing the work to another thread would cost it (Python lets a thread keep the
 interpreter for 5 ms).  In a batch each text stands once, and a column that holds one
 value throughout shares its buffers with the batch before it.  A DataFrame is made from
-the buffers, never from cells.
+the buffers, never from cells; its texts stay in the batches until they are looked at
+(`texts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from threading import Lock
@@ -30,6 +31,7 @@ from smtpbook.errors import ColumnError, near_miss
 from smtpbook.escape import visible
 from smtpbook.events import COLUMNS, KINDS, OUTCOMES, SCHEMA, Row
 from smtpbook.log.distinct import NEEDED, distinct_replies
+from smtpbook.log.texts import filled, to_texts, unified
 
 Log = pd.DataFrame
 """The event log *is* a DataFrame: the name by which rooms without pandas speak of it."""
@@ -49,9 +51,6 @@ _ARROW_TYPES: Final = {
 }
 # In a batch of BATCH_ROWS no dictionary outgrows 16 bits; in a table of many it does.
 _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
-# Rows of a text column that pandas gets in one piece.  Smaller pieces share more of their
-# memory and make everything that looks for a row slower.
-_STRETCH_ROWS: Final = 32 * BATCH_ROWS
 _FEW: Final = 64  # categories
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
@@ -209,12 +208,15 @@ def from_table(table: pa.Table) -> pd.DataFrame:
         Any of the event log's columns, in any order, texts plain or dictionary-encoded.
         Columns it lacks are null; columns that are not the event log's are left out.
     """
-    return _with_reasons(_frame_of(table, COLUMNS), table)
+    # Reasons first: looking for them takes room, which the other columns then have.
+    columns = _columns_of(table, ("kind", "reply_code", "reason"))
+    columns["reason"] = _with_reasons(columns, table)
+    columns |= _columns_of(table, (name for name in COLUMNS if name not in columns))
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
 
-def _frame_of(table: pa.Table, names: Iterable[str]) -> pd.DataFrame:
-    columns = {name: _to_pandas(_column(table, name), name) for name in names}
-    return pd.DataFrame(columns, copy=False)
+def _columns_of(table: pa.Table, names: Iterable[str]) -> dict[str, Any]:
+    return {name: _to_pandas(_column(table, name), name) for name in names}
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
@@ -259,12 +261,12 @@ def fill_reasons(table: pa.Table) -> pa.Table:
     looked_at = pc.fill_null(pc.or_kleene(missing, greets), False)
     found = from_table(table.filter(looked_at))["reason"]
     found = found[missing.filter(looked_at).to_numpy()]
-    filled = pc.replace_with_mask(
+    reasons = pc.replace_with_mask(
         table["reason"].cast(pa.string()).combine_chunks(),
         missing.combine_chunks(),
         pa.array(found, pa.string(), from_pandas=True),
     )
-    return table.set_column(table.column_names.index("reason"), "reason", filled)
+    return table.set_column(table.column_names.index("reason"), "reason", reasons)
 
 
 def _to_pandas(values: pa.ChunkedArray, name: str) -> Any:
@@ -273,22 +275,16 @@ def _to_pandas(values: pa.ChunkedArray, name: str) -> Any:
     if dtype == "category":
         return _to_categorical(values, _FIXED_CATEGORIES.get(name, ()))
     if dtype == "string":
-        return pd.arrays.ArrowStringArray(_decoded(values))
+        return to_texts(values)
     values = values.cast(_ARROW_TYPES[dtype])
     if dtype == "float64":
         return _owned(values.to_numpy())
     if dtype == "int32":
-        return _filled(values, 0)
+        return _owned(filled(values, 0))
     # One chunk: pandas would make an array of each, then join them.
     extension: Any = pd.api.types.pandas_dtype(dtype)
     column = extension.__from_arrow__(values.combine_chunks())
     return column.copy() if dtype.startswith("datetime") else column
-
-
-def _filled(values: pa.ChunkedArray, null: int) -> np.ndarray[Any, Any]:
-    """Give numbers in one array, null as another number."""
-    filled = pc.fill_null(values, null) if values.null_count else values
-    return _owned(filled.to_numpy())
 
 
 def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -324,80 +320,20 @@ def _dtype_of(names: tuple[str, ...]) -> pd.CategoricalDtype:
 _dtype_of_few: Final = lru_cache(_dtype_of)
 
 
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give texts in full, as pandas stores them (64-bit offsets).
-
-    Where one text fills a whole stretch of rows, equal stretches are one array: most
-    columns of a campaign's log then take next to no memory.
-    """
-    if not pa.types.is_dictionary(values.type):
-        return values.cast(pa.large_string())
-    stretches: list[pa.Array] = []
-    last: tuple[Any, int] | None = None
-    for chunks in _stretches(values.chunks):
-        codes, texts = _joined(chunks)
-        if len(texts) > 1 or (len(texts) == 1 and codes.null_count):
-            last = None
-            stretches.append(texts.cast(pa.large_string()).take(codes.combine_chunks()))
-            continue
-        only = texts[0].as_py() if len(texts) else None
-        if last != (only, len(codes)):
-            last = only, len(codes)
-            text = pa.scalar(only, pa.large_string())
-            stretches.append(pa.repeat(text, len(codes)))
-        else:
-            stretches.append(stretches[-1])
-    return pa.chunked_array(stretches, pa.large_string())
-
-
-def _stretches(chunks: Sequence[pa.Array]) -> Iterator[list[pa.Array]]:
-    """Put neighbours together until they make a stretch."""
-    stretch: list[pa.Array] = []
-    rows = 0
-    for chunk in chunks:
-        stretch.append(chunk)
-        rows += len(chunk)
-        if rows >= _STRETCH_ROWS:
-            yield stretch
-            stretch, rows = [], 0
-    if stretch:
-        yield stretch
-
-
-def _joined(chunks: Sequence[pa.Array]) -> tuple[pa.ChunkedArray, pa.Array]:
-    """Give the codes of many chunks with a dictionary each, and one dictionary for all."""
-    values = _unified(pa.chunked_array(chunks))
-    codes = pa.chunked_array([chunk.indices for chunk in values.chunks])
-    return codes, values.chunk(0).dictionary
-
-
-def _unified(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give texts that have a dictionary each one for all; others stay as they are."""
-    if not pa.types.is_dictionary(values.type):
-        return values
-    # A batch's own codes may be too small for the texts of many.
-    coded = [
-        pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary)
-        for chunk in values.chunks
-    ]
-    kind = pa.dictionary(pa.int32(), values.type.value_type)
-    return pa.chunked_array(coded, kind).unify_dictionaries()
-
-
-def _with_reasons(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:
+def _with_reasons(columns: Mapping[str, Any], table: pa.Table) -> pd.Categorical:
     """Fill ``reason`` where a 4yz or 5yz reply has none; each distinct reply asks once."""
-    refused = frame["reply_code"].to_numpy("int16", na_value=0) >= 400
-    missing = refused & frame["reason"].isna().to_numpy()
+    column: pd.Categorical = columns["reason"]
+    refused = columns["reply_code"].to_numpy("int16", na_value=0) >= 400
+    missing = refused & column.isna()
     if not missing.any():
-        return frame
+        return column
     # Greetings, too: they tell whose server it is.
-    looked_at = missing | (frame["kind"] == "greeting").to_numpy()
+    looked_at = missing | (columns["kind"] == "greeting")
     rows = pa.array(np.flatnonzero(looked_at))
-    said = {n: _unified(_column(table, n)).take(rows) for n in NEEDED}
-    seen = _frame_of(pa.table(said), NEEDED)
+    said = pa.table({name: unified(_column(table, name)).take(rows) for name in NEEDED})
+    seen = pd.DataFrame(_columns_of(said, NEEDED), copy=False)
     number, heard = distinct_replies(seen, missing[looked_at])
     reasons = [reason_of(*one[:4], host=one.host, greeting=one.greeting) for one in heard]
-    column = frame["reason"].array
     given = {name for n, name in enumerate(column.categories) if n in column.codes}
     names = pd.Index(sorted(given.union(filter(None, reasons))), dtype="str")
     smallest = np.min_scalar_type(-len(names) - 1)
@@ -405,8 +341,7 @@ def _with_reasons(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:
     codes = places[column.codes]
     asked = names.get_indexer(pd.Index(reasons, dtype=object)).astype(smallest)
     codes[missing] = asked[number]
-    frame["reason"] = pd.Categorical.from_codes(codes, names)
-    return frame
+    return pd.Categorical.from_codes(codes, names)
 
 
 def require_columns(frame: pd.DataFrame, *names: str) -> None:

@@ -1,7 +1,8 @@
 """A log of a million events: what a row takes while recorded, what its DataFrame costs.
 
-Both parts have an interpreter of their own (`tests.benchmarks.memory`).  The events are
-those of a day's sends, again and again.
+A DataFrame's texts are written out once they are looked at; what that costs where somebody
+looks at every one is a part of its own.  Each part has an interpreter of its own
+(`tests.benchmarks.memory`).  The events are those of a day's sends, again and again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tests.benchmarks.races import Finding, Limits
 EVENTS: Final = 1_000_000
 _PREPARE: Final = """
 import gc, time
+import pyarrow as pa
 from itertools import cycle, islice
 from smtpbook.log.frame import Recorder
 from tests.log.story import day
@@ -46,16 +48,28 @@ frame = recorder.frame()
 answer = time.process_time() - started
 assert len(frame) == given["events"]
 """
+_LOOK: Final = """
+started = time.process_time()
+for column in frame.select_dtypes("string"):
+    pa.array(frame[column])
+answer = time.process_time() - started
+"""
 
 
 def run(name: str, limits: Limits) -> tuple[list[Row], list[Finding]]:
-    """Measure both parts; times and octets are the best of the rounds."""
+    """Measure the parts; times and octets are the best of the rounds."""
     events = max(10_000, round(EVENTS * limits.scale))
     record = [measure(_PREPARE, _RECORD, events=events) for _ in range(limits.rounds)]
     prepare = f"{_PREPARE}\nrecorder = record()\n"
     build = [measure(prepare, _BUILD, events=events) for _ in range(limits.rounds)]
+    prepare = f"{prepare}\nframe = recorder.frame()\n"
+    look = [measure(prepare, _LOOK, events=events) for _ in range(limits.rounds)]
     rows: list[Row] = []
-    for what, costs in (("recording", record), ("building the DataFrame", build)):
+    for what, costs in (
+        ("recording", record),
+        ("building the DataFrame", build),
+        ("looking at every text in it", look),
+    ):
         rows.append(
             {
                 "row": name,
