@@ -10,7 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "smtpbook"
 FLOORS = [
-    {"errors", "escape", "fields", "palette", "places", "signing", "svg", "wording"},
+    {
+        *("dots", "errors", "escape", "fields", "palette", "places", "signing", "svg"),
+        "wording",
+    },
     # the words
     {
         *("certificates", "events", "findings", "private_key", "protocol", "progress"),
@@ -202,7 +205,7 @@ HOME = {  # each heavy dependency has one home, or a few named ones
     "smtplib": set(),
 }
 STDLIB_ONLY = {
-    *("errors", "escape", "fields", "palette", "signing", "wording"),
+    *("dots", "errors", "escape", "fields", "palette", "signing", "wording"),
     *("events", "protocol", "sasl", "states", "transfer"),
     *("codes", "maxbulk", "pacing", "unsubscribe"),
 }

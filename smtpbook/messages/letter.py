@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
 from smtpbook.bodies.text import flowed
+from smtpbook.dots import join
 from smtpbook.errors import SMTPBookError, TemplateError
 from smtpbook.language.fence import Function
 from smtpbook.language.part import Part
@@ -253,7 +254,7 @@ class Letter:
         content = self._content(filling)
         if not content[-1].endswith(mime.CRLF):
             content.append(mime.CRLF)
-        data = b"".join((head, *content))
+        data = join((head, *content))
         for signer in self._signers:
             try:
                 data = signer.sign(data, date=date)

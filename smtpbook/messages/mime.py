@@ -28,6 +28,7 @@ from email.utils import formataddr
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
+from smtpbook.dots import join, ready
 from smtpbook.protocol.addresses import Mailbox
 from smtpbook.protocol.message import MAX_LINE
 
@@ -178,9 +179,10 @@ def _charset_of(text: str) -> Charset:
 
 
 class _Piece(NamedTuple):
-    """A piece of a body, encoded to stand between any two others."""
+    """A piece of a body, encoded to stand between any two others, or behind them all."""
 
     encoded: bytes
+    last: bytes
     octets: int
     foreign: int
 
@@ -191,10 +193,10 @@ class _Piece(NamedTuple):
         encoded = binascii.b2a_qp(octets, istext=True).replace(b"\n", CRLF)
         # The next piece begins on a line of its own, so that neither asks where the other
         # ended: "=" before a line end takes that line end away (RFC 2045 section 6.7).
-        if not encoded.endswith(CRLF):
-            encoded += b"=\r\n"
+        last = ready(encoded)
+        between = last if encoded.endswith(CRLF) else join((last, b"=\r\n"))
         plain = len(octets) if text.isascii() else len(text.encode("ascii", "ignore"))
-        return cls(encoded, len(octets), len(octets) - plain)
+        return cls(between, last, len(octets), len(octets) - plain)
 
 
 class Body:
@@ -234,7 +236,7 @@ class Body:
             longest = max(map(len, content.split("\n")))
             if longest <= MAX_LINE and f"--{BOUNDARY}" not in content:
                 return "7bit", [content.replace("\n", "\r\n").encode("ascii")]
-        encoded, octets, foreign = [b""], 0, 0
+        encoded, octets, foreign = list[bytes](), 0, 0
         for text in filter(None, pieces):
             piece = self._known.get(text) or _value(text)
             encoded.append(piece.encoded)
@@ -244,8 +246,8 @@ class Body:
         if 6 * foreign > octets:
             content = _joined(pieces).replace("\n", "\r\n")
             return "base64", [base64_lines(content.encode())]
-        # The last line's end is not taken away.
-        encoded[-1] = encoded[-1].removesuffix(b"=\r\n")
+        if encoded:
+            encoded[-1] = piece.last
         return "quoted-printable", encoded
 
 
@@ -280,7 +282,7 @@ def _text_header(subtype: str, encoding: Encoding, is_flowed: bool) -> bytes:
     part = MIMEText("", subtype, charset, policy=_POLICY)  # type: ignore[arg-type]
     if is_flowed:
         part.set_param("format", "flowed")
-    return _header_of(part)
+    return ready(_header_of(part))
 
 
 # -- files
@@ -322,7 +324,7 @@ def file_entity(
     )
     if content_id is not None:
         part["Content-ID"] = f"<{content_id}>"
-    return _header_of(part) + base64_lines(data)
+    return ready(_header_of(part) + base64_lines(data))
 
 
 def multipart(
@@ -355,7 +357,7 @@ def _frame(subtype: str, boundary: str, count: int) -> tuple[bytes, ...]:
     part.set_payload(hole)
     whole = MIMEMultipart(subtype, boundary, [part] * count, policy=_POLICY)
     del whole["MIME-Version"]  # belongs to the message (RFC 2045 section 4)
-    return tuple(whole.as_bytes().split(f"\r\n{hole}".encode()))
+    return tuple(map(ready, whole.as_bytes().split(f"\r\n{hole}".encode())))
 
 
 def _header_of(part: MIMEBase) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from smtpbook.dots import stuff_dots
+
 END: Final = b".\r\n"
 
 
@@ -26,9 +28,7 @@ def stuff(data: bytes) -> bytes:
     >>> stuff(b".hidden\r\nshown\r\n")
     b'..hidden\r\nshown\r\n.\r\n'
     """
-    if data.startswith(b"."):
-        data = b"." + data
-    return data.replace(b"\r\n.", b"\r\n..") + END
+    return stuff_dots(data) + END
 
 
 class MailDataReader:
