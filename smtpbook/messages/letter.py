@@ -174,9 +174,10 @@ class Letter:
         filling = self.filling(row)
         filled = self._fill_lines(filling)
         whom = self._whom(filling.recipient, filled)
-        self._header(filling.recipient, whom, filled, "", datetime.now(UTC))
-        for part, body in self._bodies:
-            self._body(part, body, filling)
+        head = b"".join((self._head, whom, *self._texts(filled)))
+        _check_lines(head, filling.recipient)
+        for part, _ in self._bodies:
+            filling.body(part, self.functions(part, {}))
         for file in self.files:
             if isinstance(file, AttachmentColumn):
                 file.find(row)
@@ -218,23 +219,26 @@ class Letter:
         message_id: str,
         date: datetime,
     ) -> bytes:
+        subject, *others = self._texts(filled)
         head = b"".join(
             (
                 self._head,
                 whom,
-                mime.free_text("Subject", filled["Subject"]),
+                subject,
                 _date_field(date.replace(microsecond=0)),
                 mime.structured("Message-ID", message_id),
-                *(
-                    mime.structured(name, text)
-                    for name, text in filled.items()
-                    if name not in _OWN
-                ),
+                *others,
                 b"MIME-Version: 1.0\r\n",
             )
         )
         _check_lines(head, recipient)
         return head
+
+    def _texts(self, filled: Mapping[str, str]) -> list[bytes]:
+        """Write the fields whose text is the template's, Subject first."""
+        subject = mime.free_text("Subject", filled["Subject"])
+        others = [mime.structured(n, text) for n, text in filled.items() if n not in _OWN]
+        return [subject, *others]
 
     def _message(
         self,

@@ -68,6 +68,7 @@ _BASE64: Final = Charset("utf-8")
 _BASE64.body_encoding = BASE64
 
 _SHORT: Final = 100  # characters of a value that is remembered
+_WHOLE: Final = 20  # ways through a body, by conditions alone, that are remembered
 
 Encoding = Literal["7bit", "quoted-printable", "base64"]
 
@@ -94,6 +95,10 @@ def free_text(name: str, text: str) -> bytes:
     >>> free_text("Subject", "Grüße")
     b'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n'
     """
+    return _text_again(name, text) if len(text) <= _SHORT else _text_field(name, text)
+
+
+def _text_field(name: str, text: str) -> bytes:
     room = _FIELD - len(name) - 2
     if not (_NOT_PLAIN.search(text) or len(text) > room):
         return f"{name}: {text}\r\n".encode("ascii")
@@ -101,6 +106,10 @@ def free_text(name: str, text: str) -> bytes:
     if charset is not _ASCII and (word := _encoded_word(text, charset, room)) is not None:
         return f"{name}: {word}\r\n".encode("ascii")
     return field(name, Header(text, charset, header_name=name))
+
+
+# Most subjects are the same for all, or for all of one city.
+_text_again: Final = lru_cache(maxsize=512)(_text_field)
 
 
 def structured(name: str, text: str) -> bytes:
@@ -219,6 +228,7 @@ class Body:
         self._subtype = subtype
         self._known = {text: _Piece.of(text) for text in literals}
         self._may_be_plain = all(text.isascii() for text in self._known)
+        self._whole = dict[tuple[str, ...], bytes]()  # parts that no value is in
 
     def entity(self, pieces: Sequence[str]) -> list[bytes]:
         """Write the part, in octets to be joined: its header, an empty line, its body.
@@ -228,8 +238,14 @@ class Body:
         UnicodeEncodeError
             A piece holds a surrogate, which no octets stand for.
         """
+        key = tuple(pieces)
+        if (whole := self._whole.get(key)) is not None:
+            return [whole]
         encoding, body = self._encode(pieces)
-        return [_text_header(self._subtype, encoding, self.is_flowed), *body]
+        entity = [_text_header(self._subtype, encoding, self.is_flowed), *body]
+        if len(self._whole) < _WHOLE and all(map(self._known.__contains__, key)):
+            self._whole[key] = join(entity)
+        return entity
 
     def _encode(self, pieces: Sequence[str]) -> tuple[Encoding, list[bytes]]:
         if self._may_be_plain and (content := _joined(pieces)).isascii():
