@@ -44,10 +44,13 @@ def join(pieces: Iterable[bytes]) -> bytes:
     if dotted:
         stuffed = list[bytes](found)
         for n in dotted:
-            begins_line = n == 0 or found[n - 1].endswith(b"\r\n")
-            if not begins_line and found[n].startswith((b".", b"\n")):
-                return bytes(whole)
-            stuffed[n] = found[n].stuffed or b""
+            octets = found[n].stuffed or b""
+            if n and not found[n - 1].endswith(b"\r\n"):
+                if octets.startswith(b"\n"):
+                    return bytes(whole)
+                # It does not begin a line here: what was doubled there is not.
+                octets = octets.removeprefix(b".")
+            stuffed[n] = octets
         whole.stuffed = b"".join(stuffed)
     return whole
 

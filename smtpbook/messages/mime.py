@@ -208,6 +208,30 @@ class _Piece(NamedTuple):
         return cls(between, last, len(octets), len(octets) - plain)
 
 
+class _Plain(NamedTuple):
+    """A piece of a body as it is, in seven bits.
+
+    ``first`` and ``rest`` are how much it adds to the line it begins in, and leaves on the
+    line it ends in (None = the same line); ``longest`` is between them.
+    """
+
+    octets: bytes
+    first: int
+    longest: int
+    rest: int | None
+    has_boundary: bool
+
+    @classmethod
+    def of(cls, text: str) -> _Plain:
+        text = _one_line_end(text)
+        first, *others = map(len, text.split("\n"))
+        # Or the second half of one, the first half in the piece before.
+        has_boundary = BOUNDARY in text or text.startswith(BOUNDARY[1:])
+        octets = ready(text.replace("\n", "\r\n").encode("ascii"))
+        rest = others[-1] if others else None
+        return cls(octets, first, max(others, default=0), rest, has_boundary)
+
+
 class Body:
     """Writes one text or HTML part, again and again with other values in it.
 
@@ -227,7 +251,8 @@ class Body:
         self.is_flowed = is_flowed
         self._subtype = subtype
         self._known = {text: _Piece.of(text) for text in literals}
-        self._may_be_plain = all(text.isascii() for text in self._known)
+        plain = {text: _Plain.of(text) for text in self._known if text.isascii()}
+        self._plain = plain if len(plain) == len(self._known) else None
         self._whole = dict[tuple[str, ...], bytes]()  # parts that no value is in
 
     def entity(self, pieces: Sequence[str]) -> list[bytes]:
@@ -248,10 +273,8 @@ class Body:
         return entity
 
     def _encode(self, pieces: Sequence[str]) -> tuple[Encoding, list[bytes]]:
-        if self._may_be_plain and (content := _joined(pieces)).isascii():
-            longest = max(map(len, content.split("\n")))
-            if longest <= MAX_LINE and f"--{BOUNDARY}" not in content:
-                return "7bit", [content.replace("\n", "\r\n").encode("ascii")]
+        if self._plain is not None and (plain := self._in_seven_bits(pieces)) is not None:
+            return "7bit", plain
         encoded, octets, foreign = list[bytes](), 0, 0
         for text in filter(None, pieces):
             piece = self._known.get(text) or _value(text)
@@ -266,6 +289,28 @@ class Body:
             encoded[-1] = piece.last
         return "quoted-printable", encoded
 
+    def _in_seven_bits(self, pieces: Sequence[str]) -> list[bytes] | None:
+        """Write a body as it is; None = seven bits, or its lines, do not hold it."""
+        known, octets = self._plain or {}, list[bytes]()
+        line = longest = 0
+        has_boundary = False
+        for text in filter(None, pieces):
+            piece = known.get(text) or (_plain(text) if text.isascii() else None)
+            if piece is None:
+                return None
+            octets.append(piece.octets)
+            line += piece.first
+            if piece.rest is not None:
+                longest, line = max(longest, line, piece.longest), piece.rest
+            has_boundary = has_boundary or piece.has_boundary
+        if max(longest, line) > MAX_LINE:
+            return None
+        return None if has_boundary and f"--{BOUNDARY}" in _joined(pieces) else octets
+
+
+def _plain(text: str) -> _Plain:
+    return _plain_again(text) if len(text) <= _SHORT else _Plain.of(text)
+
 
 def _value(text: str) -> _Piece:
     return _again(text) if len(text) <= _SHORT else _Piece.of(text)
@@ -273,6 +318,7 @@ def _value(text: str) -> _Piece:
 
 # Lists repeat themselves: cities, companies, first names.
 _again: Final = lru_cache(maxsize=4096)(_Piece.of)
+_plain_again: Final = lru_cache(maxsize=4096)(_Plain.of)
 
 
 def _joined(pieces: Sequence[str]) -> str:

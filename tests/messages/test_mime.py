@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email
+import re
 from collections.abc import Callable
 from email.header import Header
 from email.policy import compat32, default
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpbook.dots import join
 from smtpbook.messages import mime
 from smtpbook.protocol.addresses import Mailbox
+from smtpbook.protocol.mail_data import stuff
 
 ZOE = Mailbox("zoe", "y.example")
 
@@ -190,3 +193,43 @@ def test_base64_lines_read_back(octets: bytes) -> None:
     written = mime.base64_lines(octets)
     assert base64.b64decode(written) == octets
     assert all(len(line) <= 76 for line in written.split(b"\r\n"))
+
+
+def as_it_is(pieces: list[str], literals: list[str]) -> bytes | None:
+    """Give a body in seven bits, looked at as a whole; None = they do not hold it."""
+    if not "".join([*pieces, *literals]).isascii():
+        return None
+    lines = "".join(re.sub("\r\n?", "\n", piece) for piece in pieces).split("\n")
+    if max(map(len, lines)) > 998 or any("--=_" in line for line in lines):
+        return None
+    return "\r\n".join(lines).encode()
+
+
+TEXTS = st.one_of(
+    st.text("\r\n.=_-a", max_size=6),
+    st.sampled_from(["ä\n", "a" * 500, "a" * 499 + "\n" + "a" * 498]),
+)
+
+
+@given(st.lists(st.tuples(TEXTS, st.booleans()), max_size=6))
+def test_a_body_is_the_same_in_pieces_as_it_is_whole(parts: list[tuple[str, bool]]) -> None:
+    """Pieces known before, values, and what has been asked for before."""
+    pieces = [text for text, _ in parts]
+    literals = [text for text, is_literal in parts if is_literal]
+    body = mime.Body("plain", literals)
+    for _ in range(2):
+        entity = body.entity(pieces)
+        header, _, content = b"".join(entity).partition(b"\r\n\r\n")
+        plain = as_it_is(pieces, literals)
+        assert (b"7bit" in header) == (plain is not None)
+        if plain is not None:
+            assert content == plain
+        else:
+            read = email.message_from_bytes(header + b"\r\n\r\n" + content, policy=compat32)
+            octets = read.get_payload(decode=True)
+            assert isinstance(octets, bytes)
+            # In quoted-printable "=" takes a line's end away, and the last one has to stay.
+            assert b"base64" in header or not content.endswith(b"=\r\n")
+            text = "".join(re.sub("\r\n?", "\n", piece) for piece in pieces)
+            assert octets.decode().replace("\r\n", "\n") == text
+        assert stuff(join(entity)) == stuff(b"".join(entity))
