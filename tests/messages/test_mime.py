@@ -11,7 +11,7 @@ from email.policy import compat32, default
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smtpbook.dots import join
@@ -212,6 +212,7 @@ TEXTS = st.one_of(
 
 
 @given(st.lists(st.tuples(TEXTS, st.booleans()), max_size=6))
+@example([("--=", True), ("_a", False)])
 def test_a_body_is_the_same_in_pieces_as_it_is_whole(parts: list[tuple[str, bool]]) -> None:
     """Pieces known before, values, and what has been asked for before."""
     pieces = [text for text, _ in parts]
