@@ -31,7 +31,7 @@ from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.queues import travels
 from smtpbook.delivery.recall import take_part
-from smtpbook.delivery.run import Run
+from smtpbook.delivery.recording import Recording
 from smtpbook.direct.delivery import delivery_by
 from smtpbook.errors import LedgerError, SMTPBookError
 from smtpbook.folder.fetching import fetched, settings_in
@@ -162,7 +162,7 @@ async def _send(
 ) -> str | None:
     """Send to what can be claimed; give why a stop rule ended it."""
     settings = order.settings
-    run, pacer = Run(Recorder(), folder.name), Pacer(settings.pace)
+    run, pacer = Recording(Recorder()), Pacer(settings.pace)
     with (
         folder.shared_ledger(in_doubt=settings.in_doubt) as ledger,
         Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
@@ -226,7 +226,12 @@ class _Part:
     """
 
     def __init__(
-        self, order: Order, ledger: SharedLedger, claims: Claims, pacer: Pacer, run: Run
+        self,
+        order: Order,
+        ledger: SharedLedger,
+        claims: Claims,
+        pacer: Pacer,
+        run: Recording,
     ) -> None:
         self.clock = Clock()
         self._order, self._ledger, self._claims = order, ledger, claims

@@ -40,8 +40,8 @@ from smtpbook.delivery.outbox import Letter, Outbox
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.queues import Queues
 from smtpbook.delivery.recall import recall
+from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.routes import Route, Routes, Seat
-from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.stint import CHECK_AFTER_S, CHECK_S, Stint
 from smtpbook.delivery.verdicts import Verdicts
@@ -91,7 +91,7 @@ class Delivery:
     clock : Clock
         By which the pace is kept.
     campaign_id : str
-    run : Run
+    run : Recording
         Takes the event log's rows and the changes of the pace.
     display : Display
     connector : async callable
@@ -121,7 +121,7 @@ class Delivery:
         pacer: Pacer,
         clock: Clock,
         campaign_id: str,
-        run: Run,
+        run: Recording,
         display: Display,
         connector: Connector = connect,
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.run import Run
+from smtpbook.delivery.recording import Recording
 from smtpbook.events import COLUMNS, Row
 from smtpbook.pacing.adaptive import AdaptiveLimiter, Heard, PaceChange
 
@@ -25,7 +25,7 @@ class Hearing:
 
     Parameters
     ----------
-    run : Run
+    run : Recording
         Takes the rows, and the changes of the pace.
     limiter : AdaptiveLimiter
     clock : Clock
@@ -37,7 +37,7 @@ class Hearing:
 
     def __init__(
         self,
-        run: Run,
+        run: Recording,
         limiter: AdaptiveLimiter,
         clock: Clock,
         server: str,

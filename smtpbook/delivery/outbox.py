@@ -15,8 +15,8 @@ from smtpbook.accounts.account import Account
 from smtpbook.delivery.arms import labels_of
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.queue import QueueOf
+from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.routes import Waiting
-from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Show, Together
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import LedgerError, ReplyError, TemplateError
@@ -69,7 +69,7 @@ class Outbox:
     together : Together or None
     is_experiment : bool
         Rows tell of arms and blocks.
-    run : Run
+    run : Recording
         Takes the rows of those for whom no session was found.
     campaign_id : str
     account : Account
@@ -93,7 +93,7 @@ class Outbox:
         *,
         together: Together | None,
         is_experiment: bool,
-        run: Run,
+        run: Recording,
         campaign_id: str,
         account: Account,
         on_end: Callable[[str | LedgerError], None],

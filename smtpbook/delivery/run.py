@@ -6,21 +6,20 @@ no state of its own.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pandas as pd
 
+from smtpbook.delivery.recording import Recording
 from smtpbook.escape import visible
-from smtpbook.events import OUTCOMES, Row, Sink
+from smtpbook.events import OUTCOMES
 from smtpbook.log.frame import Recorder
 from smtpbook.log.transcript import transcript
-from smtpbook.routes.tls_results import TlsResult, tls_results
+from smtpbook.routes.tls_results import tls_results
 from smtpbook.states import counts_html, told
 from smtpbook.stories.story import Story, story_of
 from smtpbook.tables.outcomes import count_outcomes, outcomes
 
 
-class Run:
+class Run(Recording):
     """The record of one send.
 
     Parameters
@@ -29,34 +28,12 @@ class Run:
         Still being filled while the send goes on.
     campaign : str
         The campaign's name.
-
-    Attributes
-    ----------
-    record : callable
-        Takes the rows while the send goes on.
-    stopped : str or None
-        Why a stop rule ended it; None = none did.
     """
 
     def __init__(self, recorder: Recorder, campaign: str) -> None:
-        self.record: Sink = self._record
-        self._recorder, self._append = recorder, recorder.append
+        super().__init__(recorder)
         self._campaign = campaign
-        self.stopped: str | None = None
-        self._tls: list[TlsResult] = []
-        self._paces: list[tuple[datetime, str, float, str]] = []
         self._log: pd.DataFrame | None = None
-
-    def keep_in(self, recorder: Recorder) -> None:
-        """Have another recorder take the rows; for a run that has none yet."""
-        self._recorder, self._append = recorder, recorder.append
-
-    def note(self, row: Row) -> None:
-        """Take a row that no session has written."""
-        self.record(row)
-
-    def _record(self, row: Row) -> None:
-        self._append(row)
 
     @property
     def log(self) -> pd.DataFrame:
@@ -75,12 +52,6 @@ class Run:
         """How many recipients came to which outcome; they add up to those of this send."""
         return {name: n for name, n in count_outcomes(self.log).items() if name in _OWN}
 
-    def note_pace(
-        self, *, time: datetime, server: str, rate_per_s: float, why: str
-    ) -> None:
-        """Take a change of an adaptive pace while the send goes on."""
-        self._paces.append((time, server, rate_per_s * 60, why))
-
     @property
     def pace(self) -> pd.DataFrame:
         """How an adaptive pace went: one row per change.
@@ -94,11 +65,6 @@ class Run:
         frame = pd.DataFrame(self._paces, columns=list(names))
         dtypes = ("datetime64[us, UTC]", "string", "float64", "string")
         return frame.astype(dict(zip(names, dtypes, strict=True)))
-
-    def note_tls(self, result: TlsResult | None) -> None:
-        """Take how TLS fared with a domain's own server; None = it is not about TLS."""
-        if result is not None:
-            self._tls.append(result)
 
     def tls_report(self) -> pd.DataFrame:
         """Say how TLS fared with the servers of each domain; for `Account.direct`.

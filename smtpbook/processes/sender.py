@@ -31,7 +31,7 @@ from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.ending import GRACE_S
 from smtpbook.delivery.recall import take_part
-from smtpbook.delivery.run import Run
+from smtpbook.delivery.recording import Recording
 from smtpbook.errors import LedgerError, LocalProtocolError, SMTPBookError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.entries import Entry
@@ -141,7 +141,7 @@ class Sender:
             As from `Delivery.run`; the others have what was dealt and not sent.
         """
         order, folder = self._order, self._folder
-        run = Run(Recorder(), folder.name)
+        run = Recording(Recorder())
         async with AsyncExitStack() as opened:
             books = opened.enter_context(closing(ToldBooks(folder.path, self._pipe)))
             journal = Journal(folder.growing, order.log, sealed_to=folder.events)
