@@ -1,11 +1,17 @@
 """Claims: the recipients of one sender, claimed a few partitions at a time.
 
-Small claims keep the rest free for whoever comes later, and for whoever is faster.
+Small claims keep the rest free for whoever comes later, and for whoever is faster.  They
+are made ahead, and while something is sent in another thread, so that nothing on the wire
+waits for the database.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+import trio
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.choosing import Chosen
@@ -22,6 +28,8 @@ class Claims:
     Parameters
     ----------
     ledger : SharedLedger
+    ahead : int
+        With fewer recipients than these, more are claimed.
 
     Attributes
     ----------
@@ -29,23 +37,33 @@ class Claims:
         Why no more can be claimed.
     """
 
-    def __init__(self, ledger: SharedLedger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: SharedLedger, ahead: int) -> None:
+        self._ledger, self._ahead = ledger, ahead
         self._chosen: list[Chosen] = []
+        self._low = trio.Event()
         self._is_dry = False
         self.error: LedgerError | None = None
 
     def __len__(self) -> int:
-        """How many are still to be handed out of what is claimed; 0: none can be had."""
-        self._refill(1)
-        return sum(map(len, self._chosen))
+        """How many are claimed, and one more while others may be had; 0: none can be."""
+        return self._claimed + (not self._is_dry)
 
-    def claim(self, count: int) -> None:
-        """Claim until there are so many recipients, or none is left."""
-        self._refill(count)
+    def take(self) -> Entry | None:
+        """Hand out the next one; None: nobody is claimed now."""
+        entry = None
+        while self._chosen and (entry := self._chosen[0].take()) is None:
+            del self._chosen[0]
+        if self._claimed < self._ahead:
+            self._low.set()
+        return entry
+
+    def claim(self) -> None:
+        """Claim until there is enough to go on with, or none is left."""
+        while self._is_low:
+            self._add(self._next_share())
 
     def look_again(self) -> bool:
-        """Tell whether there is something to hand out that there was not.
+        """Tell whether there is something to hand out, or to claim, that there was not.
 
         A partition that another has left is claimed at once, and comes first: it waits
         already, and what is claimed may last for long.  More than one would make work
@@ -56,43 +74,72 @@ class Claims:
         LedgerError
             It cannot be read or written.
         """
-        if self.error is not None or self._ledger.asked == "stop":
-            return False
-        work = self._ledger.work
-        for _ in range(work.orphans):  # until there is somebody to write to in one
-            more = self._ledger.next_share(1)
-            if more:
-                self._chosen.insert(0, more)
-                return True
-        if not self._is_dry or not work.free:
-            return False
-        self._is_dry = False
-        return True
+        return self._hear(self._news())
 
-    def take(self) -> Entry | None:
-        """Hand out the next one; None: nobody is left that another has not."""
-        self._refill(1)
-        while self._chosen:
-            if (entry := self._chosen[0].take()) is not None:
-                return entry
-            del self._chosen[0]
-            self._refill(1)
-        return None
+    async def keep(self, on_more: Callable[[], object]) -> None:
+        """Claim whenever it is time to, until cancelled, and look what others have left.
 
-    def _refill(self, count: int) -> None:
-        while not self._is_dry and sum(map(len, self._chosen)) < count:
-            try:
-                self._claim()
-            except LedgerError as exc:  # raised here, it would cut off what has begun
-                self.error, self._is_dry = exc, True
+        Parameters
+        ----------
+        on_more : callable
+            Called when there may be somebody to hand out, or none can be had any more.
+        """
+        in_thread = trio.to_thread.run_sync
+        looks_at = trio.current_time() + self._ledger.heartbeat_s
+        while True:
+            with trio.move_on_at(looks_at):
+                await self._low.wait()
+            self._low = trio.Event()
+            if trio.current_time() >= looks_at:
+                with suppress(LedgerError):  # told where something is claimed
+                    self._hear(await in_thread(self._news))
+                looks_at = trio.current_time() + self._ledger.heartbeat_s
+            while self._is_low:
+                self._add(await in_thread(self._next_share))
+            on_more()
 
-    def _claim(self) -> None:
-        if self._ledger.asked == "stop":
-            self._is_dry = True
-            return
-        runners = self._ledger.company
-        more = self._ledger.next_share(1 + self._ledger.work.free // (_CLAIMS * runners))
+    @property
+    def _claimed(self) -> int:
+        return sum(map(len, self._chosen))
+
+    @property
+    def _is_low(self) -> bool:
+        return not self._is_dry and self._claimed < self._ahead
+
+    def _add(self, more: Chosen | None) -> None:
         if more is None:
             self._is_dry = True
         elif len(more):
             self._chosen.append(more)
+
+    def _hear(self, news: tuple[Chosen | None, bool]) -> bool:
+        left, is_free = news
+        if left is not None:
+            self._chosen.insert(0, left)
+        elif not (self._is_dry and is_free):
+            return False
+        self._is_dry = self._is_dry and not is_free
+        return True
+
+    # -- from any thread
+
+    def _next_share(self) -> Chosen | None:
+        """Claim what is this runner's turn; None: nothing is free, or is to be."""
+        if self._ledger.asked == "stop":
+            return None
+        try:
+            work, runners = self._ledger.work, self._ledger.company
+            return self._ledger.next_share(1 + work.free // (_CLAIMS * runners))
+        except LedgerError as exc:  # raised, it would cut off what has begun
+            self.error = exc
+            return None
+
+    def _news(self) -> tuple[Chosen | None, bool]:
+        """Claim a partition that another has left; tell whether more are free besides."""
+        if self.error is not None or self._ledger.asked == "stop":
+            return None, False
+        work = self._ledger.work
+        for _ in range(work.orphans):  # until there is somebody to write to in one
+            if more := self._ledger.next_share(1):
+                return more, False
+        return None, work.free > 0

@@ -53,6 +53,9 @@ LOOK_S: Final = 1.0
 BEATS: Final = 2
 """Of the ledger, after which all runners know of a new one."""
 
+# Recipients for each connection; with fewer, more are claimed: a message is about as long
+# on its way as a claim takes.
+_AHEAD: Final = 2
 _HEED_S: Final = 0.2  # between two looks at what the ledger has heard
 _BUSY: Final = 20  # so many times as long as counting takes, until it is counted again
 
@@ -168,10 +171,10 @@ async def _send(
         Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
     ):
         run.keep_in(journal)
-        claims = Claims(ledger)
-        part = _Part(order, ledger, claims, pacer, run)
+        claims = Claims(ledger, _AHEAD * settings.connections)
+        part = _Part(order, ledger, pacer, run)
         connections = await part.begin(share)
-        claims.claim(connections)
+        claims.claim()
         delivery = delivery_by(order.accounts)(
             ledger,
             claims,
@@ -185,17 +188,17 @@ async def _send(
             display=Silent(),
         )
         delivery.is_alone = False
-        await _run(delivery, part)
+        await _run(delivery, part, claims)
         if claims.error is not None:
             raise claims.error
         if run.stopped is not None:
             ledger.ask("stop")
-        elif ledger.asked != "stop":
+        elif ledger.asked != "stop" and not claims:  # or some came in the last moment
             ledger.finish()
     return run.stopped
 
 
-async def _run(delivery: Delivery, part: _Part) -> None:
+async def _run(delivery: Delivery, part: _Part, claims: Claims) -> None:
     """Run a delivery that does what all runners are asked to."""
     error: SMTPBookError | None = None
 
@@ -207,8 +210,13 @@ async def _run(delivery: Delivery, part: _Part) -> None:
             error = exc
             delivery.stop()
 
+    def go_on() -> None:
+        if not delivery.is_paused:
+            delivery.resume()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(heed)
+        nursery.start_soon(claims.keep, go_on)
         try:
             await delivery.run()
         except SMTPBookError as exc:
@@ -226,15 +234,10 @@ class _Part:
     """
 
     def __init__(
-        self,
-        order: Order,
-        ledger: SharedLedger,
-        claims: Claims,
-        pacer: Pacer,
-        run: Recording,
+        self, order: Order, ledger: SharedLedger, pacer: Pacer, run: Recording
     ) -> None:
         self.clock = Clock()
-        self._order, self._ledger, self._claims = order, ledger, claims
+        self._order, self._ledger = order, ledger
         self._pacer, self._run = pacer, run
         self._rules, self._rules_at = order.settings.stop_when, 0.0
         self._company, self._connections, self._settles_at = 1, 0, 0.0
@@ -259,7 +262,6 @@ class _Part:
 
     async def heed(self, delivery: Delivery) -> None:
         """Pause, go on and stop with all others, and keep one's part."""
-        looked_at = trio.current_time()
         while self._ledger.asked != "stop":
             if self._ledger.company != self._company:
                 await self._deal(delivery)
@@ -268,11 +270,6 @@ class _Part:
                 self._connect(delivery, self._own())
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
-            if trio.current_time() - looked_at > self._ledger.heartbeat_s:
-                looked_at = trio.current_time()
-                with suppress(LedgerError):  # told where something is claimed
-                    if self._claims.look_again() and not delivery.is_paused:
-                        delivery.resume()
             if self._rules and trio.current_time() >= self._rules_at:
                 self._run.stopped = await trio.to_thread.run_sync(self._watch)
                 if self._run.stopped is not None:

@@ -32,10 +32,10 @@ class Source(Protocol):
     """Hands out whom a send is for, in the order in which to write to them."""
 
     def __len__(self) -> int:
-        """How many are still to be handed out."""
+        """How many are still to be handed out, as far as is known; 0: nobody is left."""
 
     def take(self) -> Entry | None:
-        """Hand out the next one; None: nobody is left."""
+        """Hand out the next one; None: nobody is there now."""
 
 
 QueueOf: TypeAlias = "Callable[[Entry], Queue]"

@@ -220,9 +220,9 @@ class Worker:
         self._deal(now)
         if now > 0.0:  # at the beginning nobody else has them
             self._connections = self._own(now)
-        self._claims = Claims(cast("SharedLedger", self._desk))
+        self._claims = Claims(cast("SharedLedger", self._desk), 1)
         self._desk.now = self._since = now
-        self._claims.claim(self._connections)
+        self._claims.claim()
         self._ahead = _Ahead(self._claims, most_held(self._fleet.lot))
         self._queue = Queue(self._ahead, self._fleet.domain_pacer)
         self._unopened = self._connections
@@ -377,6 +377,7 @@ class _Ahead:
     def take(self) -> Entry | None:
         if self._handed - self.taken >= self._most:
             return None
+        self._claims.claim()
         entry = self._claims.take()
         self._handed += entry is not None
         return entry

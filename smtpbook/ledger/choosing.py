@@ -198,13 +198,17 @@ class Chosen:
             yield from batch
             last, left = batch[-1].position, left - len(batch)
 
+    def read_ahead(self) -> None:
+        """Have the next ones at hand, so that `take` reads nothing for a while."""
+        if not self._read and self._left:
+            self._read.extend(self._after(self._last, self._left))
+
     def take(self) -> Entry | None:
         """Hand out the next one; None: nobody is left."""
         if self._version() != self._seen:  # somebody was suppressed: read again
             self._seen = self._version()
             self._read.clear()
-        if not self._read and self._left:
-            self._read.extend(self._after(self._last, self._left))
+        self.read_ahead()
         if not self._read:  # fewer than were counted, if some have been suppressed since
             self._left = 0
             return None

@@ -295,6 +295,9 @@ class SharedLedger(Books, SharedStandings):
     def next_share(self, count: int) -> Chosen | None:
         """Claim some of the list, and give whom the present send is for in it.
 
+        Those are read here who come first, so that whoever has another thread claim hands
+        them out without waiting.
+
         Parameters
         ----------
         count : int
@@ -314,7 +317,9 @@ class SharedLedger(Books, SharedStandings):
         if not taken:
             return None
         choice = sends.share_of(self._reader, taken, is_resending=self._is_resending)
-        return Chosen(self._reader, choice, None, self._rows, lambda: self._suppressions)
+        share = Chosen(self._reader, choice, None, self._rows, lambda: self._suppressions)
+        share.read_ahead()
+        return share
 
     def finish(self) -> None:
         """Say that the present send is through with all that this runner holds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from smtpbook.cluster.claims import Claims
 from smtpbook.shared_ledger.ledger import SharedLedger
@@ -26,43 +27,91 @@ def place(database: Database) -> Database:
     return database
 
 
+def all_of(claims: Claims) -> list[str]:
+    """Take whom a sender can have, as one does that claims whenever it is time to."""
+    found = []
+    while len(claims):
+        claims.claim()
+        while (entry := claims.take()) is not None:
+            found.append(entry.address)
+    return found
+
+
 def test_it_claims_a_part_at_a_time_until_nothing_is_left(place: Database) -> None:
     ledger = place.open(share=0)
-    claims = Claims(ledger)
+    claims = Claims(ledger, 1)
+    claims.claim()
     assert len(claims) > 0
     assert len(ledger.held) < 32
-    found = []
-    while (entry := claims.take()) is not None:
-        found.append(entry.address)
-    assert sorted(found) == sorted(MANY)
+    assert sorted(all_of(claims)) == sorted(MANY)
     assert len(claims) == 0
     assert len(ledger.held) == 32
 
 
 def test_two_have_the_whole_list_between_them(place: Database) -> None:
-    both = [Claims(place.open(share=0)) for _ in range(2)]
-    found = []
+    both = [Claims(place.open(share=0), 1) for _ in range(2)]
+    found: list[list[str]] = [[], []]
     for turn in range(200):
-        entry = both[turn % 2].take()
-        found += [] if entry is None else [entry.address]
+        claims = both[turn % 2]
+        claims.claim()
+        entry = claims.take()
+        found[turn % 2] += [] if entry is None else [entry.address]
+    assert sorted(found[0] + found[1]) == sorted(MANY)
+    assert all(found)
+
+
+async def test_the_next_are_claimed_while_there_is_somebody_to_write_to(
+    place: Database, nursery: trio.Nursery
+) -> None:
+    ledger, more = place.open(share=0), trio.Event()
+    ledger.heartbeat_s = 3600.0  # or it would look again by itself
+    claims = Claims(ledger, 1)
+    claims.claim()
+    nursery.start_soon(claims.keep, lambda: more.set())
+    found = []
+    with trio.fail_after(30):
+        while len(claims):
+            if (entry := claims.take()) is not None:
+                found.append(entry.address)
+                continue
+            await more.wait()
+            more = trio.Event()
+    nursery.cancel_scope.cancel()
     assert sorted(found) == sorted(MANY)
 
 
 def test_what_becomes_free_later_is_had_by_looking_again(place: Database) -> None:
     other = place.open(share=0)
     other.claim(32)
-    claims = Claims(place.open(share=0))
-    assert claims.take() is None
+    claims = Claims(place.open(share=0), 1)
+    claims.claim()
+    assert len(claims) == 0
     assert not claims.look_again()
     other.close()
     assert claims.look_again()
     assert claims.take() is not None
 
 
-def test_who_is_busy_takes_what_another_has_left_and_that_first(place: Database) -> None:
+def test_what_the_database_frees_is_claimed_where_nothing_was_free(
+    place: Database,
+) -> None:
+    other = place.open(share=0)
+    held = other.claim(32)
+    claims = Claims(place.open(share=0), 1)
+    claims.claim()
+    other.release(held)
+    assert claims.look_again()
+    claims.claim()
+    assert claims.take() is not None
+
+
+def test_who_is_busy_takes_what_another_has_left_and_that_first(
+    place: Database,
+) -> None:
     other = place.open(share=0)
     left = other.claim(4)
-    claims = Claims(ledger := place.open(share=0))
+    claims = Claims(ledger := place.open(share=0), 1)
+    claims.claim()
     assert claims.take() is not None
     assert len(claims) > 0
     assert not claims.look_again()
@@ -81,14 +130,18 @@ def test_who_is_asked_to_stop_claims_nothing(place: Database) -> None:
     ledger = place.open(share=0)
     ledger.ask("stop")
     ledger.claim(0)
-    assert len(Claims(ledger)) == 0
+    claims = Claims(ledger, 1)
+    claims.claim()
+    assert len(claims) == 0
 
 
 def test_a_ledger_that_is_lost_is_told_and_not_raised_in_the_midst_of_sending(
     place: Database,
 ) -> None:
     ledger = place.open(share=0)
-    claims = Claims(ledger)
+    claims = Claims(ledger, 1)
     ledger.close()
+    claims.claim()
     assert claims.take() is None
+    assert len(claims) == 0
     assert claims.error is not None

@@ -17,7 +17,7 @@ from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
 from smtpbook.cluster.sender import _Part, _run, prove, serve
 from smtpbook.delivery.delivery import Delivery
-from smtpbook.delivery.run import Run
+from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
 from smtpbook.folder.fetching import settings_in
@@ -138,7 +138,7 @@ def test_a_stop_rule_hears_of_all_that_was_sent(order: Callable[..., Order]) -> 
         seen.append(tally.tried)
         return False
 
-    together(order(stop_when=(rule,), pace=Pace("60/second")), lambda _: None)
+    together(order(stop_when=(rule,), pace=Pace("20/second")), lambda _: None)
     assert seen == sorted(seen)
     assert max(seen) > PEOPLE // 2
 
@@ -182,10 +182,10 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
 
     pace, sending = Pacer(Pace("5/second")), Sending()
     with folder.shared_ledger() as ledger:
-        part = _Part(order(), ledger, Claims(ledger), pace, Run(Recorder(), "c"))
+        part = _Part(order(), ledger, pace, Recording(Recorder()))
         part._company = ledger.company + 1  # one that sent has gone
     with pytest.raises(LedgerError):
-        await _run(cast(Delivery, sending), part)
+        await _run(cast(Delivery, sending), part, Claims(ledger, 1))
     assert sending.is_whole
 
 
