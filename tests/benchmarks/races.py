@@ -47,6 +47,16 @@ class Finding:
         """Whether the goal is reached."""
         return self.measured >= self.goal if self.is_least else self.measured <= self.goal
 
+    def to_row(self) -> Row:
+        """Give it as a row of a table."""
+        return {
+            "row": self.row,
+            "what": self.what,
+            "measured": self.measured,
+            "goal": f"{'≥' if self.is_least else '≤'} {self.goal:g}",
+            "": "met" if self.is_met else "MISSED",
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:

@@ -126,6 +126,9 @@ def test_an_explorer_sends_one_page_whatever_the_logs_size() -> None:
 @pytest.mark.real_server
 def test_a_send_by_a_cluster_is_measured_beside_one_by_processes() -> None:
     found = run("cluster", "--messages=40", "--rounds=1", "--workers", "2")
-    names = [row["sent by"] for row in found["rows"]]
-    assert names == ["one process", "2 processes", "a cluster of 2"]
-    assert "CPU, a cluster of 2 to 2 processes" in found["ratios"]
+    rows = [(row["sent by"], row["connections"]) for row in found["rows"]]
+    alone = [("one process", 8), ("2 processes", 8)]
+    assert rows == [*alone, ("a cluster of 2", 8), ("a cluster of 2", 4)]
+    goals = {one["what"]: one for one in found["goals"]}
+    goal = goals["CPU/message, a cluster of 2 to 2 processes"]
+    assert goal["is_met"] == (goal["measured"] <= goal["goal"])

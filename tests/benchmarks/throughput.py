@@ -162,7 +162,7 @@ def main() -> None:
         goals = [asdict(one) | {"is_met": one.is_met} for one in findings]
         print(json.dumps({"rows": all_rows, "goals": goals}, indent=1))
     elif findings:
-        show([_row(one) for one in findings], {}, as_json=False)
+        show([one.to_row() for one in findings], {}, as_json=False)
     if given.chart is not None:
         draw(findings, given.chart)
 
@@ -175,16 +175,6 @@ def _run_compiled(arguments: list[str]) -> int:
         command = [sys.executable, "-P", "-m", "tests.benchmarks.throughput", *arguments]
         there = os.environ | {"PYTHONPATH": str(copy)}
         return subprocess.run(command, env=there, check=False).returncode
-
-
-def _row(finding: Finding) -> Row:
-    return {
-        "row": finding.row,
-        "what": finding.what,
-        "measured": finding.measured,
-        "goal": f"{'≥' if finding.is_least else '≤'} {finding.goal:g}",
-        "": "met" if finding.is_met else "MISSED",
-    }
 
 
 if __name__ == "__main__":
