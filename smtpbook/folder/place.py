@@ -14,7 +14,7 @@ from typing import Final
 from smtpbook.errors import LedgerError
 from smtpbook.escape import visible
 from smtpbook.log.files import log_files
-from smtpbook.log.where import look_anew, path_of
+from smtpbook.log.where import is_here, look_anew, path_of, reached
 
 # In a folder of its own, so that a pattern such as "events/*" finds a log's files only.
 _CLAIM: Final = ".campaign/id"
@@ -61,10 +61,18 @@ def claim_place(place: str, campaign_id: str) -> None:
     OSError
         It cannot be looked at, or written to.
     """
+    with reached(place):
+        _claim(place, campaign_id)
+
+
+def _claim(place: str, campaign_id: str) -> None:
     _refuse_taken(place)  # nothing is written there then
     claim = path_of(place) / _CLAIM
     own = claim.with_name(f"{campaign_id}{_BEGINS}")
-    claim.parent.mkdir(parents=True, exist_ok=True)
+    if (
+        is_here(claim) or not claim.drive
+    ):  # to make a folder in a bucket is to make a bucket
+        claim.parent.mkdir(parents=True, exist_ok=True)
     own.write_bytes(b"")
     try:
         look_anew(claim)

@@ -27,7 +27,7 @@ from smtpbook.formats.columns import to_table
 from smtpbook.formats.registry import FORMATS, format_of
 from smtpbook.log import store
 from smtpbook.log.frame import from_table, join_tables
-from smtpbook.log.where import path_of
+from smtpbook.log.where import path_of, reached
 from smtpbook.logfile.format import BinaryFormat, LogFormat
 from smtpbook.logfile.lines import CHUNK, encoding_of, first_lines, read_batches
 from smtpbook.logfile.opening import Source, sources_of
@@ -100,8 +100,11 @@ def read_log(
     """
     zone = _zone_of(time_zone)
     _check_format(format)
-    if isinstance(source, str | os.PathLike) and _is_stored(path_of(source), format):
-        return store.read_log(source, format)
+    if isinstance(source, str | os.PathLike):
+        with reached(source):
+            is_stored = _is_stored(path_of(source), format)
+        if is_stored:
+            return store.read_log(source, format)
     sources = sources_of(source)
     groups: dict[str, list[Source]] = {}
     for one in sources:

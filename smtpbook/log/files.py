@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from smtpbook.errors import SMTPBookError
 from smtpbook.log.stream import SUFFIX
-from smtpbook.log.where import located, look_anew
+from smtpbook.log.where import located, look_anew, reached
 
 PARQUET: Final = ".parquet"
 """How a sealed file's name ends."""
@@ -42,7 +42,17 @@ def log_files(folder: Path, growing: Path | None = None) -> list[Path]:
     folder : Path
     growing : Path, optional
         Where its streams are, if elsewhere; then the folder need not be there yet.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
     """
+    with reached(folder):
+        return _log_files(folder, growing)
+
+
+def _log_files(folder: Path, growing: Path | None) -> list[Path]:
     if growing is None or growing == folder:
         return settled(lambda: _standing_in(folder))
 

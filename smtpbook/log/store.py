@@ -27,7 +27,7 @@ from smtpbook.events import COLUMNS, SCHEMA
 from smtpbook.log.files import LOOKS, PARQUET, PARTS, log_files, parts_of
 from smtpbook.log.frame import arrow_schema, from_table, join_tables, require_columns
 from smtpbook.log.stream import MAGIC, SUFFIX, read_stream
-from smtpbook.log.where import located, path_of, whole
+from smtpbook.log.where import located, path_of, reached, whole
 
 GROUP_ROWS: Final = 250_000
 """Rows in a row group, at most: some 100 MB of memory, and work for each thread of a query.
@@ -188,10 +188,11 @@ def read_log(
     """
     path = path_of(path)
     try:
-        if growing is not None or path.is_dir():
-            table, attrs = _read_folder(path, growing)
-        else:
-            table, attrs = _read_file(path, format)
+        with reached(path):
+            if growing is not None or path.is_dir():
+                table, attrs = _read_folder(path, growing)
+            else:
+                table, attrs = _read_file(path, format)
         log = from_table(table)
     except (pa.ArrowException, UnicodeDecodeError) as damage:  # the latter: of a name
         raise SMTPBookError(

@@ -23,10 +23,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from smtpbook.errors import SMTPBookError
+from smtpbook.escape import visible
 
 # A scheme of one letter is a drive of Windows (RFC 3986 section 3.1).  fsspec chains names.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:::[A-Za-z0-9+.:-]+)?://")
 _HERE: Final = ("file://", "local://")
+# What fsspec's own file systems stand on lets these packages' errors through: of S3, of
+# Google's store, of Azure's, and of HTTP below all of them.
+_BETWEEN: Final = ("botocore", "aiobotocore", "gcsfs", "google", "azure", "aiohttp")
 
 
 def path_of(where: str | os.PathLike[str]) -> Path:
@@ -93,6 +97,29 @@ def look_anew(folder: Path) -> None:
 
 
 @contextmanager
+def reached(where: str | os.PathLike[str]) -> Iterator[None]:
+    """Say in Python's own words that a place behind a URL is not reached.
+
+    Raises
+    ------
+    OSError
+        What lies between says so in words of its own, such as botocore's.
+    """
+    try:
+        yield
+    except (OSError, SMTPBookError):
+        raise
+    except Exception as exc:
+        if type(exc).__module__.partition(".")[0] not in _BETWEEN:
+            raise
+        said = visible(f"{type(exc).__name__}: {exc}", max_chars=300)
+        raise OSError(
+            f"{where} cannot be reached ({said}); keys and addresses come from this "
+            f"machine's own configuration, where fsspec looks for them"
+        ) from exc
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a name to write a file under, which has its own once it is complete."""
     if not is_here(path):
@@ -121,6 +148,7 @@ def _uploaded(path: Path) -> Iterator[Path]:
             *system.storage_args, **system.storage_options, skip_instance_cache=True
         )
         with (
+            reached(path),
             alone.transaction,
             unfinished.open("rb") as ours,
             alone.open(name, "wb") as theirs,

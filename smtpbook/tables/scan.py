@@ -19,7 +19,7 @@ from smtpbook.errors import SMTPBookError
 from smtpbook.gathering import require_cluster
 from smtpbook.log.campaigns import EVENTS, event_files
 from smtpbook.log.files import log_files, settled, standing
-from smtpbook.log.where import located, look_anew, path_of
+from smtpbook.log.where import located, look_anew, path_of, reached
 from smtpbook.wording import size_of
 
 MEMORY_BYTES: Final = 2**30
@@ -177,6 +177,11 @@ def scan_log(
 
 def _matches(pattern: str) -> list[Path]:
     """Give what there is of a name; one that exists is no pattern."""
+    with reached(pattern):
+        return _found(pattern)
+
+
+def _found(pattern: str) -> list[Path]:
     path = path_of(pattern)
     look_anew(path)
     if path.exists():

@@ -19,7 +19,7 @@ from smtpbook.log.frame import to_batch, to_frame
 from smtpbook.log.journal import Journal, seal_left
 from smtpbook.log.store import read_log, write_log
 from smtpbook.log.stream import Stream
-from smtpbook.log.where import is_here, path_of, whole
+from smtpbook.log.where import is_here, path_of, reached, whole
 from smtpbook.tables.outcomes import outcomes
 from smtpbook.tables.replies import reply_codes
 from smtpbook.tables.scan import scan_log
@@ -211,3 +211,14 @@ def test_a_url_that_leads_nowhere_is_told(url: str, said: str) -> None:
 @pytest.mark.parametrize("name", ["mail.log", "C:/mail.log", "c://mail.log", "a:b"])
 def test_what_is_no_url_is_a_name(name: Any) -> None:
     assert path_of(name) == Path(name)
+
+
+def test_an_error_of_what_lies_between_is_an_oserror_that_names_the_place() -> None:
+    error = type("NoCredentialsError", (Exception,), {"__module__": "botocore.exceptions"})
+    with (
+        pytest.raises(OSError, match=r"^s3://b/c cannot be reached \(NoCred.*: no key\); "),
+        reached("s3://b/c"),
+    ):
+        raise error("no key")
+    with pytest.raises(ZeroDivisionError), reached("s3://b/c"):
+        _ = 1 / 0
