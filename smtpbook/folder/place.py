@@ -69,9 +69,8 @@ def _claim(place: str, campaign_id: str) -> None:
     _refuse_taken(place)  # nothing is written there then
     claim = path_of(place) / _CLAIM
     own = claim.with_name(f"{campaign_id}{_BEGINS}")
-    if (
-        is_here(claim) or not claim.drive
-    ):  # to make a folder in a bucket is to make a bucket
+    # To make a folder in a bucket is to make a bucket.
+    if is_here(claim) or not claim.drive:
         claim.parent.mkdir(parents=True, exist_ok=True)
     own.write_bytes(b"")
     try:
