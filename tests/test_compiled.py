@@ -12,8 +12,8 @@ import pytest
 from tests.compiled import CHECKOUT, CompilerMissing, compiled_copy
 
 _HOOK = ("tool", "hatch", "build", "targets", "wheel", "hooks", "mypyc")
-# The rooms that are compiled, and the first that builds on them.
-_ROOMS = ("protocol", "transfer", "session", "delivery")
+# The rooms that are compiled, and those that build on them or pack what they make.
+_ROOMS = ("protocol", "transfer", "session", "delivery", "processes", "test_errors.py")
 
 
 def _compiled_modules() -> list[str]:

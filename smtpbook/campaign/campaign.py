@@ -79,7 +79,8 @@ class Campaign(Known):
         `Pace` has the other ways.  It counts over all sends of the campaign.  Default: as
         fast as the server takes them.
     connections : int
-        How many at once, at most; each account has one at least.
+        How many at once, at most: one for each account at least, and for each way where an
+        experiment's arms go several.
     messages_per_connection : int, optional
         After so many a connection is closed and another one opened.  Default: as many as
         the server takes.
@@ -288,7 +289,8 @@ class Campaign(Known):
         NobodyToAsk
             It should ask first, and there is nobody to answer; nothing has been sent.
         ValueError
-            `processes` is below 1, or `cluster` given too; or a setting needs one sender.
+            `processes` is below 1, or `cluster` given too; a setting needs one sender; or
+            there are fewer `connections` than accounts.
         RuntimeError
             Already sending; or called where trio runs.
         """

@@ -85,7 +85,7 @@ def _claim(place: str, campaign_id: str) -> None:
         _refuse_taken(place)
         claim.write_text(campaign_id, "utf-8")
     finally:
-        own.unlink()
+        own.unlink(missing_ok=True)  # whoever was refused may have removed it
         look_anew(claim)
 
 
@@ -101,8 +101,9 @@ def _refuse_taken(place: str) -> None:
 
 def free_place(place: str, campaign_id: str) -> None:
     """Give back a place that a campaign has taken; what was sealed there stays."""
-    if _owner_of(place) == campaign_id:
-        (path_of(place) / _CLAIM).unlink()
+    with reached(place):
+        if _owner_of(place) == campaign_id:
+            (path_of(place) / _CLAIM).unlink()
 
 
 def _owner_of(place: str) -> str:

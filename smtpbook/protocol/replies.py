@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from functools import partial
+from typing import Any, Final, Literal
 
 from smtpbook.errors import RemoteProtocolError
 from smtpbook.escape import visible
@@ -54,9 +55,8 @@ class Reply:
         Bytes that are not UTF-8 are kept as surrogate escapes, so
         ``line.encode("utf-8", "surrogateescape")`` gives back what was received.
     cells : tuple
-        What the event log holds of it: code, enhanced status, text.  Made once: a server
-        says the same few replies again and again, and the parser gives the same object
-        for the same octets.
+        What the event log holds of it: code, enhanced status, text.  Made once, as the
+        parser gives the same object for the same octets.
 
     Examples
     --------
@@ -77,6 +77,9 @@ class Reply:
         status = match[1] if match and match[1][0] == str(self.code)[0] else None
         cells = (self.code, status, "\n".join(map(visible, self.lines)))
         object.__setattr__(self, "cells", cells)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Reply, code=self.code, lines=self.lines), ()
 
     @classmethod
     def parse(cls, text: str) -> Reply:
@@ -125,8 +128,7 @@ class Reply:
         """The RFC 3463 status that opens the text, such as ``"4.2.2"``, if any.
 
         Its class must agree with the reply code (RFC 2034 section 4), or it is none.
-        Whether the server announced ENHANCEDSTATUSCODES is not asked: many do not, and the
-        greeting and the reply to EHLO, which come before, may refuse with a status.
+        Whether the server announced ENHANCEDSTATUSCODES is not asked: many do not.
         """
         return self.cells[1]
 

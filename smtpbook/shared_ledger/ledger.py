@@ -278,19 +278,23 @@ class SharedLedger(Books, SharedStandings):
         ValueError
             As from `select`.
         """
+        self._refuse_company()
+        if joins is not None or not self._is_by_domain:
+            self.claim(0)  # what silent runners left is known by its part
+            parts.deal(self._reader, self._partitions, joins)
+            self._is_by_domain = joins is None
+            self._refuse_company()  # to deal may take long, and another send have begun
+        before = self.counts
+        is_resending = self._is_resending
+        sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
+
+    def _refuse_company(self) -> None:
         self._settle_down()
         if self._runners - (not self._sees_all):
             raise LedgerError(
                 f"the ledger {self._name} has runners: a send goes on. Wait for its end, "
                 f"or stop it"
             )
-        if joins is not None or not self._is_by_domain:
-            self.claim(0)  # what silent runners left is known by its part
-            parts.deal(self._reader, self._partitions, joins)
-            self._is_by_domain = joins is None
-        before = self.counts
-        is_resending = self._is_resending
-        sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
 
     def next_share(self, count: int) -> Chosen | None:
         """Claim some of the list, and give whom the present send is for in it.
@@ -347,7 +351,7 @@ class SharedLedger(Books, SharedStandings):
         ------
         LedgerError
             Here or on awaiting: it cannot be written, or the recipient is in another
-            runner's part of the list.  Nothing may be sent then.
+            runner's part of the list, where parts go by domain.  Nothing may be sent then.
         """
         for entry in listed(entries) if self._is_by_domain else ():
             part = schema.part_of(entry.key, self._partitions)

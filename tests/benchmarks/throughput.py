@@ -131,7 +131,9 @@ ROWS: Final[dict[str, Callable[[Limits], Measured]]] = {
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = options.add_argument
     add("--only", nargs="+", choices=ROWS, metavar="NAME", help=f"of {', '.join(ROWS)}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import trio
 
+from smtpbook.errors import LedgerError
 from smtpbook.shared_ledger.ledger import SharedLedger
 from tests.ledger.conftest import Database, result
 
@@ -53,6 +55,20 @@ def test_all_that_a_function_joins_are_in_one_part_until_a_send_is_without_it(
     assert parts(database) == before
 
 
+def test_a_send_that_has_begun_while_the_list_was_dealt_is_left_alone(
+    database: Database,
+) -> None:
+    database.create(PEOPLE)
+
+    def slow(address: str) -> str | None:
+        if address == PEOPLE[0]:
+            database.open()
+        return behind(address)
+
+    with pytest.raises(LedgerError, match="a send goes on"):
+        begin(database, "one", slow)
+
+
 async def test_what_a_runner_that_died_left_is_in_doubt_before_the_list_is_dealt_anew(
     database: Database,
 ) -> None:
@@ -63,9 +79,9 @@ async def test_what_a_runner_that_died_left_is_in_doubt_before_the_list_is_dealt
     assert promise is not None
     await promise
     dead._writer.close()  # killed: no sign of life, and it does not leave
-    with database.look() as standings:
+    with database.look() as standings, trio.fail_after(30):
         while standings.work.runners:
-            pass
+            await trio.sleep(0.01)
     begin(database, "two", behind)
     with database.open() as ledger:
         assert ledger.counts == {"pending": len(PEOPLE) - 1, "in_doubt": 1}
