@@ -74,9 +74,9 @@ class _Coded(Plain):
     @property
     def _pa_array(self: Any) -> Any:
         held = vars(self)
-        # Two threads may look at once: what both make is the same.
+        # Two threads may look at once, and one of them may have written a cell since.
         if (coded := held.get("_coded")) is not None:
-            held["_pa_array"] = _decoded(coded)
+            held.setdefault("_pa_array", _decoded(coded))
             self.__class__ = Plain
             held.pop("_coded", None)
         return held["_pa_array"]
@@ -115,7 +115,7 @@ class _Coded(Plain):
     def __getitem__(self: Any, coded: pa.ChunkedArray, item: Any) -> Any:
         if isinstance(item, slice) and item.step in (None, 1):
             return to_texts(coded[item])
-        if isinstance(item, int | np.integer):
+        if isinstance(item, int | np.integer) and not isinstance(item, bool):
             text = coded[int(item)].as_py()
             return self.dtype.na_value if text is None else text
         if isinstance(item, list | np.ndarray | pd.api.extensions.ExtensionArray):
@@ -132,11 +132,13 @@ class _Coded(Plain):
         allow_fill: bool = False,
         fill_value: Any = None,
     ) -> Any:
-        if allow_fill and fill_value is not None and not pd.isna(fill_value):
+        rows = np.asarray(indices)
+        is_filled = allow_fill and fill_value is not None and not pd.isna(fill_value)
+        if is_filled or rows.dtype.kind not in "iu":
             return Plain(self._pa_array).take(
-                indices, allow_fill=True, fill_value=fill_value
+                indices, allow_fill=allow_fill, fill_value=fill_value
             )
-        rows = np.asarray(indices, np.int64)
+        rows = rows.astype(np.int64, copy=False)
         if (rows < (-1 if allow_fill else -len(coded))).any():
             error = ValueError if allow_fill else IndexError
             raise error(f"row {rows.min()} of {len(coded)} is asked for")
@@ -145,22 +147,26 @@ class _Coded(Plain):
         if len(rows) <= _FEW_ROWS:
             texts = [None if row < 0 else coded[row].as_py() for row in rows.tolist()]
             return Plain(pa.array(texts, pa.large_string()))
-        piece = self._one_piece(coded)
+        piece = _one_piece(vars(self), coded)
         codes = piece.indices.take(pa.array(rows, mask=rows < 0))
         return Plain(_in_full(codes, piece.dictionary))
 
-    def _one_piece(self, coded: pa.ChunkedArray) -> pa.DictionaryArray:
-        """Put the batches together, and keep that: who takes rows once takes others."""
-        if coded.num_chunks == 1:
-            return coded.chunk(0)
-        codes, texts = joined(coded.chunks)
-        piece = pa.DictionaryArray.from_arrays(
-            codes.combine_chunks(), texts.cast(pa.large_string())
-        )
-        # One text in many batches takes no room; in one piece it would.
-        if len(texts) > 1 and "_coded" in vars(self):
-            self._coded = pa.chunked_array([piece])
-        return piece
+
+def _one_piece(held: dict[str, Any], coded: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Put the batches together, and keep that: who takes rows once takes others."""
+    if coded.num_chunks == 1:
+        return coded.chunk(0)
+    codes, texts = joined(coded.chunks)
+    piece = pa.DictionaryArray.from_arrays(
+        codes.combine_chunks(), texts.cast(pa.large_string())
+    )
+    # One text in many batches takes no room; in one piece it would.
+    if len(texts) > 1:
+        held["_coded"] = pa.chunked_array([piece])
+        # A look takes the numbers away once the texts are there: it may have been over.
+        if "_pa_array" in held:
+            held.pop("_coded", None)
+    return piece
 
 
 def filled(values: pa.ChunkedArray, null: int) -> Any:

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from smtpbook.log import texts
 from smtpbook.log.frame import Recorder
 from smtpbook.log.texts import to_texts
 from tests.log.story import day
@@ -84,6 +85,8 @@ def test_it_does_what_the_column_with_its_texts_does(does: str) -> None:
         (lambda s: s.array.take([9]), IndexError),
         (lambda s: s.array.take([-2], allow_fill=True), ValueError),
         (lambda s: s.array[np.array([True])], IndexError),
+        (lambda s: s.array[True], IndexError),
+        (lambda s: s.array.take([1.0]), NotImplementedError),
         (lambda s: s.array.nothing, AttributeError),
     ],
 )
@@ -144,3 +147,43 @@ def test_two_threads_may_look_at_once() -> None:
     for thread in threads:
         thread.join()
     assert seen == [plain.tolist()] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("take", [[8, 0, -5, 0] * 99]),
+        ("copy", []),
+        ("view", []),
+        ("__getitem__", [slice(2, 5)]),
+        ("__getitem__", [np.array([8, 0] * 199)]),
+        ("__len__", []),
+        ("isna", []),
+    ],
+)
+def test_another_thread_may_look_while_the_numbers_are_asked(
+    name: str, given: list[Any]
+) -> None:
+    ours, plain = columns()
+    array: Any = ours.array
+    method, coded = getattr(type(array), name), array._coded
+    assert ours.str.len().sum() == 7  # between the two steps of the method
+    got = method.__wrapped__(array, coded, *given)
+    expected = getattr(plain.array, name)(*given)
+    assert list(np.atleast_1d(got)) == list(np.atleast_1d(expected))
+    assert "_coded" not in vars(array)
+
+
+def test_what_another_thread_has_written_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, plain = columns()
+    decoded, others = texts._decoded, iter([lambda: ours.__setitem__(0, "new")])
+
+    def slowly(coded: Any) -> Any:
+        made = decoded(coded)
+        for write in others:
+            write()
+        return made
+
+    monkeypatch.setattr(texts, "_decoded", slowly)
+    assert ours.tolist() == ["new", *plain.tolist()[1:]]
+    assert next(others, None) is None
