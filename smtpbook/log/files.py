@@ -116,8 +116,9 @@ def standing(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         key = path.parent, path.stem
         there = found.setdefault(key, path)
-        if there.suffix == SUFFIX and (path.suffix == SUFFIX or is_whole(path)):
-            found[key] = path
+        stream, sealed = (there, path) if there.suffix == SUFFIX else (path, there)
+        if stream.suffix == SUFFIX != sealed.suffix:
+            found[key] = sealed if is_whole(sealed) else stream
     parts = {path: parts_of(path) for path in found.values()}
     most: dict[tuple[Path, str], int] = {}
     for path, names in parts.items():

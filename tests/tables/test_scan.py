@@ -98,6 +98,16 @@ def test_a_stream_that_has_become_parquet_is_counted_once(tmp_path: Path) -> Non
     assert [path.name for path in scan_log(tmp_path).files()] == ["1.parquet"]
 
 
+@pytest.mark.parametrize("names", [("1.parquet", "1.arrows"), ("1.arrows", "1.parquet")])
+def test_a_stream_counts_whose_parquet_is_torn(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    paths = [kept(tmp_path / name) for name in names]
+    assert [path.name for path in scan_log(paths).files()] == ["1.parquet"]
+    (tmp_path / "1.parquet").write_bytes(b"PAR1 and no more")
+    assert outcomes(scan_log(paths))["outcome"].tolist() == ["accepted"]
+
+
 def test_a_log_that_grows_is_seen_growing(tmp_path: Path) -> None:
     row = Event(verb="NOOP", reply_code=250).to_row()
     with Journal(tmp_path / "events", "log", segment_batches=1) as journal:
