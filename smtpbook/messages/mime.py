@@ -253,7 +253,8 @@ class Body:
         self._known = {text: _Piece.of(text) for text in literals}
         plain = {text: _Plain.of(text) for text in self._known if text.isascii()}
         self._plain = plain if len(plain) == len(self._known) else None
-        self._whole = dict[tuple[str, ...], bytes]()  # parts that no value is in
+        # The header and the body of parts that no value is in.
+        self._whole = dict[tuple[str, ...], tuple[bytes, bytes]]()
 
     def entity(self, pieces: Sequence[str]) -> list[bytes]:
         """Write the part, in octets to be joined: its header, an empty line, its body.
@@ -265,12 +266,13 @@ class Body:
         """
         key = tuple(pieces)
         if (whole := self._whole.get(key)) is not None:
-            return [whole]
+            return [*whole]
         encoding, body = self._encode(pieces)
-        entity = [_text_header(self._subtype, encoding, self.is_flowed), *body]
+        header = _text_header(self._subtype, encoding, self.is_flowed)
         if len(self._whole) < _WHOLE and all(map(self._known.__contains__, key)):
-            self._whole[key] = join(entity)
-        return entity
+            self._whole[key] = ready(header), join(body)
+        # One without pieces is a body, too: the header's end is not its own.
+        return [header, *(body or [b""])]
 
     def _encode(self, pieces: Sequence[str]) -> tuple[Encoding, list[bytes]]:
         if self._plain is not None and (plain := self._in_seven_bits(pieces)) is not None:

@@ -143,6 +143,25 @@ def test_the_same_row_id_and_date_give_the_same_octets() -> None:
     assert twice[0] == twice[1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{{ note|default('') }}",
+        "{% if note %}a{% endif %}",
+        "{% if note %}é{% endif %}",
+    ],
+)
+def test_a_body_that_comes_out_empty_has_a_line_end_of_its_own(text: str) -> None:
+    template = letter(text=text)
+    row = {**ROW, "note": ""}
+    first, second, third = (
+        template.render(row, message_id="<1@x.example>", date=WHEN) for _ in range(3)
+    )
+    assert first.data.endswith(b"\r\n\r\n\r\n")
+    assert first == second == third  # what is remembered of it is no other
+
+
 def test_a_series_is_a_row() -> None:
     message = letter(text="{{ city }}").render(pd.Series(ROW))
     assert parsed(message).get_content().strip() == "Graz"
