@@ -37,15 +37,16 @@ WITH told AS (
     FROM log
     WHERE kind = 'outcome' AND recipient IS NOT NULL AND arm IS NOT NULL
         AND ($attempt = 0 OR attempt = $attempt)
+),
+latest AS (
+    SELECT campaign, recipient, max(place) AS seen_at, arg_max(place, {later()}) AS place
+    FROM told GROUP BY campaign, recipient, campaign_id
+),
+last AS (
+    SELECT arg_max(place, seen_at) AS place FROM latest GROUP BY campaign, recipient
 )
-SELECT arm, block, recipient_domain, outcome, count(*) AS recipients FROM (
-    SELECT
-        arg_max(arm, {later()}) AS arm,
-        arg_max(block, {later()}) AS block,
-        arg_max(recipient_domain, {later()}) AS recipient_domain,
-        arg_max(outcome, {later()}) AS outcome
-    FROM told GROUP BY campaign, recipient
-) GROUP BY arm, block, recipient_domain, outcome
+SELECT arm, block, recipient_domain, outcome, count(*) AS recipients
+FROM told JOIN last USING (place) GROUP BY arm, block, recipient_domain, outcome
 ORDER BY arm, block, recipient_domain, outcome
 """
 _SAID: Final = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from smtpbook.experiments.experiment import Experiment
 from smtpbook.formats.read import read_log
 from smtpbook.log.frame import to_frame
 from smtpbook.log.store import write_log
+from smtpbook.tables.outcomes import outcomes
 from smtpbook.tables.scan import scan_log
 from tests.experiments.conftest import SUBJECTS, log_of, people_of
 
@@ -151,10 +153,12 @@ def test_a_fraction_says_what_cannot_be_told_apart() -> None:
     assert len(found.pooled) == 3
 
 
-def test_of_several_attempts_the_highest_counts_wherever_its_sender_told_of_it() -> None:
-    experiment = Experiment({"subject": ["this", "that"]})
-    people = experiment.assign(people_of(20)).people
-    drawn = [
+TWO_ARMS: Final = Experiment({"subject": ["this", "that"]})
+
+
+def deferred_once() -> list[Event]:
+    people = TWO_ARMS.assign(people_of(20)).people
+    return [
         Event(
             kind="outcome",
             campaign_id="c",
@@ -166,7 +170,22 @@ def test_of_several_attempts_the_highest_counts_wherever_its_sender_told_of_it()
         )
         for row in people
     ]
+
+
+def test_of_several_attempts_the_highest_counts_wherever_its_sender_told_of_it() -> None:
+    drawn = deferred_once()
     later = [replace(one, attempt=2, outcome="accepted") for one in drawn]
     log = to_frame(one.to_row() for one in (*later, *drawn))
-    found = experiment.effects(log).pooled
+    found = TWO_ARMS.effects(log).pooled
     assert (found["share"].tolist(), found["share_versus"].tolist()) == ([1.0], [1.0])
+
+
+def test_what_came_later_without_an_attempt_counts_as_in_outcomes() -> None:
+    drawn = deferred_once()
+    accepted = [replace(one, outcome="accepted") for one in drawn]
+    bounced = [replace(one, attempt=None, outcome="bounced") for one in drawn]
+    for rows, last in [(accepted + bounced, "bounced"), (bounced + accepted, "accepted")]:
+        log = to_frame(one.to_row() for one in rows)
+        assert set(outcomes(log)["outcome"]) == {last}
+        found = TWO_ARMS.effects(log, outcomes=last).pooled
+        assert (found["share"].tolist(), found["share_versus"].tolist()) == ([1.0], [1.0])
