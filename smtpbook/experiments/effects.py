@@ -217,7 +217,10 @@ def effects_of(
     found = query(
         _LAST,
         _SHARES,
-        needs=(*NEEDS, "recipient_domain", "arm", "block", "outcome"),
+        needs=(
+            *(*NEEDS, "recipient_domain", "arm", "block", "outcome"),
+            *(() if attempt is None else ("attempt",)),
+        ),
         parameters={"attempt": attempt or 0},
         log=log,
     )

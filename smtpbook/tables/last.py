@@ -2,18 +2,18 @@
 
 Within a campaign it is that of the highest attempt: senders that write to a list together
 tell of it each in its own place of the log, and that of a later attempt may come first.
-Where a row lacks its campaign or its attempt, its place tells, and so it does of several
-campaigns that wrote to somebody.
+Where a row or a whole log lacks its campaign or its attempt, its place tells, and so it
+does of several campaigns that wrote to somebody.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from smtpbook.tables.lending import PLACE
+from smtpbook.tables.lending import PLACE, IfThere
 from smtpbook.tables.parts import Part
 
-NEEDS: Final = ("kind", "campaign_id", "recipient", "attempt", PLACE)
+NEEDS: Final = ("kind", IfThere("campaign_id"), "recipient", IfThere("attempt"), PLACE)
 """What has to be known of the rows of a log, besides what is told of them."""
 
 TOLD: Final = """

@@ -32,6 +32,16 @@ PLACE: Final = "place"
 ARROW_TYPES: Final = {field.name: field.type for field in arrow_schema()}
 """What Arrow calls the types of the log's columns."""
 
+
+class IfThere(str):
+    """A column's name, of one that is null in a log that lacks it.
+
+    Named once more behind it as a plain text, it is needed after all.
+    """
+
+    __slots__ = ()
+
+
 Needs = Mapping[str, str]
 """Columns of the log that are looked at, by the names that SQL has for them."""
 Numbered = list[tuple[int, Path]]
@@ -56,15 +66,25 @@ _SQL_TYPES: Final = {
 
 def lend_frame(log: pd.DataFrame, needs: Needs) -> pa.Table:
     """Give the columns of a DataFrame that are needed, as Arrow has them."""
-    require_columns(log, *(column for column in needs.values() if column != PLACE))
-    return pa.table(
-        {
-            name: pa.array(np.arange(len(log)))
-            if column == PLACE
-            else _arrow_of(log[column], ARROW_TYPES.get(column))
-            for name, column in needs.items()
-        }
-    )
+    require_columns(log, *_required(needs))
+    return pa.table({name: _lent(log, column) for name, column in needs.items()})
+
+
+def _required(needs: Needs) -> list[str]:
+    """Give the columns without which a log is refused."""
+    return [
+        column
+        for column in needs.values()
+        if column != PLACE and not isinstance(column, IfThere)
+    ]
+
+
+def _lent(log: pd.DataFrame, column: str) -> Any:
+    if column == PLACE:
+        return pa.array(np.arange(len(log)))
+    if column not in log.columns:
+        return pa.nulls(len(log), ARROW_TYPES[column])
+    return _arrow_of(log[column], ARROW_TYPES.get(column))
 
 
 def _arrow_of(column: pd.Series[Any], type_: pa.DataType | None) -> Any:
@@ -157,8 +177,8 @@ def _protocol(system: Any) -> str:
 
 def require_in_files(paths: Sequence[Path], there: Collection[str], needs: Needs) -> None:
     """Check that each column is in some file; in the others it is null."""
-    for column in needs.values():
-        if column != PLACE and column not in there:
+    for column in _required(needs):
+        if column not in there:
             others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             hint = near_miss(column, there)
             raise ColumnError(f"{paths[0]}{others}: column {column!r} not found{hint}")

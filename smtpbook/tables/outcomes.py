@@ -115,7 +115,7 @@ def outcomes(log: Log) -> pd.DataFrame:
     table = query(
         _OUTCOMES,
         dtypes,
-        needs=tuple(dict.fromkeys((*NEEDS, *_OF_LOG))),
+        needs=(*NEEDS, *_OF_LOG),
         parts={"last": last_outcomes(*(name for name in _OF_LOG if name != "recipient"))},
         log=log,
     )

@@ -131,6 +131,8 @@ def test_a_log_of_something_else_is_refused_with_what_it_has() -> None:
         other.effects(planted(60))
     with pytest.raises(ColumnError, match="block"):
         EXPERIMENT.effects(planted(30).drop(columns="block"))
+    with pytest.raises(ColumnError, match="attempt"):
+        EXPERIMENT.effects(planted(30).drop(columns="attempt"), attempt=1)
 
 
 def test_effects_show_themselves_and_foreign_words_are_escaped() -> None:
