@@ -274,11 +274,8 @@ class Delivery:
         """Have a connection in each new seat, once the first is open, if any is left."""
         if self._nursery is None or not (route.seats and route.opened.is_set()):
             return
-        # Those given up stay so: a password is not tried again.
-        for number in set(range(route.filled, route.connections)) - route.seats:
-            route.seats.add(number)
-            self._nursery.start_soon(self._work, Seat(route, number))
-        route.filled = route.connections
+        for seat in route.fill():
+            self._nursery.start_soon(self._work, seat)
 
     async def _work(self, seat: Seat) -> None:
         """Hold one session after the other until the queue is empty."""
@@ -309,6 +306,7 @@ class Delivery:
                 since = now if failures == 1 else since
                 pause_s = self._pause_s(route, error, failures, now - since)
                 if pause_s is None:
+                    route.given_up += 1
                     return
                 await self._stay_away(route, pause_s)
         except LedgerError as exc:  # who is next cannot be read

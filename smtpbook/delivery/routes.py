@@ -16,6 +16,7 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from typing import Final, NamedTuple, Protocol
 
 import trio
@@ -75,10 +76,10 @@ class Route:
     refusal : SMTPBookError or None
         Why the first connection could not be opened.
     seats : set of int
-        The numbers of the connections there are, from 0, not counting those given up, and
-        at first the first one only; of these, `pausing` stay away after they were lost.
-    filled : int
-        How many of the connections have begun, also if they were given up.
+        The numbers of the connections there are, at first 0 only; of these, `pausing` stay
+        away after they were lost.
+    given_up : int
+        How many were given up, and are not had again: a password is not tried again.
     taken : float
         Messages so far; counted up where it could not take any.
     rests_until : float
@@ -96,7 +97,7 @@ class Route:
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
         self.connections, self.queue, self.pipelining = connections, queue, pipelining
-        self.seats, self.filled, self.pausing, self.taken = {0}, 1, 0, 0.0
+        self.seats, self.given_up, self.pausing, self.taken = {0}, 0, 0, 0.0
         self.line: deque[Waiter] = deque()
         self.opened = trio.Event()
         self.refusal: SMTPBookError | None = None
@@ -127,6 +128,14 @@ class Route:
         """Whether any of its connections could take a message."""
         return len(self.seats) > self.pausing and self.rests_until <= now
 
+    def fill(self) -> list[Seat]:
+        """Give the new seats, as many as there are to be besides those given up."""
+        missing = self.connections - self.given_up - len(self.seats)
+        free = (number for number in count() if number not in self.seats)
+        new = [Seat(self, number) for number in islice(free, max(missing, 0))]
+        self.seats |= {seat.number for seat in new}
+        return new
+
 
 class Seat(NamedTuple):
     """The place of one connection of a route."""
@@ -136,8 +145,9 @@ class Seat(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the route is to have fewer connections, and this is none of them."""
-        return self.number >= self.route.connections
+        """Whether the route has more connections than it is to, and this is one of them."""
+        seats, most = self.route.seats, self.route.connections
+        return len(seats) > most and sum(one < self.number for one in seats) >= most
 
 
 class Routes:

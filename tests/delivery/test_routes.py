@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
 
 import pandas as pd
 import pytest
@@ -240,12 +242,44 @@ async def test_a_connection_whose_login_was_refused_is_not_tried_again_for_more(
     tries: list[int] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delivery.run)
-        for connections in (2, 3, 4):
+        for connections in (2, 3, 4, 2, 4):
             delivery.connect(connections)
             await trio.sleep(5)
             tries.append(int((run.log["verb"] == "AUTH").sum()))
-    assert tries == [2, 3, 4]
+    assert tries == [2, 3, 4, 4, 4]
     assert books.counts == {"accepted": 30}
+
+
+async def test_one_that_was_given_up_takes_no_working_connection_with_it(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+) -> None:
+    """The first of three is closed behind its first message, and may not log in again."""
+    lab, logins = Lab(users={"ann": "horse"}), count(1)
+    late, first = Behaviour(delay_s=1.0), people(1)["email"][0]
+    lab.set(end_of_data=late, auth=Behaviour(reply=NO, when=lambda _: next(logins) == 4))
+    lab.set(first, end_of_data=replace(late, close=True))
+    account = await serve_here(lab)
+    account = account.replace(username="ann", password="horse", auth="PLAIN")
+    who = read_recipients(people(60))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings, run = Settings(connections=3), Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, account, settings, run)
+    begun: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        for connections in (3, 1, 3, 4):
+            delivery.connect(connections)
+            await trio.sleep(3)
+            before = books.counts["accepted"]
+            await trio.sleep(4)
+            begun.append(books.counts["accepted"] - before)
+    assert begun == [8, 4, 8, 12]
+    # Who was pipelined behind the first message is lost with its connection.
+    assert books.counts == {"accepted": 59, "failed": 1}
+    assert next(logins) == 7  # three, the one refused, and two that came back
 
 
 @pytest.mark.parametrize(
