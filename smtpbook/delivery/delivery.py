@@ -192,6 +192,7 @@ class Delivery:
         """
         for route in self._queues.connect(connections):
             self._fill(route)
+        for route in self._routes:
             for waiter in route.line:
                 waiter.ring()
 

@@ -14,16 +14,22 @@ from trio.testing import MockClock
 
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
+from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.run import Run
-from smtpbook.delivery.settings import Together
+from smtpbook.delivery.settings import Settings, Together
+from smtpbook.direct.delivery import DirectDelivery
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
+from smtpbook.ledger.memory import MemoryBooks
+from smtpbook.log.frame import Recorder
 from smtpbook.lookup.answer import Answer
 from smtpbook.lookup.zone import Zone
 from smtpbook.messages.template import Template
-from smtpbook.pacing.pace import Pace
+from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
+from smtpbook.progress import Silent
+from smtpbook.recipients.read import read_recipients
 from tests.direct.conftest import US, World, people_at
 
 pytestmark = pytest.mark.side_by_side
@@ -303,6 +309,39 @@ async def test_a_connection_that_has_to_wait_makes_room_for_others(
     check_sums(run, (slow, quick), 4)
     order = run.log[run.log["kind"] == "outcome"]["recipient"].tolist()
     assert order.index("p0@quick.example") == 1
+
+
+async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
+    world: World, autojump_clock: object
+) -> None:
+    await world.host("mx.example")
+    world.domain("x.example", "10 mx.example")
+    who = read_recipients(people_at("x.example", each=6))
+    settings, run = Settings(connections=2), Run(Recorder(), "x")
+    delivery = DirectDelivery(
+        books := MemoryBooks(who.addresses, rows=who.rows),
+        books.select(),
+        world.letter,
+        {world.account(per_host="2 every minute"): 1},
+        settings,
+        pacer=Pacer(settings.pace),
+        clock=Clock(),
+        campaign_id="x",
+        run=run,
+        display=Silent(),
+    )
+
+    def ended() -> int:
+        return int((run.log["verb"] == "QUIT").sum())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        await trio.sleep(5)
+        assert (books.counts["accepted"], ended()) == (2, 0)
+        delivery.connect(1)
+        await trio.sleep(1)
+        assert ended() == 1
+    assert books.counts == {"accepted": 6}
 
 
 @pytest.mark.heavy
