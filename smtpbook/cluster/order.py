@@ -40,8 +40,8 @@ class Order:
     send : str
         What the send is called in the ledger, and in the names of its event log's files.
     share : int
-        How many of the connections are this worker's to begin with; 0 = it takes its part
-        when the others have given that up.
+        How many of the connections are this worker's if it begins when the others do; 0 =
+        it takes its part when they have given that up.
     """
 
     folder: Path

@@ -248,13 +248,17 @@ class _Part:
         Parameters
         ----------
         share : int
-            How many they are, if nobody else has them; 0: it is to be waited for that.
+            How many they are at most, if nobody else has them; 0: that is waited for.
         """
+        # Later, the others have taken what is left, or will before they hear of this one.
+        if self._ledger.eldest_s > self._pause_s - self._ledger.heartbeat_s:
+            share = 0
         self._company = self._ledger.company
         if self._company > 1 and (self._is_paced or not share):
             await trio.sleep(self._pause_s)
             self._company = self._ledger.company
-        self._connections = share or self._own()
+        own = self._own()
+        self._connections = min(share or own, own)
         self._settles_at = trio.current_time() + self._pause_s
         if self._is_paced:
             await take_part(self._pacer, self._ledger, self.clock, self._company)

@@ -251,6 +251,11 @@ class SharedLedger(Books, SharedStandings):
         """How many of the runners that send were there before this one."""
         return sends.elders(self._reader, self.lease.owner)
 
+    @property
+    def eldest_s(self) -> float:
+        """For how long the eldest of the runners that send has been there, in seconds."""
+        return sends.eldest_s(self._reader)
+
     # -- a send of all runners
 
     def begin_send(

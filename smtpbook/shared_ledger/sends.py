@@ -163,6 +163,15 @@ def elders(reader: Reader, owner: str) -> int:
     return int(number)
 
 
+def eldest_s(reader: Reader) -> float:
+    """Tell for how long the eldest runner that is not silent has been there, in seconds."""
+    ((age_s,),) = reader.all(
+        f"SELECT {NOW} - min(since) FROM lease WHERE sends = 1 AND NOT ({SILENT})",
+        (_NOBODY,),
+    )
+    return float(age_s or 0.0)
+
+
 def sent(reader: Reader, counts: Counter[str]) -> Counter[str]:
     """Tell how many recipients of the present send came to which outcome so far.
 

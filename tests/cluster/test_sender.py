@@ -15,7 +15,7 @@ import trio
 
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
-from smtpbook.cluster.sender import _Part, _run, prove, serve
+from smtpbook.cluster.sender import BEATS, _Part, _run, prove, serve
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.settings import Settings
@@ -187,6 +187,41 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
     with pytest.raises(LedgerError):
         await _run(cast(Delivery, sending), part, Claims(ledger, 1))
     assert sending.is_whole
+
+
+@pytest.mark.parametrize(
+    ("age_s", "share", "connections", "waits"),
+    [
+        (-60, 4, 4, False),  # just now, however slow this computer is
+        (-60, 12, 6, False),  # more are there than it was dealt for
+        (60, 4, 6, True),  # it stood in a queue, or waited for work
+        (60, 0, 6, True),
+    ],
+)
+async def test_a_share_is_kept_by_who_begins_with_the_others_alone(
+    order: Callable[..., Order],
+    folder: CampaignFolder,
+    autojump_clock: object,
+    age_s: int,
+    share: int,
+    connections: int,
+    *,
+    waits: bool,
+) -> None:
+    told = replace(order(), settings=Settings(connections=12))
+    with (
+        folder.shared_ledger(),
+        folder.shared_ledger() as ledger,
+        closing(SharedConnection(folder.database or "", "here")) as connection,
+    ):
+        connection.execute(
+            f'UPDATE "smtpbook_{folder.id}".lease SET since = since - ?', (age_s,)
+        )
+        part = _Part(told, ledger, Pacer(Pace()), Recording(Recorder()))
+        began = trio.current_time()
+        assert await part.begin(share) == connections
+        waited_s = BEATS * ledger.heartbeat_s if waits else 0
+        assert trio.current_time() - began == pytest.approx(waited_s)
 
 
 def behind(address: str) -> str:
