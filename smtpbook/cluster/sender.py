@@ -229,8 +229,10 @@ async def _run(delivery: Delivery, part: _Part, claims: Claims) -> None:
 class _Part:
     """One runner's part of connections and pace, and of what is to be watched.
 
-    Whoever comes takes its part when the others have had the time to give it up, so that
-    all together never have more.  Where one leaves, the others take over as late.
+    Whoever comes takes its part when the others have had the time to give it up; where one
+    leaves, the others take over as late.  So all together have no more than they may, but
+    where a message, which is not cut off, or the counting for a stop rule takes longer than
+    that time: then connections are given up late.
     """
 
     def __init__(
