@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import threading
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -124,6 +125,8 @@ def read_list(path: Path, name: str) -> Recipients:
 class SavedRows:
     """The rows of a file that `write_list` wrote, by position, some thousand at a time.
 
+    Any thread may ask.
+
     Raises
     ------
     RecipientsError
@@ -131,7 +134,7 @@ class SavedRows:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         try:
             self._file = pyarrow.parquet.ParquetFile(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
@@ -143,7 +146,8 @@ class SavedRows:
 
     def __call__(self, positions: Iterable[int]) -> list[dict[str, Any]]:
         """Give the rows at these positions, as iterating over the list would."""
-        return [self._row(position) for position in positions]
+        with self._lock:  # neither the file nor what is held of it bears two
+            return [self._row(position) for position in positions]
 
     def _row(self, position: int) -> dict[str, Any]:
         group = bisect_right(self._ends, position)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,10 +13,12 @@ from smtpbook.errors import RecipientsError
 from smtpbook.recipients.read import read_recipients
 from smtpbook.recipients.recipients import Recipients
 from smtpbook.recipients.saved import (
+    SavedRows,
     delete_recipients,
     list_recipients,
     load_recipients,
     save_recipients,
+    write_list,
 )
 
 
@@ -120,3 +124,28 @@ def test_a_saved_list_joined_with_its_origin_was_read_once(people: Recipients) -
     assert both.counts["read"] == people.counts["read"]
     assert (again[:1] + people[1:]).counts["read"] == people.counts["read"]
     assert (again + load_recipients("mine")).counts["read"] == people.counts["read"]
+
+
+def test_a_thread_that_reads_meanwhile_changes_nobodys_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ends(list[int]):
+        """Where the groups end; to look there lets another thread read first."""
+
+        def __getitem__(self, item: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                others.append(threading.Thread(target=rows, args=([0],)))
+                others[-1].start()
+                others[-1].join(0.05)
+            return super().__getitem__(item)
+
+    monkeypatch.setattr("smtpbook.recipients.saved._GROUP", 10)  # rows, not thousands
+    frame = pd.DataFrame({"email": [f"p{n}@x.example" for n in range(20)]})
+    write_list(read_recipients(frame), tmp_path / "list.parquet")
+    rows, others = SavedRows(tmp_path / "list.parquet"), list[threading.Thread]()
+    rows._ends = Ends(rows._ends)
+    (row,) = rows([15])
+    assert row["email"] == "p15@x.example"
+    assert others
+    for other in others:
+        other.join()
