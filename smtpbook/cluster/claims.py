@@ -1,19 +1,18 @@
 """Claims: the recipients of one sender, claimed a few partitions at a time.
 
 Small claims keep the rest free for whoever comes later, and for whoever is faster.  They
-are made ahead, and while something is sent in another thread, so that nothing on the wire
-waits for the database.
+are made ahead, and in another thread while something is sent, so that nothing on the wire
+waits for a claim; of a long one, some hundred recipients are read between two messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import trio
 
-from smtpbook.errors import LedgerError
+from smtpbook.errors import SMTPBookError
 from smtpbook.ledger.choosing import Chosen
 from smtpbook.ledger.entries import Entry
 from smtpbook.shared_ledger.ledger import SharedLedger
@@ -29,20 +28,21 @@ class Claims:
     ----------
     ledger : SharedLedger
     ahead : int
-        With fewer recipients than these, more are claimed.
 
     Attributes
     ----------
-    error : LedgerError or None
+    ahead : int
+        With fewer recipients than these, more are claimed.
+    error : SMTPBookError or None
         Why no more can be claimed.
     """
 
-    def __init__(self, ledger: SharedLedger, ahead: int) -> None:
-        self._ledger, self._ahead = ledger, ahead
+    def __init__(self, ledger: SharedLedger, ahead: int = 1) -> None:
+        self._ledger, self.ahead = ledger, ahead
         self._chosen: list[Chosen] = []
         self._low = trio.Event()
         self._is_dry = False
-        self.error: LedgerError | None = None
+        self.error: SMTPBookError | None = None
 
     def __len__(self) -> int:
         """How many are claimed, and one more while others may be had; 0: none can be."""
@@ -53,7 +53,7 @@ class Claims:
         entry = None
         while self._chosen and (entry := self._chosen[0].take()) is None:
             del self._chosen[0]
-        if self._claimed < self._ahead:
+        if self._is_low:
             self._low.set()
         return entry
 
@@ -68,11 +68,6 @@ class Claims:
         A partition that another has left is claimed at once, and comes first: it waits
         already, and what is claimed may last for long.  More than one would make work
         uneven.  Where nothing was free and something is now, it is claimed when asked.
-
-        Raises
-        ------
-        LedgerError
-            It cannot be read or written.
         """
         return self._hear(self._news())
 
@@ -89,14 +84,30 @@ class Claims:
         while True:
             with trio.move_on_at(looks_at):
                 await self._low.wait()
-            self._low = trio.Event()
+            self._low, is_news = trio.Event(), False
             if trio.current_time() >= looks_at:
-                with suppress(LedgerError):  # told where something is claimed
-                    self._hear(await in_thread(self._news))
+                is_news = self._hear(await in_thread(self._news))
                 looks_at = trio.current_time() + self._ledger.heartbeat_s
             while self._is_low:
                 self._add(await in_thread(self._next_share))
-            on_more()
+                is_news = True
+            if is_news:  # or those who are told so would look for ever
+                on_more()
+
+    def finish(self) -> None:
+        """Say that the send is through with all that was claimed, unless somebody is left.
+
+        Some may have been claimed in the last moment.
+
+        Raises
+        ------
+        SMTPBookError
+            Something could not be claimed, or it cannot be written.
+        """
+        if self.error is not None:
+            raise self.error
+        if not self and self._ledger.asked != "stop":
+            self._ledger.finish()
 
     @property
     def _claimed(self) -> int:
@@ -104,7 +115,7 @@ class Claims:
 
     @property
     def _is_low(self) -> bool:
-        return not self._is_dry and self._claimed < self._ahead
+        return not self._is_dry and self._claimed < self.ahead
 
     def _add(self, more: Chosen | None) -> None:
         if more is None:
@@ -125,21 +136,29 @@ class Claims:
 
     def _next_share(self) -> Chosen | None:
         """Claim what is this runner's turn; None: nothing is free, or is to be."""
-        if self._ledger.asked == "stop":
+        if not self._may_claim:
             return None
         try:
             work, runners = self._ledger.work, self._ledger.company
             return self._ledger.next_share(1 + work.free // (_CLAIMS * runners))
-        except LedgerError as exc:  # raised, it would cut off what has begun
+        except SMTPBookError as exc:  # raised, it would cut off what has begun
             self.error = exc
             return None
 
     def _news(self) -> tuple[Chosen | None, bool]:
         """Claim a partition that another has left; tell whether more are free besides."""
-        if self.error is not None or self._ledger.asked == "stop":
+        if not self._may_claim:
             return None, False
-        work = self._ledger.work
-        for _ in range(work.orphans):  # until there is somebody to write to in one
-            if more := self._ledger.next_share(1):
-                return more, False
+        try:
+            work = self._ledger.work
+            for _ in range(work.orphans):  # until there is somebody to write to in one
+                if more := self._ledger.next_share(1):
+                    return more, False
+        except SMTPBookError as exc:
+            self.error = exc
+            return None, False
         return None, work.free > 0
+
+    @property
+    def _may_claim(self) -> bool:
+        return self.error is None and self._ledger.asked != "stop"

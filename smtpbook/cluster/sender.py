@@ -171,8 +171,8 @@ async def _send(
         Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
     ):
         run.keep_in(journal)
-        claims = Claims(ledger, _AHEAD * settings.connections)
-        part = _Part(order, ledger, pacer, run)
+        claims = Claims(ledger)
+        part = _Part(order, ledger, pacer, run, claims)
         connections = await part.begin(share)
         claims.claim()
         delivery = delivery_by(order.accounts)(
@@ -189,12 +189,10 @@ async def _send(
         )
         delivery.is_alone = False
         await _run(delivery, part, claims)
-        if claims.error is not None:
-            raise claims.error
-        if run.stopped is not None:
+        if run.stopped is not None and claims.error is None:
             ledger.ask("stop")
-        elif ledger.asked != "stop" and not claims:  # or some came in the last moment
-            ledger.finish()
+        else:
+            claims.finish()
     return run.stopped
 
 
@@ -236,10 +234,15 @@ class _Part:
     """
 
     def __init__(
-        self, order: Order, ledger: SharedLedger, pacer: Pacer, run: Recording
+        self,
+        order: Order,
+        ledger: SharedLedger,
+        pacer: Pacer,
+        run: Recording,
+        claims: Claims,
     ) -> None:
         self.clock = Clock()
-        self._order, self._ledger = order, ledger
+        self._order, self._ledger, self._claims = order, ledger, claims
         self._pacer, self._run = pacer, run
         self._rules, self._rules_at = order.settings.stop_when, 0.0
         self._company, self._connections, self._settles_at = 1, 0, 0.0
@@ -261,6 +264,7 @@ class _Part:
             self._company = self._ledger.company
         own = self._own()
         self._connections = min(share or own, own)
+        self._claims.ahead = _AHEAD * self._connections
         self._settles_at = trio.current_time() + self._pause_s
         if self._is_paced:
             await take_part(self._pacer, self._ledger, self.clock, self._company)
@@ -308,6 +312,7 @@ class _Part:
     def _connect(self, delivery: Delivery, connections: int) -> None:
         if connections != self._connections:
             self._connections = connections
+            self._claims.ahead = _AHEAD * connections
             delivery.connect(connections)
 
     def _own(self) -> int:

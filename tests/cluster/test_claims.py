@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import trio
+import trio.testing
 
 from smtpbook.cluster.claims import Claims
+from smtpbook.errors import RecipientsError
 from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.schema import part_of
 from tests.ledger.conftest import Database, database
@@ -145,3 +149,49 @@ def test_a_ledger_that_is_lost_is_told_and_not_raised_in_the_midst_of_sending(
     assert claims.take() is None
     assert len(claims) == 0
     assert claims.error is not None
+
+
+async def test_where_nothing_more_is_to_be_had_nobody_is_told_to_look_again(
+    place: Database, nursery: trio.Nursery
+) -> None:
+    ledger, told = place.open(share=0), 0
+    ledger.heartbeat_s = 3600.0  # or it would look again by itself
+    claims = Claims(ledger, len(MANY) + 1)
+    claims.claim()
+
+    def look() -> None:
+        nonlocal told
+        told += 1
+        claims.take()
+
+    nursery.start_soon(claims.keep, look)
+    claims.take()
+    with trio.move_on_after(5):
+        await trio.testing.wait_all_tasks_blocked()
+    nursery.cancel_scope.cancel()
+    assert told == 0
+    assert len(claims) == len(MANY) - 1
+
+
+def test_a_list_that_is_damaged_is_told_and_not_raised_in_the_midst_of_sending(
+    place: Database,
+) -> None:
+    def rows(positions: Sequence[int]) -> list[dict[str, str]]:
+        raise RecipientsError("the list is damaged")
+
+    claims = Claims(place.open(share=0, rows=rows))
+    claims.claim()
+    assert len(claims) == 0
+    with pytest.raises(RecipientsError):
+        claims.finish()
+
+
+def test_who_was_claimed_in_the_last_moment_is_left_to_others(
+    place: Database,
+) -> None:
+    ledger = place.open(share=0)
+    claims = Claims(ledger)
+    claims.claim()
+    claims.finish()
+    ledger.close()
+    assert place.open(share=0).work.free == 32

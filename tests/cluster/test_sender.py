@@ -182,10 +182,11 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
 
     pace, sending = Pacer(Pace("5/second")), Sending()
     with folder.shared_ledger() as ledger:
-        part = _Part(order(), ledger, pace, Recording(Recorder()))
+        claims = Claims(ledger)
+        part = _Part(order(), ledger, pace, Recording(Recorder()), claims)
         part._company = ledger.company + 1  # one that sent has gone
     with pytest.raises(LedgerError):
-        await _run(cast(Delivery, sending), part, Claims(ledger, 1))
+        await _run(cast(Delivery, sending), part, claims)
     assert sending.is_whole
 
 
@@ -217,11 +218,21 @@ async def test_a_share_is_kept_by_who_begins_with_the_others_alone(
         connection.execute(
             f'UPDATE "smtpbook_{folder.id}".lease SET since = since - ?', (age_s,)
         )
-        part = _Part(told, ledger, Pacer(Pace()), Recording(Recorder()))
+        part = _Part(told, ledger, Pacer(Pace()), Recording(Recorder()), Claims(ledger))
         began = trio.current_time()
         assert await part.begin(share) == connections
         waited_s = BEATS * ledger.heartbeat_s if waits else 0
         assert trio.current_time() - began == pytest.approx(waited_s)
+
+
+async def test_it_claims_ahead_for_its_own_connections(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    with folder.shared_ledger() as ledger:
+        claims = Claims(ledger)
+        run = Recording(Recorder())
+        assert await _Part(order(), ledger, Pacer(Pace()), run, claims).begin(1) == 1
+    assert claims.ahead == 2
 
 
 def behind(address: str) -> str:
