@@ -1,7 +1,8 @@
 """Queues: everybody who waits in a send, in a queue for each way that messages go.
 
 There is one way, unless an experiment's arms differ in how they travel.  The list is read
-in its order; whom one way is ahead of the others waits here.
+in its order; whom one way is ahead of the others waits here: no more than
+`MAX_HELD`, unless the others have hours or a pace of their own, or no connection.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.arms import Arms, Way
 from smtpbook.delivery.clock import Clock
-from smtpbook.delivery.queue import Queue, Source
+from smtpbook.delivery.queue import MAX_HELD, Queue, Source
 from smtpbook.delivery.routes import Route, shared_out
 from smtpbook.delivery.settings import Settings
 from smtpbook.events import Sink
@@ -103,14 +104,27 @@ class Queues:
         return len(self._ahead[way]) + len(self._chosen)
 
     def take(self, way: Way) -> Entry | None:
-        """Hand out the next one who goes a way; None: nobody is left."""
+        """Hand out the next one who goes a way; None: nobody is there now."""
         if ahead := self._ahead[way]:
             return ahead.popleft()
-        while (entry := self._chosen.take()) is not None:
+        while not self._is_full and (entry := self._chosen.take()) is not None:
             if (own := self._way_of(entry)) == way:
                 return entry
             self._ahead[own].append(entry)
         return None
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether so many wait for their ways that those behind them have to, too."""
+        held = [len(ahead) for way, ahead in self._ahead.items() if self._is_awaited(way)]
+        return sum(held) >= MAX_HELD
+
+    def _is_awaited(self, way: Way) -> bool:
+        """Whether a way will go on soon: it has connections, and no hours of its own."""
+        queue = self._queues[way]
+        return way.pace is None and any(
+            route.seats for route in self._routes if route.queue is queue
+        )
 
     def _way_of(self, entry: Entry) -> Way:
         return _ONE_WAY if self._arms is None else self._arms.of(entry.row).way
