@@ -1,10 +1,11 @@
 """Whether the latencies in the log are what the line really added, in each mode.
 
-    python -m tests.benchmarks.latency [--messages N] [--delay-ms N] [--json]
+    python -m tests.benchmarks.latency [--messages N] [--delay-ms N] [--rounds N] [--json]
 
 A relay holds every chunk up and measures for how long it really did, in its own process.
 Beside it stands the median of ``latency_s`` of the commands of the messages.  The delay is
-long, so that what the lab server takes for a window of messages is little beside it.
+long, so that what the lab server takes for a window of messages is little beside it; of
+several rounds the middle one counts, as a machine that is held up once adds to one.
 """
 
 from __future__ import annotations
@@ -28,27 +29,35 @@ _VERBS: Final = ("RSET", "MAIL", "RCPT", "DATA", "END-OF-DATA", "BDAT")
 
 def main() -> None:
     """Measure and print."""
-    options = parser(__doc__, messages=24, rounds=1)
+    options = parser(__doc__, messages=24, rounds=3)
     options.add_argument("--delay-ms", type=float, default=100.0, help="of each direction")
     given = options.parse_args()
-    rows = list(measure(given.messages, delay_s=given.delay_ms / 1000))
+    rows = list(measure(given.messages, delay_s=given.delay_ms / 1000, rounds=given.rounds))
     ratios = {f"shown to added, {row['mode']}": float(row["ratio"]) for row in rows}
     show(rows, ratios, as_json=given.json)
 
 
-def measure(messages: int, *, delay_s: float) -> Iterator[Row]:
+def measure(messages: int, *, delay_s: float, rounds: int) -> Iterator[Row]:
     """Send to a lab server that is so far away each way; give a row for each mode."""
     letters = make_letters(messages, size_bytes=2048)
     for mode in MODES:
-        with open_far("lab", round_trip_s=2 * delay_s) as (target, relay):
-            shown_s = _shown_s(target.port, letters, mode)
-            added_s = relay.wait_end().added_s
-        yield {
-            "mode": mode,
-            "added ms": added_s * 1000,
-            "shown ms": shown_s * 1000,
-            "ratio": shown_s / added_s,
-        }
+        found = sorted(
+            (_measured(letters, mode, delay_s) for _ in range(rounds)),
+            key=lambda row: float(row["ratio"]),
+        )
+        yield found[rounds // 2]
+
+
+def _measured(letters: list[Letter], mode: Pipelining, delay_s: float) -> Row:
+    with open_far("lab", round_trip_s=2 * delay_s) as (target, relay):
+        shown_s = _shown_s(target.port, letters, mode)
+        added_s = relay.wait_end().added_s
+    return {
+        "mode": mode,
+        "added ms": added_s * 1000,
+        "shown ms": shown_s * 1000,
+        "ratio": shown_s / added_s,
+    }
 
 
 def _shown_s(port: int, letters: list[Letter], mode: Pipelining) -> float:
@@ -68,7 +77,8 @@ def _shown_s(port: int, letters: list[Letter], mode: Pipelining) -> float:
 
 def run(name: str, limits: Limits) -> tuple[list[Row], list[Finding]]:
     """Check each mode against the goal of five percent either way."""
-    rows = list(measure(max(8, round(24 * limits.scale)), delay_s=0.1))
+    messages = max(8, round(24 * limits.scale))
+    rows = list(measure(messages, delay_s=0.1, rounds=min(3, limits.rounds)))
     findings = [
         Finding(
             row=name,
