@@ -2,8 +2,9 @@
 
 Theory of operation.  A commit that survives a power cut costs a flush of the disk, some
 milliseconds; so callers only hand over what to write.  While one commit is flushed the next
-one collects.  What somebody waits for starts a commit at once; what nobody waits for is
-taken along by the next, or starts one after `LINGER_S`.
+one collects.  What somebody waits for starts a commit at once; what somebody is going to
+wait for starts one when others have had some time to come along (see `patience`); what
+nobody waits for is taken along by the next, or starts one after `LINGER_S`.
 
 A commit that fails ends the writer: everybody who waits is told, nothing more is taken.
 What is written, and what a transaction is, are not known here.
@@ -23,6 +24,7 @@ import trio
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.connection import Connection
+from smtpbook.ledger.patience import Patience
 
 T = TypeVar("T")
 
@@ -41,18 +43,35 @@ _Item: TypeAlias = "tuple[Work, Promise | Future[Any] | None]"
 class Promise:
     """Something that will be durable; awaiting it, now or later, waits for that.
 
+    Parameters
+    ----------
+    hurry : callable
+        Called when somebody has to wait.
+
+    Attributes
+    ----------
+    is_awaited : bool
+        Whether somebody had to.
+
     Raises
     ------
     LedgerError
         On awaiting: it could not be written; nothing may be sent on its strength.
     """
 
-    __slots__ = ("_error", "_event", "token")
+    __slots__ = ("_error", "_event", "_hurry", "is_awaited", "token")
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: Callable[[], object]) -> None:
         self.token = trio.lowlevel.current_trio_token()
+        self.is_awaited = False
+        self._hurry = hurry
         self._event = trio.Event()
         self._error: LedgerError | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nobody has to wait any more."""
+        return self._event.is_set()
 
     def settle(self, error: LedgerError | None) -> None:
         """Wake who waits; in the trio thread."""
@@ -63,6 +82,9 @@ class Promise:
         return self._wait().__await__()
 
     async def _wait(self) -> None:
+        if not self._event.is_set():
+            self.is_awaited = True
+            self._hurry()
         await self._event.wait()
         if self._error is not None:
             raise LedgerError(str(self._error)) from self._error
@@ -80,6 +102,8 @@ class Writer:
     transact : callable
     heartbeat_s : float
         How often it shows that it lives when there is nothing to write.
+    patience : Patience, optional
+        How long a commit may collect what nobody waits for yet.
     """
 
     def __init__(
@@ -89,19 +113,22 @@ class Writer:
         transact: Transact,
         *,
         heartbeat_s: float = HEARTBEAT_S,
+        patience: Patience | None = None,
     ) -> None:
         self._connection, self._name, self._transact = connection, name, transact
         self._heartbeat_s = heartbeat_s
         self._ready = threading.Condition()
+        self._patience = patience or Patience()
         self._queue: list[_Item] = []
-        self._is_urgent = self._is_closing = False
+        # Somebody is going to wait for what is in the queue; or waits, or it is the end.
+        self._is_wanted = self._is_urgent = self._is_closing = False
         self._error: LedgerError | None = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
     def promise(self) -> Promise:
         """Give a promise to hand over with a piece of work; in the trio thread."""
-        return Promise()
+        return Promise(self._hurry)
 
     def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
         """Hand over something to write; `waiter` hears when it is durable.
@@ -113,10 +140,11 @@ class Writer:
         """
         with self._ready:
             self.check()
+            was_wanted, is_first = self._is_wanted, not self._queue
             self._queue.append((work, waiter))
-            if waiter is not None:
-                self._is_urgent = True
-            if waiter is not None or len(self._queue) == 1:
+            self._is_wanted |= waiter is not None
+            self._is_urgent |= isinstance(waiter, Future)
+            if is_first or self._is_urgent or self._is_wanted > was_wanted:
                 self._ready.notify()
 
     def call(self, work: Callable[[Connection], T]) -> T:
@@ -135,7 +163,7 @@ class Writer:
     def close(self) -> None:
         """Write what is left, and end; a failure is not raised again."""
         with self._ready:
-            self._is_closing = True
+            self._is_closing = self._is_wanted = self._is_urgent = True
             self._ready.notify()
         interrupt: BaseException | None = None
         while self._thread.is_alive():  # whoever lets others write next, it is not before
@@ -145,6 +173,12 @@ class Writer:
                 interrupt = exc
         if interrupt is not None:
             raise interrupt
+
+    def _hurry(self) -> None:
+        """Let what is in the queue wait for nothing else; in the trio thread."""
+        with self._ready:
+            self._is_urgent = True
+            self._ready.notify()
 
     # -- the thread
 
@@ -160,8 +194,11 @@ class Writer:
         with self._ready:
             self._ready.wait_for(lambda: self._queue or self._is_closing, self._heartbeat_s)
             if self._queue:
-                self._ready.wait_for(lambda: self._is_urgent or self._is_closing, LINGER_S)
-            batch, self._queue, self._is_urgent = self._queue, [], False
+                self._ready.wait_for(lambda: self._is_wanted, LINGER_S)
+            if self._is_wanted:
+                self._ready.wait_for(lambda: self._is_urgent, self._patience.wait_s)
+            batch, self._queue = self._queue, []
+            self._is_wanted = self._is_urgent = self._is_closing
             return None if self._is_closing and not batch else batch
 
     def _commit(self, batch: list[_Item]) -> None:
@@ -170,6 +207,9 @@ class Writer:
         except Exception as exc:
             self._fail(exc, batch)
             return
+        waiters = [waiter for _, waiter in batch if isinstance(waiter, Promise)]
+        if waiters:
+            self._patience.learn(was_late=any(one.is_awaited for one in waiters))
         _tell(batch, results, None)
 
     def _fail(self, exc: Exception, batch: list[_Item]) -> None:

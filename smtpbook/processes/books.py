@@ -20,10 +20,11 @@ from smtpbook.ledger.choosing import Reader
 from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.marks import MARKS, Marks
+from smtpbook.ledger.patience import Patience
 from smtpbook.ledger.schema import connect
 from smtpbook.ledger.standings import FILE
 from smtpbook.ledger.writer import Promise, Work
-from smtpbook.processes.pipe import Pipe
+from smtpbook.processes.pipe import LINGER_S, Pipe
 from smtpbook.processes.words import Intended, Noted, Withdrawn
 from smtpbook.transfer.transaction import RecipientResult
 
@@ -47,18 +48,22 @@ class ToldBooks(Books):
     """
 
     def __init__(self, folder: Path, pipe: Pipe) -> None:
-        self._pipe, self._promises = pipe, _Promises()
+        self._pipe, self._promises = pipe, _Promises(pipe)
         self._marks = Marks(folder / MARKS, None, is_joined=True)
         super().__init__(Reader(connect(folder / FILE)), self._promises, "hold", None)
 
-    def hear_of_intent(self, error: str | None) -> None:
-        """Know that the next intent is written; with an error: that none is any more."""
-        self._promises.settle(error)
+    def hear_of_intents(self, count: int, error: str | None) -> None:
+        """Know that the next intents are written; with an error: that none is any more."""
+        if error is None:
+            self._promises.keep(count)
+        else:
+            self._promises.break_all(error)
 
     def intend(self, entries: Entry | Sequence[Entry], message_id: str) -> Promise | None:
         """Have it written down that a message is about to be sent; as `Books.intend`."""
         promise = super().intend(entries, message_id)
-        self._pipe.put(Intended([e.position for e in listed(entries)], message_id))
+        word = Intended([e.position for e in listed(entries)], message_id)
+        self._pipe.put(word, wait_s=self._promises.patience.wait_s)
         return promise
 
     def begin(self, entries: Entry | Sequence[Entry]) -> None:
@@ -78,7 +83,7 @@ class ToldBooks(Books):
         """Have it kept what became of a recipient; as `Books.note`."""
         super().note(entry, result, session_id=session_id, due=due)
         word = Noted.of(entry.position, result, session_id, due)
-        self._pipe.put(word, can_wait=True)  # it goes with the next intent
+        self._pipe.put(word, wait_s=LINGER_S)  # it goes with the next intent
 
     def withdraw(self, entries: Entry | Sequence[Entry]) -> None:
         """Have an intent taken back; as `Books.withdraw`."""
@@ -93,7 +98,9 @@ class ToldBooks(Books):
 class _Promises:
     """Stands where a ledger's writer is, and writes nothing: `Writes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipe: Pipe) -> None:
+        self.patience = Patience()
+        self._pipe = pipe
         self._waiting: deque[Promise] = deque()
         self._error: LedgerError | None = None
 
@@ -102,7 +109,7 @@ class _Promises:
             raise LedgerError(str(self._error)) from self._error
 
     def promise(self) -> Promise:
-        return Promise()
+        return Promise(self._pipe.hurry)
 
     def add(self, work: Work, waiter: Promise | Future[Any] | None = None) -> None:
         if isinstance(waiter, Promise):
@@ -111,13 +118,16 @@ class _Promises:
     def call(self, work: Callable[[Connection], T]) -> T:
         raise LedgerError("only the process that began the send writes its ledger")
 
-    def settle(self, error: str | None) -> None:
+    def keep(self, count: int) -> None:
         if self._error is not None:  # nobody waits; what was on its way comes too late
             return
-        if error is None:
-            self._waiting.popleft().settle(None)
-            return
-        self._error = LedgerError(error)
+        kept = [self._waiting.popleft() for _ in range(count)]
+        self.patience.learn(was_late=any(promise.is_awaited for promise in kept))
+        for promise in kept:
+            promise.settle(None)
+
+    def break_all(self, error: str) -> None:
+        self._error = self._error or LedgerError(error)
         while self._waiting:
             self._waiting.popleft().settle(self._error)
 

@@ -252,7 +252,7 @@ class ProcessesDelivery:
         except LedgerError as exc:  # what becomes of anybody cannot be kept any more
             self._broken = self._broken or exc
             for one in self._senders:
-                one.put(Durable(str(exc)))
+                one.put(Durable(0, str(exc)))
             self.stop()
 
     def _note(self, sender: SenderProcess, told: Noted) -> None:

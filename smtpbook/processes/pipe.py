@@ -19,7 +19,7 @@ from smtpbook.processes.words import Given, Word
 _HEAD: Final = struct.Struct("<I")  # how many octets follow
 _READ: Final = 65_536
 LINGER_S: Final = 0.02
-"""How long a word may wait for others to go with; each time wakes the other process."""
+"""How long a word may wait for others when nobody will need what it tells."""
 
 
 class Pipe:
@@ -40,37 +40,49 @@ class Pipe:
         self._stream = stream
         self._to_send: list[Word] = []
         self._to_give: list[Given] = []
-        self._more, self._now, self._is_ending = trio.Event(), trio.Event(), False
+        self._more, self._lingering, self._is_ending = (
+            trio.Event(),
+            trio.CancelScope(),
+            False,
+        )
         self._received = bytearray()
 
-    def put(self, word: Word, *, can_wait: bool = False) -> None:
-        """Hand over something to tell; where the other end is gone, nobody hears it."""
+    def put(self, word: Word, *, wait_s: float = 0.0) -> None:
+        """Hand over something to tell; where the other end is gone, nobody hears it.
+
+        Parameters
+        ----------
+        word : Word
+        wait_s : float
+            For so long it may wait for others to go with: each time wakes the other
+            process.
+        """
         if not self.is_lost:
             if isinstance(word, Given):
                 self._to_give.append(word)
             else:
                 self._to_send.append(word)
             self._more.set()
-            if not can_wait:
-                self._now.set()
+            due = trio.current_time() + wait_s
+            self._lingering.deadline = min(self._lingering.deadline, due)
 
     def hurry(self) -> None:
         """Let nothing that was handed over wait for others to go with."""
-        self._now.set()
+        self._lingering.cancel()
 
     def end(self) -> None:
         """Let `send` come to its end when everything is told."""
         self._is_ending = True
         self._more.set()
-        self._now.set()
+        self.hurry()
 
     async def send(self) -> None:
         """Tell what is handed over, as long as there is somebody to tell it."""
         while not self.is_lost:
             await self._more.wait()
-            with trio.move_on_after(LINGER_S):
-                await self._now.wait()
-            self._more, self._now = trio.Event(), trio.Event()
+            with self._lingering:
+                await trio.sleep_forever()
+            self._more, self._lingering = trio.Event(), trio.CancelScope()
             words, self._to_send = self._to_send, []
             given, self._to_give = self._to_give, []
             for one in given:

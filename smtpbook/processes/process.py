@@ -163,14 +163,25 @@ class SenderProcess:
             await self._promised.wait()
             self._promised = trio.Event()
             while self._promises:
-                promise = self._promises.popleft()
                 try:
-                    if promise is not None:
-                        await promise
+                    kept = await self._next_kept()
                 except LedgerError as exc:
-                    self.put(Durable(str(exc)))
+                    self.put(Durable(0, str(exc)))
                     return
-                self.put(Durable(None))
+                self.put(Durable(kept))
+
+    async def _next_kept(self) -> int:
+        """Wait for the next promise, and give how many were kept with it."""
+        kept = 0
+        while self._promises:
+            promise = self._promises[0]
+            if promise is not None and not promise.is_kept and kept:
+                break
+            self._promises.popleft()
+            if promise is not None:
+                await promise
+            kept += 1
+        return kept
 
     async def _give_secret(self, wanted: Wanted) -> None:
         try:

@@ -186,7 +186,7 @@ class Sender:
                 except LedgerError as exc:  # what is on the wire comes to its verdict
                     self._broken = self._broken or exc
                     delivery.stop()
-        books.hear_of_intent("the process that began the send is gone")
+        books.hear_of_intents(0, "the process that began the send is gone")
         delivery.stop()
         await trio.sleep(GRACE_S)
         scope.cancel()
@@ -198,7 +198,7 @@ class Sender:
                 if not delivery.is_paused:
                     delivery.resume()
             case Durable():
-                books.hear_of_intent(word.error)
+                books.hear_of_intents(word.intents, word.error)
             case Given() | Refused():
                 self._secrets.hear(word)
             case Asked("stop", _, _):

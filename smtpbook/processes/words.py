@@ -35,9 +35,10 @@ class Dealt(NamedTuple):
 
 
 class Durable(NamedTuple):
-    """To a sender: its next intent is written; or nothing is any more, and why."""
+    """To a sender: so many of its next intents are written; or why none is any more."""
 
-    error: str | None
+    intents: int
+    error: str | None = None
 
 
 class Asked(NamedTuple):

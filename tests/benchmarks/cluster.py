@@ -207,7 +207,13 @@ def _findings(
     yield Finding(row=together, what=names, measured=rate, goal=0.9)
     yield cpu(together, f"{_TWO} to {_ALONE}", two, alone, 1.2)
     if 2 in shared:
-        yield cpu(together, f"{_cluster_of(2)} to {_TWO}", shared[2], two, 1.1)
+        names = f"{_cluster_of(2)} to {_TWO}"
+        yield cpu(together, names, shared[2], two, 1.1)
+        # A cluster that exists takes this whether somebody sends or not.
+        net = shared[2]._replace(sending=shared[2].sending - shared[2].idle)
+        yield cpu(together, f"{names}, idle cost left out", net, two, 1.1)
+        rate = shared[2].rate / two.rate
+        yield Finding(row=together, what=f"messages/s, {names}", measured=rate, goal=0.9)
     for row, found in ((together, shared), (apart, own)):
         for n in workers[1:]:
             yield cpu(row, f"{_cluster_of(n)} to {one}", found[n], found[first], 1.1)

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from smtpbook.errors import LedgerError
 from smtpbook.ledger.ledger import Ledger
-from smtpbook.ledger.writer import Writer
+from smtpbook.ledger.patience import Patience
+from smtpbook.ledger.writer import Work, Writer
 from tests.servers.process import ROOT
 
 COUNT = 1000
@@ -58,6 +61,28 @@ def test_what_came_in_behind_a_commit_that_fails_is_told_too(tmp_path: Path) -> 
     with pytest.raises(LedgerError, match="nothing further is sent"):
         writer.add(lambda connection: None)
     writer.close()
+
+
+async def test_intents_collect_others_until_somebody_waits_for_one(tmp_path: Path) -> None:
+    commits = []
+    connection = sqlite3.connect(
+        tmp_path / "x", isolation_level=None, check_same_thread=False
+    )
+
+    def transact(works: Sequence[Work]) -> list[None]:
+        commits.append(len(works))
+        return [work(connection) for work in works]
+
+    writer = Writer(connection, "x", transact, patience=Patience(first_s=3600))
+    with trio.fail_after(60), closing(writer):
+        for _ in range(2):
+            intents = [writer.promise() for _ in range(3)]
+            for intent in intents:
+                writer.add(lambda _: None, intent)
+                writer.add(lambda _: None)
+            await intents[1]
+            assert all(intent.is_kept for intent in intents)
+    assert commits == [6, 6]
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ async def test_that_one_was_written_is_too_late_when_nothing_is_any_more(
         for entry, error in zip(ledger.select(), (None, "disk full"), strict=True):
             promise = books.intend(entry, "<1@x.test>")
             assert promise is not None
-            books.hear_of_intent(error)
+            books.hear_of_intents(1, error)
             if error is None:
                 await promise
                 continue
             with pytest.raises(LedgerError, match="disk full"):
                 await promise
-        books.hear_of_intent(None)
+        books.hear_of_intents(1, None)
         with pytest.raises(LedgerError, match="disk full"):
             books.intend(entry, "<1@x.test>")
         books.close()

@@ -58,7 +58,7 @@ async def test_what_can_wait_for_others_goes_at_once_in_a_hurry(
         nursery.start_soon(ours.send)
         for is_hurried in (False, True):
             since = trio.current_time()
-            ours.put(NOTED, can_wait=True)
+            ours.put(NOTED, wait_s=LINGER_S)
             if is_hurried:
                 ours.hurry()
             assert await theirs.receive() == [NOTED]
