@@ -208,13 +208,9 @@ async def _run(delivery: Delivery, part: _Part, claims: Claims) -> None:
             error = exc
             delivery.stop()
 
-    def go_on() -> None:
-        if not delivery.is_paused:
-            delivery.resume()
-
     async with trio.open_nursery() as nursery:
         nursery.start_soon(heed)
-        nursery.start_soon(claims.keep, go_on)
+        nursery.start_soon(claims.keep, delivery.look_again)
         try:
             await delivery.run()
         except SMTPBookError as exc:

@@ -145,9 +145,9 @@ class Delivery:
             account=next(iter(accounts)),
             on_end=self._end,
         )
-        routes = self._queues.routes(accounts, settings.connections, self._sink_of)
-        self._routes = Routes(routes, self._next_at)
-        self._has_turns = len(routes) > 1
+        self._queues.travel(accounts, settings.connections, self._sink_of)
+        self._routes = Routes(self._queues.routes, self._next_at)
+        self._has_turns = len(self._routes) > 1
         self._away: set[Waiter] = set()
         self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
@@ -185,12 +185,22 @@ class Delivery:
         self.is_paused = False
         self._wake()
 
+    def look_again(self) -> None:
+        """Go on with what the source has now, and had not; for the trio thread.
+
+        Connections that have left, as there was nobody for them, are had again.
+        """
+        for route in self._queues.routes:
+            self._fill(route)
+        self._wake()
+
     def connect(self, connections: int) -> None:
         """Have so many connections, one for each route at least; for the trio thread.
 
         Those that are too many leave between two messages.
         """
-        for route in self._queues.connect(connections):
+        self._queues.connect(connections)
+        for route in self._queues.routes:
             self._fill(route)
         for route in self._routes:
             for waiter in route.line:

@@ -40,6 +40,8 @@ class Queues:
     Attributes
     ----------
     pacers : list of Pacer
+    routes : list of Route
+        Each account by each way, since they `travel`.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Queues:
         self._chosen, self._arms = chosen, arms
         ways = _ways(arms)
         self._ahead: dict[Way, deque[Entry]] = {way: deque() for way in ways}
-        self._routes: list[Route] = []
+        self.routes: list[Route] = []
         self.pacers = [pacer]
         self._queues: dict[Way, Queue] = {}
         for way in ways:
@@ -72,14 +74,14 @@ class Queues:
         for queue in self._queues.values():
             yield from queue.drain()
 
-    def routes(
+    def travel(
         self,
         accounts: Mapping[Account, float],
         connections: int,
         sink_of: Callable[[Account, Queue], Sink],
-    ) -> list[Route]:
+    ) -> None:
         """Let each account, by each way, have its share of messages and connections."""
-        self._routes = [
+        self.routes = [
             Route(
                 account,
                 share,
@@ -90,14 +92,13 @@ class Queues:
             )
             for way, account, share in travels(accounts, self._arms)
         ]
-        return self.connect(min(connections, len(self._chosen)))
+        self.connect(connections)
 
-    def connect(self, connections: int) -> list[Route]:
-        """Let the routes, which it gives, have so many connections; at least one each."""
-        numbers = shared_out(connections, [one.share for one in self._routes])
-        for route, number in zip(self._routes, numbers, strict=True):
+    def connect(self, connections: int) -> None:
+        """Let the routes have so many connections; at least one each."""
+        numbers = shared_out(connections, [one.share for one in self.routes])
+        for route, number in zip(self.routes, numbers, strict=True):
             route.connections = number
-        return self._routes
 
     def left(self, way: Way) -> int:
         """Give how many are left to be handed out by a way at most, as far as is known."""
@@ -123,7 +124,7 @@ class Queues:
         """Whether a way will go on soon: it has connections, and no hours of its own."""
         queue = self._queues[way]
         return way.pace is None and any(
-            route.seats for route in self._routes if route.queue is queue
+            route.seats for route in self.routes if route.queue is queue
         )
 
     def _way_of(self, entry: Entry) -> Way:

@@ -129,8 +129,9 @@ class Route:
         return len(self.seats) > self.pausing and self.rests_until <= now
 
     def fill(self) -> list[Seat]:
-        """Give the new seats, as many as there are to be besides those given up."""
+        """Give the new seats: as many as are missing, but no more than recipients wait."""
         missing = self.connections - self.given_up - len(self.seats)
+        missing = min(missing, len(self.queue))
         free = (number for number in count() if number not in self.seats)
         new = [Seat(self, number) for number in islice(free, max(missing, 0))]
         self.seats |= {seat.number for seat in new}

@@ -195,8 +195,7 @@ class Sender:
         match word:
             case Dealt():
                 self._hand.add(word.entries)
-                if not delivery.is_paused:
-                    delivery.resume()
+                delivery.look_again()
             case Durable():
                 books.hear_of_intents(word.intents, word.error)
             case Given() | Refused():

@@ -32,6 +32,7 @@ from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.stopping import Tally, stop_rule
 from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
+from smtpbook.shared_ledger.schema import PARTITIONS, part_of
 from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.tables.outcomes import outcomes
 from tests.cluster.conftest import got, open_together
@@ -174,6 +175,7 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
         def __init__(self) -> None:
             self.pause, self._asked = lambda: None, trio.Event()
             self.stop, self.connect = self._asked.set, lambda number: None
+            self.look_again = lambda: None
 
         async def run(self) -> None:
             await self._asked.wait()
@@ -296,6 +298,33 @@ def test_connections_pass_to_who_comes_and_from_who_leaves(
     assert open_together(log[log["time"] < changed]) == share
     later = changed + pd.Timedelta(seconds=1.8)  # a beat, a look, and two messages
     assert open_together(log[log["time"] > later]) == 6 - share
+    assert set(got(lab).values()) == {1}
+
+
+@pytest.mark.heavy
+def test_who_begins_with_one_domain_and_takes_over_the_others_has_all_its_connections(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder
+) -> None:
+    with closing(SharedConnection(folder.database or "", "here")) as connection:
+        schema = f'"smtpbook_{folder.id}"'
+        connection.execute(f"UPDATE {schema}.meta SET value = '6' WHERE name = 'lease_s'")
+    domains = {part_of(f"p@d{n}.example", PARTITIONS): f"d{n}.example" for n in range(30)}
+    last = max(domains)
+    lab.set(end_of_data=Behaviour(delay_s=0.2))
+    lab.set(f"*@{domains[last]}", end_of_data=Behaviour(delay_s=3.0))
+    told = replace(order(), settings=Settings(connections=8), share=8)
+    with (
+        ThreadPoolExecutor(1) as threads,
+        folder.shared_standings() as standings,
+        folder.shared_ledger() as other,
+    ):
+        other.claim(last)
+        sender = threads.submit(serve, told)
+        while not standings.is_begun:
+            pass
+        other.release(other.held)
+        assert sender.result(60) is None
+    assert open_together(read_log(folder.events)) == 4
     assert set(got(lab).values()) == {1}
 
 
