@@ -48,6 +48,7 @@ from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
     AuthenticationError,
     LedgerError,
+    RecipientsError,
     ReplyError,
     SMTPBookError,
     TransportError,
@@ -69,6 +70,8 @@ PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
+FATAL: Final = (LedgerError, RecipientsError)
+"""What becomes of anybody cannot be kept any more, or who is next not be read."""
 # Waking so late does not count: or a loop that is always a little late would never keep an
 # even pace.
 _LATE_S: Final = 0.05
@@ -152,7 +155,7 @@ class Delivery:
         self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
-        self._broken: LedgerError | None = None
+        self._broken: LedgerError | RecipientsError | None = None
         self._naps = 0
 
     def _pacing(self, pacer: Pacer) -> Pacer:
@@ -213,9 +216,9 @@ class Delivery:
         for scope in self._opening:
             scope.cancel()
 
-    def _end(self, why: str | LedgerError) -> None:
+    def _end(self, why: str | LedgerError | RecipientsError) -> None:
         """Stop for a reason of our own."""
-        if isinstance(why, LedgerError):  # what becomes of anybody cannot be kept any more
+        if not isinstance(why, str):
             self._broken = self._broken or why
         elif not self._stopped.is_set():
             self._run.stopped = why
@@ -230,7 +233,10 @@ class Delivery:
             No account's first connection could be opened; nothing was sent.  Or it is not
             alone, and no connection was left.
         LedgerError
-            What became of somebody cannot be kept; nothing more was sent.
+            What became of somebody cannot be kept, or who is next not be read; nothing more
+            was sent.
+        RecipientsError
+            The rows of who is next cannot be read; likewise.
 
         Warns
         -----
@@ -289,43 +295,46 @@ class Delivery:
             self._nursery.start_soon(self._work, seat)
 
     async def _work(self, seat: Seat) -> None:
-        """Hold one session after the other until the queue is empty."""
-        route, failures, since = seat.route, 0, 0.0
+        """Have a connection until nobody is left for it."""
         try:
-            while (entry := await self._take(route, seat)) is not None:
-                stint = Stint(entry, seat, self._naps)
-                error = await self._converse(route, stint, route.account)
-                if stint.entry is not None:
-                    self._outbox.put_back(stint.entry)
-                self._wake()
-                if error is None:
-                    failures = 0
-                    continue
-                if isinstance(error, LedgerError):
-                    self._end(error)
-                    return
-                if not route.opened.is_set():
-                    route.refusal = error
-                    if self._settings.arms is not None:
-                        self.stop()
-                    return
-                self.error = error
-                now = self._clock.now()
-                if isinstance(error, ReplyError):
-                    route.hear(error.verb, error.reply.code, error.reply.text, now)
-                failures = 1 if stint.is_answered else failures + 1
-                since = now if failures == 1 else since
-                pause_s = self._pause_s(route, error, failures, now - since)
-                if pause_s is None:
-                    route.given_up += 1
-                    return
-                await self._stay_away(route, pause_s)
-        except LedgerError as exc:  # who is next cannot be read
+            await self._serve(seat)
+        except FATAL as exc:
             self._end(exc)
         finally:
-            route.seats.discard(seat.number)
-            route.opened.set()
+            seat.route.seats.discard(seat.number)
+            seat.route.opened.set()
             self._wake()
+
+    async def _serve(self, seat: Seat) -> None:
+        """Hold one session after the other until the queue is empty."""
+        route, failures, since = seat.route, 0, 0.0
+        while (entry := await self._take(route, seat)) is not None:
+            stint = Stint(entry, seat, self._naps)
+            error = await self._converse(route, stint, route.account)
+            if stint.entry is not None:
+                self._outbox.put_back(stint.entry)
+            self._wake()
+            if error is None:
+                failures = 0
+                continue
+            if isinstance(error, FATAL):
+                raise error
+            if not route.opened.is_set():
+                route.refusal = error
+                if self._settings.arms is not None:
+                    self.stop()
+                return
+            self.error = error
+            now = self._clock.now()
+            if isinstance(error, ReplyError):
+                route.hear(error.verb, error.reply.code, error.reply.text, now)
+            failures = 1 if stint.is_answered else failures + 1
+            since = now if failures == 1 else since
+            pause_s = self._pause_s(route, error, failures, now - since)
+            if pause_s is None:
+                route.given_up += 1
+                return
+            await self._stay_away(route, pause_s)
 
     def _pause_s(
         self, route: Route, error: SMTPBookError, failures: int, lasting_s: float

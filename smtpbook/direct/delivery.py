@@ -19,14 +19,14 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Waiter
-from smtpbook.delivery.delivery import MAX_FAILURES, PAUSE_S, Delivery
+from smtpbook.delivery.delivery import FATAL, MAX_FAILURES, PAUSE_S, Delivery
 from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.routes import Route, Seat
 from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.stint import Stint
 from smtpbook.direct.sites import DOWN_S, Site, Sites, Trouble
-from smtpbook.errors import DeferredError, LedgerError, RejectedError, SMTPBookError
+from smtpbook.errors import DeferredError, RejectedError, SMTPBookError
 from smtpbook.escape import visible
 from smtpbook.events import row_of
 from smtpbook.ledger.books import Books
@@ -136,14 +136,10 @@ class DirectDelivery(Delivery):
 
     # -- one recipient after the other
 
-    async def _work(self, seat: Seat) -> None:
+    async def _serve(self, seat: Seat) -> None:
         """Take whoever may go, and go there, until the queue is empty."""
-        try:
-            while (entry := await self._take(seat.route, seat)) is not None:
-                await self._go(entry, seat)
-        finally:
-            seat.route.seats.discard(seat.number)
-            self._wake()
+        while (entry := await self._take(seat.route, seat)) is not None:
+            await self._go(entry, seat)
 
     async def _go(self, entry: Entry, seat: Seat) -> None:
         where, now = self._sites.at(entry), self._clock.now()
@@ -184,8 +180,8 @@ class DirectDelivery(Delivery):
                 self._outbox.put_back(stint.entry)
             self._reopen(site)
             self._wake()
-        if isinstance(error, LedgerError):
-            self._end(error)
+        if isinstance(error, FATAL):
+            raise error
 
     async def _try_all(self, site: Site, stint: Stint) -> SMTPBookError | None:
         """Go from server to server until one lets us in; give what ended it early."""
@@ -193,7 +189,7 @@ class DirectDelivery(Delivery):
         tour = site.destination.tour(self._main.account, self._finder.lot)
         while (approach := tour.now) is not None:
             error = await self._approach(site, stint, approach, domain or "")
-            if error is None or isinstance(error, LedgerError) or self._stopped.is_set():
+            if error is None or isinstance(error, FATAL) or self._stopped.is_set():
                 site.failures = 0
                 return error
             if stint.is_open:

@@ -8,13 +8,14 @@ from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.queue import Source
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
+from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Silent
 from tests.campaign.conftest import letter, people, serve_here
 
-__all__ = ["delivery_of", "letter", "people", "serve_here"]
+__all__ = ["UpTo", "delivery_of", "letter", "people", "serve_here"]
 
 
 def delivery_of(
@@ -37,3 +38,19 @@ def delivery_of(
         run=run,
         display=Silent(),
     )
+
+
+class UpTo:
+    """A source that cannot be read any more after so many."""
+
+    def __init__(self, chosen: Source, count: int, error: Exception) -> None:
+        self._chosen, self._left, self._error = chosen, count, error
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def take(self) -> Entry | None:
+        if not self._left:
+            raise self._error
+        self._left -= 1
+        return self._chosen.take()

@@ -15,13 +15,13 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.delivery import MAX_FAILURES
-from smtpbook.delivery.queue import Source
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import (
     AuthenticationError,
     DeferredError,
     LedgerError,
+    RecipientsError,
     TemplateError,
     TransportError,
 )
@@ -29,14 +29,13 @@ from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
-from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.recipients.read import read_recipients
 from tests.campaign.conftest import in_memory
-from tests.delivery.conftest import delivery_of
+from tests.delivery.conftest import UpTo, delivery_of
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -519,25 +518,11 @@ async def test_an_error_of_send_async_comes_alone(
     assert not isinstance(caught.value, BaseExceptionGroup)
 
 
-class UpTo:
-    """A source that cannot be read any more after so many."""
-
-    def __init__(self, chosen: Source, count: int) -> None:
-        self._chosen, self._left = chosen, count
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def take(self) -> Entry | None:
-        if not self._left:
-            raise LedgerError("the ledger cannot be read")
-        self._left -= 1
-        return self._chosen.take()
-
-
 @pytest.mark.parametrize("pace", [None, "10/second"])
 @pytest.mark.parametrize("count", [0, 1, 7])
+@pytest.mark.parametrize("error", [LedgerError, RecipientsError])
 async def test_a_list_that_cannot_be_read_further_ends_the_send_and_says_so(
+    error: type[Exception],
     count: int,
     pace: str | None,
     autojump_clock: object,
@@ -546,14 +531,15 @@ async def test_a_list_that_cannot_be_read_further_ends_the_send_and_says_so(
     serve_here: ServeHere,
 ) -> None:
     lab = Lab()
+    lab.set(end_of_data=Behaviour(delay_s=1.0))
     who = read_recipients(people(20))
     books = MemoryBooks(who.addresses, rows=who.rows)
     settings, run = Settings(pace=Pace.of(pace), connections=3), Run(Recorder(), "x")
-    chosen = UpTo(books.select(), count)
+    chosen = UpTo(books.select(), count, error("it cannot be read"))
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run, chosen)
-    with pytest.raises(LedgerError, match="cannot be read"):
+    with pytest.raises(error, match="cannot be read"):
         await delivery.run()
-    # Who was taken and not begun with stays as he was.
+    # Who was taken and not begun with stays as he was, and what had begun was not cut off.
     accepted = lab.counts["accepted"]
     assert count - 3 < accepted <= count or not count
     assert books.counts == Counter(accepted=accepted, pending=20 - accepted)

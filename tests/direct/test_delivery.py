@@ -15,9 +15,11 @@ from trio.testing import MockClock
 from smtpbook.accounts.account import Account
 from smtpbook.campaign.campaign import Campaign
 from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.queue import Source
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.direct.delivery import DirectDelivery
+from smtpbook.errors import LedgerError, RecipientsError
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
@@ -30,6 +32,7 @@ from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
 from smtpbook.progress import Silent
 from smtpbook.recipients.read import read_recipients
+from tests.delivery.conftest import UpTo
 from tests.direct.conftest import US, World, people_at
 
 pytestmark = pytest.mark.side_by_side
@@ -311,18 +314,15 @@ async def test_a_connection_that_has_to_wait_makes_room_for_others(
     assert order.index("p0@quick.example") == 1
 
 
-async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
-    world: World, autojump_clock: object
-) -> None:
-    await world.host("mx.example")
-    world.domain("x.example", "10 mx.example")
-    who = read_recipients(people_at("x.example", each=6))
-    settings, run = Settings(connections=2), Run(Recorder(), "x")
-    delivery = DirectDelivery(
-        books := MemoryBooks(who.addresses, rows=who.rows),
-        books.select(),
+def delivery_of(
+    world: World, account: Account, books: MemoryBooks, chosen: Source, run: Run
+) -> DirectDelivery:
+    settings = Settings(connections=2)
+    return DirectDelivery(
+        books,
+        chosen,
         world.letter,
-        {world.account(per_host="2 every minute"): 1},
+        {account: 1},
         settings,
         pacer=Pacer(settings.pace),
         clock=Clock(),
@@ -330,6 +330,17 @@ async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
         run=run,
         display=Silent(),
     )
+
+
+async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
+    world: World, autojump_clock: object
+) -> None:
+    await world.host("mx.example")
+    world.domain("x.example", "10 mx.example")
+    who = read_recipients(people_at("x.example", each=6))
+    books, run = MemoryBooks(who.addresses, rows=who.rows), Run(Recorder(), "x")
+    account = world.account(per_host="2 every minute")
+    delivery = delivery_of(world, account, books, books.select(), run)
 
     def ended() -> int:
         return int((run.log["verb"] == "QUIT").sum())
@@ -342,6 +353,27 @@ async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
         await trio.sleep(1)
         assert ended() == 1
     assert books.counts == {"accepted": 6}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+@pytest.mark.parametrize("error", [LedgerError, RecipientsError])
+async def test_a_list_that_cannot_be_read_further_cuts_nothing_off(
+    error: type[Exception], count: int, world: World, autojump_clock: object
+) -> None:
+    lab = await world.host("mx.example")
+    lab.set(end_of_data=Behaviour(delay_s=1.0))
+    for domain in ("x.example", "y.example"):
+        world.domain(domain, "10 mx.example")
+    who = read_recipients(people_at("x.example", "y.example", each=4))
+    books, run = MemoryBooks(who.addresses, rows=who.rows), Run(Recorder(), "x")
+    chosen = UpTo(books.select(), count, error("it cannot be read"))
+    delivery = delivery_of(world, world.account(), books, chosen, run)
+    with pytest.raises(error, match="cannot be read"):
+        await delivery.run()
+    accepted = lab.counts["accepted"]
+    assert accepted <= count
+    assert books.counts == Counter(accepted=accepted, pending=8 - accepted)
+    assert len(lab.received) == accepted
 
 
 @pytest.mark.heavy
