@@ -36,6 +36,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.hearing import Hearing
+from smtpbook.delivery.losses import Losses
 from smtpbook.delivery.outbox import Letter, Outbox
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.queues import Queues
@@ -46,7 +47,6 @@ from smtpbook.delivery.settings import Settings
 from smtpbook.delivery.stint import CHECK_AFTER_S, CHECK_S, Stint
 from smtpbook.delivery.verdicts import Verdicts
 from smtpbook.errors import (
-    AuthenticationError,
     LedgerError,
     RecipientsError,
     ReplyError,
@@ -63,10 +63,6 @@ from smtpbook.session.record import Connector
 from smtpbook.session.session import Session, open_session
 from smtpbook.transport.connect import connect
 
-# How often in a row a connection may end before the server has decided on any message.
-MAX_FAILURES: Final = 4
-# The pause after the first failure; doubled after each that follows.
-PAUSE_S: Final = 0.5
 # How long a connection may wait for its next message: half of what a server waits at least
 # (RFC 5321 section 4.5.3.2.7).
 _MAX_IDLE_S: Final = 150.0
@@ -151,7 +147,6 @@ class Delivery:
         self._queues.travel(accounts, settings.connections, self._sink_of)
         self._routes = Routes(self._queues.routes, self._next_at)
         self._has_turns = len(self._routes) > 1
-        self._away: set[Waiter] = set()
         self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
         self._opening: set[trio.CancelScope] = set()
@@ -203,8 +198,7 @@ class Delivery:
         Those that are too many leave between two messages.
         """
         self._queues.connect(connections)
-        for route in self._queues.routes:
-            self._fill(route)
+        self.look_again()
         for route in self._routes:
             for waiter in route.line:
                 waiter.ring()
@@ -307,7 +301,7 @@ class Delivery:
 
     async def _serve(self, seat: Seat) -> None:
         """Hold one session after the other until the queue is empty."""
-        route, failures, since = seat.route, 0, 0.0
+        route, losses = seat.route, Losses(self._settings.retry)
         while (entry := await self._take(route, seat)) is not None:
             stint = Stint(entry, seat, self._naps)
             error = await self._converse(route, stint, route.account)
@@ -315,7 +309,7 @@ class Delivery:
                 self._outbox.put_back(stint.entry)
             self._wake()
             if error is None:
-                failures = 0
+                losses.forget()
                 continue
             if isinstance(error, FATAL):
                 raise error
@@ -328,38 +322,26 @@ class Delivery:
             now = self._clock.now()
             if isinstance(error, ReplyError):
                 route.hear(error.verb, error.reply.code, error.reply.text, now)
-            failures = 1 if stint.is_answered else failures + 1
-            since = now if failures == 1 else since
-            pause_s = self._pause_s(route, error, failures, now - since)
+            losses.add(now, is_answered=stint.is_answered)
+            pause_s = losses.pause_s(error, are_others=self._routes.are_others(route))
             if pause_s is None:
                 route.given_up += 1
                 return
-            await self._stay_away(route, pause_s)
+            if not await self._comes_back(seat, pause_s):
+                return
 
-    def _pause_s(
-        self, route: Route, error: SMTPBookError, failures: int, lasting_s: float
-    ) -> float | None:
-        """Give how long a connection that was lost stays away; None = for good."""
-        if isinstance(error, AuthenticationError):  # a password is not tried again
-            return None
-        if failures < MAX_FAILURES:
-            return PAUSE_S * 2.0 ** (failures - 1)
-        if self._settings.retry is None or self._routes.are_others(route):
-            return None
-        tries = failures - MAX_FAILURES + 1
-        return self._settings.retry.pause_s("failed", None, "", tries, lasting_s)
-
-    async def _stay_away(self, route: Route, pause_s: float) -> None:
-        route.pausing += 1
-        self._wake()
+    async def _comes_back(self, seat: Seat, pause_s: float) -> bool:
+        """Have a lost connection stay away; tell whether it is to be had again."""
         waiter = self._clock.waiter(self._clock.now() + pause_s)
-        self._away.add(waiter)
+        seat.route.away[seat.number] = waiter
+        self._wake()
         try:
-            while self._is_work_left(route) and not await waiter.wait():
-                pass
+            while self._is_work_left(seat.route) and not seat.is_gone:
+                if await waiter.wait():
+                    return True
+            return False
         finally:
-            self._away.remove(waiter)
-            route.pausing -= 1
+            del seat.route.away[seat.number]
 
     # -- whose turn it is
 
@@ -449,8 +431,8 @@ class Delivery:
         for route in self._routes:
             if route.line:
                 route.line[0].ring()
-        for waiter in self._away:
-            waiter.ring()
+            for waiter in route.away.values():
+                waiter.ring()
 
     # -- one session
 

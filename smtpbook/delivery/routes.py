@@ -76,8 +76,9 @@ class Route:
     refusal : SMTPBookError or None
         Why the first connection could not be opened.
     seats : set of int
-        The numbers of the connections there are, at first 0 only; of these, `pausing` stay
-        away after they were lost.
+        The numbers of the connections there are, at first 0 only.
+    away : dict of int to Waiter
+        Those of them that stay away for a while, after they were lost.
     given_up : int
         How many were given up, and are not had again: a password is not tried again.
     taken : float
@@ -97,7 +98,8 @@ class Route:
     ) -> None:
         self.account, self.share, self.sink = account, share, sink
         self.connections, self.queue, self.pipelining = connections, queue, pipelining
-        self.seats, self.given_up, self.pausing, self.taken = {0}, 0, 0, 0.0
+        self.seats, self.given_up, self.taken = {0}, 0, 0.0
+        self.away: dict[int, Waiter] = {}
         self.line: deque[Waiter] = deque()
         self.opened = trio.Event()
         self.refusal: SMTPBookError | None = None
@@ -126,7 +128,7 @@ class Route:
 
     def may_take(self, now: float) -> bool:
         """Whether any of its connections could take a message."""
-        return len(self.seats) > self.pausing and self.rests_until <= now
+        return len(self.seats) > len(self.away) and self.rests_until <= now
 
     def fill(self) -> list[Seat]:
         """Give the new seats: as many as are missing, but no more than recipients wait."""
@@ -146,9 +148,16 @@ class Seat(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the route has more connections than it is to, and this is one of them."""
-        seats, most = self.route.seats, self.route.connections
-        return len(seats) > most and sum(one < self.number for one in seats) >= most
+        """Whether the route has more connections than it is to, and this is one of them.
+
+        The youngest are, and before them those that are away: no working one makes room for
+        these.
+        """
+        seats, away, most = self.route.seats, self.route.away, self.route.connections
+        if len(seats) <= most:
+            return False
+        mine = (self.number in away, self.number)
+        return sum((one in away, one) < mine for one in seats) >= most
 
 
 class Routes:

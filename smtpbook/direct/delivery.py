@@ -19,7 +19,8 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Waiter
-from smtpbook.delivery.delivery import FATAL, MAX_FAILURES, PAUSE_S, Delivery
+from smtpbook.delivery.delivery import FATAL, Delivery
+from smtpbook.delivery.losses import MAX_FAILURES, PAUSE_S
 from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.queue import Queue, Source
 from smtpbook.delivery.routes import Route, Seat

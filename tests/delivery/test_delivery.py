@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.delivery.delivery import MAX_FAILURES
+from smtpbook.delivery.losses import MAX_FAILURES
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings, Together
 from smtpbook.errors import (

@@ -13,7 +13,8 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock, Times
-from smtpbook.delivery.delivery import MAX_FAILURES, Delivery
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.losses import MAX_FAILURES
 from smtpbook.delivery.queue import Queue
 from smtpbook.delivery.queues import check_connections
 from smtpbook.delivery.routes import Route, Routes, shared_out, shares_of
@@ -280,6 +281,31 @@ async def test_one_that_was_given_up_takes_no_working_connection_with_it(
     # Who was pipelined behind the first message is lost with its connection.
     assert books.counts == {"accepted": 59, "failed": 1}
     assert next(logins) == 7  # three, the one refused, and two that came back
+
+
+async def test_one_that_is_away_is_given_up_before_one_that_works(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+) -> None:
+    """The first of two is closed behind its first message, and stays away for a while."""
+    lab, late = Lab(), Behaviour(delay_s=1.0)
+    lab.set(end_of_data=late)
+    lab.set(people(1)["email"][0], end_of_data=replace(late, close=True))
+    who = read_recipients(people(20))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings, run = Settings(connections=2), Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivery.run)
+        await trio.sleep(1.2)
+        (route,) = delivery._routes
+        assert set(route.away) == {0}
+        delivery.connect(1)
+        await trio.sleep(3)
+        assert (route.seats, route.away) == ({1}, {})
+    assert run.log["session_id"].nunique() == 2
 
 
 @pytest.mark.parametrize(
