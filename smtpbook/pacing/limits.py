@@ -198,7 +198,14 @@ def read_limits(pace: str | float | None, name: str = "pace") -> tuple[Limit, ..
         return ()
     if isinstance(pace, str):
         parts = re.split(r"\s+and\s+", pace.strip(), flags=re.I)
-        return tuple(_read_limit(part, pace, name) for part in parts)
+        limits = tuple(_read_limit(part, pace, name) for part in parts)
+        if sum(isinstance(limit, Adaptive) for limit in limits) > 1:
+            raise ValueError(
+                f"{name}={pace!r}: one adaptive limit learns from all replies; say "
+                f'"adaptive" once, with the slowest and the fastest rate it may come to: '
+                f'"adaptive 5/min to 300/min"'
+            )
+        return limits
     return (_even(float(pace), 1.0, pace, name),)
 
 

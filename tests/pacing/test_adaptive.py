@@ -58,6 +58,8 @@ def test_a_pace_that_learns_is_read() -> None:
             read_limits(pace)
     with pytest.raises(ValueError, match="follows the server"):
         Pace(per_domain="adaptive")
+    with pytest.raises(ValueError, match=r"^pace='adaptive .*say \"adaptive\" once"):
+        Pace("adaptive and adaptive 5/min to 300/min")
 
 
 @pytest.mark.parametrize(
