@@ -109,7 +109,10 @@ class SharedLedger(Books, SharedStandings):
             connection = schema.connect(url, campaign_id)
             undo.callback(connection.close)
             ahead_s = shares.clock_ahead_s(connection)
-            reader = Reader(schema.connect(url, campaign_id), ahead_s=ahead_s)
+            # Here already: the writer's thread brings up to date what it is ahead by.
+            self._reader = reader = Reader(
+                schema.connect(url, campaign_id), ahead_s=ahead_s
+            )
             undo.callback(reader.close)
             about = dict(reader.all("SELECT name, value FROM meta"))
             self._partitions = int(about["partitions"])
@@ -438,7 +441,7 @@ class SharedLedger(Books, SharedStandings):
     def _transact_once(
         self, connection: SharedConnection, works: Sequence[Work]
     ) -> list[Any]:
-        begun_at = _clock()
+        begun_at, asked_at = _clock(), time.time()
         self._decided.clear()
         # Two round trips, however much there is to write.
         with connection.pipelined():
@@ -451,7 +454,10 @@ class SharedLedger(Books, SharedStandings):
             raise LedgerError(f"the ledger {self._name} answered {ended.status} to COMMIT")
         self._proved_at = begun_at
         self._begun.difference_update(self._decided)
-        self._asked, self._suppressions, self._runners = news
+        self._asked, self._suppressions, self._runners, clock = news
+        self._reader.ahead_s = shares.still_ahead_s(
+            self._reader.ahead_s, clock, asked_at, time.time()
+        )
         return results
 
     def _leave(self, connection: Connection) -> None:

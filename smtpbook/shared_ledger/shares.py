@@ -13,7 +13,8 @@ is sent.  No number that grows (a fencing epoch) is needed: a lease's name is ne
 again, and what it guards is in the same database.
 
 All times are the database's: what the runners' clocks say does not matter.  Where a runner
-writes one down, such as that of an intent, it adds what the database's is ahead by.
+writes one down, such as that of an intent, it adds what the database's is ahead by; each
+renewal brings that up to date, as a computer's clock may be set meanwhile.
 """
 
 from __future__ import annotations
@@ -57,11 +58,14 @@ class News(NamedTuple):
         Grows when somebody is suppressed.
     runners : int
         How many that send have a lease that has not run out, this one among them.
+    clock : float
+        What the database's clock showed, in seconds since 1970 UTC.
     """
 
     asked: Asked
     suppressions: int
     runners: int
+    clock: float
 
 
 def heartbeat_of(lease_s: float) -> float:
@@ -78,6 +82,18 @@ def clock_ahead_s(connection: Connection) -> float:
     asked = time.time()
     (there,) = connection.execute(f"SELECT {NOW}").fetchone()
     return float(there) - (asked + time.time()) / 2
+
+
+def still_ahead_s(ahead_s: float, clock: float, asked: float, answered: float) -> float:
+    """Tell how far the database's clock is ahead, going by an answer that has its time.
+
+    What was known stays where it can be true: the database looked at its clock at some time
+    between the question and the answer, by this computer's clock, which may have been set.
+
+    >>> still_ahead_s(5.0, 105.2, 100.0, 101.0), still_ahead_s(5.0, 105.2, 160.0, 161.0)
+    (5.0, -54.8)
+    """
+    return min(max(ahead_s, clock - answered), clock - asked)
 
 
 def take_lease(connection: Connection, lease: Lease, *, sends: bool) -> None:
@@ -98,7 +114,7 @@ def renew(connection: Connection, owner: str) -> Cursor:
         f"UPDATE lease SET heartbeat = {NOW} WHERE owner = ? RETURNING "
         "(SELECT value FROM meta WHERE name = 'asked'), "
         "(SELECT value FROM meta WHERE name = 'suppressions'), "
-        f"(SELECT count(*) FROM lease WHERE sends = 1 AND NOT ({SILENT}))",
+        f"(SELECT count(*) FROM lease WHERE sends = 1 AND NOT ({SILENT})), {NOW}",
         (owner, owner),
     )
 
@@ -118,7 +134,7 @@ def news_of(renewed: Cursor, name: str) -> News:
             f"the list was given to another; nothing further is sent from here. Open the "
             f"campaign again to help"
         )
-    return News(row[0], int(row[1]), row[2])
+    return News(row[0], int(row[1]), row[2], row[3])
 
 
 def claim(

@@ -174,14 +174,20 @@ def test_what_a_send_counts_does_not_hang_on_the_clock_of_who_began_it(
     assert ledger.tally.outcomes == {"rejected": 1}
 
 
-async def test_nor_on_the_clock_of_who_sends(
-    database: Database, wrong_clock: Callable[[], AbstractContextManager[float]]
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_nor_on_the_clock_of_who_sends_though_it_is_set_meanwhile(
+    database: Database,
+    wrong_clock: Callable[[], AbstractContextManager[float]],
+    *,
+    is_open: bool,
 ) -> None:
     database.create(PEOPLE)
     begin(database)
     right = time.time()
+    ledger = database.open() if is_open else None
     with wrong_clock() as now:
-        ledger = database.open()
+        ledger = ledger or database.open()
+        ledger.claim(0)  # a sign of life
         (first, second, *_) = ledger.select()
         ledger.note(first, result(first.address, "deferred"), due=now + 60)
         promise = ledger.intend(second, "<it@x.test>")
