@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
@@ -26,6 +26,7 @@ import trio
 from smtpbook.accounts.account import Account
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order, dealt
+from smtpbook.cluster.watch import Watch
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.outbox import Letter
@@ -40,7 +41,6 @@ from smtpbook.log.files import log_files
 from smtpbook.log.frame import Recorder
 from smtpbook.log.journal import Journal
 from smtpbook.pacing.pace import Pacer
-from smtpbook.pacing.stopping import why_enough
 from smtpbook.progress import Silent
 from smtpbook.session.session import open_session
 from smtpbook.shared_ledger.ledger import SharedLedger
@@ -57,7 +57,6 @@ BEATS: Final = 2
 # on its way as a claim takes.
 _AHEAD: Final = 2
 _HEED_S: Final = 0.2  # between two looks at what the ledger has heard
-_BUSY: Final = 20  # so many times as long as counting takes, until it is counted again
 
 
 def prove(order: Order) -> None:
@@ -172,7 +171,8 @@ async def _send(
     ):
         run.keep_in(journal)
         claims = Claims(ledger)
-        part = _Part(order, ledger, pacer, run, claims)
+        part = _Part(order, ledger, pacer, claims)
+        watch = Watch(settings.stop_when, ledger, folder.shared_standings, run)
         connections = await part.begin(share)
         claims.claim()
         delivery = delivery_by(order.accounts)(
@@ -188,7 +188,7 @@ async def _send(
             display=Silent(),
         )
         delivery.is_alone = False
-        await _run(delivery, part, claims)
+        await _run(delivery, claims, part.heed, watch.keep)
         if run.stopped is not None and claims.error is None:
             ledger.ask("stop")
         else:
@@ -196,20 +196,23 @@ async def _send(
     return run.stopped
 
 
-async def _run(delivery: Delivery, part: _Part, claims: Claims) -> None:
-    """Run a delivery that does what all runners are asked to."""
+async def _run(
+    delivery: Delivery, claims: Claims, *minders: Callable[[Delivery], Awaitable[None]]
+) -> None:
+    """Run a delivery while others see to it that it does what all runners are to do."""
     error: SMTPBookError | None = None
 
-    async def heed() -> None:
+    async def mind(minder: Callable[[Delivery], Awaitable[None]]) -> None:
         nonlocal error
         try:
-            await part.heed(delivery)
+            await minder(delivery)
         except LedgerError as exc:  # raised here, it would cut off what has begun
             error = exc
             delivery.stop()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(heed)
+        for minder in minders:
+            nursery.start_soon(mind, minder)
         nursery.start_soon(claims.keep, delivery.look_again)
         try:
             await delivery.run()
@@ -221,26 +224,19 @@ async def _run(delivery: Delivery, part: _Part, claims: Claims) -> None:
 
 
 class _Part:
-    """One runner's part of connections and pace, and of what is to be watched.
+    """One runner's part of connections and pace.
 
     Whoever comes takes its part when the others have had the time to give it up; where one
     leaves, the others take over as late.  So all together have no more than they may, but
-    where a message, which is not cut off, or the counting for a stop rule takes longer than
-    that time: then connections are given up late.
+    where a message, which is not cut off, takes longer than that time: then connections are
+    given up late.
     """
 
     def __init__(
-        self,
-        order: Order,
-        ledger: SharedLedger,
-        pacer: Pacer,
-        run: Recording,
-        claims: Claims,
+        self, order: Order, ledger: SharedLedger, pacer: Pacer, claims: Claims
     ) -> None:
-        self.clock = Clock()
+        self.clock, self._pacer = Clock(), pacer
         self._order, self._ledger, self._claims = order, ledger, claims
-        self._pacer, self._run = pacer, run
-        self._rules, self._rules_at = order.settings.stop_when, 0.0
         self._company, self._connections, self._settles_at = 1, 0, 0.0
 
     async def begin(self, share: int) -> int:
@@ -276,22 +272,8 @@ class _Part:
                 self._connect(delivery, self._own())
             if delivery.is_paused != (self._ledger.asked == "pause"):
                 delivery.resume() if delivery.is_paused else delivery.pause()
-            if self._rules and trio.current_time() >= self._rules_at:
-                self._run.stopped = await trio.to_thread.run_sync(self._watch)
-                if self._run.stopped is not None:
-                    break
             await trio.sleep(_HEED_S)
         delivery.stop()
-
-    def _watch(self) -> str | None:
-        """Ask the rules about all that was sent, unless an elder does; say when again."""
-        began, why, pause_s = time.monotonic(), None, self._ledger.heartbeat_s
-        with suppress(LedgerError):  # told where something is written
-            if not self._ledger.elders:
-                why = why_enough(self._rules, self._ledger.tally)
-                pause_s = _BUSY * (time.monotonic() - began)
-        self._rules_at = trio.from_thread.run_sync(trio.current_time) + pause_s
-        return why
 
     async def _deal(self, delivery: Delivery) -> None:
         """Give up what is others' now, and take one's part of the pace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -16,6 +17,7 @@ import trio
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
 from smtpbook.cluster.sender import BEATS, _Part, _run, prove, serve
+from smtpbook.cluster.watch import Watch
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.settings import Settings
@@ -164,32 +166,64 @@ def test_a_database_that_ends_their_sessions_is_gone_back_to(
     assert set(got(lab).values()) == {1}
 
 
+class Sending:
+    """A delivery that has a message on the wire until it is asked to stop."""
+
+    is_paused = is_whole = False
+
+    def __init__(self, connect: Callable[[int], None] = lambda number: None) -> None:
+        self.pause, self._asked = lambda: None, trio.Event()
+        self.stop, self.connect = self._asked.set, connect
+        self.look_again = lambda: None
+
+    async def run(self) -> None:
+        await self._asked.wait()
+        await trio.lowlevel.checkpoint()
+        self.is_whole = True
+
+
 async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
     order: Callable[..., Order], folder: CampaignFolder
 ) -> None:
-    class Sending:
-        """A delivery that has a message on the wire until it is asked to stop."""
-
-        is_paused = is_whole = False
-
-        def __init__(self) -> None:
-            self.pause, self._asked = lambda: None, trio.Event()
-            self.stop, self.connect = self._asked.set, lambda number: None
-            self.look_again = lambda: None
-
-        async def run(self) -> None:
-            await self._asked.wait()
-            await trio.lowlevel.checkpoint()
-            self.is_whole = True
-
     pace, sending = Pacer(Pace("5/second")), Sending()
     with folder.shared_ledger() as ledger:
         claims = Claims(ledger)
-        part = _Part(order(), ledger, pace, Recording(Recorder()), claims)
+        part = _Part(order(), ledger, pace, claims)
         part._company = ledger.company + 1  # one that sent has gone
     with pytest.raises(LedgerError):
-        await _run(cast(Delivery, sending), part, claims)
+        await _run(cast(Delivery, sending), claims, part.heed)
     assert sending.is_whole
+
+
+async def test_connections_are_dealt_anew_while_a_stop_rule_counts(
+    order: Callable[..., Order], folder: CampaignFolder
+) -> None:
+    begins, is_dealt, was_dealt = threading.Event(), threading.Event(), list[bool]()
+
+    def rule(tally: Tally) -> bool:
+        begins.set()
+        was_dealt.append(is_dealt.wait(5))
+        return True
+
+    def connect(number: int) -> None:
+        assert number == 1
+        is_dealt.set()
+
+    told, run = order(), Recording(Recorder())
+    with folder.shared_ledger() as ledger:
+        claims = Claims(ledger)
+        part = _Part(told, ledger, Pacer(Pace()), claims)
+        watch = Watch((rule,), ledger, folder.shared_standings, run)
+        assert await part.begin(2) == 2
+        delivery = cast(Delivery, Sending(connect))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run, delivery, claims, part.heed, watch.keep)
+            await trio.to_thread.run_sync(begins.wait)
+            with folder.shared_ledger():  # another comes
+                ledger.claim(0)
+                await trio.to_thread.run_sync(is_dealt.wait, 5)
+    assert was_dealt == [True]
+    assert run.stopped is not None
 
 
 @pytest.mark.parametrize(
@@ -220,7 +254,7 @@ async def test_a_share_is_kept_by_who_begins_with_the_others_alone(
         connection.execute(
             f'UPDATE "smtpbook_{folder.id}".lease SET since = since - ?', (age_s,)
         )
-        part = _Part(told, ledger, Pacer(Pace()), Recording(Recorder()), Claims(ledger))
+        part = _Part(told, ledger, Pacer(Pace()), Claims(ledger))
         began = trio.current_time()
         assert await part.begin(share) == connections
         waited_s = BEATS * ledger.heartbeat_s if waits else 0
@@ -232,8 +266,7 @@ async def test_it_claims_ahead_for_its_own_connections(
 ) -> None:
     with folder.shared_ledger() as ledger:
         claims = Claims(ledger)
-        run = Recording(Recorder())
-        assert await _Part(order(), ledger, Pacer(Pace()), run, claims).begin(1) == 1
+        assert await _Part(order(), ledger, Pacer(Pace()), claims).begin(1) == 1
     assert claims.ahead == 2
 
 

@@ -1,0 +1,72 @@
+"""Watch: the stop rules of a send that several have begun, asked about all that was sent.
+
+The eldest runner asks them.  To count takes long where much was sent; so it is done in
+another thread and by a connection of its own, and nothing else waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.recording import Recording
+from smtpbook.pacing.stopping import StopWhen, why_enough
+from smtpbook.shared_ledger.ledger import SharedLedger
+from smtpbook.shared_ledger.standings import SharedStandings
+
+_BUSY: Final = 20  # so many times as long as counting takes, until it is counted again
+
+
+class Watch:
+    """One runner's part in watching a send.
+
+    Parameters
+    ----------
+    rules : tuple of callable
+    ledger : SharedLedger
+        This runner's.
+    look : callable
+        Opens the ledger for reading.
+    run : Recording
+        Told why a rule finds it enough.
+    """
+
+    def __init__(
+        self,
+        rules: tuple[StopWhen, ...],
+        ledger: SharedLedger,
+        look: Callable[[], SharedStandings],
+        run: Recording,
+    ) -> None:
+        self._rules, self._ledger, self._look, self._run = rules, ledger, look, run
+
+    async def keep(self, delivery: Delivery) -> None:
+        """Ask the rules again and again, and stop the delivery when one finds it enough.
+
+        Raises
+        ------
+        LedgerError
+            What was sent cannot be read.
+        """
+        if not self._rules:
+            return
+        with await trio.to_thread.run_sync(self._look) as standings:
+            while True:
+                began = time.monotonic()
+                why, is_asked = await trio.to_thread.run_sync(self._ask, standings)
+                if why is not None:
+                    break
+                took_s = time.monotonic() - began
+                await trio.sleep(_BUSY * took_s if is_asked else self._ledger.heartbeat_s)
+        self._run.stopped = why
+        delivery.stop()
+
+    def _ask(self, standings: SharedStandings) -> tuple[str | None, bool]:
+        """Ask the rules, unless an elder does; tell whether they were asked."""
+        if self._ledger.elders:
+            return None, False
+        return why_enough(self._rules, standings.tally), True
