@@ -69,7 +69,7 @@ class ClusterDelivery:
         self.is_paused = False
         self._workers, self._folder, self._order = workers, folder, order
         self._run, self._display = run, display
-        self._is_stopped = False
+        self._is_stopped = self._is_replaced = False
         self._woken = trio.Event()
         self._failures: Counter[str] = Counter()
         self._error: Exception | None = None
@@ -100,7 +100,8 @@ class ClusterDelivery:
         SMTPBookError
             No worker can send, or a login fails on one: then nothing was sent.
         LedgerError
-            The database is gone for longer than a sender waits for it.
+            The database is gone for longer than a sender waits for it, or another send was
+            begun.
         """
         well_at = time.monotonic()
         try:
@@ -109,7 +110,7 @@ class ClusterDelivery:
                 began = time.monotonic()
                 try:
                     if await trio.to_thread.run_sync(self._turn):
-                        return
+                        break
                     well_at = time.monotonic()
                 except LedgerError:
                     self._close()
@@ -121,6 +122,12 @@ class ClusterDelivery:
                 self._woken = trio.Event()
         finally:
             self._close()
+        if self._is_replaced:
+            raise LedgerError(
+                f"another send of campaign {self._folder.name!r} was begun before this one "
+                f"was seen to end; open the campaign again to see where all stand, or to "
+                f"join the other"
+            )
 
     # -- in a thread, as the ledger and the scheduler make one wait
 
@@ -133,6 +140,9 @@ class ClusterDelivery:
         """Look at the ledger and do what is to be done; tell whether the send is over."""
         work = self._look()
         assert self._standings is not None
+        if work.send != self._order.send:  # no runner was there when that was begun
+            self._is_replaced = self._through_at is None
+            return True
         wanted: Asked = "stop" if self._is_stopped else "pause" if self.is_paused else "go"
         if wanted != work.asked != "stop":
             self._standings.ask(wanted)

@@ -118,7 +118,7 @@ class SharedLedger(Books, SharedStandings):
             self._partitions = int(about["partitions"])
             self._lease_s = float(about["lease_s"])
             self._asked = about["asked"]
-            self._is_by_domain = not int(about.get(parts.JOINED, "0"))
+            self._is_by_domain = parts.are_by_domain(reader)
             self._proved_at = _clock()
             shares.take_lease(connection, self.lease, sends=not sees_all)
             self._runners = sends.work(reader).runners
@@ -282,19 +282,21 @@ class SharedLedger(Books, SharedStandings):
         Raises
         ------
         LedgerError
-            There are other runners: a send goes on.
+            There are other runners: a send goes on.  Or somebody else begins one.
         ValueError
             As from `select`.
         """
-        self._refuse_company()
-        if joins is not None or not self._is_by_domain:
-            self.claim(0)  # what silent runners left is known by its part
-            parts.deal(self._reader, self._partitions, joins)
-            self._is_by_domain = joins is None
-            self._refuse_company()  # to deal may take long, and another send have begun
-        before = self.counts
-        is_resending = self._is_resending
-        sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
+        with sends.alone(self._reader, self._name):
+            self._refuse_company()
+            self._is_by_domain = parts.are_by_domain(self._reader)
+            if joins is not None or not self._is_by_domain:
+                self.claim(0)  # what silent runners left is known by its part
+                parts.deal(self._reader, self._partitions, joins)
+                self._is_by_domain = joins is None
+                self._refuse_company()  # to deal may take long, and one may have come
+            before = self.counts
+            is_resending = self._is_resending
+            sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
 
     def _refuse_company(self) -> None:
         self._settle_down()

@@ -13,9 +13,15 @@ from typing import Final
 from smtpbook.ledger.choosing import Reader
 from smtpbook.shared_ledger.schema import part_for, part_of
 
-JOINED: Final = "joined"
-"""In the table ``meta``: whether parts are by something else than the domain."""
+# In the table ``meta``: whether parts are by something else than the domain.
+_JOINED: Final = "joined"
 _BATCH: Final = 10_000
+
+
+def are_by_domain(reader: Reader) -> bool:
+    """Tell whether parts are by the domain alone."""
+    query = "SELECT 1 FROM meta WHERE name = ? AND value = '1'"
+    return not reader.all(query, (_JOINED,))
 
 
 def deal(
@@ -34,8 +40,10 @@ def deal(
     reader.all(
         "INSERT INTO meta(name, value) VALUES (?, '1') ON CONFLICT (name) DO UPDATE "
         "SET value = excluded.value RETURNING name",
-        (JOINED,),
+        (_JOINED,),
     )
+    # A runner of the last send that comes back now finds it ended.
+    reader.all("UPDATE meta SET value = '' WHERE name = 'send' RETURNING name")
     last = -1
     while rows := reader.all(
         "SELECT position, key, address, part FROM recipients WHERE position > ? "
@@ -61,4 +69,4 @@ def deal(
                 (list(positions), list(parts)),
             )
     if joins is None:
-        reader.all("UPDATE meta SET value = '0' WHERE name = ? RETURNING name", (JOINED,))
+        reader.all("UPDATE meta SET value = '0' WHERE name = ? RETURNING name", (_JOINED,))

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from smtpbook.errors import LedgerError
 from smtpbook.ledger.choosing import COLUMNS, Choice, Reader, choose
 from smtpbook.ledger.entries import Entry
 from smtpbook.pacing.stopping import Tally
@@ -25,6 +27,8 @@ _NARROWED: Final = (
     "WHERE name = 'send') AND c.recipient = position AND (c.attempts = recipients.attempts "
     f"OR due IS NOT NULL)) AND {_NEVER}"
 )
+# One of this campaign's own, as the tables of each have numbers of their own.
+_KEY: Final = "CAST(CAST('partitions' AS regclass) AS bigint)"
 _NOBODY: Final = ""  # for a lease's owner: all others
 
 
@@ -68,6 +72,30 @@ def work(reader: Reader) -> Work:
         (_NOBODY,),
     )
     return Work(*row)
+
+
+@contextmanager
+def alone(reader: Reader, name: str) -> Iterator[None]:
+    """Let nobody else begin a send of the ledger that errors call `name`.
+
+    What keeps others out ends with the reader's session, however that ends.
+
+    Raises
+    ------
+    LedgerError
+        Somebody else does.
+    """
+    ((is_free,),) = reader.all(f"SELECT pg_try_advisory_lock({_KEY})")
+    if not is_free:
+        raise LedgerError(
+            f"somebody else begins a send in the ledger {name} just now; wait until it has "
+            f"begun, then send again: that joins it"
+        )
+    try:
+        yield
+    finally:
+        with suppress(LedgerError):  # with a session that is lost, it is gone
+            reader.all(f"SELECT pg_advisory_unlock({_KEY})")
 
 
 def begin(

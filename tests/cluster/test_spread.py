@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ from smtpbook.campaign.opening import open_campaign
 from smtpbook.cli.main import main
 from smtpbook.errors import AuthenticationError, LedgerError, LocalProtocolError
 from smtpbook.experiments.experiment import Experiment
+from smtpbook.folder.folder import CampaignFolder
+from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
@@ -144,6 +147,25 @@ def test_who_comes_back_joins_the_send_that_goes_on(
     assert live.is_done
     assert joined.is_done
     assert check(again, lab, 60)["pending"] >= 30
+
+
+def test_one_that_was_begun_before_the_workers_of_another_came_is_the_one_that_goes_on(
+    make: Make, client: Client, lab: Lab, tmp_path: Path
+) -> None:
+    logins = count()
+
+    def begin(_: object) -> bool:
+        """Be another notebook, which begins one while this one's workers log in."""
+        if next(logins) == 0:
+            with CampaignFolder(tmp_path / "c").shared_ledger(sees_all=True) as desk:
+                desk.begin_send("another")
+        return False
+
+    campaign = make(20)
+    lab.set(ehlo=Behaviour(delay_s=0.0, when=begin))
+    with pytest.raises(LedgerError, match="another send of campaign 'c' was begun"):
+        campaign.send(cluster=client)
+    assert campaign.outcomes["outcome"].unique().tolist() == ["pending"]
 
 
 def test_a_stop_rule_stops_all(make: Make, client: Client, lab: Lab) -> None:

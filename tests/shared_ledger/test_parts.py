@@ -69,6 +69,31 @@ def test_a_send_that_has_begun_while_the_list_was_dealt_is_left_alone(
         begin(database, "one", slow)
 
 
+def test_who_begins_while_another_does_is_refused_and_may_later(database: Database) -> None:
+    database.create(PEOPLE)
+    begin(database, "before", None)
+    plain = parts(database)
+
+    def slow(address: str) -> str | None:
+        if address == PEOPLE[0]:
+            # A runner of the send before that comes back now has nothing to do.
+            assert other.work.send == ""
+            with pytest.raises(LedgerError, match="somebody else begins a send"):
+                other.begin_send("two")
+        return behind(address)
+
+    with (
+        SharedLedger(database.url, database.name, sees_all=True) as one,
+        SharedLedger(database.url, database.name, sees_all=True) as other,
+    ):
+        with pytest.raises(ValueError, match="is not in this campaign's list"):
+            one.begin_send("one", "who@else.test", joins=behind)
+        one.begin_send("one", joins=slow)
+        assert other.work.send == "one"
+        other.begin_send("two")
+    assert parts(database) == plain
+
+
 async def test_what_a_runner_that_died_left_is_in_doubt_before_the_list_is_dealt_anew(
     database: Database,
 ) -> None:
