@@ -186,8 +186,8 @@ async def _send(
             campaign_id=folder.id,
             run=run,
             display=Silent(),
+            is_alone=False,
         )
-        delivery.is_alone = False
         await _run(delivery, claims, part.heed, watch.keep)
         if run.stopped is not None and claims.error is None:
             ledger.ask("stop")

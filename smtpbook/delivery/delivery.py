@@ -95,6 +95,9 @@ class Delivery:
     display : Display
     connector : async callable
         Gives a session its stream.
+    is_alone : bool
+        Whether nobody else sends to the list: then those whom no connection is left for are
+        failed, and what was begun before counts for the pace.
 
     Attributes
     ----------
@@ -102,9 +105,6 @@ class Delivery:
         Why the last connection was lost.
     is_paused : bool
         Whether nothing new begins until `resume`.
-    is_alone : bool
-        Whether nobody else sends to the list: then those whom no connection is left for are
-        failed, and what was begun before counts for the pace.
     """
 
     _max_messages: ClassVar[int | None] = None  # on a connection, besides what others allow
@@ -123,11 +123,11 @@ class Delivery:
         run: Recording,
         display: Display,
         connector: Connector = connect,
+        is_alone: bool = True,
     ) -> None:
         self.error: Exception | None = None
-        self.is_paused, self.is_alone = False, True
-        self._books, self._settings = books, settings
-        self._clock = clock
+        self.is_paused, self._is_alone = False, is_alone
+        self._books, self._settings, self._clock = books, settings, clock
         self._campaign_id, self._run, self._connector = campaign_id, run, connector
         self._queues = Queues(chosen, settings.arms, pacer, clock, self._pacing)
         retry, rules = settings.retry, settings.stop_when
@@ -241,7 +241,7 @@ class Delivery:
             return
         now_s = self._clock.wall(self._clock.now()).timestamp()
         # One of many knows what counts for its part; of what others begin now, none does.
-        for pacer in self._queues.pacers if self.is_alone else ():
+        for pacer in self._queues.pacers if self._is_alone else ():
             recall(pacer, self._books, self._clock, now_s)
         for route in self._routes:
             if isinstance(route.sink, Hearing):
@@ -257,7 +257,7 @@ class Delivery:
         self._routes.tell_refusals(is_experiment=self._settings.arms is not None)
         if self._stopped.is_set():
             return
-        if not self.is_alone and any(route.queue for route in self._routes):
+        if not self._is_alone and any(route.queue for route in self._routes):
             raise self.error or TransportError("no connection was left")
         for entry in self._queues.drain():
             if self._stopped.is_set():  # by a stop rule that saw these failures

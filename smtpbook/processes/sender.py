@@ -161,8 +161,8 @@ class Sender:
                 campaign_id=folder.id,
                 run=run,
                 display=Silent(),
+                is_alone=False,
             )
-            delivery.is_alone = False
             await self._deal(books, order.company, until=order.began)
             error: SMTPBookError | None = None
             async with trio.open_nursery() as nursery:
