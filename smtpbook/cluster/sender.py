@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -29,12 +30,13 @@ from smtpbook.cluster.order import Order, dealt
 from smtpbook.cluster.watch import Watch
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.ending import run_with
 from smtpbook.delivery.outbox import Letter
 from smtpbook.delivery.queues import travels
 from smtpbook.delivery.recall import take_part
 from smtpbook.delivery.recording import Recording
 from smtpbook.direct.delivery import delivery_by
-from smtpbook.errors import LedgerError, SMTPBookError
+from smtpbook.errors import LedgerError
 from smtpbook.folder.fetching import fetched, settings_in
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.log.files import log_files
@@ -188,39 +190,17 @@ async def _send(
             display=Silent(),
             is_alone=False,
         )
-        await _run(delivery, claims, part.heed, watch.keep)
+        await run_with(
+            delivery,
+            partial(part.heed, delivery),
+            partial(watch.keep, delivery),
+            partial(claims.keep, delivery.look_again),
+        )
         if run.stopped is not None and claims.error is None:
             ledger.ask("stop")
         else:
             claims.finish()
     return run.stopped
-
-
-async def _run(
-    delivery: Delivery, claims: Claims, *minders: Callable[[Delivery], Awaitable[None]]
-) -> None:
-    """Run a delivery while others see to it that it does what all runners are to do."""
-    error: SMTPBookError | None = None
-
-    async def mind(minder: Callable[[Delivery], Awaitable[None]]) -> None:
-        nonlocal error
-        try:
-            await minder(delivery)
-        except LedgerError as exc:  # raised here, it would cut off what has begun
-            error = exc
-            delivery.stop()
-
-    async with trio.open_nursery() as nursery:
-        for minder in minders:
-            nursery.start_soon(mind, minder)
-        nursery.start_soon(claims.keep, delivery.look_again)
-        try:
-            await delivery.run()
-        except SMTPBookError as exc:
-            error = exc
-        nursery.cancel_scope.cancel()
-    if error is not None:
-        raise error
 
 
 class _Part:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from datetime import datetime
 from typing import Final, Protocol
 
 import trio
 
+from smtpbook.errors import LedgerError, SMTPBookError
 from smtpbook.runner import Job
 
 GRACE_S: Final = 60.0
@@ -45,6 +47,37 @@ def wind_up(job: Job[None]) -> None:
     except BaseException:
         job.cancel()
         wait([job])
+
+
+async def run_with(delivery: Steered, *others: Callable[[], Awaitable[object]]) -> None:
+    """Run a delivery, and others with it until it has ended.
+
+    Raises
+    ------
+    LedgerError
+        One of the others did, which stopped the delivery.
+    SMTPBookError
+        As from the delivery.
+    """
+    errors: list[SMTPBookError] = []
+
+    async def attend(other: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await other()
+        except LedgerError as exc:  # raised here, it would cut off what has begun
+            errors.append(exc)
+            delivery.stop()
+
+    async with trio.open_nursery() as nursery:
+        for other in others:
+            nursery.start_soon(attend, other)
+        try:
+            await delivery.run()
+        except SMTPBookError as exc:  # raised here, it would come in a group
+            errors.append(exc)
+        nursery.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
 
 
 async def run_shielded(delivery: Steered) -> None:

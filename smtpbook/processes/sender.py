@@ -21,6 +21,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing, suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -29,10 +30,10 @@ import trio
 from smtpbook.accounts.secret import Secret
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
-from smtpbook.delivery.ending import GRACE_S
+from smtpbook.delivery.ending import GRACE_S, run_with
 from smtpbook.delivery.recall import take_part
 from smtpbook.delivery.recording import Recording
-from smtpbook.errors import LedgerError, LocalProtocolError, SMTPBookError
+from smtpbook.errors import LedgerError, LocalProtocolError
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.ledger.entries import Entry
 from smtpbook.log.frame import Recorder
@@ -164,16 +165,10 @@ class Sender:
                 is_alone=False,
             )
             await self._deal(books, order.company, until=order.began)
-            error: SMTPBookError | None = None
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._hear, delivery, books, nursery.cancel_scope)
-                try:
-                    await delivery.run()
-                except SMTPBookError as exc:
-                    error = exc
-                nursery.cancel_scope.cancel()
-            if (error := self._broken or error) is not None:
-                raise error
+            with trio.CancelScope() as scope:
+                await run_with(delivery, partial(self._hear, delivery, books, scope))
+            if self._broken is not None:
+                raise self._broken
 
     async def _hear(
         self, delivery: Delivery, books: ToldBooks, scope: trio.CancelScope

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,9 +17,10 @@ import trio
 
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
-from smtpbook.cluster.sender import BEATS, _Part, _run, prove, serve
+from smtpbook.cluster.sender import BEATS, _Part, prove, serve
 from smtpbook.cluster.watch import Watch
 from smtpbook.delivery.delivery import Delivery
+from smtpbook.delivery.ending import run_with
 from smtpbook.delivery.recording import Recording
 from smtpbook.delivery.settings import Settings
 from smtpbook.errors import LedgerError, TransportError
@@ -174,7 +176,6 @@ class Sending:
     def __init__(self, connect: Callable[[int], None] = lambda number: None) -> None:
         self.pause, self._asked = lambda: None, trio.Event()
         self.stop, self.connect = self._asked.set, connect
-        self.look_again = lambda: None
 
     async def run(self) -> None:
         await self._asked.wait()
@@ -190,8 +191,9 @@ async def test_a_ledger_that_is_lost_while_the_pace_is_dealt_cuts_nothing_off(
         claims = Claims(ledger)
         part = _Part(order(), ledger, pace, claims)
         part._company = ledger.company + 1  # one that sent has gone
+    delivery = cast(Delivery, sending)
     with pytest.raises(LedgerError):
-        await _run(cast(Delivery, sending), claims, part.heed)
+        await run_with(delivery, partial(part.heed, delivery))
     assert sending.is_whole
 
 
@@ -217,7 +219,8 @@ async def test_connections_are_dealt_anew_while_a_stop_rule_counts(
         assert await part.begin(2) == 2
         delivery = cast(Delivery, Sending(connect))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_run, delivery, claims, part.heed, watch.keep)
+            both = partial(part.heed, delivery), partial(watch.keep, delivery)
+            nursery.start_soon(run_with, delivery, *both)
             await trio.to_thread.run_sync(begins.wait)
             with folder.shared_ledger():  # another comes
                 ledger.claim(0)
