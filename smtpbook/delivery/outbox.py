@@ -165,8 +165,11 @@ class Outbox:
     async def durable(message: Message, tray: Tray) -> None:
         """Wait until a message's intent is on the disk; only then it may be sent."""
         promise = tray[id(message)].is_durable
-        if promise is not None:
-            await promise
+        if promise is None:
+            return
+        if len(tray) == 1:  # its session has nothing else on the wire
+            promise.hurry()
+        await promise.in_time()
 
     def begin(self, message: Message, tray: Tray) -> None:
         """Mark that a message's mail data begins."""
@@ -180,6 +183,9 @@ class Outbox:
             self.in_flight -= 1
             self._conclude(entry, verdict, result.error, session_id)
             comes_back = comes_back or entry.due is not None
+        for claim in tray.values():  # the session will need them now
+            if claim.is_durable is not None:
+                claim.is_durable.hurry()
         return comes_back
 
     def give_back(self, tray: Tray) -> None:

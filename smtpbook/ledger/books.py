@@ -262,13 +262,6 @@ class Books(Standings):
 
         self._writer.add(work)
 
-    def flush(self) -> Promise | None:
-        """Give a promise that everything noted so far is durable; None = it is."""
-        self._refuse_fork()
-        promise = self._writer.promise()
-        self._writer.add(_nothing, promise)
-        return promise
-
     # -- from any thread; these wait
 
     def suppress(self, addresses: Iterable[str]) -> None:

@@ -50,7 +50,7 @@ class Promise:
 
     Attributes
     ----------
-    is_awaited : bool
+    is_hurried : bool
         Whether somebody had to.
 
     Raises
@@ -59,11 +59,11 @@ class Promise:
         On awaiting: it could not be written; nothing may be sent on its strength.
     """
 
-    __slots__ = ("_error", "_event", "_hurry", "is_awaited", "token")
+    __slots__ = ("_error", "_event", "_hurry", "is_hurried", "token")
 
     def __init__(self, hurry: Callable[[], object]) -> None:
         self.token = trio.lowlevel.current_trio_token()
-        self.is_awaited = False
+        self.is_hurried = False
         self._hurry = hurry
         self._event = trio.Event()
         self._error: LedgerError | None = None
@@ -79,12 +79,17 @@ class Promise:
         self._event.set()
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return self._wait().__await__()
+        self.hurry()
+        return self.in_time().__await__()
 
-    async def _wait(self) -> None:
-        if not self._event.is_set():
-            self.is_awaited = True
+    def hurry(self) -> None:
+        """Let it wait for nothing else: somebody needs it now; in the trio thread."""
+        if not self.is_kept and not self.is_hurried:
+            self.is_hurried = True
             self._hurry()
+
+    async def in_time(self) -> None:
+        """Wait for it as long as it takes; errors as on awaiting."""
         await self._event.wait()
         if self._error is not None:
             raise LedgerError(str(self._error)) from self._error
@@ -120,8 +125,7 @@ class Writer:
         self._ready = threading.Condition()
         self._patience = patience or Patience()
         self._queue: list[_Item] = []
-        # Somebody is going to wait for what is in the queue; or waits, or it is the end.
-        self._is_wanted = self._is_urgent = self._is_closing = False
+        self._is_wanted = self._is_closing = False
         self._error: LedgerError | None = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -140,11 +144,10 @@ class Writer:
         """
         with self._ready:
             self.check()
-            was_wanted, is_first = self._is_wanted, not self._queue
             self._queue.append((work, waiter))
+            is_first = len(self._queue) == 1 or (waiter is not None and not self._is_wanted)
             self._is_wanted |= waiter is not None
-            self._is_urgent |= isinstance(waiter, Future)
-            if is_first or self._is_urgent or self._is_wanted > was_wanted:
+            if is_first or isinstance(waiter, Future):
                 self._ready.notify()
 
     def call(self, work: Callable[[Connection], T]) -> T:
@@ -163,7 +166,7 @@ class Writer:
     def close(self) -> None:
         """Write what is left, and end; a failure is not raised again."""
         with self._ready:
-            self._is_closing = self._is_wanted = self._is_urgent = True
+            self._is_closing = True
             self._ready.notify()
         interrupt: BaseException | None = None
         while self._thread.is_alive():  # whoever lets others write next, it is not before
@@ -175,9 +178,7 @@ class Writer:
             raise interrupt
 
     def _hurry(self) -> None:
-        """Let what is in the queue wait for nothing else; in the trio thread."""
         with self._ready:
-            self._is_urgent = True
             self._ready.notify()
 
     # -- the thread
@@ -194,12 +195,19 @@ class Writer:
         with self._ready:
             self._ready.wait_for(lambda: self._queue or self._is_closing, self._heartbeat_s)
             if self._queue:
-                self._ready.wait_for(lambda: self._is_wanted, LINGER_S)
+                self._ready.wait_for(lambda: self._is_wanted or self._is_closing, LINGER_S)
             if self._is_wanted:
-                self._ready.wait_for(lambda: self._is_urgent, self._patience.wait_s)
-            batch, self._queue = self._queue, []
-            self._is_wanted = self._is_urgent = self._is_closing
+                self._ready.wait_for(self._is_urgent, self._patience.wait_s)
+            batch, self._queue, self._is_wanted = self._queue, [], False
             return None if self._is_closing and not batch else batch
+
+    def _is_urgent(self) -> bool:
+        """Whether somebody waits for what is in the queue already."""
+        waiters = (waiter for _, waiter in self._queue)
+        return self._is_closing or any(
+            waiter.is_hurried if isinstance(waiter, Promise) else waiter is not None
+            for waiter in waiters
+        )
 
     def _commit(self, batch: list[_Item]) -> None:
         try:
@@ -209,7 +217,7 @@ class Writer:
             return
         waiters = [waiter for _, waiter in batch if isinstance(waiter, Promise)]
         if waiters:
-            self._patience.learn(was_late=any(one.is_awaited for one in waiters))
+            self._patience.learn(was_late=any(one.is_hurried for one in waiters))
         _tell(batch, results, None)
 
     def _fail(self, exc: Exception, batch: list[_Item]) -> None:

@@ -122,7 +122,7 @@ class _Promises:
         if self._error is not None:  # nobody waits; what was on its way comes too late
             return
         kept = [self._waiting.popleft() for _ in range(count)]
-        self.patience.learn(was_late=any(promise.is_awaited for promise in kept))
+        self.patience.learn(was_late=any(promise.is_hurried for promise in kept))
         for promise in kept:
             promise.settle(None)
 

@@ -68,13 +68,14 @@ class Pipe:
 
     def hurry(self) -> None:
         """Let nothing that was handed over wait for others to go with."""
-        self._lingering.cancel()
+        if self._to_send:
+            self._lingering.cancel()
 
     def end(self) -> None:
         """Let `send` come to its end when everything is told."""
         self._is_ending = True
         self._more.set()
-        self.hurry()
+        self._lingering.cancel()
 
     async def send(self) -> None:
         """Tell what is handed over, as long as there is somebody to tell it."""

@@ -179,7 +179,7 @@ class SenderProcess:
                 break
             self._promises.popleft()
             if promise is not None:
-                await promise
+                await promise  # at once: it has waited for others on its way here
             kept += 1
         return kept
 

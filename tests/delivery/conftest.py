@@ -8,8 +8,8 @@ from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.queue import Source
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
+from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Silent
@@ -19,7 +19,7 @@ __all__ = ["UpTo", "delivery_of", "letter", "people", "serve_here"]
 
 
 def delivery_of(
-    books: MemoryBooks,
+    books: Books,
     letter: Template,
     account: Account,
     settings: Settings,

@@ -152,7 +152,7 @@ async def test_who_closes_after_its_connection_was_lost_keeps_nobody_waiting(
     ledger.begin(ann)
     cut_off(ledger)
     with pytest.raises(LedgerError):
-        await ledger.flush()
+        ledger.finish()
     ledger.close()
     again = database.open()
     assert again.held == set(range(8))
@@ -194,7 +194,7 @@ async def test_after_the_database_was_started_again_a_new_runner_goes_on(
     ledger.begin(bob)
     postgresql.restart(crash=crash)
     with pytest.raises(LedgerError, match="nothing further is sent"):
-        await ledger.flush()
+        ledger.finish()
     with pytest.raises(LedgerError, match="nothing further is sent"):
         ledger.note(bob, result(bob.address, "accepted"))
     ledger.close()
