@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 _FIRST_S: Final = 0.004
-_STEP_S: Final = 0.001
+_STEP_S: Final = 0.000_25
 _LONGEST_S: Final = 0.05
 _SHORTEST_S: Final = 0.000_2  # shorter, a thread is not woken in time for anything
 
@@ -30,7 +30,7 @@ class Patience:
     >>> for was_late in (True, True, False):
     ...     patience.learn(was_late=was_late)
     >>> patience.wait_s
-    0.005
+    0.00425
     """
 
     def __init__(self, first_s: float = _FIRST_S) -> None:
