@@ -141,7 +141,9 @@ class Rcpt(_Envelope):
     parameters: Parameters = ()
 
     def __post_init__(self) -> None:
-        text = f"RCPT TO:<{self.recipient}>{_spelled(self.parameters)}"
+        text = f"RCPT TO:<{self.recipient}>"
+        if self.parameters:
+            text += _spelled(self.parameters)
         object.__setattr__(self, "shown", text)
 
 

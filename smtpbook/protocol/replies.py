@@ -164,10 +164,9 @@ NEED_DATA: Final = NeedData()
 class ReplyParser:
     r"""Cut a byte stream into replies.
 
-    Theory of operation: octets are buffered until a CRLF is found; a position remembers
-    how far the search has come, and what has been taken is cut off once per feed, so the
-    work is linear in what arrives however it is cut.  What does not fit the bounds is
-    refused without waiting for more of it.
+    Theory of operation: what arrives is cut into lines at once; what follows the last CRLF
+    waits for its own.  A line is looked at when a reply is asked for.  What does not fit
+    the bounds is refused without waiting for more of it.
 
     >>> parser = ReplyParser()
     >>> parser.feed(b"250-mx.example\r\n250 SIZE 1000\r\n")
@@ -177,36 +176,31 @@ class ReplyParser:
     NEED_DATA
     """
 
-    __slots__ = (
-        "_buffer",
-        "_code",
-        "_lines",
-        "_searched",
-        "_seen",
-        "_size",
-        "_start",
-        "size",
-    )
+    __slots__ = ("_code", "_lines", "_rest", "_seen", "_size", "_texts", "size")
 
     def __init__(self) -> None:
         self._seen: dict[bytes, Reply] = {}  # one-line replies by their line
-        self._buffer = b""
-        self._start = 0  # where the first line not yet taken begins
-        self._searched = 0  # no CRLF of that line begins before this
+        self._lines: list[bytes] = []  # whole and not yet taken, the last one first
+        self._rest = b""  # of a line whose CRLF has not come
         self._size = 0  # octets of the reply being read
         self._code: int | None = None
-        self._lines: list[str] = []
+        self._texts: list[str] = []
         self.size = 0
         """Octets of the last reply returned, CRLFs included."""
 
     def feed(self, data: bytes | bytearray) -> None:
         """Add octets from the server.  Parses nothing; call `next_reply` for that."""
-        self._buffer = self._buffer[self._start :] + data
-        self._searched -= self._start
-        self._start = 0
+        rest = self._rest + data
+        if b"\n" not in data:  # no line ends here: what waits is not looked at again
+            self._rest = rest
+            return
+        lines = rest.split(b"\r\n")
+        self._rest = lines.pop()
+        lines.reverse()
+        self._lines = lines + self._lines if self._lines else lines
 
     def next_reply(self) -> Reply | NeedData:
-        """Take the next whole reply out of the buffer.
+        """Take the next whole reply out of what has arrived.
 
         Returns
         -------
@@ -218,41 +212,37 @@ class ReplyParser:
             The octets are not a reply, the code changes inside a multiline reply, or a
             bound is exceeded.  The connection is past saving: close it.
         """
-        buffer = self._buffer
-        while True:
-            start = self._start
-            end = buffer.find(b"\r\n", self._searched)
-            if end < 0:
-                if start < len(buffer):
-                    self._searched = max(start, len(buffer) - 1)  # its CR may be there
-                    self._check_size(len(buffer) - start, whole=False)
-                return NEED_DATA
-            if self._code is None and (seen := self._seen.get(buffer[start:end])):
-                self._start = self._searched = end + 2
-                self.size = end - start + 2
+        lines = self._lines
+        while lines:
+            line = lines[-1]
+            if self._code is None and (seen := self._seen.get(line)):
+                lines.pop()
+                self.size = len(line) + 2
                 return seen
-            self._check_size(end - start + 2, whole=True)
-            match = _LINE.fullmatch(buffer, start, end)
+            self._check_size(len(line) + 2, whole=True)
+            match = _LINE.fullmatch(line)
             if match is None:
-                line = buffer[start : min(end, start + 80)]
-                raise RemoteProtocolError(f"not an SMTP reply line: {line!r}")
-            self._start = self._searched = end + 2
+                raise RemoteProtocolError(f"not an SMTP reply line: {line[:80]!r}")
+            lines.pop()
             code = int(match[1])
             if self._code is None:
                 self._code = code
             elif self._code != code:
                 raise RemoteProtocolError(f"reply code changed from {self._code} to {code}")
-            self._size += end - start + 2
-            self._lines.append(match[3].decode("utf-8", "surrogateescape"))
+            self._size += len(line) + 2
+            self._texts.append(match[3].decode("utf-8", "surrogateescape"))
             if match[2] is None:
-                reply = Reply(code=code, lines=tuple(self._lines))
-                if len(self._lines) == 1 and len(self._seen) < _MAX_SEEN:
-                    self._seen[buffer[start:end]] = reply
+                reply = Reply(code=code, lines=tuple(self._texts))
+                if len(self._texts) == 1 and len(self._seen) < _MAX_SEEN:
+                    self._seen[line] = reply
                 self.size = self._size
-                self._code, self._lines, self._size = None, [], 0
+                self._code, self._texts, self._size = None, [], 0
                 return reply
-            if len(self._lines) >= MAX_REPLY_LINES:
+            if len(self._texts) >= MAX_REPLY_LINES:
                 raise RemoteProtocolError(f"reply longer than {MAX_REPLY_LINES} lines")
+        if self._rest:
+            self._check_size(len(self._rest), whole=False)
+        return NEED_DATA
 
     def _check_size(self, line: int, *, whole: bool) -> None:
         # A line cut before its LF may still lack two octets.
@@ -264,9 +254,9 @@ class ReplyParser:
     @property
     def is_inside_reply(self) -> bool:
         """Part of a reply has arrived: half a line, or lines without the last."""
-        return self._code is not None or self._start < len(self._buffer)
+        return self._code is not None or bool(self._rest or self._lines)
 
     @property
     def unread(self) -> bytes:
         """Octets received and not parsed.  Must be empty when STARTTLS begins."""
-        return self._buffer[self._start :]
+        return b"\r\n".join([*reversed(self._lines), self._rest])

@@ -105,6 +105,7 @@ class Dialogue:
         "_failure",
         "_first_byte",
         "_has_reader",
+        "_heard_at",
         "_is_read_here",
         "_lag",
         "_limits",
@@ -155,6 +156,7 @@ class Dialogue:
         self._looks_at = math.inf  # the scope's deadline
         self._soon_s = min(_ASIDE_S, *astuple(account.limits))
         self._first_byte: float | None = None  # of a reply that has come in part
+        self._heard_at = 0.0  # when octets came last
         self._previous = 0.0  # last byte of the last reply
         self._write_error: Exception | None = None
         self._ending: list[MailData] = []  # those whose end stands in the block written
@@ -319,7 +321,7 @@ class Dialogue:
             self._call_reader()
 
     def _stand_aside(self) -> None:
-        now = self._clock.current_time()
+        now = self._heard_at  # to ask for the time costs more than it differs
         self._aside_until = now + _ASIDE_S if self._prompt is None else math.inf
         self._hurry(now)
 
@@ -386,14 +388,14 @@ class Dialogue:
             if woken and not self._stays:
                 self._stand_aside()
             else:
-                self._hurry(self._clock.current_time())
+                self._hurry(self._heard_at)
             if self.results or not client.outstanding:  # else there is nothing to do yet
                 woken.unpark_all()
         if self._failure is not None:
             raise self._failure
 
     def _take(self, octets: bytes | bytearray) -> None:
-        now = self._clock.current_time()
+        self._heard_at = now = self._clock.current_time()
         if self._lag is not None:
             self._record.lag_s = self._lag[0]
         self.client.receive_data(octets)

@@ -16,7 +16,7 @@ from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.fetched import Fetched
 from smtpbook.transfer.group import Group
-from smtpbook.transfer.pipeline import Pipelining
+from smtpbook.transfer.pipeline import Pipeline, Pipelining
 from smtpbook.transfer.transaction import Result
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SendMany:
                 if is_left or not self._is_exhausted:
                     raise talk.over()
                 self._finish()
-            self._fill()
+            self._fill(talk.pipeline)
             is_mute = talk.is_cut or talk.pipeline.is_idle
             group = None if is_mute else talk.pipeline.next_group()
             talk.collect()
@@ -152,8 +152,7 @@ class SendMany:
         self._is_exhausted = True
         return None
 
-    def _fill(self) -> None:
-        pipeline = self._session._talk.pipeline
+    def _fill(self, pipeline: Pipeline) -> None:
         while pipeline.has_room and (message := self._next_message()) is not None:
             pipeline.add(message, self._session._next_transaction_id())
             self._awaited += 1

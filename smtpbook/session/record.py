@@ -194,7 +194,8 @@ class Record:
                 *(reply.cells, times, None, sent, received),
             )
             return
-        group, transaction, index = tag
+        of: Tag = tag
+        group, transaction, index = of
         kind, verb, queue_id = "command", command.verb, None
         shown: str | None = command.shown
         if transaction is not None:
@@ -271,31 +272,55 @@ class Record:
         """Put a row together: the one place, with `_describe`, that knows the columns."""
         if transaction is None or transaction.id != self._transaction_id:
             self._describe(transaction)
+        campaign_id, session_id, transaction_id, message_id = self._about
+        path, recipient, domain, server, port, address, tls, cipher, attempt = self._places[
+            index
+        ]
+        reply_code, enhanced_status, reply_text = cells
+        latency_s, first_byte_s, service_s = times
+        account, arm, block, source = self._labels
         row: Row = (
             self._wall_us + int((at - self._clock) * 1e6),  # time
-            *self._about,
+            campaign_id,
+            session_id,
+            transaction_id,
+            message_id,
             self._seq,
             kind,
             verb,
             command,
-            *cells,  # reply_code, enhanced_status, reply_text
-            *times,  # latency_s, first_byte_s, service_s
+            reply_code,
+            enhanced_status,
+            reply_text,
+            latency_s,
+            first_byte_s,
+            service_s,
             self.lag_s,
             group,  # pipelined
             sent,
             received,
-            *self._places[index],
+            path,
+            recipient,
+            domain,
+            server,
+            port,
+            address,
+            tls,
+            cipher,
+            attempt,
             outcome,
             None,  # reason: log.frame fills it once per distinct reply
             queue_id,
             error,
-            *self._labels,
+            account,
+            arm,
+            block,
+            source,
         )
         self._seq += 1
         rows = self._rows
         if rows is not None:
-            text = cells[2]
-            if text is None or len(text) <= LONG_CHARS:
+            if reply_text is None or len(reply_text) <= LONG_CHARS:
                 rows.append(row)
             else:
                 rows.append_long(row)

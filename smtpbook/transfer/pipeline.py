@@ -223,7 +223,9 @@ class Pipeline:
             RSET was refused, which leaves no way to begin the next transaction; a server
             must answer it with 250 (RFC 5321 section 4.1.1.5).
         """
-        command, (group, transaction, index), reply, _, _, rcpt_tag, is_last = exchange
+        tag: Tag = exchange.tag
+        group, transaction, index = tag
+        command, _, reply, _, _, rcpt_tag, is_last = exchange
         if transaction is not None and command is not None:
             if rcpt_tag is not None:  # a recipient's own, at the end of the mail data
                 index = rcpt_tag[2]

@@ -23,6 +23,8 @@ from smtpbook.protocol.parameters import Parameters
 from smtpbook.protocol.replies import Reply
 
 Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
+# What a NamedTuple's own constructor calls, at twice the price.
+_new: Final = tuple.__new__
 
 # How servers name the message in their 250; each form from its own source code or manual:
 # Postfix "queued as X", Exim "OK id=X", Sendmail "X Message accepted for delivery",
@@ -114,13 +116,14 @@ class Result(NamedTuple):
         TransportError, RemoteProtocolError, LocalProtocolError
             There was no reply.
         """
-        refused = next((r for r in self.recipients if r.outcome != "accepted"), None)
-        if refused is None:
-            return self
-        if refused.reply is None or refused.outcome == "in_doubt":
-            raise self.error or TransportError("no reply came")
-        kind = DeferredError if refused.outcome == "deferred" else RejectedError
-        raise kind(refused.reply, refused.verb)
+        for one in self.recipients:
+            if one.outcome == "accepted":
+                continue
+            if one.reply is None or one.outcome == "in_doubt":
+                raise self.error or TransportError("no reply came")
+            kind = DeferredError if one.outcome == "deferred" else RejectedError
+            raise kind(one.reply, one.verb)
+        return self
 
 
 class Transaction:
@@ -290,15 +293,10 @@ class Transaction:
         recipients = tuple([self._recipient_result(i, closing_reply) for i in range(count)])
         deciding = recipients[0] if count == 1 else min(recipients, key=_precedence)
         outcome = deciding.outcome
-        return Result(
-            self.message,
-            outcome,
-            recipients,
-            deciding.reply,
-            queue_id=self.queue_id if outcome == "accepted" else None,
-            error=(error or self.error) if outcome in ("failed", "in_doubt") else None,
-            id=self.id,
-        )
+        queue_id = self.queue_id if outcome == "accepted" else None
+        error = (error or self.error) if outcome in ("failed", "in_doubt") else None
+        told = self.message, outcome, recipients, deciding.reply, queue_id, error, self.id
+        return _new(Result, told)
 
     def _recipient_result(self, index: int, closing_reply: Reply | None) -> RecipientResult:
         verb, decider = self._decider(index)
@@ -312,7 +310,7 @@ class Transaction:
         else:
             outcome = "failed"
         recipient = str(self.message.recipients[index])
-        return RecipientResult(recipient, outcome, decider, verb)
+        return _new(RecipientResult, (recipient, outcome, decider, verb))
 
     def _decider(self, index: int) -> tuple[str, Reply | None]:
         """Give the first refusal, or the first reply that never came, or the last one."""
