@@ -94,7 +94,7 @@ _CLOSE: Final = """async code => {
     const app = window.jupyterapp;
     const {kernel} = app.shell.currentWidget?.sessionContext?.session ?? {};
     const answer = kernel?.requestExecute({code, store_history: false}).done;
-    const late = new Promise(done => setTimeout(done, 10_000));
+    const late = new Promise(done => setTimeout(done, 60_000));
     const reply = await Promise.race([answer, late]);
     const isClean = reply?.content.status === "ok";
     if (!isClean) await app.serviceManager.sessions.shutdownAll();
@@ -111,7 +111,7 @@ get_ipython().reset()
 """
 _WITHIN: Final = """async given => {
     const late = new Promise((_, fail) => {
-        setTimeout(() => fail(new Error("nothing came of it within 60 s")), 60000);
+        setTimeout(() => fail(new Error("nothing came of it within 180 s")), 180000);
     });
     return await Promise.race([(FUNCTION)(given), late]);
 }"""
@@ -378,7 +378,7 @@ def _lab_page(jupyterlab: JupyterLab) -> Iterator[LabPage]:
             viewport={"width": 1280, "height": 1400},
         )
         page = context.pages[0]
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         lab = LabPage(page, jupyterlab)
         lab.load()
         yield lab
@@ -396,7 +396,7 @@ def lab_page(_lab_page: LabPage) -> Iterator[LabPage]:
 def own_page(_lab_page: LabPage) -> Iterator[Any]:
     """Give an empty page beside JupyterLab's."""
     page = _lab_page.page.context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     yield page
     page.close()
 

@@ -193,7 +193,7 @@ def test_the_html_of_a_letter_reaches_nothing_and_runs_nothing(lab_page: LabPage
             form.get_by_role("button", name="Next", exact=True).click()
         # What was asked for before this would have arrived before it.
         page.evaluate("url => fetch(url, {mode: 'no-cors'})", f"{url}/last")
-        assert asked.get(timeout=60) == "/last"
+        assert asked.get(timeout=180) == "/last"
         shown.get_by_text("nobody").wait_for()
         assert page.evaluate("window.wasRun") is None
         assert (page.url, len(page.context.pages)) == (address, 1)
@@ -203,7 +203,7 @@ def test_the_html_of_a_letter_reaches_nothing_and_runs_nothing(lab_page: LabPage
         page.wait_for_function("window.wasRun === 1")
         expected = {f"/{name}" for name in ("sheet", "import", "image", "frame", "script")}
         while expected:
-            expected.discard(asked.get(timeout=60))
+            expected.discard(asked.get(timeout=180))
 
 
 def test_nothing_of_a_hostile_list_becomes_markup(lab_page: LabPage) -> None:

@@ -77,9 +77,8 @@ async def test_silence_and_failure_are_answers(
     server: NameServer, asked: list[tuple[str, str]]
 ) -> None:
     server.silent, server.failing = {"mail.example.org"}, {"www.example.org"}
-    resolver = Resolver([server.place], timeout_s=0.2)
-    silent = await resolver.ask("mail.example.org", "A")
-    failing = await resolver.ask("www.example.org", "A")
+    silent = await Resolver([server.place], timeout_s=0.2).ask("mail.example.org", "A")
+    failing = await Resolver([server.place]).ask("www.example.org", "A")
     assert (silent.status, silent.error) == ("error", "no answer within 0.2 s")
     assert (failing.status, failing.error) == ("error", "SERVFAIL")
     assert asked

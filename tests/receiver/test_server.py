@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,14 @@ def test_more_than_there_are_threads_are_answered_in_turn(stop: SuppressionList)
     assert answers == [200] * 40
 
 
+def answers(server: UnsubscribeServer) -> bool:
+    """Ask until it answers: on a busy computer, who asks may be taken for a slow client."""
+    for _ in range(100):
+        with suppress(requests.RequestException):
+            return ask(server).status_code == 200
+    return False
+
+
 def test_slow_clients_are_cut_off_and_others_served(stop: SuppressionList) -> None:
     """Two say nothing, or half of something; they have both threads there are."""
     with UnsubscribeServer(
@@ -398,7 +407,7 @@ def test_slow_clients_are_cut_off_and_others_served(stop: SuppressionList) -> No
             for _ in range(2)
         ]
         slow[0].sendall(f"POST {TARGET} HTTP/1.1\r\nContent-Length: 26\r\n\r\nL".encode())
-        assert ask(server).status_code == 200
+        assert answers(server)
         for client in slow:
             assert client.recv(100) == b""
             client.close()

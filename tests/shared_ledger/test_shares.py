@@ -24,6 +24,14 @@ def claimed(ledger: SharedLedger) -> frozenset[int]:
     return taken
 
 
+def run_out(one: SharedLedger, other: SharedLedger) -> None:
+    """Have the lease of one run out, for itself and for the other that looks at it."""
+    one._lease_s = 0
+    other._writer.call(
+        lambda there: there.execute("UPDATE meta SET value = '0' WHERE name = 'lease_s'")
+    )
+
+
 def silent(ledger: SharedLedger) -> threading.Event:
     """Let a runner fall silent in the midst of a transaction, until the event is set."""
     is_in, may_go_on = threading.Event(), threading.Event()
@@ -108,12 +116,13 @@ async def test_a_silent_runners_share_is_anothers_and_nothing_of_it_is_written(
     database: Database,
 ) -> None:
     """It had an intent before, whose mail data it has not begun; it cannot begin now."""
-    database.create(PEOPLE, lease_s=0.3)
+    database.create(PEOPLE)
     one, other = database.open(), database.open(share=0, in_doubt="resend")
     ann, bob, *_ = one.select()
     await one.intend(ann, "<ann@x.test>")
     may_go_on = silent(one)
     promise = one.intend(bob, "<bob@x.test>")
+    run_out(one, other)
     assert claimed(other) == set(range(8))
     assert other.recovered == {"in_doubt": 1}
     with pytest.raises(LedgerError, match="confirmed nothing for"):

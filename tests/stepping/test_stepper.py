@@ -163,16 +163,21 @@ def test_a_typed_password_is_in_nothing_that_is_kept(line: str, code: int) -> No
     assert "AGFubgBzM2NyZXQ=" not in told
 
 
+def starts(stepper: Stepper) -> bool:
+    """Start it, in as many attempts as a busy computer needs with so little patience."""
+    return any(not stepper.start().error for _ in range(200))
+
+
 def test_a_server_that_says_nothing_is_not_waited_for_for_ever(lab: Lab) -> None:
     stepper = Stepper(lab, patience_s=0.05)
-    stepper.start()
+    assert starts(stepper)
     lab.set(noop=Behaviour(delay_s=60))
     step = say(stepper, "NOOP")
     assert "within 0.05 s" in step.error
     assert step.after.state is State.CLOSED
     with pytest.raises(TransportError, match="start it again"):
         say(stepper, "NOOP")
-    assert stepper.start().error == ""
+    assert starts(stepper)
     stepper.close()
 
 

@@ -40,7 +40,7 @@ async def test_octets_go_both_ways_and_an_end_is_empty() -> None:
     await stream.aclose()  # a second time is no error
 
 
-async def test_a_full_socket_is_waited_for_and_counted() -> None:
+async def test_a_full_socket_is_waited_for_and_counted(autojump_clock: object) -> None:
     stream, peer = await pair()
     big = b"x" * 20_000_000
     received = 0
@@ -53,7 +53,7 @@ async def test_a_full_socket_is_waited_for_and_counted() -> None:
             received += len(await reader.recv(1_000_000))
 
     with peer:
-        with trio.move_on_after(0.02) as scope:
+        with trio.move_on_after(5) as scope:
             await stream.send_all(big)
         assert scope.cancelled_caught
         assert 0 < stream.sent < len(big)

@@ -45,7 +45,7 @@ def outputs_of(cells: list[str], monkeypatch: pytest.MonkeyPatch) -> list[list[A
 
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(
-        notebook, timeout=60, kernel_name="panel", store_widget_state=False
+        notebook, timeout=300, kernel_name="panel", store_widget_state=False
     ).execute()
     return [cell["outputs"] for cell in notebook["cells"]]
 
@@ -84,7 +84,7 @@ def test_a_terminal_of_ipython_gets_lines(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert "sending: 40 of 40 (100 %), 40 accepted\n" in done.stderr
     assert "november: done, 40 of 40 (100 %)" in done.stdout
