@@ -24,6 +24,7 @@ from smtpbook.log.store import read_log
 from smtpbook.messages.template import Template
 from tests.servers.process import ROOT, poll
 
+pytestmark = pytest.mark.side_by_side
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
 
@@ -260,7 +261,8 @@ def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
         campaign = open_campaign(tmp_path / "c", lab.account)
         outcomes = campaign.outcomes.set_index("recipient")["outcome"]
     assert sum(campaign.counts.values()) == count
-    assert campaign.counts.get("in_doubt", 0) <= 2 * 3 * kills
+    # On each of three connections: one answered, one on the wire, one begun.
+    assert campaign.counts.get("in_doubt", 0) <= 3 * 3 * kills
     assert set(got.values()) == {1}
     assert set(outcomes) <= {"accepted", "in_doubt"}
     assert set(outcomes.index[outcomes == "accepted"]) <= set(got)
@@ -298,7 +300,7 @@ def test_a_second_sender_is_told_who_is_first(tmp_path: Path) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=0.2))
     with lab:
-        first = sender(lab, tmp_path, 40)
+        first = sender(lab, tmp_path, 400)  # which it has not done until it is looked at
         wait_for(first, lab, 5)
         campaign = open_campaign(tmp_path / "c", lab.account)
         with pytest.raises(LedgerError, match=f"{first.pid}"):

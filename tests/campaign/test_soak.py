@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.process import ROOT
 
+pytestmark = pytest.mark.side_by_side
 WRONG = ("lost", "twice", "false accepted", "taken unknown", "suppressed written to")
 
 

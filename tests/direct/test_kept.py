@@ -24,6 +24,7 @@ from tests.direct.conftest import US, people_at
 from tests.servers.name_server import name_server
 from tests.servers.process import poll
 
+pytestmark = pytest.mark.side_by_side
 ROOT = Path(__file__).parents[2]
 ZONE = {f"x{n}.example": {"MX": f"10 mx{n % 2}.example"} for n in range(5)}
 ZONE |= {f"mx{n}.example": {"A": "127.0.0.1"} for n in range(2)}

@@ -26,6 +26,7 @@ from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
 from tests.experiments.conftest import SUBJECTS
 
+pytestmark = pytest.mark.side_by_side
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
 

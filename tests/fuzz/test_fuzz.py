@@ -25,6 +25,7 @@ from tests.fuzz.roles import (
 )
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.side_by_side
 ROOT = Path(__file__).parents[2]
 
 

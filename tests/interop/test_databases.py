@@ -22,7 +22,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PASSWORD, PostgreSQL
 from tests.servers.process import free_ports
 
-pytestmark = pytest.mark.real_server
+pytestmark = [pytest.mark.real_server, pytest.mark.side_by_side]
 
 Server = PostgreSQL | MariaDB
 HOSTILE = "'; drop table people; --"

@@ -9,6 +9,7 @@ from smtpbook.lab.lab import Lab
 from smtpbook.protocol.message import Message
 from smtpbook.session.session import open_session
 
+pytestmark = pytest.mark.side_by_side
 PEOPLE = [f"p{n}@{name}.example" for name in ("hiccup", "gone", "any") for n in range(12)]
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from tests.servers.process import ROOT
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
+pytestmark = [
+    pytest.mark.side_by_side,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc"),
+]
 needs_gcc = pytest.mark.skipif(
     shutil.which("gcc") is None, reason="the power cut is made by a library gcc compiles"
 )

@@ -10,6 +10,8 @@ import pytest
 
 from tests.servers.process import ROOT
 
+pytestmark = pytest.mark.side_by_side
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 @pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.heavy)])

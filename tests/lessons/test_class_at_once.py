@@ -12,6 +12,7 @@ from smtpbook.lessons.classroom import Classroom
 from smtpbook.lessons.invitation import Invitation
 from smtpbook.lessons.lesson import open_lesson
 
+pytestmark = pytest.mark.side_by_side
 LETTER = "Subject: {n}\r\n\r\nletter {n}\r\n."
 
 

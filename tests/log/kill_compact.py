@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -24,7 +25,6 @@ from smtpbook.tables.engine import query
 from smtpbook.tables.scan import scan_log
 
 _FILES, _ROWS = 12, 400
-_LONGEST_S = 0.6  # which is what a compaction of these takes, or more
 
 
 def fill(folder: Path) -> None:
@@ -38,21 +38,31 @@ def fill(folder: Path) -> None:
             Stream(folder / f"log-{number:04}.arrows").append(to_batch(rows))
 
 
-def kill(folder: Path, draw: random.Random) -> None:
-    """Begin a compaction into files of random size, and kill it."""
+def kill(folder: Path, draw: random.Random, within_s: float | None) -> float:
+    """Begin a compaction into files of random size, and kill it; give after how long.
+
+    It is killed when it has done all, or at a random moment before.
+    """
     file_rows = draw.choice([2, 3, 5, _FILES]) * _ROWS
-    child = os.fork()
+    heard, bell = os.pipe()
+    child, began = os.fork(), time.monotonic()
     if child == 0:
         try:
             compact_folder(folder, file_rows=file_rows)
+            os.write(bell, b".")
             time.sleep(60)
         finally:
             os._exit(1)
-    time.sleep(draw.random() * _LONGEST_S)
+    os.close(bell)
+    moment_s = draw.random() * (within_s or 0)
+    select.select([heard], [], [], None if within_s is None else moment_s)
+    took_s = time.monotonic() - began
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    os.close(heard)
     if not os.WIFSIGNALED(status):
         raise SystemExit("the compaction failed; see above")
+    return took_s
 
 
 def check(folder: Path) -> None:
@@ -70,12 +80,16 @@ def main() -> None:
     draw = random.Random(seed)
     told = {"kills": 0, "unfinished": 0, "beside": 0, "done": 0}
     folder = home / "events"
+    takes_s = None  # on this computer, with whatever else it does now
     for number in range(kills):
         if number % 4 == 0:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             fill(folder)
-        kill(folder, draw)
+        if number % 8 == 0:
+            takes_s = kill(folder, draw, None)
+        else:
+            kill(folder, draw, takes_s)
         files = list(folder.iterdir())
         told["kills"] += 1
         told["unfinished"] += any(path.suffix == ".part" for path in files)

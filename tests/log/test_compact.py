@@ -27,6 +27,7 @@ from smtpbook.tables.scan import scan_log
 from tests.log.story import day
 from tests.servers.process import ROOT
 
+pytestmark = pytest.mark.side_by_side
 ROWS = list(day(60))
 PIECE = 80
 TWO_PIECES = 170

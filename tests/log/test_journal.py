@@ -24,6 +24,8 @@ from smtpbook.log.stream import Stream, read_stream
 from tests.log.story import Story, day
 from tests.servers.process import ROOT
 
+pytestmark = pytest.mark.side_by_side
+
 
 def numbered(count: int, start: int = 0) -> list[Row]:
     return [Event(seq=seq).to_row() for seq in range(start, start + count)]

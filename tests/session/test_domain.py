@@ -24,6 +24,9 @@ from tests.servers.kerberos import USER as KERBEROS_USER
 from tests.servers.process import ServerMissing
 from tests.session.scripted import ACCOUNT, BYE, Scripted, Servers
 
+pytestmark = pytest.mark.side_by_side
+
+
 USER, PASSWORD = "SCHOOL\\ann", "correct horse"
 BINDING = bytes(range(32))
 WINDOWS = ACCOUNT.replace(username=USER, password=PASSWORD, auth="NTLM")

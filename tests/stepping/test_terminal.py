@@ -21,6 +21,7 @@ from smtpbook.lab.lab import Lab
 from smtpbook.stepping.stepper import Stepper
 from smtpbook.stepping.terminal import Terminal
 
+pytestmark = pytest.mark.side_by_side
 ROOT = Path(__file__).parent.parent.parent
 
 
