@@ -40,7 +40,9 @@ def connect(address: str) -> Client:
     """
     with _installed():
         from distributed import Client
+        from distributed.comm.addressing import resolve_address
     try:
+        resolve_address(address)  # before Dask starts a thread for it
         return Client(address)  # type: ignore[no-untyped-call]
     except OSError as exc:
         raise TransportError(
