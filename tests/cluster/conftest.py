@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import pandas as pd
 import pytest
 
 from smtpbook.campaign.campaign import Campaign
+from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
+from smtpbook.shared_ledger.connection import SharedConnection
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 
 if TYPE_CHECKING:
@@ -64,6 +67,15 @@ def make(tmp_path: Path, ledger: str, lab: Lab) -> Callable[..., Campaign]:
         return Campaign("c", people=people, folder=tmp_path, ledger=ledger, **told)
 
     return make
+
+
+def shorten_leases(folder: CampaignFolder, lease_s: int) -> None:
+    """Have runners that are still to come be given up sooner than after half a minute."""
+    with closing(SharedConnection(folder.database or "", "here")) as connection:
+        connection.execute(
+            f'UPDATE "smtpbook_{folder.id}".meta SET value = ? WHERE name = ?',
+            (str(lease_s), "lease_s"),
+        )
 
 
 def got(lab: Lab) -> Counter[str]:

@@ -28,7 +28,7 @@ from tests.servers.s3 import open_s3
 if TYPE_CHECKING:
     from distributed import Client
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 BUCKET = "shelf"
 
 

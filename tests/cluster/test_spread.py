@@ -35,7 +35,7 @@ from tests.cluster.conftest import check, got
 from tests.servers.smtp_sink import open_smtp_sink, recipients_in
 from tests.servers.unprivileged import make_folder
 
-pytestmark = [pytest.mark.real_server, pytest.mark.heavy]
+pytestmark = [pytest.mark.real_server, pytest.mark.heavy, pytest.mark.side_by_side]
 Make = Callable[..., Campaign]
 
 

@@ -7,7 +7,7 @@ import pytest
 from smtpbook.cluster.workers import Workers, connect
 from smtpbook.errors import LocalProtocolError
 
-pytestmark = pytest.mark.heavy  # Dask is imported
+pytestmark = [pytest.mark.heavy, pytest.mark.side_by_side]  # Dask is imported
 
 
 def test_what_is_no_client_is_refused_with_an_example() -> None:

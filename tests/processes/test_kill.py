@@ -59,7 +59,9 @@ def test_what_a_killed_process_had_is_sent_by_the_other(make: Make, lab: Lab) ->
     run = live.wait()
     counts = check(campaign, lab, PEOPLE)
     assert counts.keys() <= {"accepted", "in_doubt"}
-    assert counts["in_doubt"] <= campaign.settings.connections
+    # It had half of the connections; on each one on the wire, the next one, and one whose
+    # outcome was on its way to the disk.
+    assert counts["in_doubt"] <= 3 * campaign.settings.connections // 2
     assert run.counts["in_doubt"] == counts["in_doubt"]
     # Its connections have passed to the other.
     assert open_together(run.log[run.log["time"] > killed]) == campaign.settings.connections
@@ -77,7 +79,7 @@ def test_when_all_are_killed_it_says_so_and_goes_on_later(
         live.join()
     with pytest.raises(TransportError, match="status -9; open the campaign again"):
         live.wait()
-    assert check(campaign, lab, PEOPLE)["pending"] > 100
+    assert check(campaign, lab, PEOPLE)["pending"] > 0
     open_campaign(tmp_path / "c", lab.account).send(processes=2, progress=False)
     assert check(campaign, lab, PEOPLE).keys() <= {"accepted", "in_doubt"}
 

@@ -14,6 +14,7 @@ from tests.servers.process import ROOT
 
 pytestmark = [
     pytest.mark.real_server,
+    pytest.mark.side_by_side,
     pytest.mark.skipif(sys.platform != "linux", reason="needs fork"),
 ]
 WRONG = ("lost", "silent duplicates", "false accepted", "written late")
