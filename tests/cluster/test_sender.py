@@ -137,16 +137,16 @@ def test_a_stop_rule_ends_both_and_says_why(
 
 
 def test_a_stop_rule_hears_of_all_that_was_sent(order: Callable[..., Order]) -> None:
-    """The pace lets each of the two send half of that, and nobody more for an hour."""
+    """The pace lets each of the two send to ten, and nobody to more for an hour."""
     seen: list[int] = []
 
     def rule(tally: Tally) -> bool:
         seen.append(tally.tried)
-        return tally.tried >= 20
+        return tally.tried >= 12
 
     together(order(stop_when=(rule,), pace=Pace("20 every hour")), lambda _: None)
     assert seen == sorted(seen)
-    assert seen[-1] == 20
+    assert seen[-1] >= 12
 
 
 def test_a_database_that_ends_their_sessions_is_gone_back_to(
