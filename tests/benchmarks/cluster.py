@@ -274,8 +274,14 @@ def _take(campaign: Campaign, senders: Senders, database: PostgreSQL) -> Cost:
 def _cpu_of(pid: int) -> float:
     """Give the CPU seconds of a process and of all it has started, those ended included."""
     process = psutil.Process(pid)
-    times = [process.cpu_times()]
-    times += [one.cpu_times() for one in process.children(recursive=True)]
+    while True:
+        try:
+            family = [process, *process.children(recursive=True)]
+            times = [one.cpu_times() for one in family]
+            break
+        except psutil.NoSuchProcess:  # one has just ended, whose time its parent has now
+            if not process.is_running():
+                raise
     return sum(
         one.user + one.system + one.children_user + one.children_system for one in times
     )
