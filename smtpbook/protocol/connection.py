@@ -455,7 +455,7 @@ class Client:
         """
         if self.state is not State.TLS:
             raise LocalProtocolError("TLS begins after the server's 220 to STARTTLS")
-        if self._parser.unread:
+        if self._parser.is_inside_reply:
             self._error = RemoteProtocolError("clear text followed the 220 of STARTTLS")
             self.state = self._ahead = State.CLOSED
             raise self._error

@@ -96,7 +96,7 @@ class Reply:
         with suppress(UnicodeEncodeError):  # a lone surrogate, which no octet makes
             parser.feed(wire.encode("utf-8", "surrogateescape"))
         reply = parser.next_reply()
-        if isinstance(reply, NeedData) or parser.unread:
+        if isinstance(reply, NeedData) or parser.is_inside_reply:
             raise RemoteProtocolError(
                 f"not one whole reply: {visible(text, max_chars=80)!r}"
             )
@@ -253,10 +253,10 @@ class ReplyParser:
 
     @property
     def is_inside_reply(self) -> bool:
-        """Part of a reply has arrived: half a line, or lines without the last."""
+        """Something has arrived behind the last whole reply; must not, before TLS begins."""
         return self._code is not None or bool(self._rest or self._lines)
 
     @property
     def unread(self) -> bytes:
-        """Octets received and not parsed.  Must be empty when STARTTLS begins."""
+        """Octets not looked at; whole lines of a reply whose last has not come were."""
         return b"\r\n".join([*reversed(self._lines), self._rest])

@@ -212,7 +212,14 @@ def test_tls_begins_after_the_220_alone() -> None:
         ready(*ALL).begin_tls()
 
 
-@pytest.mark.parametrize("rest", [b"2", b"250 in", b"250 injected\r\n", b"\x16\x03\x01"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *(b"2", b"\n", b"250 in", b"250 injected\r\n", b"\x16\x03\x01"),
+        # The first lines of a reply, whose last one TLS would bring.
+        *(b"250-injected\r\n", b"250-x\r\n250-AUTH PLAIN\r\n", b"250-x\r\n2"),
+    ],
+)
 def test_clear_text_behind_the_220_ends_the_connection(rest: bytes) -> None:
     """CVE-2011-0411."""
 

@@ -136,6 +136,7 @@ async def test_a_refused_starttls_is_the_end(
     [
         b"250 injected\r\n",
         b"250-mx\r\n250 AUTH PLAIN\r\n",
+        b"250-mx\r\n250-AUTH PLAIN\r\n",
         b"250 half a line",
         b"2",
         b"\r\n",
