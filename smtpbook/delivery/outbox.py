@@ -169,7 +169,7 @@ class Outbox:
             return
         if len(tray) == 1:  # its session has nothing else on the wire
             promise.hurry()
-        await promise.in_time()
+        await promise.patiently()
 
     def begin(self, message: Message, tray: Tray) -> None:
         """Mark that a message's mail data begins."""

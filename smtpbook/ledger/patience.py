@@ -1,18 +1,18 @@
 """Patience: how long what somebody will need may wait for more to go along with it.
 
 Theory of operation.  An intent is asked for one message ahead, so it need not be durable at
-once: at a server that is far away nobody waits for it yet.  What is not waited for collects
-others, and a group costs about as much as one.  How long that may last is learnt: shorter
-by half when somebody had to wait, a little longer when nobody had.
+once: at a server that is far away nobody needs it yet.  What nobody needs yet waits for
+others, and a group costs about as much as one.  How long that may last is learnt: half as
+long when somebody needed one before its group was written, a little longer when nobody did.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-_FIRST_S: Final = 0.004
-_STEP_S: Final = 0.000_25
-_LONGEST_S: Final = 0.05
+_FIRST_S: Final = 0.004  # a fast disk's flush; a near server teaches less at once
+_STEP_S: Final = 0.000_25  # at 20 ms away somebody then has to wait in one group of forty
+_LONGEST_S: Final = 0.05  # what an outcome may wait, too
 _SHORTEST_S: Final = 0.000_2  # shorter, a thread is not woken in time for anything
 
 
@@ -42,7 +42,7 @@ class Patience:
         return self._wait_s if self._wait_s >= _SHORTEST_S else 0.0
 
     def learn(self, *, was_late: bool) -> None:
-        """Know whether somebody had to wait for a group."""
+        """Know whether somebody needed a group before it was written."""
         if was_late:
             self._wait_s /= 2
         else:

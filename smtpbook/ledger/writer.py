@@ -2,9 +2,9 @@
 
 Theory of operation.  A commit that survives a power cut costs a flush of the disk, some
 milliseconds; so callers only hand over what to write.  While one commit is flushed the next
-one collects.  What somebody waits for starts a commit at once; what somebody is going to
-wait for starts one when others have had some time to come along (see `patience`); what
-nobody waits for is taken along by the next, or starts one after `LINGER_S`.
+one collects.  What somebody needs now starts a commit at once; what somebody will need
+starts one when others have had some time to come along (see `patience`); what nobody
+waits for is taken along by the next, or starts one after `LINGER_S`.
 
 A commit that fails ends the writer: everybody who waits is told, nothing more is taken.
 What is written, and what a transaction is, are not known here.
@@ -46,12 +46,12 @@ class Promise:
     Parameters
     ----------
     hurry : callable
-        Called when somebody has to wait.
+        Called when somebody needs it now.
 
     Attributes
     ----------
     is_hurried : bool
-        Whether somebody had to.
+        Whether somebody needed it before it was kept.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Promise:
 
     def __await__(self) -> Generator[Any, Any, None]:
         self.hurry()
-        return self.in_time().__await__()
+        return self.patiently().__await__()
 
     def hurry(self) -> None:
         """Let it wait for nothing else: somebody needs it now; in the trio thread."""
@@ -88,7 +88,7 @@ class Promise:
             self.is_hurried = True
             self._hurry()
 
-    async def in_time(self) -> None:
+    async def patiently(self) -> None:
         """Wait for it as long as it takes; errors as on awaiting."""
         await self._event.wait()
         if self._error is not None:
@@ -202,7 +202,7 @@ class Writer:
             return None if self._is_closing and not batch else batch
 
     def _is_urgent(self) -> bool:
-        """Whether somebody waits for what is in the queue already."""
+        """Whether somebody needs what is in the queue now."""
         waiters = (waiter for _, waiter in self._queue)
         return self._is_closing or any(
             waiter.is_hurried if isinstance(waiter, Promise) else waiter is not None

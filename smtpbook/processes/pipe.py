@@ -40,11 +40,8 @@ class Pipe:
         self._stream = stream
         self._to_send: list[Word] = []
         self._to_give: list[Given] = []
-        self._more, self._lingering, self._is_ending = (
-            trio.Event(),
-            trio.CancelScope(),
-            False,
-        )
+        self._more, self._lingering = trio.Event(), trio.CancelScope()
+        self._is_ending = False
         self._received = bytearray()
 
     def put(self, word: Word, *, wait_s: float = 0.0) -> None:

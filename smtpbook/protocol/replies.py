@@ -253,7 +253,7 @@ class ReplyParser:
 
     @property
     def is_inside_reply(self) -> bool:
-        """Something has arrived behind the last whole reply; must not, before TLS begins."""
+        """Something has arrived behind the last whole reply; before TLS nothing may."""
         return self._code is not None or bool(self._rest or self._lines)
 
     @property

@@ -321,7 +321,8 @@ class Dialogue:
             self._call_reader()
 
     def _stand_aside(self) -> None:
-        now = self._heard_at  # to ask for the time costs more than it differs
+        # To ask for the time costs more; if it was long ago, the reader takes over at once.
+        now = self._heard_at
         self._aside_until = now + _ASIDE_S if self._prompt is None else math.inf
         self._hurry(now)
 

@@ -19,7 +19,7 @@ from smtpbook.transfer.transaction import Transaction, mail_parameters, rcpt_par
 
 RESET: Final = Rset()
 """The RSET before a transaction: if it is refused, there is no way to begin one."""
-# What a NamedTuple's own constructor calls, at twice the price.
+# A NamedTuple's own constructor calls this, and takes twice as long.
 _new: Final = tuple.__new__
 
 

@@ -23,7 +23,7 @@ from smtpbook.protocol.parameters import Parameters
 from smtpbook.protocol.replies import Reply
 
 Outcome = Literal["accepted", "deferred", "rejected", "failed", "in_doubt"]
-# What a NamedTuple's own constructor calls, at twice the price.
+# A NamedTuple's own constructor calls this, and takes twice as long.
 _new: Final = tuple.__new__
 
 # How servers name the message in their 250; each form from its own source code or manual:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.run import Run
@@ -14,6 +15,7 @@ from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.ledger.entries import Entry
 from smtpbook.ledger.ledger import Ledger
+from smtpbook.ledger.patience import Patience
 from smtpbook.ledger.writer import Promise
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
@@ -32,20 +34,36 @@ class Remembering(Ledger):
         return promise
 
 
+People = Callable[[int], pd.DataFrame]
+ServeHere = Callable[[Lab], Awaitable[Account]]
+
+
+def open_books(folder: Path, listed: pd.DataFrame) -> Remembering:
+    rows = listed.to_dict("records")
+    Ledger.create(folder, listed["email"], campaign_id="x")
+    books = Remembering(folder, rows=lambda positions: [rows[at] for at in positions])
+    books.promises = []
+    return books
+
+
+async def test_a_verdict_hurries_what_its_session_needs_next(
+    people: People, letter: Template, serve_here: ServeHere, tmp_path: Path
+) -> None:
+    account = await serve_here(Lab())
+    with trio.fail_after(60), open_books(tmp_path, people(6)) as books:
+        books._writer._patience = Patience(first_s=1e6)  # nothing else would end the wait
+        run = Run(Recorder(), "x")
+        await delivery_of(books, letter, account, Settings(connections=1), run).run()
+        assert books.counts == {"accepted": 6}
+
+
 async def test_what_a_busy_session_needs_next_is_in_no_hurry(
-    people: Callable[[int], pd.DataFrame],
-    letter: Template,
-    serve_here: Callable[[Lab], Awaitable[Account]],
-    tmp_path: Path,
+    people: People, letter: Template, serve_here: ServeHere, tmp_path: Path
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=0.2))  # in real time, as the disk's
-    account, listed = await serve_here(lab), people(8)
-    Ledger.create(tmp_path, listed["email"], campaign_id="x")
-    with Remembering(
-        tmp_path, rows=lambda at: listed.iloc[list(at)].to_dict("records")
-    ) as books:
-        books.promises = []
+    account = await serve_here(lab)
+    with open_books(tmp_path, people(8)) as books:
         run = Run(Recorder(), "x")
         await delivery_of(books, letter, account, Settings(connections=2), run).run()
         assert books.counts == {"accepted": 8}

@@ -56,6 +56,7 @@ async def test_what_can_wait_for_others_goes_at_once_in_a_hurry(
     ours, theirs = ends
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ours.send)
+        ours.hurry()  # with nothing to tell, nothing is to go at once
         for is_hurried in (False, True):
             since = trio.current_time()
             ours.put(NOTED, wait_s=LINGER_S)
