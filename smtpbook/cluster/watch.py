@@ -1,7 +1,9 @@
 """Watch: the stop rules of a send that several have begun, asked about all that was sent.
 
 The eldest runner asks them.  To count takes long where much was sent; so it is done in
-another thread and by a connection of its own, and nothing else waits for it.
+another thread and by a session of its own, and nothing else waits for it.  No other runner
+has one: there may be many.  A count that fails is made again by a new session, as a
+database may end one that is idle; whether the ledger is lost, its runner sees by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import trio
 
 from smtpbook.delivery.delivery import Delivery
 from smtpbook.delivery.recording import Recording
+from smtpbook.errors import LedgerError
 from smtpbook.pacing.stopping import StopWhen, why_enough
 from smtpbook.shared_ledger.ledger import SharedLedger
 from smtpbook.shared_ledger.standings import SharedStandings
@@ -43,30 +46,37 @@ class Watch:
         run: Recording,
     ) -> None:
         self._rules, self._ledger, self._look, self._run = rules, ledger, look, run
+        self._standings: SharedStandings | None = None
 
     async def keep(self, delivery: Delivery) -> None:
-        """Ask the rules again and again, and stop the delivery when one finds it enough.
-
-        Raises
-        ------
-        LedgerError
-            What was sent cannot be read.
-        """
+        """Ask the rules again and again, and stop the delivery when one finds it enough."""
         if not self._rules:
             return
-        with await trio.to_thread.run_sync(self._look) as standings:
+        try:
             while True:
                 began = time.monotonic()
-                why, is_asked = await trio.to_thread.run_sync(self._ask, standings)
+                why, is_asked = await trio.to_thread.run_sync(self._ask)
                 if why is not None:
                     break
                 took_s = time.monotonic() - began
                 await trio.sleep(_BUSY * took_s if is_asked else self._ledger.heartbeat_s)
+        finally:
+            self._close()
         self._run.stopped = why
         delivery.stop()
 
-    def _ask(self, standings: SharedStandings) -> tuple[str | None, bool]:
+    def _ask(self) -> tuple[str | None, bool]:
         """Ask the rules, unless an elder does; tell whether they were asked."""
-        if self._ledger.elders:
+        try:
+            if self._ledger.elders:
+                return None, False
+            self._standings = self._standings or self._look()
+            return why_enough(self._rules, self._standings.tally), True
+        except LedgerError:
+            self._close()
             return None, False
-        return why_enough(self._rules, standings.tally), True
+
+    def _close(self) -> None:
+        if self._standings is not None:
+            self._standings.close()
+            self._standings = None
