@@ -132,15 +132,17 @@ def _folder_of(order: Order) -> Iterator[CampaignFolder]:
 
 def _serve(order: Order, folder: CampaignFolder) -> str | None:
     letter = order.settings.letters(folder.letter())
-    share, well_at = order.share, time.monotonic()
+    share, gone_at = order.share, math.inf  # since when the database is gone
     while True:
         try:
             if not _wait_for_work(folder, order):
                 return None
-            well_at = time.monotonic()
+            gone_at = math.inf
             stopped = trio.run(_send, folder, order, letter, share)
         except LedgerError:
-            if time.monotonic() - well_at > PATIENCE_S:
+            now = time.monotonic()
+            gone_at = min(gone_at, now)
+            if now - gone_at > PATIENCE_S:
                 raise
             time.sleep(LOOK_S)
             stopped = None
@@ -165,42 +167,55 @@ async def _send(
     folder: CampaignFolder, order: Order, letter: Letter, share: int
 ) -> str | None:
     """Send to what can be claimed; give why a stop rule ended it."""
-    settings = order.settings
-    run, pacer = Recording(Recorder()), Pacer(settings.pace)
-    with (
-        folder.shared_ledger(in_doubt=settings.in_doubt) as ledger,
-        Journal(folder.growing, _stem(order, ledger), sealed_to=folder.events) as journal,
-    ):
-        run.keep_in(journal)
-        claims = Claims(ledger)
-        part = _Part(order, ledger, pacer, claims)
-        watch = Watch(settings.stop_when, ledger, folder.shared_standings, run)
-        connections = await part.begin(share)
-        claims.claim()
-        delivery = delivery_by(order.accounts)(
-            ledger,
-            claims,
-            letter,
-            order.accounts,
-            settings.given(stop_when=(), connections=connections),
-            pacer=pacer,
-            clock=part.clock,
-            campaign_id=folder.id,
-            run=run,
-            display=Silent(),
-            is_alone=False,
-        )
-        await run_with(
-            delivery,
-            partial(part.heed, delivery),
-            partial(watch.keep, delivery),
-            partial(claims.keep, delivery.look_again),
-        )
-        if run.stopped is not None and claims.error is None:
-            ledger.ask("stop")
-        else:
-            claims.finish()
+    run = Recording(Recorder())
+    with folder.shared_ledger(in_doubt=order.settings.in_doubt) as ledger:
+        # Another may have been begun since work was seen; now that this one is there, no
+        # further one is.
+        if not ledger.is_present(order.send):
+            return None
+        name = _stem(order, ledger)
+        with Journal(folder.growing, name, sealed_to=folder.events) as journal:
+            run.keep_in(journal)
+            await _deliver(folder, order, letter, share, ledger, run)
     return run.stopped
+
+
+async def _deliver(
+    folder: CampaignFolder,
+    order: Order,
+    letter: Letter,
+    share: int,
+    ledger: SharedLedger,
+    run: Recording,
+) -> None:
+    settings, pacer, claims = order.settings, Pacer(order.settings.pace), Claims(ledger)
+    part = _Part(order, ledger, pacer, claims)
+    watch = Watch(settings.stop_when, ledger, folder.shared_standings, run)
+    connections = await part.begin(share)
+    claims.claim()
+    delivery = delivery_by(order.accounts)(
+        ledger,
+        claims,
+        letter,
+        order.accounts,
+        settings.given(stop_when=(), connections=connections),
+        pacer=pacer,
+        clock=part.clock,
+        campaign_id=folder.id,
+        run=run,
+        display=Silent(),
+        is_alone=False,
+    )
+    await run_with(
+        delivery,
+        partial(part.heed, delivery),
+        partial(watch.keep, delivery),
+        partial(claims.keep, delivery.look_again),
+    )
+    if run.stopped is not None and claims.error is None:
+        ledger.ask("stop")
+    else:
+        claims.finish()
 
 
 class _Part:

@@ -298,6 +298,13 @@ class SharedLedger(Books, SharedStandings):
             is_resending = self._is_resending
             sends.begin(self._reader, send, only, limit, before, is_resending=is_resending)
 
+    def is_present(self, send: str) -> bool:
+        """Whether a send is the present one: as long as this runner is there, it stays so.
+
+        Somebody who begins another, and saw no runner before this one came, is waited for.
+        """
+        return sends.is_present(self._reader, send)
+
     def _refuse_company(self) -> None:
         self._settle_down()
         if self._runners - (not self._sees_all):

@@ -98,6 +98,12 @@ def alone(reader: Reader, name: str) -> Iterator[None]:
             reader.all(f"SELECT pg_advisory_unlock({_KEY})")
 
 
+def is_present(reader: Reader, send: str) -> bool:
+    """Tell whether a send is the present one, once nobody begins another."""
+    reader.all(f"SELECT pg_advisory_xact_lock_shared({_KEY})")
+    return work(reader).send == send
+
+
 def begin(
     reader: Reader,
     send: str,

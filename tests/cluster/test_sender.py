@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import trio
 
+from smtpbook.cluster import sender
 from smtpbook.cluster.claims import Claims
 from smtpbook.cluster.order import Order
 from smtpbook.cluster.sender import BEATS, _Part, prove, serve
@@ -89,6 +90,19 @@ def when_sent(count: int, do: Callable[[SharedStandings], None]) -> Callable[...
     return times
 
 
+def test_who_comes_when_the_send_was_replaced_takes_no_part_in_the_new_one(
+    order: Callable[..., Order], lab: Lab, folder: CampaignFolder
+) -> None:
+    """It saw that its own was the present one, before it had a lease."""
+    late = replace(order(), send="replaced")
+    assert trio.run(sender._send, folder, late, folder.letter(), 1) is None
+    assert lab.received == []
+    with folder.shared_standings() as standings:
+        assert standings.work[:3] == ("one", "go", 0)
+        assert standings.work.free == standings.work.left > 0
+    assert not list(folder.growing.iterdir())
+
+
 def test_two_senders_send_to_everybody_once(
     order: Callable[..., Order], lab: Lab, folder: CampaignFolder
 ) -> None:
@@ -149,9 +163,15 @@ def test_a_stop_rule_hears_of_all_that_was_sent(order: Callable[..., Order]) -> 
     assert seen[-1] >= 12
 
 
-def test_a_database_that_ends_their_sessions_is_gone_back_to(
-    order: Callable[..., Order], lab: Lab, folder: CampaignFolder, ledger: str
+def test_a_database_that_ends_their_sessions_is_gone_back_to_however_long_they_had_sent(
+    order: Callable[..., Order],
+    lab: Lab,
+    folder: CampaignFolder,
+    ledger: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sender, "PATIENCE_S", 0.0)
+
     def cut(standings: SharedStandings) -> None:
         with closing(SharedConnection(ledger, "here")) as connection:
             connection.execute(
@@ -321,14 +341,14 @@ def test_connections_pass_to_who_comes_and_from_who_leaves(
     ):
         if not comes:
             others.enter_context(folder.shared_ledger())
-        sender = threads.submit(serve, told)
+        sending = threads.submit(serve, told)
         when_sent(8, lambda _: None)(standings)
         changed = pd.Timestamp.now("UTC")
         if comes:
             others.enter_context(folder.shared_ledger())
         else:
             others.close()
-        assert sender.result(60) is None
+        assert sending.result(60) is None
     log = read_log(folder.events)
     assert open_together(log[log["time"] < changed]) == share
     # A beat, a look and two messages later there are as many as it then has.
@@ -355,11 +375,11 @@ def test_who_begins_with_one_domain_and_takes_over_the_others_has_all_its_connec
         folder.shared_ledger() as other,
     ):
         other.claim(last)
-        sender = threads.submit(serve, told)
+        sending = threads.submit(serve, told)
         while not standings.is_begun:
             pass
         other.release(other.held)
-        assert sender.result(60) is None
+        assert sending.result(60) is None
     assert open_together(read_log(folder.events)) == 4
     assert set(got(lab).values()) == {1}
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from smtpbook.errors import LedgerError
+from smtpbook.shared_ledger import sends
 from smtpbook.shared_ledger.ledger import SharedLedger
+from smtpbook.shared_ledger.standings import SharedStandings
 from tests.ledger.conftest import PEOPLE, Database, note, result
 
 pytestmark = pytest.mark.real_server
@@ -124,6 +127,32 @@ def test_a_send_is_not_begun_while_another_goes_on(database: Database) -> None:
     database.open(share=1)
     with pytest.raises(LedgerError, match="a send goes on"):
         begin(database, send="two")
+
+
+def test_who_comes_while_a_send_is_begun_hears_which_one_it_is_then(
+    database: Database,
+) -> None:
+    """Whoever begins it has looked for runners already."""
+    database.create(PEOPLE)
+    begin(database)
+    late = database.open(share=0)
+    assert late.is_present("one")
+    with ThreadPoolExecutor(1) as threads, database.look() as other:
+        with sends.alone(other._reader, database.name):
+            asked = threads.submit(late.is_present, "one")
+            while not (asked.done() or waiting(other)):
+                pass
+            sends.begin(other._reader, "two", None, None, {}, is_resending=False)
+        assert not asked.result(10)
+    assert late.is_present("two")
+
+
+def waiting(standings: SharedStandings) -> int:
+    """How many sessions wait for what one alone may do."""
+    ((number,),) = standings._reader.all(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    )
+    return int(number)
 
 
 def test_each_send_has_the_whole_list_to_do_anew(database: Database) -> None:
