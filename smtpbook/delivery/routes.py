@@ -131,9 +131,12 @@ class Route:
         return len(self.seats) > len(self.away) and self.rests_until <= now
 
     def fill(self) -> list[Seat]:
-        """Give the new seats: as many as are missing, but no more than recipients wait."""
+        """Give the new seats: as many as are missing, but no more than recipients wait.
+
+        Not for those whom connections are there for that wait as well, or come back.
+        """
         missing = self.connections - self.given_up - len(self.seats)
-        missing = min(missing, len(self.queue))
+        missing = min(missing, len(self.queue) - len(self.line) - len(self.away))
         free = (number for number in count() if number not in self.seats)
         new = [Seat(self, number) for number in islice(free, max(missing, 0))]
         self.seats |= {seat.number for seat in new}

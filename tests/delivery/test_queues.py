@@ -11,7 +11,7 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.arms import Arm, Arms, Way
-from smtpbook.delivery.clock import Clock
+from smtpbook.delivery.clock import Clock, Waiter
 from smtpbook.delivery.queues import Queues
 from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
@@ -119,3 +119,46 @@ async def test_who_is_tried_again_and_again_gets_no_further_connection(
     await delivery_of(books, letter, await serve_here(lab), settings, run).run()
     assert books.counts == {"accepted": 2}
     assert run.log["session_id"].nunique() <= 2
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_one_who_waits_for_a_retry_gets_no_further_connection_by_looking_again(
+    autojump_clock: object,
+    people: Callable[[int], pd.DataFrame],
+    letter: Template,
+    serve_here: Callable[[Lab], Awaitable[Account]],
+    nursery: trio.Nursery,
+    connections: int,
+) -> None:
+    """As one of several senders does when others may have left something."""
+    lab = Lab()
+    lab.set(rcpt=Behaviour(reply="450 4.2.0 Try again in 60 seconds", times=4))
+    who = read_recipients(people(1))
+    books = MemoryBooks(who.addresses, rows=who.rows)
+    settings, run = Settings(connections=connections, retry=Retry()), Run(Recorder(), "x")
+    delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
+
+    async def look() -> None:
+        while True:
+            await trio.sleep(2.0)
+            delivery.look_again()
+
+    nursery.start_soon(look)
+    await delivery.run()
+    nursery.cancel_scope.cancel()
+    assert books.counts == {"accepted": 1}
+    assert len(run.log["session_id"].dropna().unique()) == 1
+
+
+@pytest.mark.parametrize(("waiting", "away", "new"), [(0, 0, 3), (2, 0, 1), (1, 2, 0)])
+def test_a_connection_that_waits_or_comes_back_is_one_for_those_who_wait(
+    waiting: int, away: int, new: int
+) -> None:
+    queues = Queues(Given("aaa"), None, Pacer(Pace()), Clock(), lambda p: p)
+    account = Account(host="x.test", port=25, tls="none")
+    queues.travel({account: 1.0}, 9, lambda account, queue: lambda row: None)
+    (route,) = queues.routes
+    route.seats |= set(range(1 + waiting + away))
+    route.line.extend(Waiter(Clock(), 0.0) for _ in range(waiting))
+    route.away |= {number: Waiter(Clock(), 0.0) for number in range(away)}
+    assert len(route.fill()) == new
