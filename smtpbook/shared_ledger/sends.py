@@ -88,8 +88,8 @@ def alone(reader: Reader, name: str) -> Iterator[None]:
     ((is_free,),) = reader.all(f"SELECT pg_try_advisory_lock({_KEY})")
     if not is_free:
         raise LedgerError(
-            f"somebody else begins a send in the ledger {name} just now; wait until it has "
-            f"begun, then send again: that joins it"
+            f"somebody else begins a send in the ledger {name} just now; wait until its "
+            f"workers send, then send again: that joins it, and earlier it would replace it"
         )
     try:
         yield

@@ -79,7 +79,7 @@ def test_who_begins_while_another_does_is_refused_and_may_later(database: Databa
         if address == PEOPLE[0]:
             # A runner of the send before that comes back now has nothing to do.
             assert other.work.send == ""
-            with pytest.raises(LedgerError, match="somebody else begins a send"):
+            with pytest.raises(LedgerError, match="wait until its workers send"):
                 other.begin_send("two")
         return behind(address)
 
