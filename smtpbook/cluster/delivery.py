@@ -140,6 +140,7 @@ class ClusterDelivery:
         """Look at the ledger and do what is to be done; tell whether the send is over."""
         work = self._look()
         assert self._standings is not None
+        self._hear()
         if work.send != self._order.send:  # no runner was there when that was begun
             self._is_replaced = self._through_at is None
             return True
@@ -148,7 +149,6 @@ class ClusterDelivery:
             self._standings.ask(wanted)
             work = self._look()
         is_through = work.asked == "stop" or not work.left
-        self._hear()
         if not is_through:
             self._start(work)
         counts = self._standings.sent

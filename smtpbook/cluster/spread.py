@@ -139,10 +139,15 @@ class Spread:
                 self._name_the_silent(run)
 
     def _name_the_silent(self, run: Run) -> None:
-        """Note those of whom no sender has told: suppressed, or left by one that died."""
+        """Note those of whom no sender has told: suppressed, or left by one that died.
+
+        While another send is the present one, that is its own to note.
+        """
         account, folder = next(iter(self._accounts)), self._folder
         more: dict[str, Any] = {}
         with folder.shared_standings() as standings:
+            if standings.work.send != self._send:
+                return
             if self._is_whole:
                 more["suppressed"] = standings.suppressed()
             more["in_doubt"] = standings.untold()

@@ -161,11 +161,12 @@ def test_one_that_was_begun_before_the_workers_of_another_came_is_the_one_that_g
                 desk.begin_send("another")
         return False
 
-    campaign = make(20)
+    campaign = make(20, suppress=["p3@d3.example"])
     lab.set(ehlo=Behaviour(delay_s=0.0, when=begin))
     with pytest.raises(LedgerError, match="another send of campaign 'c' was begun"):
         campaign.send(cluster=client)
-    assert campaign.outcomes["outcome"].unique().tolist() == ["pending"]
+    assert set(campaign.outcomes["outcome"]) == {"pending", "suppressed"}
+    assert campaign.log.empty  # who is suppressed is the other's to tell
 
 
 def test_a_stop_rule_stops_all(make: Make, client: Client, lab: Lab) -> None:
