@@ -153,12 +153,13 @@ class SavedRows:
         group = bisect_right(self._ends, position)
         if self._held[0] != group:
             try:
-                table = self._file.read_row_group(group)
-            except (OSError, pa.ArrowException) as error:
+                frame = _frame(self._file.read_row_group(group))
+                rows = list(Recipients(frame, [], {}))
+            except (OSError, pa.ArrowException, KeyError, ValueError) as error:
                 raise RecipientsError(
                     f"the list {str(self._path)!r} is damaged ({error})"
                 ) from error
-            self._held = (group, list(Recipients(_frame(table), [], {})))
+            self._held = (group, rows)
         begin = self._ends[group - 1] if group else 0
         return self._held[1][position - begin]
 

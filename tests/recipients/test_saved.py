@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from smtpbook.errors import RecipientsError
@@ -115,6 +117,29 @@ def test_a_damaged_file_is_named(people: Recipients, home: Path, damage: bytes) 
     people.to_parquet(path)  # a Parquet file, but none of ours
     with pytest.raises(RecipientsError, match="saved list 'mine' is damaged"):
         load_recipients("mine")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"email": pa.array(["a@x.org"])},
+        {
+            "email": pa.Array.from_buffers(
+                pa.string(),
+                1,
+                [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")],
+            ),
+            "source": pa.array([None], pa.string()),
+        },
+    ],
+)
+def test_rows_that_are_damaged_are_no_other_error_than_a_file_that_is(
+    cells: dict[str, pa.Array], tmp_path: Path
+) -> None:
+    path = tmp_path / "list.parquet"
+    pyarrow.parquet.write_table(pa.table(cells), path)
+    with pytest.raises(RecipientsError, match=r"list '.*' is damaged"):
+        SavedRows(path)([0])
 
 
 def test_a_saved_list_joined_with_its_origin_was_read_once(people: Recipients) -> None:
