@@ -281,9 +281,9 @@ class Campaign(Known):
             A row cannot be rendered; nothing has been sent.
         TransportError, ReplyError, LocalProtocolError
             The first connection could not be opened; nothing has been sent.
-        LedgerError
-            The folder cannot be written, or another process sends this campaign.  What was
-            sent before is kept.
+        LedgerError, RecipientsError
+            The folder cannot be written, or its list not be read; another process sends
+            this campaign, or has begun to by a cluster.  What was sent before is kept.
         SendStopped
             Interrupted: what had begun has come to its verdict; ``.run`` holds it.
         NobodyToAsk

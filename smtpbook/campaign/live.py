@@ -146,7 +146,7 @@ class Live:
             Interrupted: what had begun has come to its verdict.
         ValueError
             `only` names nobody of this campaign.
-        TemplateError, TransportError, ReplyError, LocalProtocolError, LedgerError
+        SMTPBookError
             As from ``campaign.send()``.
         RuntimeError
             Called where trio runs, which has ``await live``; or another send was first.
