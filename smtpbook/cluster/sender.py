@@ -8,7 +8,9 @@ the sender opens the ledger again, with a new lease.
 
 It keeps its part of the connections and of the pace, which changes with the number of
 runners.  The stop rules are asked by the eldest runner, about all that the ledger knows.
-Nothing here knows how it was started.
+Where a computer's clock is set meanwhile, who is read before the delivery sees that, within
+seconds, is tried again as much too early or too late.  Nothing here knows how it was
+started.
 """
 
 from __future__ import annotations
