@@ -42,7 +42,7 @@ from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.tables.outcomes import outcomes
 from tests.cluster.conftest import got, open_together, shorten_leases
 
-pytestmark = [pytest.mark.real_server, pytest.mark.side_by_side]
+pytestmark = pytest.mark.real_server
 PEOPLE = 60
 
 
@@ -75,8 +75,11 @@ def together(order: Order, times: Callable[[SharedStandings], None]) -> list[str
     folder = CampaignFolder(order.folder)
     with ThreadPoolExecutor(2) as threads, folder.shared_standings() as standings:
         senders: list[Future[str | None]] = [threads.submit(serve, order) for _ in "ab"]
-        times(standings)
-        return [one.result(60) for one in senders]
+        try:
+            times(standings)
+            return [one.result(60) for one in senders]
+        finally:
+            standings.ask("stop")  # or one that fails to end is waited for all the same
 
 
 def when_sent(count: int, do: Callable[[SharedStandings], None]) -> Callable[..., None]:
@@ -361,9 +364,7 @@ def test_connections_pass_to_who_comes_and_from_who_leaves(
 def test_who_begins_with_one_domain_and_takes_over_the_others_has_all_its_connections(
     order: Callable[..., Order], lab: Lab, folder: CampaignFolder
 ) -> None:
-    with closing(SharedConnection(folder.database or "", "here")) as connection:
-        schema = f'"smtpbook_{folder.id}"'
-        connection.execute(f"UPDATE {schema}.meta SET value = '6' WHERE name = 'lease_s'")
+    shorten_leases(folder, 6)
     domains = {part_of(f"p@d{n}.example", PARTITIONS): f"d{n}.example" for n in range(30)}
     last = max(domains)
     lab.set(end_of_data=Behaviour(delay_s=0.2))
