@@ -124,8 +124,9 @@ async def test_what_began_before_a_restart_counts_for_the_pace(
     await Campaign("c", account, people(9), letter, pace=pace).send_async(limit=2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(open_campaign("c", account).send_async)
-        while len(received(lab)) < 3:  # noqa: ASYNC110
-            await trio.sleep(0.01)
+        with trio.fail_after(60):
+            while len(received(lab)) < 3:  # noqa: ASYNC110
+                await trio.sleep(0.01)
         await trio.testing.wait_all_tasks_blocked(0.2)  # a fourth would come by then
         nursery.cancel_scope.cancel()
     assert len(received(lab)) == 3
