@@ -105,6 +105,7 @@ def test_a_database_that_is_started_again_is_waited_for(
     shorten(campaign, processes)
     live = begun(campaign, processes)
     postgresql.restart(crash=is_crash)
+    assert campaign.counts["pending"] > 0
     live.wait()
     assert check(campaign, lab, PEOPLE).keys() <= {"accepted", "in_doubt"}
 
@@ -174,6 +175,7 @@ def test_a_scheduler_that_is_started_again_loses_nobody(
         shorten(campaign, client)
         live = begun(campaign, client)
         programs.restart_scheduler()
+        assert campaign.counts["pending"] > 0
         with suppress(TransportError):  # it took longer than a client waits for it
             live.wait()
     with Client(programs.address, timeout=120) as client:
