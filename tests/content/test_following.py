@@ -30,7 +30,8 @@ class Pages(BaseHTTPRequestHandler):
         elif name == "ftp":
             self._say(302, "ftp://x.example/")
         elif name == "silent":
-            server.released.wait(10)
+            if server.released.wait(30):
+                self._say(200)
         elif name == "no-head":
             self._say(405 if self.command == "HEAD" else 200)
         else:
@@ -136,6 +137,24 @@ async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_said(
     mail = Mail.of(letter(f"{web.url}/silent"))
     told = await follow_links(mail, patience_s=0.3)
     assert [verdict for verdict, _, _ in told] == ["unknown"]
+
+
+async def test_beside_a_link_that_is_silent_the_next_one_is_asked_for_and_told(
+    web: Any,
+) -> None:
+    """It is silent until the next one has been asked for by HEAD and by GET."""
+
+    async def release() -> None:
+        while ("GET", "/404", None) not in web.asked:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+        web.released.set()
+
+    mail = Mail.of(letter(f"{web.url}/silent", f"{web.url}/404"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(release)
+        ((verdict, evidence, _),) = await follow_links(mail, patience_s=60)
+    assert verdict == "fail"
+    assert "/404: 404, there is no such page" in evidence
 
 
 async def test_inside_trio_the_async_form_is_named(web: Any) -> None:
