@@ -21,6 +21,7 @@ from smtpbook.ledger.ledger import Ledger
 from smtpbook.ledger.lock import Lease, RunnerLock
 from smtpbook.ledger.schema import connect
 from smtpbook.ledger.standings import FILE, Standings
+from smtpbook.ledger.writer import Promise
 from tests.ledger.conftest import PEOPLE, chosen, note, result
 from tests.servers.process import ROOT
 
@@ -258,13 +259,17 @@ def test_what_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
 
 async def test_many_tasks_wait_for_one_commit(tmp_path: Path) -> None:
     """Group commit: a hundred intents at once cost a few transactions, not a hundred."""
+
+    async def wait(promise: Promise) -> None:
+        await promise
+
     Ledger.create(tmp_path, [f"p{n}@x.test" for n in range(100)], campaign_id="c")
     with Ledger(tmp_path) as ledger:
         before = (tmp_path / "ledger.sqlite-wal").stat().st_size
         async with trio.open_nursery() as nursery:
             for entry in ledger.select():
                 promise = ledger.intend(entry, f"<{entry.position}@x.test>")
-                nursery.start_soon(promise.patiently)
+                nursery.start_soon(wait, promise)
         after = (tmp_path / "ledger.sqlite-wal").stat().st_size
     assert (after - before) / 4096 < 100
 
