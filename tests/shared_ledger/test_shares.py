@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +12,8 @@ from smtpbook.errors import LedgerError
 from smtpbook.ledger.connection import Connection
 from smtpbook.ledger.entries import Entry
 from smtpbook.shared_ledger.ledger import SharedLedger
+from smtpbook.shared_ledger.schema import connect
+from smtpbook.shared_ledger.shares import NOW
 from tests.ledger.conftest import PEOPLE, Database, chosen, note, result
 
 pytestmark = pytest.mark.real_server
@@ -139,6 +142,23 @@ async def test_a_silent_runners_share_is_anothers_and_nothing_of_it_is_written(
     assert other.shares == {other.lease.owner: 8}
     again = next(iter(other.select()))
     assert (again.address, again.again_id) == ("Ann@x.test", "<ann@x.test>")
+
+
+def test_a_killed_runners_share_is_anothers_when_its_lease_has_run_out_and_not_before(
+    database: Database,
+) -> None:
+    """Its last sign of life is put back, so that a second of the thirty is left."""
+    database.create(PEOPLE)
+    dead, other = database.open(), database.open(share=0)
+    dead._writer.close()  # killed: no sign of life, and it does not leave
+    with closing(connect(database.url, database.name)) as connection:
+        ((last,),) = connection.execute(
+            f"UPDATE lease SET heartbeat = {NOW} - 29 WHERE owner = ? RETURNING heartbeat",
+            (dead.lease.owner,),
+        ).fetchall()
+        assert claimed(other) == set(range(8))
+        ((now,),) = connection.execute(f"SELECT {NOW}").fetchall()
+    assert now - last > 30
 
 
 async def test_who_comes_too_late_is_told_and_has_written_nothing(
