@@ -9,10 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import KernelManager
 
 from smtpbook.campaign.opening import open_campaign
 from smtpbook.events import Event
 from smtpbook.lab.lab import Lab
+from smtpbook.processes import leaving
+from smtpbook.processes.leaving import end_all, enter, leave
 from tests.servers.process import ROOT
 
 SCRIPT = """
@@ -61,6 +64,47 @@ class Begun:
             self._left -= 1
             if not self._left:
                 self.enough.set()
+
+
+class Stubborn:
+    """A send that comes to no end before it is given up."""
+
+    is_blocking = False
+
+    def __init__(self) -> None:
+        self.waited_s: list[float] = []
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """Begin nothing new, which is not enough."""
+
+    def cut_off(self) -> None:
+        self._over.set()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        if not self._over.is_set():
+            assert timeout_s is not None
+            self.waited_s.append(timeout_s)
+        return self._over.wait(timeout_s)
+
+
+def test_what_comes_to_no_end_is_given_up_when_the_patience_for_all_is_over() -> None:
+    sends = Stubborn(), Stubborn(), Stubborn()
+    for one in sends:
+        enter(one)
+    try:
+        assert not end_all(0.1)
+    finally:
+        for one in sends:
+            leave(one)
+    first, *others = [waited_s for one in sends for waited_s in one.waited_s]
+    assert 0 <= first <= 0.1
+    assert others == pytest.approx([0, 0], abs=0.01)
+
+
+def test_on_sigterm_all_is_given_up_before_jupyter_kills() -> None:
+    """A kernel's manager does so after half of its ``shutdown_wait_time``."""
+    assert KernelManager().shutdown_wait_time / 2 > leaving._TERM_S
 
 
 @pytest.mark.parametrize("way", ["end", "start", "send"])
