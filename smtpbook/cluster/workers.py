@@ -40,9 +40,13 @@ def connect(address: str) -> Client:
     """
     with _installed():
         from distributed import Client
-        from distributed.comm.addressing import resolve_address
+        from distributed.comm.addressing import parse_address
+        from distributed.comm.registry import get_backend
     try:
-        resolve_address(address)  # before Dask starts a thread for it
+        scheme, place = parse_address(address)
+        get_backend(scheme)  # before Dask starts a thread for it
+        if not place:
+            raise ValueError("no scheduler is named")
         return Client(address)  # type: ignore[no-untyped-call]
     except OSError as exc:
         raise TransportError(
