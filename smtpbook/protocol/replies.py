@@ -191,7 +191,9 @@ class ReplyParser:
     def feed(self, data: bytes | bytearray) -> None:
         """Add octets from the server.  Parses nothing; call `next_reply` for that."""
         rest = self._rest + data
-        if b"\n" not in data:  # no line ends here: what waits is not looked at again
+        # No line ends here: what waits is not looked at again.  After a bare LF it is,
+        # but no line gets longer than its bound.
+        if b"\n" not in data:
             self._rest = rest
             return
         lines = rest.split(b"\r\n")

@@ -264,7 +264,9 @@ def counted() -> ReplyParser:
     return parser
 
 
-def test_an_octet_of_a_line_is_searched_twice_at_most(counted: ReplyParser) -> None:
+def test_an_octet_of_a_line_without_bare_lf_is_searched_twice_at_most(
+    counted: ReplyParser,
+) -> None:
     for octet in cut(line(b"250 ", 4096), 1):
         counted.feed(Counted(octet))
         counted.next_reply()
