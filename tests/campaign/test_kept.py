@@ -261,7 +261,8 @@ def test_killed_at_any_moment_nobody_is_lost_and_nobody_gets_it_silently_twice(
         campaign = open_campaign(tmp_path / "c", lab.account)
         outcomes = campaign.outcomes.set_index("recipient")["outcome"]
     assert sum(campaign.counts.values()) == count
-    # On each of three connections: one answered, one on the wire, one begun.
+    # On each of three connections: two answered whose outcomes are not on the disk yet,
+    # and one on the wire.
     assert campaign.counts.get("in_doubt", 0) <= 3 * 3 * kills
     assert set(got.values()) == {1}
     assert set(outcomes) <= {"accepted", "in_doubt"}
@@ -292,7 +293,8 @@ def test_a_disk_that_is_full_ends_the_send_and_nobody_is_lost_or_twice(
     assert set(got.values()) == {1}
     assert set(outcomes) <= {"accepted", "in_doubt"}
     assert len(got) == count == len(outcomes)
-    # On each connection: one answered and not yet written down, one on its way, one begun.
+    # On each of three connections: two answered whose outcomes are not on the disk yet,
+    # and one on the wire.
     assert (outcomes == "in_doubt").sum() <= 3 * 3
 
 

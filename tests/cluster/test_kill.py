@@ -72,8 +72,8 @@ def test_what_a_killed_worker_had_is_taken_over(
     run = live.wait()
     counts = check(campaign, lab, PEOPLE)
     assert counts.keys() <= {"accepted", "in_doubt"}
-    # It had half of the connections, each with up to three messages that are written down
-    # as begun: the one on the wire, the next one, and one that is answered already.
+    # It had half of the connections; on each two answered whose outcomes are not on the
+    # disk yet, and one on the wire.
     assert counts["in_doubt"] <= 3 * campaign.settings.connections // 2
     # Of what was said in its last half second, the log may lack some.
     assert run.counts["in_doubt"] == counts["in_doubt"]

@@ -59,8 +59,8 @@ def test_what_a_killed_process_had_is_sent_by_the_other(make: Make, lab: Lab) ->
     run = live.wait()
     counts = check(campaign, lab, PEOPLE)
     assert counts.keys() <= {"accepted", "in_doubt"}
-    # It had half of the connections; on each one on the wire, the next one, and one whose
-    # outcome was on its way to the disk.
+    # It had half of the connections; on each two answered whose outcomes are not on the
+    # disk yet, and one on the wire.
     assert counts["in_doubt"] <= 3 * campaign.settings.connections // 2
     assert run.counts["in_doubt"] == counts["in_doubt"]
     # Its connections have passed to the other.
