@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -92,20 +93,19 @@ def test_the_ledgers_cost_is_measured_at_three_distances() -> None:
     assert all(row["messages/s"] > 0 for row in found["rows"])
 
 
-def are_one(ratios: dict[str, float]) -> bool:
-    return ratios == pytest.approx(dict.fromkeys(ratios, 1.0), abs=0.1)
-
-
 def test_a_rehearsal_predicts_a_send_within_a_tenth() -> None:
-    """In one of three goes: a computer that stands still meanwhile makes a send longer."""
-    goes: list[dict[str, float]] = []
-    while len(goes) < 3 and not (goes and are_one(goes[-1])):
-        found = run("rehearsal", "--recipients=1000", "--seconds=8")
-        goes.append({name: one for name, one in found["ratios"].items() if "," in name})
-        # How fast a free send gets depends on who else computes; all else does not.
-        del goes[-1]["took s, mixed-day"]
-    assert are_one(goes[-1]), goes
-    assert {"took s, greylisting", "4yz, mixed-day", "4yz, greylisting"} <= set(goes[-1])
+    """The median of three: a computer that stands still meanwhile makes a send longer."""
+    goes = [run("rehearsal", "--recipients=1000", "--seconds=8") for _ in range(3)]
+    found = goes[1]
+    ratios = {
+        name: median(one["ratios"][name] for one in goes)
+        for name in found["ratios"]
+        if "," in name
+    }
+    # How fast a free send gets depends on who else computes; all else does not.
+    del ratios["took s, mixed-day"]
+    assert ratios == pytest.approx(dict.fromkeys(ratios, 1.0), abs=0.1), goes
+    assert {"took s, greylisting", "4yz, mixed-day", "4yz, greylisting"} <= set(ratios)
     assert "in 6." in found["rows"][0]["what"] or "in 5." in found["rows"][0]["what"]
 
 
