@@ -21,13 +21,13 @@ def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
         connect(address)
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1:1", "ws://127.0.0.1:1/dask", "tcp://nobody.invalid:8786"]
-)
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ws://127.0.0.1:1/dask"])
 def test_any_address_that_dask_knows_is_tried(address: str) -> None:
-    dask = pytest.importorskip("dask")
+    import dask
+    import distributed  # noqa: F401 - its settings come with it, and go with the one here
+
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(TransportError, match="start one by: dask scheduler"),
     ):
         connect(address)
