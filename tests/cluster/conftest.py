@@ -15,7 +15,7 @@ from smtpbook.campaign.campaign import Campaign
 from smtpbook.folder.folder import CampaignFolder
 from smtpbook.lab.lab import Lab
 from smtpbook.messages.template import Template
-from smtpbook.shared_ledger.connection import SharedConnection
+from smtpbook.shared_ledger.schema import connect
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 
 if TYPE_CHECKING:
@@ -71,11 +71,9 @@ def make(tmp_path: Path, ledger: str, lab: Lab) -> Callable[..., Campaign]:
 
 def shorten_leases(folder: CampaignFolder, lease_s: int) -> None:
     """Have runners that are still to come be given up sooner than after half a minute."""
-    with closing(SharedConnection(folder.database or "", "here")) as connection:
-        connection.execute(
-            f'UPDATE "smtpbook_{folder.id}".meta SET value = ? WHERE name = ?',
-            (str(lease_s), "lease_s"),
-        )
+    with closing(connect(folder.database or "", folder.id)) as connection:
+        update = "UPDATE meta SET value = ? WHERE name = 'lease_s'"
+        connection.execute(update, (str(lease_s),))
 
 
 def got(lab: Lab) -> Counter[str]:

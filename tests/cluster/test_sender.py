@@ -37,7 +37,7 @@ from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.stopping import Tally, stop_rule
 from smtpbook.recipients.read import read_recipients
 from smtpbook.shared_ledger.connection import SharedConnection
-from smtpbook.shared_ledger.schema import PARTITIONS, part_of
+from smtpbook.shared_ledger.schema import PARTITIONS, connect, part_of
 from smtpbook.shared_ledger.standings import SharedStandings
 from smtpbook.tables.outcomes import outcomes
 from tests.cluster.conftest import got, open_together, shorten_leases
@@ -276,11 +276,9 @@ async def test_a_share_is_kept_by_who_begins_with_the_others_alone(
     with (
         folder.shared_ledger(),
         folder.shared_ledger() as ledger,
-        closing(SharedConnection(folder.database or "", "here")) as connection,
+        closing(connect(folder.database or "", folder.id)) as connection,
     ):
-        connection.execute(
-            f'UPDATE "smtpbook_{folder.id}".lease SET since = since - ?', (age_s,)
-        )
+        connection.execute("UPDATE lease SET since = since - ?", (age_s,))
         part = _Part(told, ledger, Pacer(Pace()), Claims(ledger))
         began = trio.current_time()
         assert await part.begin(share) == connections

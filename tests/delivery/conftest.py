@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from smtpbook.accounts.account import Account
 from smtpbook.delivery.clock import Clock
 from smtpbook.delivery.delivery import Delivery
@@ -10,12 +12,19 @@ from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.ledger.books import Books
 from smtpbook.ledger.entries import Entry
+from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pacer
 from smtpbook.progress import Silent
+from smtpbook.recipients.read import read_recipients
 from tests.campaign.conftest import letter, people, serve_here
 
-__all__ = ["UpTo", "delivery_of", "letter", "people", "serve_here"]
+__all__ = ["UpTo", "books_of", "delivery_of", "letter", "people", "serve_here"]
+
+
+def books_of(listed: pd.DataFrame) -> MemoryBooks:
+    who = read_recipients(listed)
+    return MemoryBooks(who.addresses, rows=who.rows)
 
 
 def delivery_of(

@@ -29,13 +29,11 @@ from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.lab.scenarios import SCENARIOS
-from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
-from smtpbook.recipients.read import read_recipients
 from tests.campaign.conftest import in_memory
-from tests.delivery.conftest import UpTo, delivery_of
+from tests.delivery.conftest import UpTo, books_of, delivery_of
 
 People = Callable[[int], pd.DataFrame]
 ServeHere = Callable[[Lab], Awaitable[Account]]
@@ -532,8 +530,7 @@ async def test_a_list_that_cannot_be_read_further_ends_the_send_and_says_so(
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=1.0))
-    who = read_recipients(people(20))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(20))
     settings, run = Settings(pace=Pace.of(pace), connections=3), Run(Recorder(), "x")
     chosen = UpTo(books.select(), count, error("it cannot be read"))
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run, chosen)

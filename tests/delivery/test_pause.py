@@ -14,13 +14,11 @@ from smtpbook.delivery.run import Run
 from smtpbook.delivery.settings import Settings
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
-from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace
 from smtpbook.pacing.retry import Retry
-from smtpbook.recipients.read import read_recipients
-from tests.delivery.conftest import delivery_of
+from tests.delivery.conftest import books_of, delivery_of
 
 
 @pytest.mark.parametrize("pace", [None, "10/second"])
@@ -33,8 +31,7 @@ async def test_paused_nothing_begins_and_resumed_everybody_is_written_to(
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=0.1))
-    who = read_recipients(people(40))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(40))
     settings = Settings(pace=Pace.of(pace), connections=2)
     run = Run(Recorder(), "x")
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
@@ -61,8 +58,8 @@ async def test_it_knows_until_when_it_waits_and_the_books_by_which_session(
 ) -> None:
     lab = Lab()
     lab.set(rcpt=Behaviour(reply="450 4.7.1 Greylisted, please try again later", times=1))
-    who = read_recipients(people(3))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    listed = people(3)
+    books = books_of(listed)
     settings = Settings(connections=2, retry=Retry(after_s={"greylisted": [900.0]}))
     run = Run(Recorder(), "x")
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
@@ -72,7 +69,7 @@ async def test_it_knows_until_when_it_waits_and_the_books_by_which_session(
         began = datetime.now(UTC)
         await trio.sleep(100)
         assert books.counts == {"deferred": 3}
-        (attempt,) = books.attempts(who.addresses[0])
+        (attempt,) = books.attempts(listed["email"].iloc[0])
         assert attempt.session_id in set(run.log["session_id"])
         assert delivery.waits_until is not None
         assert 890 < (delivery.waits_until - began).total_seconds() < 910

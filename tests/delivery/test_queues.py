@@ -18,13 +18,11 @@ from smtpbook.delivery.settings import Settings
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.ledger.entries import Entry
-from smtpbook.ledger.memory import MemoryBooks
 from smtpbook.log.frame import Recorder
 from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
-from smtpbook.recipients.read import read_recipients
-from tests.delivery.conftest import delivery_of
+from tests.delivery.conftest import books_of, delivery_of
 
 
 class Given:
@@ -88,8 +86,7 @@ async def test_those_who_come_later_go_by_all_connections_though_one_was_enough_
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=1.0))
-    who = read_recipients(people(41))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(41))
     chosen = Claimed(list(books.select()), are_more=are_more)
     settings, run = Settings(connections=4), Run(Recorder(), "x")
     account = await serve_here(lab)
@@ -113,8 +110,7 @@ async def test_who_is_tried_again_and_again_gets_no_further_connection(
 ) -> None:
     lab = Lab()
     lab.set(rcpt=Behaviour(reply="450 4.2.0 Try again in 60 seconds", times=6))
-    who = read_recipients(people(2))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(2))
     settings, run = Settings(connections=9, retry=Retry()), Run(Recorder(), "x")
     await delivery_of(books, letter, await serve_here(lab), settings, run).run()
     assert books.counts == {"accepted": 2}
@@ -133,8 +129,7 @@ async def test_one_who_waits_for_a_retry_gets_no_further_connection_by_looking_a
     """As one of several senders does when others may have left something."""
     lab = Lab()
     lab.set(rcpt=Behaviour(reply="450 4.2.0 Try again in 60 seconds", times=4))
-    who = read_recipients(people(1))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(1))
     settings, run = Settings(connections=connections, retry=Retry()), Run(Recorder(), "x")
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
 

@@ -29,8 +29,7 @@ from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
 from smtpbook.progress import Silent
-from smtpbook.recipients.read import read_recipients
-from tests.delivery.conftest import delivery_of
+from tests.delivery.conftest import books_of, delivery_of
 
 People = Callable[[int], pd.DataFrame]
 NO = "535 5.7.8 no"
@@ -48,8 +47,7 @@ class Send:
         clock: Clock | None = None,
         **settings: object,
     ) -> None:
-        who = read_recipients(people)
-        self.books = MemoryBooks(who.addresses, rows=who.rows)
+        self.books = books_of(people)
         self._run = Run(Recorder(), "c")
         chosen = Settings(**settings)  # type: ignore[arg-type]
         self.delivery = Delivery(
@@ -205,8 +203,7 @@ async def test_connections_are_as_many_as_it_is_told_while_it_sends(
 ) -> None:
     lab = Lab()
     lab.set(end_of_data=Behaviour(delay_s=1.0))
-    who = read_recipients(people(100))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(100))
     run = Run(Recorder(), "x")
     settings = Settings(connections=2)
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
@@ -236,8 +233,7 @@ async def test_a_connection_whose_login_was_refused_is_not_tried_again_for_more(
     lab.set(end_of_data=Behaviour(delay_s=1.0), auth=Behaviour(reply=NO, over=(1, 3600.0)))
     account = await serve_here(lab)
     account = account.replace(username="ann", password="horse", auth="PLAIN")
-    who = read_recipients(people(30))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(30))
     settings, run = Settings(connections=2), Run(Recorder(), "x")
     delivery = delivery_of(books, letter, account, settings, run)
     tries: list[int] = []
@@ -264,8 +260,7 @@ async def test_one_that_was_given_up_takes_no_working_connection_with_it(
     lab.set(first, end_of_data=replace(late, close=True))
     account = await serve_here(lab)
     account = account.replace(username="ann", password="horse", auth="PLAIN")
-    who = read_recipients(people(60))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(60))
     settings, run = Settings(connections=3), Run(Recorder(), "x")
     delivery = delivery_of(books, letter, account, settings, run)
     begun: list[int] = []
@@ -293,8 +288,7 @@ async def test_one_that_is_away_is_given_up_before_one_that_works(
     lab, late = Lab(), Behaviour(delay_s=1.0)
     lab.set(end_of_data=late)
     lab.set(people(1)["email"][0], end_of_data=replace(late, close=True))
-    who = read_recipients(people(20))
-    books = MemoryBooks(who.addresses, rows=who.rows)
+    books = books_of(people(20))
     settings, run = Settings(connections=2), Run(Recorder(), "x")
     delivery = delivery_of(books, letter, await serve_here(lab), settings, run)
     async with trio.open_nursery() as nursery:

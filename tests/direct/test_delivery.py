@@ -31,8 +31,7 @@ from smtpbook.messages.template import Template
 from smtpbook.pacing.pace import Pace, Pacer
 from smtpbook.pacing.retry import Retry
 from smtpbook.progress import Silent
-from smtpbook.recipients.read import read_recipients
-from tests.delivery.conftest import UpTo
+from tests.delivery.conftest import UpTo, books_of
 from tests.direct.conftest import US, World, people_at
 
 pytestmark = pytest.mark.side_by_side
@@ -337,8 +336,7 @@ async def test_one_too_many_that_waits_at_a_server_leaves_at_once(
 ) -> None:
     await world.host("mx.example")
     world.domain("x.example", "10 mx.example")
-    who = read_recipients(people_at("x.example", each=6))
-    books, run = MemoryBooks(who.addresses, rows=who.rows), Run(Recorder(), "x")
+    books, run = books_of(people_at("x.example", each=6)), Run(Recorder(), "x")
     account = world.account(per_host="2 every minute")
     delivery = delivery_of(world, account, books, books.select(), run)
 
@@ -369,8 +367,7 @@ async def test_a_list_that_cannot_be_read_further_cuts_nothing_off(
     lab.set(end_of_data=Behaviour(delay_s=1.0))
     for domain in ("x.example", "y.example"):
         world.domain(domain, "10 mx.example")
-    who = read_recipients(people_at("x.example", "y.example", each=4))
-    books, run = MemoryBooks(who.addresses, rows=who.rows), Run(Recorder(), "x")
+    books, run = books_of(people_at("x.example", "y.example", each=4)), Run(Recorder(), "x")
     chosen = UpTo(books.select(), count, error("it cannot be read"))
     delivery = delivery_of(world, world.account(), books, chosen, run)
     with pytest.raises(error, match="cannot be read"):
