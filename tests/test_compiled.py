@@ -14,7 +14,10 @@ from tests.compiled import CHECKOUT, CompilerMissing, compiled_copy
 pytestmark = pytest.mark.side_by_side
 _HOOK = ("tool", "hatch", "build", "targets", "wheel", "hooks", "mypyc")
 # The rooms that are compiled, and those that build on them or pack what they make.
-_ROOMS = ("protocol", "transfer", "session", "delivery", "processes", "test_errors.py")
+_ROOMS = (
+    *("protocol", "transfer", "session", "delivery", "processes", "test_errors.py"),
+    *("language", "messages"),
+)
 
 
 def _compiled_modules() -> list[str]:

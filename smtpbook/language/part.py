@@ -21,7 +21,8 @@ from jinja2.runtime import new_context
 from smtpbook.errors import TemplateError, near_miss
 from smtpbook.language.fence import Environment
 from smtpbook.language.limits import MAX_OUTPUT, too_long
-from smtpbook.language.straight import Straight, read_straight
+from smtpbook.language.reading import read_straight
+from smtpbook.language.straight import Straight
 
 _TAGS: Final = (
     *("if", "elif", "else", "endif", "for", "endfor", "set", "endset"),

@@ -12,39 +12,36 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from jinja2 import nodes
 from markupsafe import escape
 
 # What `escape` writes otherwise.
 _SPECIAL: Final = re.compile("[&<>'\"]")
-# Jinja2's own name for the template, whatever a row has under it.
-_TEMPLATE: Final = "self"
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
     """Prints a field; `default` where it has no value, if there is one."""
 
     name: str
     default: str | None = None
 
 
-class _Test(NamedTuple):
+class Test(NamedTuple):
     """Asks whether a field is a certain text, and what to do if it is, or is not."""
 
     name: str
     text: str
     is_equal: bool
-    steps: Sequence[_Step]
+    steps: Sequence[Step]
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """Goes the way of the first test that holds; of none, the last way."""
 
-    tests: Sequence[_Test]
-    other: Sequence[_Step]
+    tests: Sequence[Test]
+    other: Sequence[Step]
 
 
-_Step = str | _Field | _Choice
+Step = str | Field | Choice
 
 
 class Straight:
@@ -53,14 +50,14 @@ class Straight:
     Parameters
     ----------
     steps : sequence
-        As `read_straight` gives them.
+        As `reading.read_straight` gives them.
     is_html : bool
         Values are escaped for HTML.
     """
 
     __slots__ = ("_is_html", "_steps")
 
-    def __init__(self, steps: Sequence[_Step], *, is_html: bool) -> None:
+    def __init__(self, steps: Sequence[Step], *, is_html: bool) -> None:
         self._steps, self._is_html = steps, is_html
 
     def pieces(self, values: Mapping[str, object]) -> list[str] | None:
@@ -69,19 +66,19 @@ class Straight:
         return pieces if self._print(self._steps, values, pieces) else None
 
     def _print(
-        self, steps: Sequence[_Step], values: Mapping[str, object], pieces: list[str]
+        self, steps: Sequence[Step], values: Mapping[str, object], pieces: list[str]
     ) -> bool:
         for step in steps:
             if type(step) is str:
                 pieces.append(step)
-            elif type(step) is _Field:
+            elif type(step) is Field:
                 value = values.get(step.name, step.default)
                 if type(value) is not str:
                     return False
                 if self._is_html and _SPECIAL.search(value):
                     value = str(escape(value))
                 pieces.append(value)
-            elif type(step) is _Choice:
+            elif type(step) is Choice:
                 way = step.other
                 for name, text, is_equal, then in step.tests:
                     value = values.get(name)
@@ -93,75 +90,3 @@ class Straight:
                 if not self._print(way, values, pieces):
                     return False
         return True
-
-
-def read_straight(tree: nodes.Template, *, html: bool) -> Straight | None:
-    """Read a part as a straight one; None = it is not.
-
-    Parameters
-    ----------
-    tree : Template
-        Jinja2's, as it was parsed.
-    html : bool
-        Values are escaped for HTML.
-    """
-    assert tree.environment is not None
-    not_fields = {_TEMPLATE, *tree.environment.globals}
-    if any(node.name in not_fields for node in tree.find_all(nodes.Name)):
-        return None
-    steps = _steps_of(tree.body)
-    return None if steps is None else Straight(steps, is_html=html)
-
-
-def _steps_of(body: Sequence[nodes.Node]) -> list[_Step] | None:
-    steps: list[_Step] = []
-    for node in body:
-        if isinstance(node, nodes.Output):
-            found = [_printed(each) for each in node.nodes]
-        else:
-            found = [_choice(node)]
-        for before, step in zip([None, *found], found, strict=False):
-            if step is None:
-                return None
-            if isinstance(before, str) and isinstance(step, str):
-                steps[-1] = f"{steps[-1]}{step}"  # a comment stood between: one piece
-            else:
-                steps.append(step)
-    return steps
-
-
-def _printed(node: nodes.Node) -> _Step | None:
-    match node:
-        case nodes.TemplateData(data=text):
-            return str(text)
-        case nodes.Name(name=name):
-            return _Field(name)
-        case nodes.Filter(
-            node=nodes.Name(name=name),
-            name="default" | "d",
-            args=[nodes.Const(value=str(default))],
-            kwargs=[],
-            dyn_args=None,
-            dyn_kwargs=None,
-        ):
-            return _Field(name, default)
-    return None
-
-
-def _choice(node: nodes.Node) -> _Step | None:
-    if not isinstance(node, nodes.If):
-        return None
-    tests = list[_Test]()
-    for one in (node, *node.elif_):
-        match one.test:
-            case nodes.Compare(
-                expr=nodes.Name(name=name),
-                ops=[
-                    nodes.Operand(op="eq" | "ne" as op, expr=nodes.Const(value=str(text)))
-                ],
-            ) if (steps := _steps_of(one.body)) is not None:
-                tests.append(_Test(name, text, op == "eq", steps))
-            case _:
-                return None
-    other = _steps_of(node.else_)
-    return None if other is None else _Choice(tests, other)

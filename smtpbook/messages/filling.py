@@ -23,8 +23,8 @@ from smtpbook.language.part import Part
 from smtpbook.protocol.addresses import Mailbox
 
 # Controls, line and paragraph separators, and surrogates (which no octets stand for).
-NOT_IN_HEADERS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-NOT_IN_BODIES: Final = re.compile("[\x00\ud800-\udfff]")
+NOT_IN_HEADERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NOT_IN_BODIES: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def values_of(row: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smtpbook.language.fence import MAX_OUTPUT, MissingField
 from smtpbook.language.part import Part, parse, run
-from smtpbook.language.straight import read_straight
+from smtpbook.language.reading import read_straight
 
 NAMES = st.sampled_from(["city", "name", "range"])  # the last is a function of Jinja2's
 CONSTANTS = st.text("aé<&'\\\n", max_size=3).map(repr)
