@@ -55,6 +55,9 @@ _NOT_PLAIN_NAME: Final = re.compile(rf'{_NOT_PLAIN.pattern}|["\\<>]')
 # line is blanks and then one word at least (RFC 5322 section 2.1.1).
 _NOT_FOLDABLE: Final = re.compile(r" {450}|[!-~]{450}")
 
+# What quoted-printable does nothing to, a line of its own: most values.
+_WRITTEN_AS_IT_IS: Final = re.compile(r"[!-\-/-<>-~](?:[ -<>-~]{0,70}[!-<>-~])?")
+
 _ASCII: Final = Charset("us-ascii")
 # In encoded words (RFC 2047 section 4): the one readable, the other short where nearly
 # every character has to be encoded.
@@ -197,6 +200,9 @@ class _Piece(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> _Piece:
+        if _WRITTEN_AS_IT_IS.fullmatch(text):
+            octets = text.encode("ascii")
+            return cls(ready(octets + b"=\r\n"), ready(octets), len(octets), 0)
         text = _one_line_end(text)
         octets = text.encode()
         encoded = binascii.b2a_qp(octets, istext=True).replace(b"\n", CRLF)
