@@ -35,13 +35,13 @@ from smtpbook.errors import LogWarning
 from smtpbook.log.files import PARQUET, is_whole
 from smtpbook.log.frame import (
     BATCH_ROWS,
+    WIDTH,
     Recorder,
     batch_schema,
+    batches_of,
     fill_reasons,
     from_table,
     join_tables,
-    to_batch,
-    to_batches,
     to_table,
 )
 from smtpbook.log.store import read_part, told, write_table
@@ -136,8 +136,7 @@ class Journal(Recorder):
 
     def __len__(self) -> int:
         with self._lock:
-            held = len(self._batches) * BATCH_ROWS + len(self._rows)
-            return self._sealed_rows + held
+            return self._sealed_rows + self._held()
 
     def frame(self) -> pd.DataFrame:
         """Give the event log so far as `Recorder.frame` does, what is sealed from disk.
@@ -149,8 +148,8 @@ class Journal(Recorder):
         """
         with self._lock:
             sealed = self._sealed.copy()
-            batches, rows = self._batches.copy(), self._rows.copy()
-        held = to_table([*batches, *to_batches(rows)])
+            batches, cells = self._batches.copy(), self._cells.copy()
+        held = to_table([*batches, *batches_of(cells)])
         return from_table(join_tables([*map(read_part, sealed), held]))
 
     def flush(self) -> None:
@@ -176,7 +175,7 @@ class Journal(Recorder):
         self._try(self._seal_full)
         self._try(self._seal_rest)
         with self._lock:
-            held = len(self._batches) * BATCH_ROWS + len(self._rows)
+            held = self._held()
             unkept = held - sum(stream.rows for stream in self._streams)
         if held > unkept and self._is_far:
             warnings.warn(
@@ -243,8 +242,8 @@ class Journal(Recorder):
             number, there = divmod(sum(s.rows for s in self._streams), BATCH_ROWS)
             if number < len(self._batches):
                 return self._batches[number].slice(there)
-            rows = self._rows[there:BATCH_ROWS] if is_all else []
-        return to_batch(rows) if rows else None
+            cells = self._cells[there * WIDTH : BATCH_ROWS * WIDTH] if is_all else []
+        return next(batches_of(cells), None)
 
     def _growing(self) -> Stream:
         """Give the stream that has room; a new one if none has."""
@@ -260,8 +259,8 @@ class Journal(Recorder):
             before = sum(s.rows for s in self._streams if s is not stream) // BATCH_ROWS
             batches = self._batches[before : before + self._segment_batches]
             has_room = len(batches) < self._segment_batches
-            rows = self._rows[:BATCH_ROWS] if has_room else []
-        return [*batches, *to_batches(rows)]
+            cells = self._cells[: BATCH_ROWS * WIDTH] if has_room else []
+        return [*batches, *batches_of(cells)]
 
     def _is_full(self, stream: Stream) -> bool:
         return stream.rows >= self._segment_batches * BATCH_ROWS
@@ -294,13 +293,13 @@ class Journal(Recorder):
     def _seal_rest(self) -> None:
         """Seal what is left, be it on disk or in memory only; whoever appends waits."""
         with self._lock:
-            rows = self._rows.copy()
-            table = to_table([*self._batches, *to_batches(rows)])
+            cells = self._cells.copy()
+            table = to_table([*self._batches, *batches_of(cells)])
             if table.num_rows:
                 path = self._path(len(self._sealed) + 1, PARQUET)
                 _write_sealed(table, path)
                 self._batches.clear()
-                del self._rows[: len(rows)]
+                del self._cells[: len(cells)]
                 self._sealed.append(path)
                 self._sealed_rows += table.num_rows
                 self.error = None
