@@ -169,7 +169,7 @@ class Client:
         self._ahead = State.GREETED  # the state once everything in the queue has succeeded
         self._must_wait = True  # the last command issued has to be the last of its group
         self._verdicts = Verdicts(protocol)
-        self._has_parts = self._verdicts.is_counted  # replies are counted by recipient
+        self._has_parts = protocol == "lmtp"  # replies are counted by recipient
         self._is_eof = False
         self._error: RemoteProtocolError | None = None
 
@@ -372,7 +372,7 @@ class Client:
         code, verb = reply.code, command.verb
         digit, rcpt = code // 100, None
         if self._has_parts:
-            part = self._part(command.key, tag, reply)
+            part = self._part(command, tag, reply)
             if not part.is_last:
                 queue[0] = command, tag, 0
                 size = self._parser.size
@@ -400,9 +400,9 @@ class Client:
             self._ahead = self._fold()
         return _new(Exchange, (command, tag, reply, octets, self._parser.size, rcpt, True))
 
-    def _part(self, key: str, tag: Any, reply: Reply) -> Part:
+    def _part(self, command: Command, tag: Any, reply: Reply) -> Part:
         """Count who was accepted, and say which of the replies to them this one is."""
-        digit = reply.code // 100
+        key, digit = command.key, reply.code // 100
         if key in ENDS:
             part = self._verdicts.next(digit)
             if reply.code == CLOSING:
@@ -414,6 +414,9 @@ class Client:
             return part
         if digit == 2 and key in COUNTED:
             self._verdicts.heed(key, tag)
+            if key != "RCPT":  # 353 answers whoever asked for it
+                words = command.parameters if isinstance(command, Mail) else ()
+                self._verdicts.has_prdr = ("PRDR", None) in words
         elif key == "DATA" and digit == 3 and self._verdicts.is_for_nobody:
             # "when there have been no successful RCPT commands in the mail transaction,
             # the DATA command MUST fail with a 503 reply code" -- RFC 2033 section 4.2.
@@ -432,8 +435,7 @@ class Client:
 
     def _adopt(self, extensions: Extensions) -> None:
         self.extensions = extensions
-        self._verdicts.has_prdr = extensions.has_prdr
-        self._has_parts = self._verdicts.is_counted
+        self._has_parts = extensions.has_prdr or self.protocol == "lmtp"
 
     def _fold(self) -> State:
         state = self.state

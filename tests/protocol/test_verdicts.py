@@ -182,6 +182,18 @@ def test_353_without_prdr_breaks_the_protocol() -> None:
         heard(client, 353)
 
 
+def test_353_to_a_message_that_did_not_ask_breaks_the_protocol() -> None:
+    """What EHLO offers is used where MAIL says so; the one before had asked."""
+    client = ready("smtp", "PRDR")
+    announced(client, 250, mail=("PRDR",))
+    client.end_mail_data(b"hello\r\n")
+    assert heard(client, 250) == [(None, 250, True)]
+    announced(client, 250)
+    client.end_mail_data(b"hello\r\n")
+    with pytest.raises(RemoteProtocolError, match="353 cannot be a reply to END-OF-DATA"):
+        heard(client, 353)
+
+
 def test_second_353_breaks_the_protocol() -> None:
     client = ready("smtp", "PRDR")
     announced(client, 250, 250, mail=("PRDR",))
