@@ -410,7 +410,7 @@ class Dialogue:
 
     def _took(self, exchange: Exchange, first_byte: float, now: float) -> None:
         record, pipeline = self._record, self.pipeline
-        _, tag, reply, _, _, _, _ = exchange
+        _, tag, reply, _, _, _, is_last = exchange
         code = reply.code
         if code == 334:
             self.challenge = reply.lines[0]
@@ -438,9 +438,10 @@ class Dialogue:
         if code == CLOSING and self.client.state is State.CLOSED:
             self._closing_reply = reply
             raise TransportError(f"the server ended the session: {reply}")
-        if is_early and not tag[1].is_chunked:
-            # The refusal counts; but what is left of the message can neither be sent as
-            # mail data nor left out.  BDAT has told the server how much to throw away.
+        if is_early and not (tag[1].is_chunked and is_last):
+            # It counts; but what is left of the message can neither be sent as mail data
+            # nor left out.  BDAT has told the server how much to throw away, but nobody
+            # whether LMTP's other replies follow: those are for data that has come.
             raise TransportError(f"refused before the end of the mail data: {reply}")
 
     def _is_early(self, exchange: Exchange) -> bool:
@@ -455,9 +456,8 @@ class Dialogue:
     def _collect(self, now: float) -> None:
         reached = self.pipeline.results
         while reached:
-            result = reached.popleft()
-            self._record.outcome(result, now)
-            self.results.append(result)
+            self.results.append(result := reached.popleft())
+            self._record.outcome(result, now)  # it may raise: no verdict is lost by it
 
     def collect(self) -> None:
         """Take over the verdicts that the pipeline reached without a reply."""

@@ -13,6 +13,7 @@ import trio
 
 from smtpbook.accounts.account import Account
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
+from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.protocol.message import Message
@@ -451,6 +452,21 @@ async def test_a_cancelled_write_ends_the_session(
         with pytest.raises(TransportError, match="interrupted while writing"):
             await session.send(message())
     servers.rows.check_whole()
+
+
+async def test_a_verdict_is_not_lost_where_recording_it_fails(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    def fail(event: Event) -> None:
+        if event.kind == "outcome":
+            raise KeyError("no such column")
+
+    servers(*HELLO, OK, OK, GO, OK, BYE)
+    got: list[str] = []
+    async with open_session(ACCOUNT, fail, connector=servers.connect) as session:
+        with pytest.raises(KeyError, match="no such column"):
+            await collect(session, [message("a@y.test")], got)
+    assert got == ["a@y.test accepted"]
 
 
 async def test_what_the_loop_raises_comes_out_as_it_is(
