@@ -302,6 +302,22 @@ async def test_a_refusal_before_the_end_of_the_data_does_not_end_the_session(
     servers.rows.check_whole()
 
 
+async def test_lmtp_cannot_go_on_where_one_refusal_may_stand_for_several_recipients(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    """The reply to the next command would be the second recipient's."""
+
+    async def refuse_early(server: Scripted) -> None:
+        await server.say(b"250 OK\r\n552 too big\r\n")
+        await server.hear()  # BDAT and its data
+
+    servers(*HELLO, OK, OK, OK, refuse_early, block_takes_s=1)
+    async with servers.open(ACCOUNT.replace(protocol="lmtp")) as session:
+        (result,) = await collect(session, [message("a@y.test", "b@y.test", data=LARGE)])
+        assert "refused before the end of the mail data" in str(session.error)
+    assert [one.outcome for one in result.recipients] == ["rejected", "failed"]
+
+
 async def test_an_acceptance_before_the_end_of_the_data_breaks_the_protocol(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
