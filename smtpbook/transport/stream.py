@@ -45,7 +45,7 @@ class TcpStream(trio.abc.Stream):
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self.sent = 0
         self.handed_at = 0.0
-        self._has_sent = True  # the greeting has to be waited for, too
+        self._must_wait = True  # the greeting has to be waited for, too
         self.on_full: Callable[[], object] | None = None
         self._socket = socket.socket(fileno=sock.detach())
         self._socket.setblocking(False)
@@ -78,7 +78,7 @@ class TcpStream(trio.abc.Stream):
             except OSError as exc:
                 raise trio.BrokenResourceError(str(exc)) from exc
             self.sent += count
-            self._has_sent = True
+            self._must_wait = True
             rest = memoryview(rest)[count:] if count < len(rest) else b""
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -94,11 +94,13 @@ class TcpStream(trio.abc.Stream):
             The connection was lost.
         """
         # Right after a command its reply has not come yet, and waiting is the checkpoint;
-        # after a reply the next one may be there.
-        waits, self._has_sent = self._has_sent, False
+        # after a reply the next one may be there.  Once: whoever sends without end must not
+        # keep other tasks, and time limits, from their turn.
+        waits, self._must_wait = self._must_wait, True
         while True:
             if waits:
                 await trio.lowlevel.wait_readable(self._fd)
+                self._must_wait = False
             waits = True
             try:
                 return self._socket.recv(max_bytes or _READ_BYTES)

@@ -20,6 +20,8 @@ from typing import Any, Final
 import trio
 
 _READ_BYTES: Final = 64 * 1024
+# Of what OpenSSL wants to say while nothing is written: a change of keys takes 30 octets.
+_MAX_ANSWERS: Final = 16 * 1024
 
 
 class TlsStream(trio.abc.Stream):
@@ -108,8 +110,11 @@ class TlsStream(trio.abc.Stream):
             if self._incoming.pending or self._object.pending():
                 try:
                     return self._object.read(max_bytes or _READ_BYTES)
-                except ssl.SSLWantReadError:
-                    pass  # part of a record, or one that holds no data
+                except ssl.SSLWantReadError:  # part of a record, or one that holds no data
+                    if self._outgoing.pending > _MAX_ANSWERS:
+                        raise trio.BrokenResourceError(
+                            "the other side sends TLS messages without end"
+                        ) from None
                 except ssl.SSLZeroReturnError:
                     return b""
                 except ssl.SSLError as exc:

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 import trio
+from trio.testing import assert_checkpoints
 
 from smtpbook.errors import TLSError, TransportError, TransportTimeout
 from smtpbook.transport.stream import TcpStream, tcp_below, translated
@@ -38,6 +39,17 @@ async def test_octets_go_both_ways_and_an_end_is_empty() -> None:
     assert stream.local_address == "127.0.0.1"
     await stream.aclose()
     await stream.aclose()  # a second time is no error
+
+
+async def test_who_sends_without_end_lets_others_have_their_turn() -> None:
+    stream, peer = await pair()
+    with peer:
+        peer.sendall(b"250 hi\r\n" * 100)
+        for _ in range(3):
+            with assert_checkpoints():
+                await stream.receive_some(1)
+                await stream.receive_some(1)
+    await stream.aclose()
 
 
 async def test_a_full_socket_is_waited_for_and_counted(autojump_clock: object) -> None:

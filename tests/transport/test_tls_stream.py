@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -205,3 +206,37 @@ async def test_a_server_that_leaves_during_the_handshake_breaks_the_stream(
     await right.aclose()
     with pytest.raises(trio.BrokenResourceError):
         await ours.do_handshake()
+
+
+class Insatiable:
+    """OpenSSL's object, and its context, at whoever asks for answers and brings no data."""
+
+    def wrap_bio(
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **_: str
+    ) -> object:
+        self.incoming, self.outgoing = incoming, outgoing
+        return self
+
+    def pending(self) -> int:
+        return 0
+
+    def read(self, _: int) -> bytes:
+        self.outgoing.write(b"x" * len(self.incoming.read()))
+        raise ssl.SSLWantReadError
+
+
+async def test_answers_to_a_server_that_asks_without_end_are_bounded() -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    context: Any = Insatiable()
+    stream = TlsStream(ours, context, server_hostname="mx.test")
+
+    async def ask() -> None:
+        while True:
+            await theirs.send_all(b"x" * 1000)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        with pytest.raises(trio.BrokenResourceError, match="without end"):
+            await stream.receive_some()
+        nursery.cancel_scope.cancel()
+    assert context.outgoing.pending < 100_000
