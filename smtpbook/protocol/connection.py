@@ -407,7 +407,7 @@ class Client:
             part = self._verdicts.next(digit)
             if reply.code == CLOSING:
                 return part._replace(is_last=True, digit=digit)
-            if digit == 3 and (part.rcpt is not None or part.is_last):
+            if digit == 3 and (reply.code != 353 or part.rcpt is not None or part.is_last):
                 raise RemoteProtocolError(
                     f"{reply.code} cannot be a reply to {key}: {reply}"
                 )

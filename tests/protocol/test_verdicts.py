@@ -194,6 +194,14 @@ def test_353_to_a_message_that_did_not_ask_breaks_the_protocol() -> None:
         heard(client, 353)
 
 
+def test_354_opens_no_replies_by_recipient() -> None:
+    client = ready("smtp", "PRDR")
+    announced(client, 250, mail=("PRDR",))
+    client.end_mail_data(b"hello\r\n")
+    with pytest.raises(RemoteProtocolError, match="354 cannot be a reply to END-OF-DATA"):
+        heard(client, 354)
+
+
 def test_second_353_breaks_the_protocol() -> None:
     client = ready("smtp", "PRDR")
     announced(client, 250, 250, mail=("PRDR",))
