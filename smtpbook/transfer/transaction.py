@@ -14,6 +14,7 @@ from smtpbook.errors import (
     DeferredError,
     LocalProtocolError,
     RejectedError,
+    RemoteProtocolError,
     TransportError,
 )
 from smtpbook.protocol.addresses import Mailbox
@@ -32,7 +33,9 @@ _new: Final = tuple.__new__
 # Gmail "OK <time> X - gsmtp", Amazon SES "Ok X", Dovecot's LMTP "<recipient> X:R2 Saved",
 # where R2 is the second recipient.
 # Before each stands what a text that it finds holds in any case, in lower case: to look for
-# that takes less time than the pattern.
+# that takes less time than the pattern.  It is looked for in as much as a line may have
+# (RFC 5321 section 4.5.3.1.5): some take the square of the time for a longer one.
+_LAST_CHARS: Final = 512
 _QUEUE_IDS: Final = (
     ("queued as ", re.compile(r"queued as (\S+)", re.I)),
     ("id=", re.compile(r"\bid=(\S+)")),
@@ -55,7 +58,8 @@ class RecipientResult(NamedTuple):
     outcome : str
         ``accepted`` (responsibility taken, not delivered), ``deferred`` (4yz),
         ``rejected`` (5yz), ``failed`` (no reply, the mail data was not complete) or
-        ``in_doubt`` (lost after the last octet of the mail data).
+        ``in_doubt`` (lost after the last octet of the mail data).  No reply counts where
+        one behind it fitted no command.
     reply : Reply or None
         The reply that decided; None where no reply did.
     verb : str
@@ -290,7 +294,11 @@ class Transaction:
             that had no reply of their own, unless the mail data was already complete.
         """
         count = len(self.rcpt_replies)
-        recipients = tuple([self._recipient_result(i, closing_reply) for i in range(count)])
+        # Where a reply fits no command, those before it may be of others than we thought.
+        is_void = isinstance(error, RemoteProtocolError)
+        recipients = tuple(
+            [self._recipient_result(i, closing_reply, is_void) for i in range(count)]
+        )
         deciding = recipients[0] if count == 1 else min(recipients, key=_precedence)
         outcome = deciding.outcome
         queue_id = self.queue_id if outcome == "accepted" else None
@@ -298,9 +306,13 @@ class Transaction:
         told = self.message, outcome, recipients, deciding.reply, queue_id, error, self.id
         return _new(Result, told)
 
-    def _recipient_result(self, index: int, closing_reply: Reply | None) -> RecipientResult:
+    def _recipient_result(
+        self, index: int, closing_reply: Reply | None, is_void: bool
+    ) -> RecipientResult:
         verb, decider = self._decider(index)
         outcome: Outcome
+        if is_void:
+            decider = None
         if decider is not None:
             outcome = _OUTCOMES[decider.code // 100]
         elif self.is_end_written:
@@ -435,7 +447,7 @@ def queue_id(reply: Reply) -> str | None:
     >>> queue_id(Reply.parse("250 2.0.0 Ok: queued as 4Xb1"))
     '4Xb1'
     """
-    text = reply.text
+    text = reply.text[-_LAST_CHARS:]
     lowered = text.lower()
     for mark, pattern in _QUEUE_IDS:
         if mark in lowered and (found := pattern.search(text)):

@@ -93,7 +93,7 @@ async def test_a_server_that_wants_mail_data_for_nobody_gets_none(
     server = servers(*HELLO, OK, "550 no", GO, CLOSE)
     async with servers.open(LMTP) as session:
         result = await session.send(message("a@y.test"))
-    assert told(result) == [("rejected", 550)]
+    assert told(result) == [("failed", None)]
     assert session.is_over
     assert server.heard[-1] == b"DATA"
     servers.rows.check_whole()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from email.message import EmailMessage
 from functools import partial
 
@@ -452,6 +452,21 @@ async def test_a_cancelled_write_ends_the_session(
         with pytest.raises(TransportError, match="interrupted while writing"):
             await session.send(message())
     servers.rows.check_whole()
+
+
+async def test_nobody_is_refused_by_replies_that_were_for_others(
+    servers: Servers, message: Make, autojump_clock: object
+) -> None:
+    """After one reply too many, each is taken for that to the command before."""
+    servers(*HELLO, OK, OK, GO, "250 taken\r\n250 taken", OK, "550 gone", OK, GO)
+    messages = [message("a@y.test"), message("gone@y.test", "fine@y.test")]
+    async with servers.open() as session:
+        with suppress(RemoteProtocolError):
+            await collect(session, messages)
+    outcomes = [row["outcome"] for row in servers.rows.of("outcome")]
+    assert outcomes == ["accepted", "failed", "failed"]
+    rejected = [row for row in servers.rows.of("command") if row["reply_code"] == 550]
+    assert [row["recipient"] for row in rejected] == ["fine@y.test"]  # as it was heard
 
 
 async def test_a_verdict_is_not_lost_where_recording_it_fails(

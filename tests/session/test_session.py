@@ -344,6 +344,8 @@ async def test_a_connection_that_ends_early_fails_or_is_in_doubt(
     autojump_clock: object,
 ) -> None:
     servers(*HELLO, *replies, ending)
+    if ending == b"what\r\n":  # what it said before proves nothing either
+        expected = (expected[1],) * 2
     async with servers.open() as session:
         result = await session.send(message("a@y.test", "b@y.test"))
         assert tuple(outcomes(result)) == expected

@@ -287,6 +287,12 @@ def test_queue_id_is_read_where_its_form_is_known(text: str, name: str | None) -
     assert queue_id(Reply.parse(text)) == name
 
 
+def test_queue_id_is_looked_for_in_the_last_line_of_a_long_reply() -> None:
+    """Patterns that take the square of the time are not let at 60 KB of it."""
+    assert queue_id(Reply.of(250, f"{'x' * 60_000} queued as AB")) == "AB"
+    assert queue_id(Reply.of(250, f"queued as AB {'x' * 60_000}")) is None
+
+
 def test_queue_id_is_given_with_an_accepted_message_only() -> None:
     reply = Reply.parse("250 2.0.0 Ok: queued as ABC")
     one = transaction(250, [250], 354)
