@@ -224,7 +224,13 @@ def _told(
     """Make it our error: the proxy's, without what it may repeat of the password."""
     redactor = Redactor(REDACTED)
     if secret is not None:
-        redactor.hide(secret.reveal().encode())
+        # HTTP is told both with a colon between them, as base64 (RFC 7617 section 2) of
+        # Latin-1; others write UTF-8.
+        for encoding in ("latin-1", "utf-8"):
+            redactor.hide(
+                secret.reveal().encode(encoding),
+                f"{proxy.username}:{secret.reveal()}".encode(encoding),
+            )
     text = visible(redactor.redacted(str(failure)), max_chars=_MAX_TOLD)
     hint = ""
     if proxy.username is None and any(word in text.lower() for word in ("auth", "407")):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -13,6 +15,7 @@ from smtpbook.accounts.account import Account
 from smtpbook.accounts.passwords import FromEnvironment
 from smtpbook.accounts.proxy import Proxy as Where
 from smtpbook.errors import LocalProtocolError, TransportError, TransportTimeout
+from smtpbook.escape import visible
 from smtpbook.insight.explain_probe import explain_probe
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import to_frame
@@ -324,16 +327,30 @@ async def test_a_silent_proxy_costs_no_more_than_the_connect_may(
     assert rows.of("proxy")[-1]["error"] == "TransportTimeout"
 
 
+@pytest.mark.parametrize("password", ["open sesame", "s3cret", "söß"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda octets: octets.rpartition(b":")[2],
+        lambda octets: octets,
+        base64.b64encode,
+        lambda octets: quote(octets).encode(),
+    ],
+    ids=["password", "pair", "base64", "URL"],
+)
 async def test_a_proxy_that_repeats_the_password_does_not_get_it_shown(
-    rows: Rows, nursery: trio.Nursery
+    password: str, encoding: str, spell: Callable[[bytes], bytes], nursery: trio.Nursery
 ) -> None:
-    mumbler = Mumbler([b"HTTP/1.1 407 no such password: open sesame\r\n\r\n"])
+    spelled = spell(f"ann:{password}".encode(encoding))
+    mumbler = Mumbler([b"HTTP/1.1 407 no such login: %s\r\n\r\n" % spelled])
     port = await listen(nursery, mumbler.serve)
-    url = f"http://ann:open%20sesame@127.0.0.1:{port}"
-    with pytest.raises(TransportError, match="407") as info:
+    url = f"http://ann:{quote(password)}@127.0.0.1:{port}"
+    with pytest.raises(TransportError, match="redacted") as info:
         async with open_session(Account(host="mx.test", port=25, tls="none", proxy=url)):
             pass
-    assert "sesame" not in "".join(traceback.format_exception(info.value))
+    shown = "".join(traceback.format_exception(info.value))
+    assert visible(spelled.decode("utf-8", "surrogateescape")) not in shown
 
 
 async def test_no_traceback_of_a_failed_proxy_shows_its_password(
