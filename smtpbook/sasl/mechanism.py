@@ -163,14 +163,17 @@ def clean(text: str) -> bytes:
     Raises
     ------
     LocalProtocolError
-        NUL, SOH or a surrogate stands in it; the message does not repeat it.
+        NUL, SOH or a surrogate stands in it; neither message nor traceback repeats it.
     """
     # NUL separates the fields of PLAIN, SOH those of the OAuth mechanisms -- RFC 4616
     # section 2, RFC 7628 section 3.1.  A surrogate has no octets, and the error of encode()
     # would carry the whole text.
     if re.search("[\0\1\ud800-\udfff]", text):
+        del text  # a traceback that shows locals must not show it
         raise LocalProtocolError(
-            "a user name or password holds a NUL, SOH or surrogate character"
+            "a user name or password holds a NUL, SOH or surrogate character; surrogates "
+            "come of octets that are not UTF-8, as in an environment variable in Latin-1: "
+            "set it in UTF-8"
         )
     return text.encode("utf-8")
 

@@ -27,7 +27,7 @@ from smtpbook.escape import visible
 from smtpbook.protocol.commands import Auth, AuthResponse, CommandSyntaxError, decode_base64
 from smtpbook.protocol.replies import Reply
 from smtpbook.sasl import registry as sasl
-from smtpbook.sasl.mechanism import ClientMechanism, Credentials
+from smtpbook.sasl.mechanism import ClientMechanism, Credentials, clean
 from smtpbook.session.dialogue import Dialogue
 from smtpbook.session.domain import Gssapi, Ntlm
 from smtpbook.session.record import Record
@@ -71,22 +71,11 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     ----------
     RFC 4954 sections 4 (the exchange) and 6 (its reply codes).
     """
-    offered = talk.client.extensions.mechanisms
-    binding = await _binding(talk, offered)
-    names = sasl.choose(
-        account.auth,
-        offered,
-        is_private=record.tls[0] is not None or account.is_loopback,
-        can_bind=binding != b"",
-        serves=_serves(account),
-    )
-    secret = await _secret(account, names[0])
-    record.hide(secret.reveal().encode())
+    names, mechanism_of = await _ways(talk, account, record, account.auth)
     tried: list[str] = []
     for name in names:
         tried.append(name)
-        told_binding = binding if sasl.tells_binding(name, offered) else b""
-        mechanism = _mechanism(name, account, secret, told_binding)
+        mechanism = mechanism_of(name)
         reply = await _exchange(talk, mechanism, account.username or "", record)
         if reply.code < 300:
             return finish(talk, mechanism)
@@ -132,30 +121,38 @@ async def mechanism_by_hand(
         It is not known or not offered, no password is known, or it would travel in clear
         text.
     """
+    (name,), mechanism_of = await _ways(talk, account, record, name)
+    return mechanism_of(name)
+
+
+async def _ways(
+    talk: Dialogue, account: Account, record: Record, wanted: str
+) -> tuple[tuple[str, ...], Callable[[str], ClientMechanism]]:
+    """Give the mechanisms to log in with, and what makes each; hide the secret."""
     offered = talk.client.extensions.mechanisms
     binding = await _binding(talk, offered)
-    sasl.choose(
-        name,
+    names = sasl.choose(
+        wanted,
         offered,
         is_private=record.tls[0] is not None or account.is_loopback,
         can_bind=binding != b"",
-        serves=_serves(account),
+        # What the secret is good for, where its source says so; a token does.
+        serves=getattr(account.password, "mechanisms", None),
     )
-    secret = await _secret(account, name)
-    record.hide(secret.reveal().encode())
-    told_binding = binding if sasl.tells_binding(name, offered) else b""
-    return _mechanism(name, account, secret, told_binding)
+    secret = await _secret(account, names[0])
+    record.hide(clean(secret.reveal()))
+    return names, partial(_mechanism, account, secret, offered, binding)
 
 
 def _mechanism(
-    name: str, account: Account, secret: Secret, binding: bytes
+    account: Account, secret: Secret, offered: Sequence[str], binding: bytes, name: str
 ) -> ClientMechanism:
     credentials = Credentials(
         username=account.username or "",
         secret=secret.reveal(),
         host=account.host,
         port=account.port,
-        binding=binding,
+        binding=binding if sasl.tells_binding(name, offered) else b"",
     )
     match name:
         case "GSSAPI":
@@ -175,19 +172,21 @@ async def _exchange(
         mechanism.name, await take_turn(mechanism, mechanism.start)
     )
     while True:
-        hide_response(command, username, record)
-        record.hide(mechanism.awaited)
+        hide_response(command, mechanism, username, record)
         reply = await talk.ask(command)
         if reply.code != 334:
             return reply
         command = await _answer(mechanism, talk)
 
 
-def hide_response(command: Auth | AuthResponse, username: str, record: Record) -> None:
+def hide_response(
+    command: Auth | AuthResponse, mechanism: ClientMechanism, username: str, record: Record
+) -> None:
     """Mask what is said, should the server repeat it; a user name alone is no secret."""
     said = command.initial_response if isinstance(command, Auth) else command.data
     if said != username.encode():
         record.hide(said or b"")
+    record.hide(mechanism.awaited)
 
 
 async def _answer(mechanism: ClientMechanism, talk: Dialogue) -> AuthResponse:
@@ -248,12 +247,6 @@ def _refusal(
             f'than by its certificate: try auth="{other}".'
         )
     return error
-
-
-def _serves(account: Account) -> Sequence[str] | None:
-    """What the secret is good for, where its source says so; a token does."""
-    serves: Sequence[str] | None = getattr(account.password, "mechanisms", None)
-    return serves
 
 
 def told(failure: str) -> str:

@@ -103,7 +103,7 @@ class Typist:
         mechanism = await self._begin(talk, record)
         self._has_begun = True
         command = Auth(mechanism.name, await take_turn(mechanism, mechanism.start))
-        self._hide(command, mechanism, record)
+        hide_response(command, mechanism, self._account.username or "", record)
         return command
 
     async def _response(self, talk: Dialogue, record: Record) -> Command:
@@ -122,19 +122,13 @@ class Typist:
         if command is None:
             answer = partial(mechanism.respond, challenge)
             command = AuthResponse(await take_turn(mechanism, answer))
-        self._hide(command, mechanism, record)
+        hide_response(command, mechanism, self._account.username or "", record)
         return command
 
     async def _begin(self, talk: Dialogue, record: Record) -> ClientMechanism:
         self._mechanism = await mechanism_by_hand(talk, self._account, record, self._name)
         self._has_begun = False
         return self._mechanism
-
-    def _hide(
-        self, command: Auth | AuthResponse, mechanism: ClientMechanism, record: Record
-    ) -> None:
-        hide_response(command, self._account.username or "", record)
-        record.hide(mechanism.awaited)
 
 
 async def _say_mail_data(

@@ -15,6 +15,7 @@ import trio
 from IPython.core.ultratb import VerboseTB
 
 from smtpbook.accounts.account import Account
+from smtpbook.accounts.passwords import FromEnvironment
 from smtpbook.accounts.secret import Secret
 from smtpbook.errors import (
     AuthenticationError,
@@ -50,6 +51,11 @@ SPELLINGS = (
     b64(f"\0{USER}\0{PASSWORD}"),
     b64(f"user={USER}\1auth=Bearer {PASSWORD}\1\1"),
 )
+
+
+def with_locals(error: BaseException) -> str:
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(shown.format())
 
 
 def offering(*mechanisms: str) -> str:
@@ -186,6 +192,36 @@ async def test_what_cannot_be_said_is_not_begun(
             pass
     assert server.heard == [b"EHLO client.test", b"QUIT"]
     servers.rows.check_whole()
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        *((auth, "") for auth in ("auto", "PLAIN", "SCRAM-SHA-256", "NTLM")),
+        ("auto", "AUTH PLAIN [redacted]"),
+    ],
+)
+async def test_a_password_that_is_not_utf_8_is_refused_and_not_shown(
+    auth: str,
+    line: str,
+    servers: Servers,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: object,
+) -> None:
+    """Python makes surrogates of such octets in the environment."""
+    monkeypatch.setenv(
+        "MAIL_PASSWORD", b"p\xe4ssw\xf6rd-s3cret".decode("utf-8", "surrogateescape")
+    )
+    offered = offering("PLAIN", "SCRAM-SHA-256", "NTLM")
+    server = servers("220 mx", offered, BYE)
+    account = LOCAL.replace(auth=auth, password=FromEnvironment("MAIL_PASSWORD"))
+    async with servers.open(account, login=False) as session:
+        with pytest.raises(LocalProtocolError, match="set it in UTF-8") as refused:
+            await (session.command(line) if line else session.log_in())
+    assert server.heard == [b"EHLO client.test", b"QUIT"]
+    assert refused.value.__cause__ is refused.value.__context__ is None
+    shown = with_locals(refused.value)
+    assert "ssw\\udcf6rd" not in shown
 
 
 async def test_a_login_may_wait(servers: Servers, autojump_clock: object) -> None:
@@ -715,8 +751,7 @@ async def test_a_refused_login_leaves_no_secret_in_tracebacks(mechanism: str) ->
             async with open_session(account):
                 raise AssertionError("it was opened")
     error = refused.value
-    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
-    text = "".join(shown.format())
+    text = with_locals(error)
     text += VerboseTB().text(type(error), error, error.__traceback__)
     own = [part for part in text.split("\n") if "PASSWORD" not in part]
     assert "smtpbook/session/login.py" in text
