@@ -350,9 +350,10 @@ def encode(command: Command) -> bytes:
     if not line.isprintable():
         raise LocalProtocolError("command holds a line end or control character")
     octets = line.encode("utf-8") + b"\r\n"
-    if len(octets) > command.max_octets:
+    if (size := len(octets)) > command.max_octets:
+        del line, octets  # a traceback that shows locals must not show a secret
         raise LocalProtocolError(
-            f"{command.verb} line is {len(octets)} octets long, at most "
+            f"{command.verb} line is {size} octets long, at most "
             f"{command.max_octets} are allowed"
         )
     return octets

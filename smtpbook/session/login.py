@@ -24,7 +24,13 @@ from smtpbook.errors import (
     ReplyError,
 )
 from smtpbook.escape import visible
-from smtpbook.protocol.commands import Auth, AuthResponse, CommandSyntaxError, decode_base64
+from smtpbook.protocol.commands import (
+    Auth,
+    AuthResponse,
+    CommandSyntaxError,
+    decode_base64,
+    encode,
+)
 from smtpbook.protocol.replies import Reply
 from smtpbook.sasl import registry as sasl
 from smtpbook.sasl.mechanism import ClientMechanism, Credentials, clean
@@ -62,7 +68,7 @@ async def log_in(talk: Dialogue, account: Account, record: Record) -> None:
     DeferredError
         The server cannot judge logins now; nothing is said about the password.
     LocalProtocolError
-        No mechanism fits, no password is known, or it would travel in clear text.
+        No mechanism fits, no password is known, it is too long, or would be in clear text.
     RemoteProtocolError
         The server broke the exchange, or did not prove who it is where the mechanism has it
         do so; then the session is over.
@@ -168,9 +174,9 @@ async def _exchange(
 ) -> Reply:
     """Take turns until there is a verdict."""
     # No variable here holds what is said: tracebacks may be shown with their locals.
-    command: Auth | AuthResponse = Auth(
-        mechanism.name, await take_turn(mechanism, mechanism.start)
-    )
+    first = AuthResponse(await take_turn(mechanism, mechanism.start))
+    encode(first)  # what no line can hold is not begun
+    command: Auth | AuthResponse = Auth(mechanism.name, first.data)
     while True:
         hide_response(command, mechanism, username, record)
         reply = await talk.ask(command)
@@ -192,9 +198,10 @@ def hide_response(
 async def _answer(mechanism: ClientMechanism, talk: Dialogue) -> AuthResponse:
     try:
         challenge = decode_base64(talk.challenge.strip())
-        return AuthResponse(
-            await take_turn(mechanism, partial(mechanism.respond, challenge))
-        )
+        turn = partial(mechanism.respond, challenge)
+        response = AuthResponse(await take_turn(mechanism, turn))
+        encode(response)  # it may be too long for a line
+        return response
     except RemoteProtocolError as exc:  # nothing more is said to such a server
         talk.end(exc)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import traceback
 
 import pytest
 from hypothesis import given
@@ -253,8 +254,10 @@ def test_limits_are_those_of_the_rfcs() -> None:
 def test_response_of_12288_octets_is_written_and_four_more_are_refused() -> None:
     # Four octets of base64 for three of the response.
     assert len(encode(AuthResponse(b"x" * 9213))) == 12286
-    with pytest.raises(LocalProtocolError, match="12290 octets long"):
+    with pytest.raises(LocalProtocolError, match="12290 octets long") as info:
         encode(AuthResponse(b"x" * 9216))
+    shown = traceback.TracebackException.from_exception(info.value, capture_locals=True)
+    assert "eHh4eHh4" not in "".join(shown.format())
 
 
 def test_initial_response_that_the_line_has_no_room_for_waits_for_the_challenge() -> None:

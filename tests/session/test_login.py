@@ -27,6 +27,7 @@ from smtpbook.errors import (
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
 from smtpbook.log.frame import to_frame
+from smtpbook.protocol.states import State
 from smtpbook.sasl.mechanism import Known
 from smtpbook.sasl.registry import BY_PASSWORD, BY_TOKEN
 from smtpbook.sasl.scram import NAMES as SCRAM
@@ -181,6 +182,7 @@ async def test_a_challenge_that_cannot_be_answered_is_cancelled(
         (LOCAL.replace(auth="CRAM-MD5"), "does not offer CRAM-MD5"),
         (LOCAL.replace(password=None), "no password for"),
         (LOCAL.replace(username="a\0b"), "NUL"),
+        (LOCAL.replace(password="x" * 9300), "octets long, at most 12288"),
     ],
 )
 async def test_what_cannot_be_said_is_not_begun(
@@ -191,6 +193,23 @@ async def test_what_cannot_be_said_is_not_begun(
         async with servers.open(account):
             pass
     assert server.heard == [b"EHLO client.test", b"QUIT"]
+    servers.rows.check_whole()
+
+
+async def test_a_response_that_no_line_can_hold_is_not_said(
+    servers: Servers, autojump_clock: object
+) -> None:
+    """What is begun is called off: the session is open to another login."""
+    prompts = ("334 VXNlcg==", "334 UGFzcw==", "501 cancelled")
+    server = servers("220 mx", offering("LOGIN"), *prompts, BYE)
+    account = LOCAL.replace(auth="LOGIN", password="x" * 9300)
+    async with servers.open(account, login=False) as session:
+        with pytest.raises(RemoteProtocolError, match="at most 12288 are") as refused:
+            await session.log_in()
+        assert session.state is State.READY
+    assert server.heard[-2:] == [b"*", b"QUIT"]
+    shown = with_locals(refused.value)
+    assert b64("x" * 9) not in shown
     servers.rows.check_whole()
 
 
