@@ -180,8 +180,13 @@ async def _exchange(
     while True:
         hide_response(command, mechanism, username, record)
         reply = await talk.ask(command)
-        if reply.code != 334:
+        if reply.code // 100 != 3:
             return reply
+        if reply.code != 334:
+            # "A server challenge is sent as a 334 reply" -- RFC 4954 section 4
+            error = RemoteProtocolError(f"{reply.code} cannot be a reply to AUTH: {reply}")
+            talk.end(error)
+            raise error
         command = await _answer(mechanism, talk)
 
 

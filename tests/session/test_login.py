@@ -213,6 +213,23 @@ async def test_a_response_that_no_line_can_hold_is_not_said(
     servers.rows.check_whole()
 
 
+@pytest.mark.parametrize("prompts", [(), ("334 VXNlcg==",)])
+@pytest.mark.parametrize("code", [300, 354])
+async def test_what_is_neither_verdict_nor_challenge_ends_the_session(
+    code: int, prompts: tuple[str, ...], servers: Servers, autojump_clock: object
+) -> None:
+    async def no_challenge(server: Scripted) -> None:
+        await server.say(b"%d go ahead\r\n" % code)
+
+    server = servers("220 mx", offering("LOGIN"), *prompts, no_challenge)
+    async with servers.open(LOCAL, login=False) as session:
+        with pytest.raises(RemoteProtocolError, match=f"{code} cannot be a reply to AUTH"):
+            await session.log_in()
+        assert session.is_over
+    assert len(server.heard) == 2 + len(prompts)
+    servers.rows.check_whole()
+
+
 @pytest.mark.parametrize(
     ("auth", "line"),
     [
