@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from smtpbook.errors import RemoteProtocolError
 from smtpbook.escape import visible
+from smtpbook.protocol.commands import MAX_AUTH_LINE
 
 # "An SMTP server SHOULD send the <SP> if subsequent text is not sent, but clients
 # MUST be prepared for it to be omitted." -- RFC 5321 section 4.2.1
@@ -221,7 +222,7 @@ class ReplyParser:
                 lines.pop()
                 self.size = len(line) + 2
                 return seen
-            self._check_size(len(line) + 2, whole=True)
+            self._check_size(line, 2)
             match = _LINE.fullmatch(line)
             if match is None:
                 raise RemoteProtocolError(f"not an SMTP reply line: {line[:80]!r}")
@@ -243,14 +244,18 @@ class ReplyParser:
             if len(self._texts) >= MAX_REPLY_LINES:
                 raise RemoteProtocolError(f"reply longer than {MAX_REPLY_LINES} lines")
         if self._rest:
-            self._check_size(len(self._rest), whole=False)
+            self._check_size(self._rest, 1)  # its CR may have come
         return NEED_DATA
 
-    def _check_size(self, line: int, *, whole: bool) -> None:
-        # A line cut before its LF may still lack two octets.
-        if line > MAX_REPLY_LINE - (0 if whole else 1):
-            raise RemoteProtocolError(f"reply line longer than {MAX_REPLY_LINE} octets")
-        if self._size + line > MAX_REPLY_BYTES:
+    def _check_size(self, line: bytes, missing: int) -> None:
+        size = len(line) + missing
+        if size > MAX_REPLY_LINE:
+            # "Clients and servers MUST be able to handle the maximum encoded size of
+            # challenges and responses" -- RFC 4954 section 4
+            bound = MAX_AUTH_LINE if line.startswith(b"334") else MAX_REPLY_LINE
+            if size > bound:
+                raise RemoteProtocolError(f"reply line longer than {bound} octets")
+        if self._size + size > MAX_REPLY_BYTES:
             raise RemoteProtocolError(f"reply longer than {MAX_REPLY_BYTES} octets")
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from smtpbook.errors import LocalProtocolError, RemoteProtocolError
 from smtpbook.escape import visible
 from smtpbook.protocol.commands import (
+    MAX_AUTH_LINE,
     Command,
     CommandSyntaxError,
     Raw,
@@ -59,7 +60,9 @@ def _heard(pieces: list[bytes]) -> tuple[list[Reply], int, str | None, bool]:
             while not isinstance(reply := parser.next_reply(), NeedData):
                 found.append(reply)
                 octets += parser.size
-            assert len(parser.unread) <= MAX_REPLY_LINE
+            is_challenge = parser.unread.startswith(b"334")
+            bound = MAX_AUTH_LINE if is_challenge else MAX_REPLY_LINE
+            assert len(parser.unread) <= bound
     except RemoteProtocolError as exc:
         return found, octets, str(exc), False
     return found, octets, None, parser.is_inside_reply

@@ -194,7 +194,9 @@ class _ClientStory:
             if not isinstance(item, Exchange):
                 if item is CLOSED:
                     self.all.append(item)
-                assert len(self._client._parser.unread) <= MAX_REPLY_LINE
+                unread = self._client._parser.unread
+                is_challenge = unread.startswith(b"334")
+                assert len(unread) <= (MAX_AUTH_LINE if is_challenge else MAX_REPLY_LINE)
                 return
             self._check(before, item)
 

@@ -187,6 +187,15 @@ def test_line_of_4096_octets_is_taken_and_one_more_is_not(piece: int) -> None:
         fed(*cut(line(b"250 ", 4097), piece))
 
 
+@pytest.mark.parametrize("piece", [1, 7, 10**6])
+def test_challenge_of_12288_octets_is_taken_and_one_more_is_not(piece: int) -> None:
+    """As long as a response may be: the mechanisms' tokens are (RFC 4954 section 4)."""
+    (reply,) = fed(*cut(line(b"334 ", 12288), piece))
+    assert reply.lines == ("x" * (12288 - 6),)
+    with pytest.raises(RemoteProtocolError, match="line longer than 12288"):
+        fed(*cut(line(b"334 ", 12289), piece))
+
+
 @pytest.mark.parametrize("piece", [997, 10**6])
 def test_reply_of_64_kib_is_taken_and_one_octet_more_is_not(piece: int) -> None:
     assert MAX_REPLY_BYTES == 65536
@@ -226,11 +235,13 @@ def test_50_mb_without_crlf_are_refused_without_reading_on() -> None:
     assert peak < 100_000
 
 
-@pytest.mark.parametrize("begin", [b"", b"250-", b"250 "])
-def test_endless_line_is_refused_at_its_4096th_octet(begin: bytes) -> None:
+@pytest.mark.parametrize(
+    ("begin", "bound"), [(b"", 4096), (b"250-", 4096), (b"250 ", 4096), (b"334 ", 12288)]
+)
+def test_endless_line_is_refused_at_its_last_octet(begin: bytes, bound: int) -> None:
     parser = ReplyParser()
     parser.feed(begin)
-    for _ in range(4095 - len(begin)):
+    for _ in range(bound - 1 - len(begin)):
         parser.feed(b"x")
         assert parser.next_reply() is NEED_DATA
     parser.feed(b"x")

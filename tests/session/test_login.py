@@ -213,6 +213,16 @@ async def test_a_response_that_no_line_can_hold_is_not_said(
     servers.rows.check_whole()
 
 
+async def test_a_challenge_may_be_longer_than_other_replies(
+    servers: Servers, autojump_clock: object
+) -> None:
+    server = servers("220 mx", offering("LOGIN"), f"334 {b64('x' * 9000)}", "235 in", BYE)
+    async with servers.open(LOCAL):
+        pass
+    assert server.heard[1:3] == [b"AUTH LOGIN", b64(USER).encode()]
+    servers.rows.check_whole()
+
+
 @pytest.mark.parametrize("prompts", [(), ("334 VXNlcg==",)])
 @pytest.mark.parametrize("code", [300, 354])
 async def test_what_is_neither_verdict_nor_challenge_ends_the_session(
