@@ -249,12 +249,11 @@ class ReplyParser:
 
     def _check_size(self, line: bytes, missing: int) -> None:
         size = len(line) + missing
-        if size > MAX_REPLY_LINE:
-            # "Clients and servers MUST be able to handle the maximum encoded size of
-            # challenges and responses" -- RFC 4954 section 4
-            bound = MAX_AUTH_LINE if line.startswith(b"334") else MAX_REPLY_LINE
-            if size > bound:
-                raise RemoteProtocolError(f"reply line longer than {bound} octets")
+        # "Clients and servers MUST be able to handle the maximum encoded size of challenges
+        # and responses" -- RFC 4954 section 4
+        bound = MAX_AUTH_LINE if line.startswith(b"334") else MAX_REPLY_LINE
+        if size > bound:
+            raise RemoteProtocolError(f"reply line longer than {bound} octets")
         if self._size + size > MAX_REPLY_BYTES:
             raise RemoteProtocolError(f"reply longer than {MAX_REPLY_BYTES} octets")
 

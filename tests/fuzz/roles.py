@@ -403,7 +403,12 @@ class _Letters:
                     return
         except RemoteProtocolError as exc:
             self._is_over = True
+            told = {result.id for result in self.pipeline.results}
             self.pipeline.abandon(exc)
+            # Where a reply fits no command, those before it prove nothing.
+            for result in self.pipeline.results:
+                if result.id not in told:
+                    self._said[result.id] = []
 
     def _take(self, item: Exchange) -> None:
         if item.tag is None:
