@@ -57,13 +57,25 @@ def saslprep(text: str, *, is_stored: bool) -> str:
         if not stringprep.in_table_b1(char)
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
-    if any(is_in(char) for char in prepared for is_in in _PROHIBITED):
-        raise _refused("a character that SASLprep prohibits (RFC 4013 section 2.3)")
-    if is_stored and any(map(stringprep.in_table_a1, prepared)):
-        raise _refused("a character that is not in Unicode 3.2 (RFC 4013 section 2.5)")
-    if not _is_readable(prepared):
-        raise _refused("left-to-right text in right-to-left text (RFC 4013 section 2.4)")
+    what = _forbidden(prepared, is_stored=is_stored)
+    if what is not None:
+        del text, mapped, prepared  # a traceback that shows locals must not show them
+        raise LocalProtocolError(
+            f"a user name or password holds {what}; SCRAM cannot prove it, "
+            'auth="PLAIN" can send it under TLS'
+        )
     return prepared
+
+
+def _forbidden(prepared: str, *, is_stored: bool) -> str | None:
+    """Say what text holds that it may not hold; None = nothing."""
+    if any(is_in(char) for char in prepared for is_in in _PROHIBITED):
+        return "a character that SASLprep prohibits (RFC 4013 section 2.3)"
+    if is_stored and any(map(stringprep.in_table_a1, prepared)):
+        return "a character that is not in Unicode 3.2 (RFC 4013 section 2.5)"
+    if not _is_readable(prepared):
+        return "left-to-right text in right-to-left text (RFC 4013 section 2.4)"
+    return None
 
 
 def _is_readable(text: str) -> bool:
@@ -74,11 +86,4 @@ def _is_readable(text: str) -> bool:
         stringprep.in_table_d1(text[0])
         and stringprep.in_table_d1(text[-1])
         and not any(map(stringprep.in_table_d2, text))
-    )
-
-
-def _refused(what: str) -> LocalProtocolError:
-    return LocalProtocolError(
-        f"a user name or password holds {what}; SCRAM cannot prove it, "
-        'auth="PLAIN" can send it under TLS'
     )

@@ -107,6 +107,7 @@ def _check_login(proxy: Proxy, secret: Secret | None) -> None:
         else:
             is_fit = text.isascii() and "\0" not in text and len(text) <= _MAX_SOCKS
         if not is_fit:
+            del text  # a traceback that shows locals must not show it
             raise LocalProtocolError(
                 f"the {what} of the proxy {proxy} is too long, or holds a character that "
                 f"{proxy.scheme} cannot carry"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,8 @@ def test_what_is_prohibited_is_refused_and_not_repeated(
         saslprep(text, is_stored=is_stored)
     assert text not in str(refused.value)
     assert 'auth="PLAIN"' in str(refused.value)
+    *_, (frame, _) = traceback.walk_tb(refused.value.__traceback__)
+    assert text not in frame.f_locals.values()
 
 
 def test_what_unicode_got_later_is_good_for_a_name_and_not_for_a_password() -> None:
