@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 from typing import Final
 
 # Controls (Cc, with DEL and C1), format characters that turn or hide text (bidi
@@ -54,6 +55,7 @@ def visible(text: str, *, newlines: bool = False, max_chars: int | None = None) 
     )
 
 
+@lru_cache(maxsize=256)  # a hostile text may hold nothing else
 def _escaped(char: str) -> str:
     point = ord(char)
     if 0xDC80 <= point <= 0xDCFF:  # a surrogate escape: one raw byte

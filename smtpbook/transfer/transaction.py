@@ -36,6 +36,8 @@ _new: Final = tuple.__new__
 # that takes less time than the pattern.  It is looked for in as much as a line may have
 # (RFC 5321 section 4.5.3.1.5): some take the square of the time for a longer one.
 _LAST_CHARS: Final = 512
+# Of a reply to RCPT; a message may have hundreds, and each reply have 64 KB.
+_KEPT_CHARS: Final = 4096
 _QUEUE_IDS: Final = (
     ("queued as ", re.compile(r"queued as (\S+)", re.I)),
     ("id=", re.compile(r"\bid=(\S+)")),
@@ -61,7 +63,8 @@ class RecipientResult(NamedTuple):
         ``in_doubt`` (lost after the last octet of the mail data).  No reply counts where
         one behind it fitted no command.
     reply : Reply or None
-        The reply that decided; None where no reply did.
+        The reply that decided; None where no reply did.  Of a recipient's own, as much as
+        4,096 characters.
     verb : str
         The command it answered, or the one whose reply never came.
     """
@@ -238,7 +241,7 @@ class Transaction:
         if is_last:
             self.outstanding -= 1
         if verb == "RCPT":
-            self.rcpt_replies[index] = reply
+            self.rcpt_replies[index] = _shortened(reply)
             mail = self.mail_reply
             if reply.code < 300 and mail is not None and mail.code < 300:
                 self.accepted += 1
@@ -261,7 +264,7 @@ class Transaction:
         if index < 0:  # PRDR's 353
             self.has_final_reply = True
             return
-        self.own_replies[index] = reply
+        self.own_replies[index] = _shortened(reply)
         if reply.code < 300 and self.queue_id is None:
             self.queue_id = queue_id(reply)
 
@@ -339,6 +342,13 @@ class Transaction:
         if own is not None and (own.code >= 400 or not self.has_final_reply):
             return end, own
         return end, self.end_reply
+
+
+def _shortened(reply: Reply) -> Reply:
+    """Give a reply as it is kept for a recipient; the event log has it whole."""
+    if len(reply.text) <= _KEPT_CHARS:
+        return reply
+    return Reply.of(reply.code, reply.text[:_KEPT_CHARS])
 
 
 _OUTCOMES: Final[dict[int, Outcome]] = {2: "accepted", 4: "deferred", 5: "rejected"}

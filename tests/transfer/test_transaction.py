@@ -287,6 +287,15 @@ def test_queue_id_is_read_where_its_form_is_known(text: str, name: str | None) -
     assert queue_id(Reply.parse(text)) == name
 
 
+def test_a_recipients_long_reply_is_kept_in_part() -> None:
+    """Hundreds of recipients, 64 KB each: the memory would be the server's to spend."""
+    one = transaction(250, [None])
+    one.receive("RCPT", 0, Reply.of(550, f"no {'x' * 60_000}"))
+    (kept,) = one.rcpt_replies
+    assert kept is not None
+    assert (kept.code, len(kept.text), kept.text[:4]) == (550, 4096, "no x")
+
+
 def test_queue_id_is_looked_for_in_the_last_line_of_a_long_reply() -> None:
     """Patterns that take the square of the time are not let at 60 KB of it."""
     assert queue_id(Reply.of(250, f"{'x' * 60_000} queued as AB")) == "AB"
