@@ -5,12 +5,14 @@ Nothing is decided here: the table is `smtpbook.protocol.states`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import pandas as pd
 
 from smtpbook.errors import near_miss
 from smtpbook.log.frame import require_columns
+from smtpbook.protocol.commands import CommandSyntaxError, parse_command
 from smtpbook.protocol.connection import CLOSING
 from smtpbook.protocol.states import (
     FOREIGN,
@@ -18,12 +20,14 @@ from smtpbook.protocol.states import (
     TABLE,
     State,
     allowed_verbs,
+    out_of_order,
     to_svg,
 )
-from smtpbook.protocol.verdicts import PROTOCOLS, Protocol
+from smtpbook.protocol.verdicts import COUNTED, ENDS, PROTOCOLS, Protocol, Verdicts
 
 _NAMES: Final = tuple(state.name for state in State)
 _DIGITS: Final = ("2yz", "3yz", "4yz", "5yz")
+_HELLOS: Final = ("EHLO", "HELO", "LHLO")
 
 
 class StateMachine:
@@ -159,13 +163,13 @@ def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataF
             f"{near_miss(str(session_id), map(str, ids.unique()))}"
         )
     rows = rows.sort_values("seq")
-    protocol: Protocol = "lmtp" if (rows["verb"] == "LHLO").any() else "smtp"
-    state, states = State.CONNECTED, list[State | None]()
+    protocol = _protocol(rows)
+    follower = _Follower(protocol)
     columns = ("kind", "verb", "command", "reply_code", "error")
-    for kind, verb, command, code, error in zip(*(rows[c] for c in columns), strict=True):
-        after = _after(state, str(kind), verb, command, code, error)
-        states.append(after)
-        state = state if after is None else after
+    states = [
+        follower.state_after(str(kind), str(verb), str(command), *reply)
+        for kind, verb, command, *reply in zip(*(rows[c] for c in columns), strict=True)
+    ]
     told = rows.assign(
         state=pd.array([one and one.name for one in states], "string"),
         allowed=pd.array(
@@ -177,23 +181,56 @@ def session_states(log: pd.DataFrame, session_id: str | None = None) -> pd.DataF
     )
 
 
-def _after(
-    state: State, kind: str, verb: Any, command: Any, code: Any, error: Any
-) -> State | None:
-    """Give the state after a row; None = the row is no step of the machine."""
-    if kind == "disconnect":
-        return State.CLOSED
-    if kind == "tls" and state is State.TLS and pd.isna(error):
-        return TABLE[State.TLS, "HANDSHAKE"].success
-    if kind not in ("greeting", "command") or pd.isna(code):
-        return None
-    if code == CLOSING:
-        return State.CLOSED
-    key = str(verb)
-    if key == "AUTH" and state is State.AUTH:
-        key = "RESPONSE"
-    elif key == "BDAT" and str(command).upper().endswith(" LAST"):
-        key = "BDAT LAST"
-    after = TABLE.get((state, key))
-    # Out of order, or against the protocol: the state stays.
-    return state if after is None else after[int(str(code)[0]) - 2] or state
+def _protocol(rows: pd.DataFrame) -> Protocol:
+    """Tell it by the first hello that was taken; by the first said, if none was."""
+    said = rows[rows["verb"].isin(_HELLOS).to_numpy(bool)]
+    taken = said[said["reply_code"].between(200, 299).fillna(False).to_numpy(bool)]
+    first = (said if taken.empty else taken)["verb"].head(1)
+    return "lmtp" if (first == "LHLO").any() else "smtp"
+
+
+class _Follower:
+    """Stands where the session stood: a `protocol.connection.Client` that reads rows."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._state = State.CONNECTED
+        self._verdicts = Verdicts(protocol)
+        # A 353 has a row only where the message had asked for it.
+        self._verdicts.has_prdr = True
+
+    def state_after(
+        self, kind: str, verb: str, command: str, code: Any, error: Any
+    ) -> State | None:
+        """Give the state after a row; None = the row is no step of the machine."""
+        is_reply = kind in ("greeting", "command") and not pd.isna(code)
+        if kind == "disconnect" or (is_reply and code == CLOSING):
+            self._state = State.CLOSED
+        elif kind == "tls" and self._state is State.TLS and pd.isna(error):
+            self._state = State.GREETED
+        elif is_reply:
+            self._state = self._moved(self._key(verb, command), int(str(code)[0]))
+        else:
+            return None
+        return self._state
+
+    def _moved(self, key: str, digit: int) -> State:
+        state, verdicts = self._state, self._verdicts
+        if key in ENDS:
+            part = verdicts.next(digit)
+            if not part.is_last:
+                return state
+            digit = part.digit
+        elif digit == 2 and key in COUNTED:
+            verdicts.heed(key, None)
+        step = TABLE.get((state, key))
+        after = out_of_order(state, key, digit) if step is None else step[digit - 2]
+        return after or state  # against the protocol: the session's end has its own row
+
+    def _key(self, verb: str, command: str) -> str:
+        """Give what the table calls a command."""
+        if verb == "AUTH" and self._state is State.AUTH:
+            return "RESPONSE"
+        if verb == "BDAT":
+            with suppress(CommandSyntaxError):
+                return parse_command(command.encode("utf-8", "replace")).key
+        return verb

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pandas as pd
 import pytest
+import trio
+import trio.testing
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from smtpbook.errors import ColumnError
+from smtpbook.errors import ColumnError, SMTPBookError
 from smtpbook.events import Row
 from smtpbook.insight.state_machine import session_states, state_machine
 from smtpbook.lab.lab import Lab
@@ -15,6 +21,7 @@ from smtpbook.protocol.states import TABLE, State, allowed_verbs
 from smtpbook.runner import SENDER
 from smtpbook.session.probe import probe
 from smtpbook.session.session import open_session
+from tests.session.scripted import ACCOUNT, EHLO, Servers
 
 
 def test_it_shows_itself_as_a_picture_with_the_state_marked() -> None:
@@ -101,6 +108,84 @@ def test_the_state_is_the_session_s_own(pipelining: str) -> None:
     assert letter["verb"].tolist()[:2] == ["RSET", "MAIL"]
     assert letter["state"].tolist() == ["READY", "MAIL", "RCPT", "RCPT", "DATA", "READY"]
     assert steps["state"].iloc[-1] == "CLOSED"
+
+
+LINES = (
+    *("EHLO a.test", "HELO a.test", "LHLO a.test", "MAIL FROM:<a@x.test>"),
+    *("RCPT TO:<b@y.test>", "DATA", ".", "BDAT 0", "BDAT 0 LAST", "BDAT x LAST", "RSET"),
+    *("AUTH LOGIN", "STARTTLS", "TURN", "XCLIENT NAME=a.test", "QUIT", "xyzzy"),
+)
+REPLIES = ("250 a", "250 a", "354 b", "450 d", "550 e", "421 f")
+
+
+@given(st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(REPLIES)), max_size=9))
+@example([("DATA", "354 b"), ("hi", ""), (".", "250 a"), ("MAIL FROM:<>", "250 a")])
+@settings(max_examples=30)
+def test_it_is_the_session_s_own_whatever_is_said_and_answered(
+    said: list[tuple[str, str]],
+) -> None:
+    seen, rows = ["GREETED", "READY"], list[Row]()
+    steps = [
+        (line, reply) for line, reply in said if (line, reply[:1]) != ("STARTTLS", "2")
+    ]
+
+    async def converse() -> None:
+        async with trio.open_nursery() as nursery:
+            servers = Servers(nursery)
+            servers("220 mx.test", EHLO, *(reply for _, reply in steps if reply))
+            with suppress(SMTPBookError):
+                async with open_session(
+                    ACCOUNT.replace(timeouts=1), sink=rows.append, connector=servers.connect
+                ) as session:
+                    for line, _ in steps:
+                        if await session.command(line) is not None:
+                            seen.append(session.state.name)
+
+    trio.run(converse, clock=trio.testing.MockClock(autojump_threshold=0))
+    states = session_states(to_frame(rows))["state"].tolist()
+    assert states[: len(seen)] == seen
+    assert set(states[len(seen) :]) <= {"CLOSED"}
+
+
+LETTER = [(f"{line}:<>", 250) for line in ("MAIL FROM", "RCPT TO", "RCPT TO")]
+
+
+@pytest.mark.parametrize(
+    ("hello", "end", "after"),
+    [
+        (
+            [("LHLO a", 250)],
+            [("DATA", 354), (".", 550), (".", 250), ("RSET", 250)],
+            ["DATA", "DATA", "READY", "READY"],
+        ),
+        (
+            [("EHLO a", 250), ("LHLO a", 500)],
+            [("DATA", 354), (".", 250), ("RSET", 250)],
+            ["DATA", "READY", "READY"],
+        ),
+        (
+            [("EHLO a", 250)],
+            [("BDAT 9 LAST", code) for code in (353, 250, 550, 550)],
+            ["RCPT", "RCPT", "RCPT", "RCPT"],
+        ),
+    ],
+    ids=["LMTP", "SMTP that was asked for LMTP", "PRDR, and the message refused"],
+)
+def test_where_each_recipient_has_a_reply_the_last_one_moves(
+    hello: list[tuple[str, int]], end: list[tuple[str, int]], after: list[str]
+) -> None:
+    rows = [
+        ("s", number, "command", _verb(line), line, code, "", None)
+        for number, (line, code) in enumerate([("", 220), *hello, *LETTER, *end])
+    ]
+    about = ("session_id", "seq", "kind", "verb", "command")
+    names = [*about, "reply_code", "reply_text", "error"]
+    states = session_states(pd.DataFrame(rows, columns=names))["state"]
+    assert states.tolist()[-len(end) :] == after
+
+
+def _verb(line: str) -> str:
+    return {"": "GREETING", ".": "END-OF-DATA"}.get(line) or line.split()[0]
 
 
 def test_a_session_that_is_not_there_and_a_column_that_is_not() -> None:
