@@ -9,13 +9,16 @@ import itertools
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import trio
 import trustme
 
+from smtpbook.accounts.account import Account
 from smtpbook.accounts.timeouts import Timeouts
-from tests.session.scripted import ACCOUNT, BYE, READY, Item, Scripted, secured
+from smtpbook.transfer.pipeline import Pipelining
+from tests.session.scripted import ACCOUNT, BYE, READY, Item, Scripted, Unasked, secured
 
 GO = "354 go ahead"
 LIMITS = Timeouts(
@@ -28,22 +31,75 @@ ACCOUNT_HERE = ACCOUNT.replace(
 )
 CHUNK = 64 * 1024
 
-Reply = str | Callable[[Scripted], Awaitable[None]]
-# What a server that behaves says at each stage; the misdeed takes its place.  "mail data"
-# is the time between the 354 and the end.
-CLEAR: dict[str, Reply] = {
+Reply = str | Unasked | Callable[[Scripted], Awaitable[None]]
+HELLO: dict[str, Reply] = {
     "GREETING": "220 mx.test",
     "EHLO": "250-mx.test\r\n250-PIPELINING\r\n250 AUTH PLAIN",
     "AUTH": "235 in",
-    "MAIL": "250 OK",
-    "RCPT": "250 OK",
-    "DATA": GO,
-    "END-OF-DATA": "250 OK",
-    "QUIT": BYE,
 }
-LETTER = (*("MAIL", "RCPT", "DATA", "mail data", "END-OF-DATA"), "QUIT")
-STAGES = ("GREETING", "EHLO", "AUTH", *LETTER)
-SECURE_STAGES = ("STARTTLS", "handshake", "EHLO again", *LETTER)
+OK = "250 OK"
+LETTER: dict[str, Reply] = {"MAIL": OK, "RCPT": OK, "DATA": GO, "END-OF-DATA": OK}
+CHUNKED: dict[str, Reply] = {"RSET": OK, "MAIL": OK, "RCPT": OK, "BDAT": OK}
+# What a server that behaves says at each stage; the misdeed takes its place.
+CLEAR: dict[str, Reply] = {**HELLO, **LETTER, "QUIT": BYE}
+# "mail data" is the time between the 354 and the end.
+STAGES = ("GREETING", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "mail data", "END-OF-DATA")
+SECURE_STAGES = ("STARTTLS", "handshake", "EHLO again", *STAGES[3:])
+
+
+def second(letter: dict[str, Reply]) -> dict[str, Reply]:
+    """Give what is said to the second message."""
+    return {f"{stage} 2": reply for stage, reply in letter.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How messages are sent, and what a server that behaves says to it.
+
+    Attributes
+    ----------
+    stages : tuple of str
+        Where a server may do its worst; those of the second message end in 2.
+    """
+
+    name: str
+    said: dict[str, Reply] = field(default_factory=CLEAR.copy)
+    stages: tuple[str, ...] = (*STAGES, "QUIT")
+    account: Account = ACCOUNT_HERE
+    mode: Pipelining = "auto"
+    messages: int = 1
+    recipients: int = 1
+
+
+_STREAM: dict[str, Reply] = {**CHUNKED, **second(CHUNKED), "QUIT": BYE}
+WAYS = (
+    Way(name="auto"),
+    Way(name="off", mode="off"),
+    Way(
+        name="two messages",
+        said={**HELLO, **LETTER, **second(LETTER), "QUIT": BYE},
+        stages=("END-OF-DATA", *second(LETTER)),
+        messages=2,
+    ),
+    Way(
+        name="stream",
+        said={**HELLO, "EHLO": f"250-mx\r\n250-CHUNKING\r\n{HELLO['EHLO']}", **_STREAM},
+        stages=tuple(_STREAM),
+        mode="stream",
+        messages=2,
+    ),
+    Way(
+        name="LMTP",
+        said={
+            **HELLO,
+            **{"MAIL": OK, "RCPT": OK, "RCPT again": OK, "DATA": GO},
+            **{"END-OF-DATA": "250 a\r\n250 b", "QUIT": BYE},
+        },
+        stages=("EHLO", "RCPT", "RCPT again", "DATA", "mail data", "END-OF-DATA"),
+        account=ACCOUNT_HERE.replace(protocol="lmtp"),
+        recipients=2,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -180,33 +236,51 @@ ON_LOOPBACK = (
 )
 
 
-def secure(authority: trustme.CA) -> dict[str, Reply]:
-    """Give what a server with STARTTLS says."""
+def secured_ways(authority: trustme.CA, ca_file: Path) -> dict[str, Way]:
+    """Give the ways under TLS, by the account's name for them."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("mx.test").configure_cert(context)
-
+    account = ACCOUNT.replace(ca_file=ca_file, timeouts=LIMITS)
     offer = "250-mx.test\r\n250-PIPELINING\r\n250 STARTTLS"
-    letter = {stage: CLEAR[stage] for stage in LETTER if stage in CLEAR}
+    said: dict[str, dict[str, Reply]] = {
+        "starttls": {
+            **{"GREETING": "220 mx.test", "EHLO": offer, "STARTTLS": secured(context)},
+            "EHLO again": offer,
+        },
+        "implicit": {
+            "handshake": secured(context, b""),
+            **{"GREETING": Unasked(b"220 mx.test\r\n"), "EHLO": offer},
+        },
+    }
     return {
-        **{"GREETING": "220 mx.test", "EHLO": offer, "STARTTLS": secured(context)},
-        **{"EHLO again": offer, **letter},
+        tls: Way(
+            name=tls,
+            said={**said[tls], **LETTER, "QUIT": BYE},
+            account=account.replace(tls=tls),
+        )
+        for tls in said
     }
 
 
 def script_of(said: dict[str, Reply], stage: str, misdeed: Misdeed) -> list[Item]:
     """Behave up to a stage, and then do this."""
     stages = list(said)
-    place = stages.index({"mail data": "DATA", "handshake": "STARTTLS"}.get(stage, stage))
-    due = said[stages[place]]
+    other = {"mail data": "DATA", "handshake": "STARTTLS"}
+    place = stages.index(stage if stage in said else other[stage])
+    item = said[stages[place]]
+    is_unasked = isinstance(item, Unasked)
+    due = item.what if isinstance(item, Unasked) else item
 
     async def misbehave(server: Scripted) -> None:
         if stage == "mail data":
             await server.say(GO.encode() + b"\r\n")
             await server.receive()
-        elif stage == "handshake":
+        elif stage not in said:
             await server.say(READY)
-        await misdeed.does(
-            server, due.encode() + b"\r\n" if isinstance(due, str) else READY
-        )
+        if isinstance(due, str):
+            await misdeed.does(server, due.encode() + b"\r\n")
+        else:
+            await misdeed.does(server, due if isinstance(due, bytes) else READY)
 
-    return [*(said[one] for one in stages[:place]), misbehave]
+    last: Item = Unasked(misbehave) if is_unasked else misbehave
+    return [*(said[one] for one in stages[:place]), last]

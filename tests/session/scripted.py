@@ -41,9 +41,9 @@ class Wait:
 
 @dataclass(frozen=True)
 class Unasked:
-    """Say something without waiting for the client to speak."""
+    """Say or do something without waiting for the client to speak."""
 
-    octets: bytes
+    what: bytes | Callable[[Scripted], Awaitable[None]]
 
 
 _BDAT = re.compile(rb"BDAT (\d+)(?: LAST)?")
@@ -98,7 +98,7 @@ class Scripted:
                     await trio.sleep(item.seconds)
                     continue
                 if isinstance(item, Unasked):
-                    await self.say(item.octets)
+                    await self._play(item.what)
                     continue
                 if not is_spoken_to:
                     await self.hear()

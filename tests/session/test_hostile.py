@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tracemalloc
@@ -14,7 +15,6 @@ import trio
 import trio.testing
 import trustme
 
-from smtpbook.accounts.account import Account
 from smtpbook.errors import RemoteProtocolError, SMTPBookError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.replies import Reply
@@ -32,10 +32,12 @@ from tests.session.misdeeds import (
     LIMITS,
     ON_LOOPBACK,
     SECURE_STAGES,
-    STAGES,
+    WAYS,
     Misdeed,
+    Way,
+    half_a_reply_and_reset,
     script_of,
-    secure,
+    secured_ways,
 )
 from tests.session.scripted import ACCOUNT, Item, Scripted, Servers
 
@@ -52,36 +54,39 @@ MAX_GROWTH = 10_000_000  # octets
 class Played:
     """What came of it; `has_left` is whether the last octet of the mail data did."""
 
-    outcome: str | None  # None: the session did not open
+    outcomes: list[tuple[str, ...]]  # by message, as far as there is a result, by recipient
     error: Exception | None
     took_s: float
     has_left: bool | None  # None: nobody can say
 
 
 async def play(
-    servers: Servers, account: Account, script: list[Item], data: bytes, mode: str, on: str
+    servers: Servers, way: Way, script: list[Item], data: bytes, on: str
 ) -> Played:
-    """Send a message to a server with this script."""
+    """Send messages to a server with this script."""
     server = servers(*script, is_on_loopback=on == "loopback")
-    message = Message.from_bytes("ann@x.test", ["bob@y.test"], data)
-    outcome, error, started = None, None, trio.current_time()
+    to = [f"p{number}@y.test" for number in range(way.recipients)]
+    messages = [Message.from_bytes("ann@x.test", to, data)] * way.messages
+    outcomes, error, started = list[tuple[str, ...]](), None, trio.current_time()
     try:
-        async with servers.open(account) as session:
-            result = await session.send(message, pipelining=mode)  # type: ignore[arg-type]
-            outcome, error = result.outcome, session.error
+        async with servers.open(way.account) as session:
+            async for result in session.send_many(messages, pipelining=way.mode):
+                outcomes.append(tuple(one.outcome for one in result.recipients))
+            error = session.error
     except SMTPBookError as exc:
         error = exc
     took_s = trio.current_time() - started
     servers.rows.check_whole()
-    verdicts = [row["outcome"] for row in servers.rows.of("outcome")]
-    assert verdicts == ([outcome] if outcome else [])
+    assert servers.rows.column("outcome", "outcome") == [*itertools.chain(*outcomes)]
     await trio.testing.wait_all_tasks_blocked()  # the server hears what is still on its way
-    return Played(outcome, error, took_s, has_left(server, len(data) + len(b".\r\n")))
+    return Played(outcomes, error, took_s, has_left(server, len(data) + len(b".\r\n")))
 
 
 def has_left(server: Scripted, octets: int) -> bool | None:
-    """Whether the last of the octets behind DATA has left."""
-    before, found, data = bytes(server.received).partition(b"\r\nDATA\r\n")
+    """Whether the last of the octets behind the last DATA has left."""
+    before, found, data = bytes(server.received).rpartition(b"\r\nDATA\r\n")
+    if not found:
+        return False
     if len(data) >= octets:
         return True
     if isinstance(server.stream, trio.SSLStream):
@@ -91,31 +96,49 @@ def has_left(server: Scripted, octets: int) -> bool | None:
     return False
 
 
-def check(played: Played, stage: str, misdeed: Misdeed) -> None:
-    """The verdict is right, and came in time."""
+def check(played: Played, way: Way, stage: str, misdeed: Misdeed) -> None:
+    """The verdicts are right, and came in time."""
     limit_s = LIMIT_S.get(stage) or LIMITS.of(stage.split()[0])
     if stage == "mail data" and misdeed is not DEAF:
         limit_s = LIMITS.end_of_data_s  # it is read all the same
     assert played.took_s <= (limit_s if misdeed.waits else 0) + 1
     if misdeed.waits and stage != "handshake":  # where no octet but TLS's is waited for
         assert played.took_s >= limit_s
-    assert played.outcome in verdicts(played, stage, misdeed)
-    if played.outcome is None:
+    for index in range(way.messages):
+        is_told = index < len(played.outcomes)
+        came_to = played.outcomes[index] if is_told else (None,) * way.recipients
+        for place, outcome in enumerate(came_to):
+            assert outcome in verdicts(played, way, stage, misdeed, index, place)
+    if not played.outcomes:
         assert isinstance(played.error, SMTPBookError)
-    elif played.outcome != "accepted":
+    elif {*itertools.chain(*played.outcomes)} != {"accepted"}:
         assert isinstance(played.error, TransportError | RemoteProtocolError)
 
 
-def verdicts(played: Played, stage: str, misdeed: Misdeed) -> set[str | None]:
-    """Give what the message may have come to."""
-    if stage == "QUIT":  # which decides nothing
+def verdicts(
+    played: Played, way: Way, stage: str, misdeed: Misdeed, index: int, place: int
+) -> set[str | None]:
+    """Give what a message may have come to for one of its recipients."""
+    hit = 1 if stage.endswith(" 2") else 0  # the message that it happens to
+    if index < hit or stage == "QUIT":  # which decides nothing
         return {"accepted"}
-    if stage == "END-OF-DATA":
+    if way.mode == "stream":  # all has been written by then
+        if not misdeed.answers:
+            return {"in_doubt"}
+        # Replies that come before they are due cannot be told from those that are.
+        is_answered = index == hit and stage.startswith("BDAT")
+        return {"accepted"} if is_answered else {"accepted", "in_doubt"}
+    if index > hit:  # replies before they are due may have opened its mail data
+        return {None, "failed", *(["in_doubt"] if misdeed.answers else [])}
+    name = stage.removesuffix(" 2")
+    if name == "END-OF-DATA":
+        if misdeed.does is half_a_reply_and_reset and place + 1 < way.recipients:
+            return {"accepted", "in_doubt"}  # it is all but the last line
         return {"accepted" if misdeed.answers else "in_doubt"}
-    if stage == "mail data" or (stage == "DATA" and misdeed.answers):
+    if name == "mail data" or (name == "DATA" and misdeed.answers):
         possible = {True: {"in_doubt"}, False: {"failed"}, None: {"in_doubt", "failed"}}
         return {*possible[played.has_left]}
-    if stage in LETTER:
+    if name.split()[0] in LETTER:
         return {"failed"}
     return {None, "failed"} if misdeed.answers else {None}
 
@@ -132,35 +155,45 @@ def loopback_clock() -> trio.testing.MockClock:
 
 
 def named(one: object) -> str:
-    return one.name if isinstance(one, Misdeed) else str(one)
+    return one.name if isinstance(one, Misdeed | Way) else str(one)
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-@pytest.mark.parametrize("stage", STAGES)
+EVERYWHERE = pytest.mark.parametrize(
+    ("way", "stage"), [(way, stage) for way in WAYS for stage in way.stages], ids=named
+)
+
+
+@EVERYWHERE
 @pytest.mark.parametrize("misdeed", IN_MEMORY, ids=named)
 async def test_what_a_server_says_wrong_ends_in_time(
-    misdeed: Misdeed, stage: str, mode: str, servers: Servers, autojump_clock: object
+    misdeed: Misdeed, way: Way, stage: str, servers: Servers, autojump_clock: object
 ) -> None:
     data = MEDIUM if stage == "mail data" else SMALL
-    script = script_of(CLEAR, stage, misdeed)
-    check(await play(servers, ACCOUNT_HERE, script, data, mode, "memory"), stage, misdeed)
+    script = script_of(way.said, stage, misdeed)
+    check(await play(servers, way, script, data, "memory"), way, stage, misdeed)
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-@pytest.mark.parametrize("stage", STAGES)
+@EVERYWHERE
 @pytest.mark.parametrize("misdeed", ON_LOOPBACK, ids=named)
 async def test_what_a_server_does_to_the_connection_ends_in_time(
-    misdeed: Misdeed, stage: str, mode: str, servers: Servers, loopback_clock: object
+    misdeed: Misdeed, way: Way, stage: str, servers: Servers, loopback_clock: object
 ) -> None:
     data = LARGE if stage == "mail data" else SMALL
-    script = script_of(CLEAR, stage, misdeed)
-    check(await play(servers, ACCOUNT_HERE, script, data, mode, "loopback"), stage, misdeed)
+    script = script_of(way.said, stage, misdeed)
+    check(await play(servers, way, script, data, "loopback"), way, stage, misdeed)
 
 
-@pytest.mark.parametrize("stage", SECURE_STAGES)
+@pytest.mark.parametrize(
+    ("tls", "stage"),
+    [
+        *(("starttls", stage) for stage in (*SECURE_STAGES, "QUIT")),
+        *(("implicit", stage) for stage in ("handshake", "GREETING", "END-OF-DATA")),
+    ],
+)
 @pytest.mark.parametrize("misdeed", [*ON_LOOPBACK, *IN_MEMORY[-2:]], ids=named)
 async def test_under_tls_it_ends_in_time(
     misdeed: Misdeed,
+    tls: str,
     stage: str,
     servers: Servers,
     authority: trustme.CA,
@@ -168,10 +201,10 @@ async def test_under_tls_it_ends_in_time(
     loopback_clock: object,
 ) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    account = ACCOUNT.replace(tls="starttls", ca_file=tmp_path / "ca.pem", timeouts=LIMITS)
+    way = secured_ways(authority, tmp_path / "ca.pem")[tls]
     data = LARGE if stage == "mail data" else SMALL
-    script = script_of(secure(authority), stage, misdeed)
-    check(await play(servers, account, script, data, "auto", "loopback"), stage, misdeed)
+    script = script_of(way.said, stage, misdeed)
+    check(await play(servers, way, script, data, "loopback"), way, stage, misdeed)
 
 
 # --- odd, but right -----------------------------------------------------------------------
@@ -186,10 +219,10 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
+@pytest.mark.parametrize("way", WAYS[:2], ids=named)
 @pytest.mark.parametrize("name", ODD)
 async def test_a_server_that_is_only_odd_takes_the_message(
-    name: str, mode: str, servers: Servers, autojump_clock: object
+    name: str, way: Way, servers: Servers, autojump_clock: object
 ) -> None:
     script: list[Item] = []
     for stage, due in CLEAR.items():
@@ -199,8 +232,8 @@ async def test_a_server_that_is_only_odd_takes_the_message(
         script.append(
             reply.to_bytes().decode("utf-8", "surrogateescape").removesuffix("\r\n")
         )
-    played = await play(servers, ACCOUNT_HERE, script, SMALL, mode, "memory")
-    assert (played.outcome, played.error) == ("accepted", None)
+    played = await play(servers, way, script, SMALL, "memory")
+    assert (played.outcomes, played.error) == ([("accepted",)], None)
 
 
 # --- without an end -----------------------------------------------------------------------
@@ -239,7 +272,7 @@ async def test_memory_does_not_grow_with_what_a_server_says(
     loopback_clock: object,
 ) -> None:
     script = script_of(CLEAR, stage, misdeed)
-    await play(servers, ACCOUNT_HERE, script, SMALL, "auto", "loopback")
+    await play(servers, WAYS[0], script, SMALL, "loopback")
     assert growth() < MAX_GROWTH
 
 
