@@ -13,7 +13,6 @@ left in the queue when the dialogue ends had no reply.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import Final
 
@@ -36,7 +35,6 @@ MAX_LINE: Final = MAX_AUTH_LINE + 1024
 _MAX_WAITING: Final = 10_000
 _MAX_HEADER: Final = 64 * 1024  # characters of mail data in which Message-ID is looked for
 
-_PRDR: Final = re.compile(r" PRDR(?: |$)", re.IGNORECASE)
 _STARTS: Final = frozenset({"MAIL", "SEND", "SOML", "SAML"})
 _IN_TRANSACTION: Final = _STARTS | {"RCPT", "DATA", "BDAT"}
 _ENDS_TRANSACTION: Final = frozenset({"RSET", "EHLO", "HELO", "LHLO", "QUIT", "STARTTLS"})
@@ -473,9 +471,7 @@ class Conversation:
         assert item.verb is not None
         if item.verb in ("EHLO", "HELO", "LHLO"):
             self._verdicts = Verdicts("lmtp" if item.verb == "LHLO" else "smtp")
-        self._verdicts.heed(item.verb, item.rcpt)
-        if item.verb == "MAIL":
-            self._verdicts.has_prdr = _PRDR.search(item.line or "") is not None
+        self._verdicts.heed(item.verb, item.rcpt, item.line or "")
 
     def _back_to(self, item: Item, refused: Transaction) -> None:
         """After a MAIL that was refused in an open transaction, that one goes on."""

@@ -195,8 +195,6 @@ class _Follower:
     def __init__(self, protocol: Protocol) -> None:
         self._state = State.CONNECTED
         self._verdicts = Verdicts(protocol)
-        # A 353 has a row only where the message had asked for it.
-        self._verdicts.has_prdr = True
 
     def state_after(
         self, kind: str, verb: str, command: str, code: Any, error: Any
@@ -208,20 +206,20 @@ class _Follower:
         elif kind == "tls" and self._state is State.TLS and pd.isna(error):
             self._state = State.GREETED
         elif is_reply:
-            self._state = self._moved(self._key(verb, command), int(str(code)[0]))
+            self._state = self._moved(verb, command, int(str(code)[0]))
         else:
             return None
         return self._state
 
-    def _moved(self, key: str, digit: int) -> State:
-        state, verdicts = self._state, self._verdicts
+    def _moved(self, verb: str, command: str, digit: int) -> State:
+        key, state, verdicts = self._key(verb, command), self._state, self._verdicts
         if key in ENDS:
             part = verdicts.next(digit)
             if not part.is_last:
                 return state
             digit = part.digit
         elif digit == 2 and key in COUNTED:
-            verdicts.heed(key, None)
+            verdicts.heed(key, None, command)
         step = TABLE.get((state, key))
         after = out_of_order(state, key, digit) if step is None else step[digit - 2]
         return after or state  # against the protocol: the session's end has its own row

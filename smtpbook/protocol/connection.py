@@ -413,9 +413,7 @@ class Client:
                 )
             return part
         if digit == 2 and key in COUNTED:
-            self._verdicts.heed(key, tag)
-            if isinstance(command, Mail):  # 353 answers whoever asked for it
-                self._verdicts.has_prdr = ("PRDR", None) in command.parameters
+            self._verdicts.heed(key, tag, command.shown)
         elif key == "DATA" and digit == 3 and self._verdicts.is_for_nobody:
             # "when there have been no successful RCPT commands in the mail transaction,
             # the DATA command MUST fail with a 503 reply code" -- RFC 2033 section 4.2.

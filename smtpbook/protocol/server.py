@@ -247,11 +247,7 @@ class Server:
         """Keep what a command that succeeded has brought."""
         verb = command.verb
         if verb in COUNTED:
-            self._verdicts.heed(verb, None)
-            if verb != "RCPT":
-                self._verdicts.has_prdr = (
-                    isinstance(command, Mail) and ("PRDR", None) in command.parameters
-                )
+            self._verdicts.heed(verb, None, command.shown)
         if verb == "AUTH":
             self.is_authenticated = True
         elif verb in ("EHLO", "LHLO"):

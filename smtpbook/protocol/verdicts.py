@@ -9,6 +9,7 @@ server count with the same object.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Any, Final, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ ENDS: Final = frozenset({"END-OF-DATA", "BDAT LAST"})
 COUNTED: Final = frozenset(
     {"MAIL", "SEND", "SOML", "SAML", "RSET", "EHLO", "HELO", "LHLO", "RCPT"}
 )
+_PRDR: Final = re.compile(r" PRDR(?: |$)", re.IGNORECASE)
 
 
 class Part(NamedTuple):
@@ -52,7 +54,7 @@ class Verdicts:
     Attributes
     ----------
     has_prdr : bool
-        Whether a 353 may open a reply for each recipient.
+        Whether a 353 may open a reply for each recipient: MAIL asked for it.
     """
 
     def __init__(self, protocol: Protocol = "smtp") -> None:
@@ -72,13 +74,14 @@ class Verdicts:
         """Whether replies by recipient are due, and there is no recipient."""
         return self._is_lmtp and not self._rcpts
 
-    def heed(self, verb: str, tag: Any) -> None:
-        """Note that a command, one of `COUNTED`, was answered with 2yz."""
+    def heed(self, verb: str, tag: Any, line: str) -> None:
+        """Note that a command, one of `COUNTED`, as it was said was answered with 2yz."""
         if verb == "RCPT":
             self._rcpts.append(tag)
         else:
             self._rcpts.clear()
             self._is_open, self._best = False, 9
+            self.has_prdr = verb == "MAIL" and _PRDR.search(line) is not None
 
     def next(self, digit: int) -> Part:
         """Say what the next reply is for, by its first digit."""

@@ -147,7 +147,7 @@ def test_it_is_the_session_s_own_whatever_is_said_and_answered(
     assert set(states[len(seen) :]) <= {"CLOSED"}
 
 
-LETTER = [(f"{line}:<>", 250) for line in ("MAIL FROM", "RCPT TO", "RCPT TO")]
+LETTER = [(line, 250) for line in ("MAIL FROM:<> PRDR", "RCPT TO:<>", "RCPT TO:<>")]
 
 
 @pytest.mark.parametrize(

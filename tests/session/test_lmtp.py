@@ -132,6 +132,23 @@ async def test_a_typed_dot_waits_for_all_replies_and_gives_the_last(
     assert [row["reply_code"] for row in servers.rows.of("command", END)] == [250, 452]
 
 
+@pytest.mark.parametrize("mail", ["MAIL FROM:<a@x.test> PRDR", "mail from:<a@x.test> prdr"])
+async def test_prdr_may_be_asked_for_by_hand(
+    mail: str, servers: Servers, autojump_clock: object
+) -> None:
+    ehlo = f"{EHLO}\r\n".replace("250 SIZE", "250-PRDR\r\n250 SIZE").rstrip()
+    told = "353 go\r\n250 one\r\n550 two\r\n250 all"
+    servers(HELLO[0], ehlo, OK, OK, OK, GO, told, BYE)
+    to = ("RCPT TO:<b@y.test>", "RCPT TO:<c@y.test>")
+    async with servers.open() as session:
+        for line in (mail, *to, "DATA", "hi", "."):
+            reply = await session.command(line)
+        assert reply is not None
+        assert reply.text == "all"
+    codes = [row["reply_code"] for row in servers.rows.of("command", END)]
+    assert codes == [353, 250, 550, 250]
+
+
 async def test_prdr_has_a_row_for_353_for_each_recipient_and_for_the_message(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
