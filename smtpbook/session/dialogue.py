@@ -49,7 +49,7 @@ from smtpbook.session.record import Record
 from smtpbook.transfer.group import Group, MailData
 from smtpbook.transfer.pipeline import Pipeline
 from smtpbook.transfer.transaction import Result, Transaction
-from smtpbook.transport.stream import tcp_below, translated
+from smtpbook.transport.stream import broken, tcp_below
 from smtpbook.transport.tls_stream import TlsStream
 
 # How much is handed to the network at a time under one time limit: the "TCP SEND call to
@@ -350,15 +350,14 @@ class Dialogue:
         if self._tcp is not None:
             self._tcp.on_full = self._have_watched
         try:
-            with translated("connection lost"):
-                while (
-                    error is None and self.client.state not in _UNREAD and not self.is_over
-                ):
-                    self._looks_at = self._next_look(trio.current_time())
-                    with trio.CancelScope(deadline=self._looks_at) as self._scope:
-                        await self._read_replies()
-                    if self._scope.cancelled_caught and trio.current_time() >= self._due():
-                        error = self._silence()
+            while error is None and self.client.state not in _UNREAD and not self.is_over:
+                self._looks_at = self._next_look(trio.current_time())
+                with trio.CancelScope(deadline=self._looks_at) as self._scope:
+                    await self._read_replies()
+                if self._scope.cancelled_caught and trio.current_time() >= self._due():
+                    error = self._silence()
+        except trio.BrokenResourceError as exc:
+            error = broken("connection lost", exc)
         except RemoteProtocolError as exc:  # it quotes the server
             error = RemoteProtocolError(self._record.masked(str(exc)))
         except trio.ClosedResourceError:
@@ -439,9 +438,8 @@ class Dialogue:
             self._closing_reply = reply
             raise TransportError(f"the server ended the session: {reply}")
         if is_early and not (tag[1].is_chunked and is_last):
-            # It counts; but what is left of the message can neither be sent as mail data
-            # nor left out.  BDAT has told the server how much to throw away, but nobody
-            # whether LMTP's other replies follow: those are for data that has come.
+            # The refusal counts; but what is left of the message can neither be sent nor
+            # left out.  With BDAT it can, where no other recipient's reply may follow.
             raise TransportError(f"refused before the end of the mail data: {reply}")
 
     def _is_early(self, exchange: Exchange) -> bool:
@@ -456,8 +454,9 @@ class Dialogue:
     def _collect(self, now: float) -> None:
         reached = self.pipeline.results
         while reached:
-            self.results.append(result := reached.popleft())
-            self._record.outcome(result, now)  # it may raise: no verdict is lost by it
+            result = reached.popleft()
+            self.results.append(result)  # first: recording it may raise
+            self._record.outcome(result, now)
 
     def collect(self) -> None:
         """Take over the verdicts that the pipeline reached without a reply."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from email.message import Message as AnyEmail
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from smtpbook.errors import LocalProtocolError, SMTPBookError, TransportError
+from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
 from smtpbook.protocol.message import Message
 from smtpbook.protocol.states import State
 from smtpbook.session.dialogue import Dialogue
@@ -78,8 +78,8 @@ class SendMany:
                 return talk.results.popleft()
             if talk.is_over:
                 is_left = self._awaited or self._next_message() is not None
-                is_ours = talk.error is None or isinstance(talk.error, SMTPBookError)
-                if is_left or not (self._is_exhausted and is_ours):
+                is_end = isinstance(talk.error, TransportError | RemoteProtocolError | None)
+                if is_left or not (self._is_exhausted and is_end):
                     raise talk.over()
                 self._finish()
             self._fill(talk.pipeline)

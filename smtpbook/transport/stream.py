@@ -152,10 +152,7 @@ def translated(
     except trio.TooSlowError:
         raise TransportTimeout(f"{doing}: nothing within {limit_s:g} s") from None
     except trio.BrokenResourceError as exc:
-        cause = exc.__cause__ or exc
-        if isinstance(cause, ssl.SSLError):
-            raise TLSError(f"{doing}: {_reason(cause)}") from exc
-        raise TransportError(f"{doing}: {cause}") from exc
+        raise broken(doing, exc) from exc
     except ssl.SSLError as exc:
         raise TLSError(f"{doing}: {_reason(exc)}") from exc
     except TransportError:
@@ -167,6 +164,14 @@ def translated(
         raise TransportError(f"{doing}: {reason}") from exc
     except UnicodeError as exc:  # a label that is empty or too long for the DNS
         raise TransportError(f"{doing}: not a host name ({exc})") from exc
+
+
+def broken(doing: str, error: trio.BrokenResourceError) -> TransportError:
+    """Say in our words what broke a stream while something was being done."""
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLError):
+        return TLSError(f"{doing}: {_reason(cause)}")
+    return TransportError(f"{doing}: {cause}")
 
 
 def _reason(error: ssl.SSLError) -> str:

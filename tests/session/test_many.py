@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
@@ -12,7 +13,12 @@ import pytest
 import trio
 
 from smtpbook.accounts.account import Account
-from smtpbook.errors import LocalProtocolError, RemoteProtocolError, TransportError
+from smtpbook.errors import (
+    ColumnError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TransportError,
+)
 from smtpbook.events import Event
 from smtpbook.lab.behaviours import Behaviour
 from smtpbook.lab.lab import Lab
@@ -469,18 +475,29 @@ async def test_nobody_is_refused_by_replies_that_were_for_others(
     assert [row["recipient"] for row in rejected] == ["fine@y.test"]  # as it was heard
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("no such column"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "no euro there"),
+        ColumnError("no such column"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_a_verdict_is_not_lost_where_recording_it_fails(
-    servers: Servers, message: Make, autojump_clock: object
+    error: Exception, servers: Servers, message: Make, autojump_clock: object
 ) -> None:
     def fail(event: Event) -> None:
         if event.kind == "outcome":
-            raise KeyError("no such column")
+            raise error
 
     servers(*HELLO, OK, OK, GO, OK, BYE)
     got: list[str] = []
     async with open_session(ACCOUNT, fail, connector=servers.connect) as session:
-        with pytest.raises(KeyError, match="no such column"):
+        with pytest.raises(type(error)) as raised:
             await collect(session, [message("a@y.test")], got)
+    assert raised.value is error
     assert got == ["a@y.test accepted"]
 
 
