@@ -59,7 +59,7 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, _EXACT):
         return False
     if isinstance(value, float):
-        return value != value
+        return bool(value != value)  # NumPy has a bool of its own
     if isinstance(value, Decimal):
         return value.is_nan()
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))

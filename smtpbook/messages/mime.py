@@ -55,7 +55,8 @@ _NOT_PLAIN_NAME: Final = re.compile(rf'{_NOT_PLAIN.pattern}|["\\<>]')
 # line is blanks and then one word at least (RFC 5322 section 2.1.1).
 _NOT_FOLDABLE: Final = re.compile(r" {450}|[!-~]{450}")
 
-# What quoted-printable does nothing to, a line of its own: most values.
+# What quoted-printable leaves as it is on a line of its own, as most values are: short, no
+# "=", no blank at its end, and no dot at its beginning, which the wire would double.
 _WRITTEN_AS_IT_IS: Final = re.compile(r"[!-\-/-<>-~](?:[ -<>-~]{0,70}[!-<>-~])?")
 
 _ASCII: Final = Charset("us-ascii")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from smtpbook.errors import TemplateError
@@ -85,3 +87,15 @@ def test_an_expression_that_fails_names_part_and_recipient() -> None:
     assert str(caught.value) == (
         "text, for zoe@y.example: ZeroDivisionError: division by zero"
     )
+
+
+def test_numbers_of_numpys_are_values_and_its_nan_is_none() -> None:
+    """A row of a DataFrame holds them; compiled, only a bool of Python's is one."""
+    letter = Template(
+        header_from="ann@x.example",
+        subject="s",
+        text="{{ n }} {{ missing | default('-') }}",
+    )
+    frame = pd.DataFrame({"email": ["zoe@y.example"], "n": [0.5], "missing": [np.nan]})
+    for row in (frame.iloc[0], {"email": "zoe@y.example", "n": np.float64(0.5)}):
+        assert letter.render(row).data.endswith(b"\r\n\r\n0.5 -\r\n")
