@@ -54,6 +54,7 @@ _ARROW_TYPES: Final = {
 }
 # In a batch of BATCH_ROWS no dictionary outgrows 16 bits; in a table of many it does.
 _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
+_NUMBERS: Final = (pa.int16(), pa.int32())  # of dictionaries: our batches' and tables'
 _FEW: Final = 64  # categories
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
@@ -142,7 +143,7 @@ class Recorder:
         """
         with self._lock:
             batches, cells = self._batches.copy(), self._cells.copy()
-        return from_batches([*batches, *batches_of(cells)])
+        return from_batches([*batches, *cells_to_batches(cells)])
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -177,7 +178,7 @@ def to_batch(rows: Sequence[Row], shared: _Shared | None = None) -> pa.RecordBat
     return _to_batch(zip(*rows, strict=True), {} if shared is None else shared)
 
 
-def batches_of(cells: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+def cells_to_batches(cells: Sequence[Any]) -> Iterator[pa.RecordBatch]:
     """Turn rows whose cells stand one behind the other into batches of `BATCH_ROWS`."""
     shared = _Shared()
     for first in range(0, len(cells) // WIDTH, BATCH_ROWS):
@@ -194,6 +195,7 @@ def _to_batch(columns: Iterable[Sequence[Any]], shared: _Shared) -> pa.RecordBat
     arrays = []
     for field, cells in zip(_BATCH_SCHEMA, columns, strict=True):
         first = cells[0]
+        # Nearly every column that differs does so in the last row, too.
         if first != cells[-1] or cells.count(first) < len(cells):
             arrays.append(_to_array(cells, field.type))
             continue
@@ -325,20 +327,23 @@ def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _to_categorical(values: pa.ChunkedArray, fixed: Sequence[str]) -> pd.Categorical:
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
+    elif values.type.index_type not in _NUMBERS:  # another program's
+        values = values.cast(_ARROW_TYPES["category"])
     # Many columns are null throughout, whatever their dictionaries hold.
     is_null = values.null_count == len(values)
-    numbers, texts = (None, []) if is_null else _numbered(values.chunks)
+    codes, texts = (None, []) if is_null else _coded(values.chunks)
     names = (*fixed, *sorted(set(texts).difference(fixed)))
     places = {name: place for place, name in enumerate(names)}
     smallest = np.min_scalar_type(-len(names) - 1)
-    place = np.array([*map(places.__getitem__, texts), -1], smallest)
-    codes = np.full(len(values), -1, smallest) if numbers is None else place[numbers]
+    # Of each text its place among the names; of null, which is -1, the last one.
+    place_of = np.array([*map(places.__getitem__, texts), -1], smallest)
+    codes = np.full(len(values), -1, smallest) if codes is None else place_of[codes]
     dtype = (_dtype_of_few if len(names) <= _FEW else _dtype_of)(names)
     return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
 
 
-def _numbered(chunks: Sequence[pa.Array]) -> tuple[Any, list[str]]:
-    """Give the texts, and for each row the place of its own among them, null as -1."""
+def _coded(chunks: Sequence[pa.Array]) -> tuple[Any, list[str]]:
+    """Give for each row the place of its text, null as -1, and the texts."""
     codes, texts = joined(chunks)
     return filled(codes, -1), texts.to_pylist()
 

@@ -38,7 +38,7 @@ from smtpbook.log.frame import (
     WIDTH,
     Recorder,
     batch_schema,
-    batches_of,
+    cells_to_batches,
     fill_reasons,
     from_table,
     join_tables,
@@ -149,7 +149,7 @@ class Journal(Recorder):
         with self._lock:
             sealed = self._sealed.copy()
             batches, cells = self._batches.copy(), self._cells.copy()
-        held = to_table([*batches, *batches_of(cells)])
+        held = to_table([*batches, *cells_to_batches(cells)])
         return from_table(join_tables([*map(read_part, sealed), held]))
 
     def flush(self) -> None:
@@ -243,7 +243,7 @@ class Journal(Recorder):
             if number < len(self._batches):
                 return self._batches[number].slice(there)
             cells = self._cells[there * WIDTH : BATCH_ROWS * WIDTH] if is_all else []
-        return next(batches_of(cells), None)
+        return next(cells_to_batches(cells), None)
 
     def _growing(self) -> Stream:
         """Give the stream that has room; a new one if none has."""
@@ -260,7 +260,7 @@ class Journal(Recorder):
             batches = self._batches[before : before + self._segment_batches]
             has_room = len(batches) < self._segment_batches
             cells = self._cells[: BATCH_ROWS * WIDTH] if has_room else []
-        return [*batches, *batches_of(cells)]
+        return [*batches, *cells_to_batches(cells)]
 
     def _is_full(self, stream: Stream) -> bool:
         return stream.rows >= self._segment_batches * BATCH_ROWS
@@ -294,7 +294,7 @@ class Journal(Recorder):
         """Seal what is left, be it on disk or in memory only; whoever appends waits."""
         with self._lock:
             cells = self._cells.copy()
-            table = to_table([*self._batches, *batches_of(cells)])
+            table = to_table([*self._batches, *cells_to_batches(cells)])
             if table.num_rows:
                 path = self._path(len(self._sealed) + 1, PARQUET)
                 _write_sealed(table, path)
