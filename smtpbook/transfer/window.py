@@ -10,9 +10,9 @@ beyond that: a server that refused every recipient still has to read the mail da
 begins every transaction, because Exim hangs up on a MAIL that is written behind a BDAT it
 has not answered, and because a refused BDAT leaves a transaction that only RSET ends.  It
 is a safeguard as well: a server that loses count of the mail data takes some of it for
-commands, and its complaint then meets the RSET, which ends the session.  So does the
-refusal of a server that had said one reply too many; what that made of the message before
-is told by then.
+commands, and its complaint then meets the RSET, which ends the session.  A server that
+says one reply too many is found out there as well, yet too late: its next reply, though to
+another command, has been taken for the verdict before that RSET, and been given.
 """
 
 from __future__ import annotations
