@@ -54,7 +54,6 @@ _ARROW_TYPES: Final = {
 }
 # In a batch of BATCH_ROWS no dictionary outgrows 16 bits; in a table of many it does.
 _TEXT: Final = pa.dictionary(pa.int16(), pa.string())
-_NUMBERS: Final = (pa.int16(), pa.int32())  # of dictionaries: our batches' and tables'
 _FEW: Final = 64  # categories
 _FIXED_CATEGORIES: Final = {"kind": KINDS, "outcome": OUTCOMES}
 _DTYPES: Final = {column.name: column.dtype for column in SCHEMA}
@@ -327,8 +326,6 @@ def _owned(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _to_categorical(values: pa.ChunkedArray, fixed: Sequence[str]) -> pd.Categorical:
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
-    elif values.type.index_type not in _NUMBERS:  # another program's
-        values = values.cast(_ARROW_TYPES["category"])
     # Many columns are null throughout, whatever their dictionaries hold.
     is_null = values.null_count == len(values)
     codes, texts = (None, []) if is_null else _coded(values.chunks)

@@ -33,6 +33,7 @@ _STRETCH_ROWS: Final = 64_000
 # A row looked up by itself takes a microsecond or two.
 _FEW_ROWS: Final = 200
 _MAX_SHORT: Final = 2**15 - 1
+_OWN_NUMBERS: Final = (pa.int16(), pa.int32())  # of our batches, and of tables of many
 _NONE: Final = pa.chunked_array([], pa.large_string())
 
 
@@ -186,8 +187,10 @@ def unified(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Give texts that have a dictionary each one for all; others stay as they are."""
     if not pa.types.is_dictionary(values.type):
         return values
-    # A batch's own numbers may be too small for the texts of many.
-    if sum(len(chunk.dictionary) for chunk in values.chunks) > _MAX_SHORT:
+    # A batch's own numbers may be too small for the texts of many, and those of another
+    # program for two batches, or have no room for a null's.
+    texts = sum(len(chunk.dictionary) for chunk in values.chunks)
+    if texts > _MAX_SHORT or values.type.index_type not in _OWN_NUMBERS:
         values = values.cast(pa.dictionary(pa.int32(), values.type.value_type))
     return values.unify_dictionaries()
 

@@ -234,12 +234,15 @@ def test_a_missing_column_is_named_with_the_nearest_there_is() -> None:
         require_columns(log, "verb", "service_s")
 
 
+@pytest.mark.parametrize("column", ["verb", "recipient"])  # of categories, of texts
 @pytest.mark.parametrize("index_type", [pa.int8(), pa.uint8(), pa.uint32(), pa.int64()])
-def test_texts_that_another_program_numbered_are_read(index_type: pa.DataType) -> None:
-    verbs = [f"V{n:03}" for n in range(200)]
+def test_texts_that_another_program_numbered_are_read(
+    index_type: pa.DataType, column: str
+) -> None:
+    texts = [f"V{n:03}" for n in range(200)]
     chunks = [
-        pa.array(verbs[start : start + 100], pa.dictionary(index_type, pa.string()))
+        pa.array(texts[start : start + 100], pa.dictionary(index_type, pa.string()))
         for start in (0, 100)
     ]
-    frame = from_table(pa.table({"verb": pa.chunked_array(chunks)}))
-    assert frame["verb"].tolist() == verbs
+    frame = from_table(pa.table({column: pa.chunked_array(chunks)}))
+    assert frame[column].tolist() == texts
