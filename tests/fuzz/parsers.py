@@ -49,6 +49,13 @@ def replies(octets: bytes) -> set[object]:
     return {(whole[2] or "")[:12]}
 
 
+def check_unread(parser: ReplyParser) -> None:
+    """No more waits for the end of its line than a line may have."""
+    unread = parser.unread
+    bound = MAX_AUTH_LINE if unread.startswith(b"334") else MAX_REPLY_LINE
+    assert len(unread) <= bound
+
+
 def _heard(pieces: list[bytes]) -> tuple[list[Reply], int, str | None, bool]:
     """Give the replies, their octets, the error, and whether one has begun."""
     parser = ReplyParser()
@@ -60,9 +67,7 @@ def _heard(pieces: list[bytes]) -> tuple[list[Reply], int, str | None, bool]:
             while not isinstance(reply := parser.next_reply(), NeedData):
                 found.append(reply)
                 octets += parser.size
-            is_challenge = parser.unread.startswith(b"334")
-            bound = MAX_AUTH_LINE if is_challenge else MAX_REPLY_LINE
-            assert len(parser.unread) <= bound
+            check_unread(parser)
     except RemoteProtocolError as exc:
         return found, octets, str(exc), False
     return found, octets, None, parser.is_inside_reply

@@ -37,13 +37,13 @@ from smtpbook.protocol.commands import (
 from smtpbook.protocol.connection import CLOSED, CLOSING, Client, Exchange
 from smtpbook.protocol.mail_data import END
 from smtpbook.protocol.message import Message
-from smtpbook.protocol.replies import MAX_REPLY_LINE, Reply
+from smtpbook.protocol.replies import Reply
 from smtpbook.protocol.server import Server
 from smtpbook.protocol.states import TABLE, State
 from smtpbook.transfer.group import Group
 from smtpbook.transfer.pipeline import Pipeline, Pipelining
 from smtpbook.transfer.transaction import Transaction
-from tests.fuzz.parsers import cuts
+from tests.fuzz.parsers import check_unread, cuts
 
 ORDERS: Final = 0x80
 LITERAL: Final = 0xFF
@@ -194,9 +194,7 @@ class _ClientStory:
             if not isinstance(item, Exchange):
                 if item is CLOSED:
                     self.all.append(item)
-                unread = self._client._parser.unread
-                is_challenge = unread.startswith(b"334")
-                assert len(unread) <= (MAX_AUTH_LINE if is_challenge else MAX_REPLY_LINE)
+                check_unread(self._client._parser)
                 return
             self._check(before, item)
 

@@ -24,6 +24,7 @@ from tests.session.scripted import ACCOUNT, BYE, CLOSE, EHLO, Servers, Unasked, 
 Make = Callable[..., Message]
 LMTP = ACCOUNT.replace(protocol="lmtp")
 HELLO = ("220 mx.test LMTP", EHLO)
+PRDR_EHLO = EHLO.replace("250 SIZE", "250-PRDR\r\n250 SIZE")
 OK = "250 OK"
 GO = "354 go ahead"
 TO = ("a@y.test", "b@y.test", "c@y.test")
@@ -136,9 +137,8 @@ async def test_a_typed_dot_waits_for_all_replies_and_gives_the_last(
 async def test_prdr_may_be_asked_for_by_hand(
     mail: str, servers: Servers, autojump_clock: object
 ) -> None:
-    ehlo = f"{EHLO}\r\n".replace("250 SIZE", "250-PRDR\r\n250 SIZE").rstrip()
     told = "353 go\r\n250 one\r\n550 two\r\n250 all"
-    servers(HELLO[0], ehlo, OK, OK, OK, GO, told, BYE)
+    servers(HELLO[0], PRDR_EHLO, OK, OK, OK, GO, told, BYE)
     to = ("RCPT TO:<b@y.test>", "RCPT TO:<c@y.test>")
     async with servers.open() as session:
         for line in (mail, *to, "DATA", "hi", "."):
@@ -152,9 +152,8 @@ async def test_prdr_may_be_asked_for_by_hand(
 async def test_prdr_has_a_row_for_353_for_each_recipient_and_for_the_message(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
-    ehlo = f"{EHLO}\r\n".replace("250 SIZE", "250-PRDR\r\n250 SIZE").rstrip()
     end = b"353 wait\r\n250 a\r\n550 b\r\n250 c\r\n250 OK id=q1\r\n"
-    server = servers("220 mx.test", ehlo, OK, OK, OK, OK, GO, end, BYE)
+    server = servers("220 mx.test", PRDR_EHLO, OK, OK, OK, OK, GO, end, BYE)
     asked = replace(message(*TO), options=DeliveryOptions(reply_per_recipient=True))
     async with servers.open() as session:
         result = await session.send(asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -283,16 +283,23 @@ def test_neither_side_waits_for_ever_when_both_buffers_are_full(
 # --- refusals -----------------------------------------------------------------------------
 
 
+def ahead_of_data(replies: bytes) -> Callable[[Scripted], Awaitable[None]]:
+    """Answer a RCPT and the BDAT behind it, before that and its data are heard."""
+
+    async def answer(server: Scripted) -> None:
+        await server.say(replies)
+        await server.hear()
+
+    return answer
+
+
 async def test_a_refusal_before_the_end_of_the_data_does_not_end_the_session(
     servers: Servers, message: Make, autojump_clock: object
 ) -> None:
     """BDAT has said how much the server has to throw away."""
 
-    async def refuse_early(server: Scripted) -> None:
-        await server.say(b"550 no\r\n503 no recipients\r\n")
-        await server.hear()  # BDAT and its data
-
-    servers(*HELLO, OK, OK, refuse_early, *WHOLE, BYE, is_full=True)
+    early = ahead_of_data(b"550 no\r\n503 no recipients\r\n")
+    servers(*HELLO, OK, OK, early, *WHOLE, BYE, is_full=True)
     async with servers.open() as session:
         messages = [message("a@y.test", data=LARGE), message("b@y.test")]
         assert told(await collect(session, messages)) == [
@@ -307,11 +314,8 @@ async def test_lmtp_cannot_go_on_where_one_refusal_may_stand_for_several_recipie
 ) -> None:
     """The reply to the next command would be the second recipient's."""
 
-    async def refuse_early(server: Scripted) -> None:
-        await server.say(b"250 OK\r\n552 too big\r\n")
-        await server.hear()  # BDAT and its data
-
-    servers(*HELLO, OK, OK, OK, refuse_early, block_takes_s=1)
+    early = ahead_of_data(b"250 OK\r\n552 too big\r\n")
+    servers(*HELLO, OK, OK, OK, early, block_takes_s=1)
     async with servers.open(ACCOUNT.replace(protocol="lmtp")) as session:
         (result,) = await collect(session, [message("a@y.test", "b@y.test", data=LARGE)])
         assert "refused before the end of the mail data" in str(session.error)
